@@ -1,0 +1,37 @@
+.PHONY: setup demo test test-slow check bench lock generate
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+setup: .venv/ready
+.venv/ready: pyproject.toml requirements.lock
+	test -x $(BIN)/python || python3 -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -o '^uv==[^ ]*' requirements.lock)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup
+	edgewise demo
+
+test: setup
+	pytest
+
+test-slow: setup
+	pytest -m slow
+
+check: setup
+	ruff check && ruff format --check
+	mypy
+	lint-imports
+	buf lint proto && buf breaking proto --against proto/baseline.binpb
+	python proto/generate.py --check
+
+bench: setup
+	pytest -m bench -s
+
+# For maintainers: pin again, and write the generated protocol code again.
+lock: setup
+	uv pip compile pyproject.toml --extra edge --extra hub --group dev --python-version 3.11 --upgrade \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
+generate: setup
+	python proto/generate.py

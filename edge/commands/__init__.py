@@ -1,0 +1,1 @@
+"""What the edge registers in `edgewise.commands`: argument parsing and printing, nothing else."""

@@ -1,0 +1,62 @@
+"""The `edgewise` command: finds who registered the word that was typed, and hands over.
+
+Edge and hub never import each other, so neither owns the command line: each registers its commands in the
+entry-point group `edgewise.commands`, and only the module behind the typed word is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import TYPE_CHECKING
+
+from edgewise.errors import EdgewiseError
+from edgewise.terminal import Terminal
+
+if TYPE_CHECKING:
+    import typer
+
+USAGE_ERROR = 2
+REFUSED = 1
+
+
+def commands() -> dict[str, EntryPoint]:
+    """Every registered command by its word."""
+    return {point.name: point for point in entry_points(group="edgewise.commands")}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; exit 0 ok, 1 refused or failed check, 2 usage."""
+    words = sys.argv[1:] if arguments is None else arguments
+    known = commands()
+    terminal = Terminal(json="--json" in words)
+    if not words or words[0] in {"--help", "-h", "help"}:
+        terminal.print(_overview(known))
+        sys.exit(0 if words else USAGE_ERROR)
+    if words[0] == "--version":
+        terminal.print(version("edgewise"))
+        sys.exit(0)
+    point = known.get(words[0])
+    if point is None:
+        terminal.error(f"no command {words[0]!r}; there are: {', '.join(sorted(known))}")
+        sys.exit(USAGE_ERROR)
+    try:
+        app: typer.Typer = point.load()
+    except ModuleNotFoundError as missing:
+        side = point.value.partition(".")[0]
+        terminal.error(
+            f"`edgewise {words[0]}` needs {missing.name}, which is not here: pip install 'edgewise[{side}]'"
+        )
+        sys.exit(REFUSED)
+    try:
+        app(words[1:], prog_name=f"edgewise {words[0]}")
+    except EdgewiseError as refused:
+        terminal.problem(refused)
+        sys.exit(REFUSED)
+
+
+def _overview(known: dict[str, EntryPoint]) -> str:
+    listed = "\n".join(f"  edgewise {name}" for name in sorted(known))
+    return (
+        f"Personalised content decisions at the edge, learned in one place.\n\n{listed}\n\nAdd --help to any."
+    )
