@@ -1,8 +1,8 @@
 """One pinned file from the package index into a cache: right by hash, or not there at all.
 
-The file is fetched by `pip download` in hash-checking mode: whatever index, mirror or proxy this machine is set
-up for is used, and pip refuses a wrong file before it looks inside. It lands beside its place and is renamed,
-hence a reader never sees half a file, and two processes that fetch at once are both right.
+The file is fetched by `pip download` in hash-checking mode: whatever index, mirror or proxy this machine is
+set up for is used, and pip refuses a wrong file before it looks inside. It lands beside its place and is
+renamed, hence a reader never sees half a file, and two processes that fetch at once are both right.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def load(
     """The CSV of one log in the cache: 10,000 decisions, one row each.
 
     Columns: an unnamed row number, `timestamp` (UTC), `item_id` (the arm shown), `position` (1 left,
-    2 centre, 3 right), `click` (0 or 1), `propensity_score` (of the arm at its position under the logging policy),
-    `user_feature_0..3` (hashes) and `user-item_affinity_K` (earlier clicks of this visitor on arm K).
+    2 centre, 3 right), `click` (0 or 1), `propensity_score` (of the arm at its position under the logging
+    policy), `user_feature_0..3` (hashes) and `user-item_affinity_K` (clicks of this visitor on arm K before).
 
     Raises:
         InputError: no such policy or campaign.
