@@ -1,0 +1,235 @@
+"""LightGBM to ONNX: one `TreeEnsemble` of ai.onnx.ml 5 that decides exactly as the booster does.
+
+Exact means: every float32 row reaches the leaf that LightGBM sends it to, in every tree. What remains is the
+rounding of float32 sums, far below 1e-5 * max(1, |y|).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.errors import ModelRefused
+from hub.export.forest import MEMBER, RANKING_OBJECTIVES, Forest, Link, Objective, read_forest
+
+if TYPE_CHECKING:
+    import lightgbm
+    import onnx
+
+OPSET = 21
+ML_OPSET = 5
+IR_VERSION = 10
+ML = "ai.onnx.ml"
+
+Output = Literal["raw", "probability", "response"]
+
+
+def export_booster(
+    booster: lightgbm.Booster, *, feature_names: Sequence[str], output: Output
+) -> onnx.ModelProto:
+    """A model with input `x`, float32 [N, F], and one output `score`, float32 [N].
+
+    `output` is what `score` holds: `raw` the sum of the leaves (`predict(raw_score=True)`, the cheapest, enough
+    to rank), `response` what `predict()` gives, `probability` the same but only for a binary model. A
+    multiclass model of K classes has `score` float32 [N, K].
+
+    The names go into the metadata (`edgewise.features`, JSON), in the order of the columns of `x`.
+
+    Raises:
+        ModelRefused: an unsupported setting, by name (see `read_forest`), `output` does not fit the objective,
+            or the names do not fit the model.
+    """
+    forest = read_forest(booster)
+    check_feature_names(forest, feature_names)
+    link = chosen_link(forest.objective, output)
+    slope = forest.objective.slope if link == "sigmoid" else 1.0
+    nodes, constants = tree_nodes(
+        forest, source="x", result="sums", leaf_weights=forest.leaf_value * slope, prefix=""
+    )
+    nodes += _link_nodes(link, classes=forest.objective.classes, source="sums", result="score")
+    if forest.objective.classes == 1:
+        constants.append(constant("one", np.array([1], dtype=np.int64)))
+    width = [] if forest.objective.classes == 1 else [forest.objective.classes]
+    return assemble(
+        nodes,
+        constants,
+        features=forest.features,
+        result=("score", width),
+        metadata={"edgewise.features": list(feature_names), "edgewise.output": output},
+    )
+
+
+def check_feature_names(forest: Forest, feature_names: Sequence[str]) -> None:
+    """Refuse names that do not fit the model's columns one to one."""
+    if len(feature_names) != forest.features:
+        raise ModelRefused(
+            "feature-names", f"{len(feature_names)} feature names for a model of {forest.features} features"
+        )
+    if len(set(feature_names)) != len(feature_names):
+        raise ModelRefused("feature-names", "a feature name is there twice; expected distinct names")
+
+
+def chosen_link(objective: Objective, output: Output) -> Link:
+    """The function from leaf sums to the wanted output."""
+    if output == "raw":
+        return "identity"
+    if objective.link == "none":
+        raise ModelRefused("objective", f"a custom objective has no {output}; export it with output raw")
+    if output == "probability" and objective.name in RANKING_OBJECTIVES:
+        raise ModelRefused("objective", f"{objective.name} scores are no probabilities; export output raw")
+    if output == "probability" and objective.link not in {"sigmoid", "softmax"}:
+        raise ModelRefused("objective", f"objective {objective.name} gives no probability; export a response")
+    return objective.link
+
+
+def tree_nodes(
+    forest: Forest, *, source: str, result: str, leaf_weights: NDArray[np.float64], prefix: str
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Graph nodes from float32 [N, F] to the sums of `leaf_weights`, float32 [N, classes], and their constants.
+
+    `leaf_weights` has one value a leaf. `prefix` keeps the names of intermediate results apart.
+    """
+    classes = forest.objective.classes
+    target = forest.leaf_tree % classes
+    nodes, constants, truncated = truncation(forest, source=source, prefix=prefix)
+    nodes.append(
+        tree_ensemble(
+            forest,
+            source=truncated,
+            result=result,
+            weights=leaf_weights.astype(np.float32),
+            target=target,
+            targets=classes,
+        )
+    )
+    return nodes, constants
+
+
+def truncation(
+    forest: Forest, *, source: str, prefix: str
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
+    """LightGBM cuts categories toward zero (5.7 is category 5, -0.3 is 0): sign(x) * floor(|x|), NaN stays NaN.
+
+    Only categorical columns are cut. Nothing is added for a model without them.
+    """
+    from onnx import helper
+
+    categorical = forest.categorical_features
+    if not len(categorical):
+        return [], [], source
+    mask = np.zeros((1, forest.features), dtype=np.bool_)
+    mask[0, categorical] = True
+    size, whole, sign, cut, cleaned, which = (
+        prefix + name for name in ("size", "whole", "sign", "cut", "cleaned", "categorical")
+    )
+    nodes = [
+        helper.make_node("Abs", [source], [size]),
+        helper.make_node("Floor", [size], [whole]),
+        helper.make_node("Sign", [source], [sign]),
+        helper.make_node("Mul", [sign, whole], [cut]),
+        helper.make_node("Where", [which, cut, source], [cleaned]),
+    ]
+    return nodes, [constant(which, mask)], cleaned
+
+
+def tree_ensemble(
+    forest: Forest,
+    *,
+    source: str,
+    result: str,
+    weights: NDArray[np.float32],
+    target: NDArray[np.int64],
+    targets: int,
+) -> onnx.NodeProto:
+    """The `TreeEnsemble` node: float32 [N, F] to float32 [N, targets]."""
+    from onnx import helper, numpy_helper
+
+    attributes: dict[str, Any] = {
+        "aggregate_function": 1,
+        "post_transform": 0,
+        "n_targets": targets,
+        "tree_roots": forest.roots.tolist(),
+        "nodes_featureids": forest.feature.tolist(),
+        "nodes_modes": numpy_helper.from_array(forest.mode, "nodes_modes"),
+        "nodes_splits": numpy_helper.from_array(forest.split, "nodes_splits"),
+        "nodes_truenodeids": forest.true_child.tolist(),
+        "nodes_trueleafs": forest.true_is_leaf.astype(np.int64).tolist(),
+        "nodes_falsenodeids": forest.false_child.tolist(),
+        "nodes_falseleafs": forest.false_is_leaf.astype(np.int64).tolist(),
+        "leaf_targetids": target.tolist(),
+        "leaf_weights": numpy_helper.from_array(weights, "leaf_weights"),
+    }
+    if forest.missing_true.any():
+        attributes["nodes_missing_value_tracks_true"] = forest.missing_true.astype(np.int64).tolist()
+    if forest.members:
+        end = np.array([np.nan], dtype=np.float32)
+        sets = np.concatenate([part for members in forest.members for part in (members, end)])
+        attributes["membership_values"] = numpy_helper.from_array(sets, "membership_values")
+    assert len(forest.members) == int((forest.mode == MEMBER).sum())
+    return helper.make_node("TreeEnsemble", [source], [result], domain=ML, **attributes)
+
+
+def _link_nodes(link: Link, *, classes: int, source: str, result: str) -> list[onnx.NodeProto]:
+    """From [N, classes] leaf sums (already times the slope) to the output; one class is squeezed to [N]."""
+    from onnx import helper
+
+    if classes == 1:
+        squeezed = [helper.make_node("Squeeze", [source, "one"], ["raw" if link != "identity" else result])]
+        source = "raw"
+    else:
+        squeezed = []
+    match link:
+        case "identity":
+            return squeezed or [helper.make_node("Identity", [source], [result])]
+        case "sigmoid":
+            return [*squeezed, helper.make_node("Sigmoid", [source], [result])]
+        case "exp":
+            return [*squeezed, helper.make_node("Exp", [source], [result])]
+        case "softmax":
+            return [helper.make_node("Softmax", [source], [result], axis=1)]
+        case "square":  # reg_sqrt: predict gives sign(raw) * raw^2
+            size = helper.make_node("Abs", [source], ["raw_size"])
+            return [*squeezed, size, helper.make_node("Mul", [source, "raw_size"], [result])]
+        case "none":
+            raise ModelRefused("objective", "a custom objective has no response; export it with output raw")
+
+
+def constant(name: str, values: NDArray[Any]) -> onnx.TensorProto:
+    """A named initialiser."""
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(values, name)
+
+
+def assemble(
+    nodes: list[onnx.NodeProto],
+    constants: list[onnx.TensorProto],
+    *,
+    features: int,
+    result: tuple[str, list[int]],
+    metadata: dict[str, Any],
+) -> onnx.ModelProto:
+    """One checked model from `x` float32 [N, features] to one float32 result [N, *width]."""
+    from onnx import TensorProto, checker, helper
+
+    name, width = result
+    graph = helper.make_graph(
+        nodes,
+        "edgewise",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", features])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *width])],
+        constants,
+    )
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML, ML_OPSET)],
+        producer_name="edgewise",
+        ir_version=IR_VERSION,
+    )
+    helper.set_model_props(model, {key: msgspec.json.encode(value).decode() for key, value in metadata.items()})
+    checker.check_model(model)
+    return model
