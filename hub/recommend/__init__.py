@@ -1,0 +1,1 @@
+"""Collaborative filtering: who used what together, judged by what was held back."""
