@@ -44,9 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         app: typer.Typer = point.load()
     except ModuleNotFoundError as missing:
         side = point.value.partition(".")[0]
-        terminal.error(
-            f"`edgewise {words[0]}` needs {missing.name}, which is not here: pip install 'edgewise[{side}]'"
-        )
+        terminal.error(f"`edgewise {words[0]}` needs {missing.name}, which is not here: pip install 'edgewise[{side}]'")
         sys.exit(REFUSED)
     try:
         app(words[1:], prog_name=f"edgewise {words[0]}")
@@ -57,6 +55,4 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _overview(known: dict[str, EntryPoint]) -> str:
     listed = "\n".join(f"  edgewise {name}" for name in sorted(known))
-    return (
-        f"Personalised content decisions at the edge, learned in one place.\n\n{listed}\n\nAdd --help to any."
-    )
+    return f"Personalised content decisions at the edge, learned in one place.\n\n{listed}\n\nAdd --help to any."

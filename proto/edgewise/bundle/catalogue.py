@@ -1,0 +1,52 @@
+"""catalogue.json: the items, their contents, attributes and approvals. Default-deny: no approval, no show."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from edgewise.ids import ItemId
+
+AttributeValue = str | float | bool | list[str]
+
+
+class Item(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that can be shown."""
+
+    id: ItemId
+    content: dict[str, Any]
+    """What the page renders; free JSON."""
+    attributes: dict[str, AttributeValue] = {}
+    """Facts for rules and features; `category`, `brand`, `topic` (lists of strings) feed a profile's affinities."""
+    approved_sha256: str | None = None
+    """Digest of the content that a person approved. Served only while it equals the content's own digest."""
+    approved_by: str | None = None
+    starts_ms: int | None = None
+    ends_ms: int | None = None
+
+
+class Catalogue(msgspec.Struct, frozen=True):
+    """All items, in the order that `priority` ranking uses."""
+
+    items: list[Item]
+
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_decoder = msgspec.json.Decoder(Catalogue)
+
+
+def content_sha256(content: dict[str, Any]) -> str:
+    """What an approval signs: SHA-256 over the content as JSON with sorted keys."""
+    return hashlib.sha256(_encoder.encode(content)).hexdigest()
+
+
+def decode_catalogue(data: bytes) -> Catalogue:
+    """Raises `msgspec.ValidationError` with the path of what is wrong."""
+    return _decoder.decode(data)
+
+
+def encode_catalogue(catalogue: Catalogue) -> bytes:
+    """Canonical bytes."""
+    return _encoder.encode(catalogue)

@@ -1,0 +1,198 @@
+"""policy.json: what people decided. Placements, arms, experiments, rules, keys, consent defaults."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edgewise.consent import Consent
+from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+# --- ranking: how an arm orders its candidates -----------------------------------------------------------------
+class ByPriority(msgspec.Struct, frozen=True, tag="priority", tag_field="method"):
+    """The collection's own order, first is best."""
+
+
+class ByAttribute(msgspec.Struct, frozen=True, tag="attribute", tag_field="method"):
+    """Highest (or lowest) value of a numeric item attribute; popularity rules are written like this."""
+
+    attribute: str
+    descending: bool = True
+
+
+class ByModel(msgspec.Struct, frozen=True, tag="model", tag_field="method"):
+    """The scores of an ONNX model of this bundle."""
+
+    model: ModelName
+
+
+Ranking = ByPriority | ByAttribute | ByModel
+
+
+# --- exploration: how scores become probabilities ----------------------------------------------------------------
+class Greedy(msgspec.Struct, frozen=True, tag="greedy", tag_field="policy"):
+    """Always the best."""
+
+
+class EpsilonGreedy(msgspec.Struct, frozen=True, tag="epsilon-greedy", tag_field="policy"):
+    """The best with probability 1 - epsilon, else any candidate alike (the best among them)."""
+
+    epsilon: Share
+
+
+class SquareCB(msgspec.Struct, frozen=True, tag="squarecb", tag_field="policy"):
+    """Inverse gap weighting (Foster & Rakhlin 2020, arXiv 2002.04926) with an additive probability floor.
+
+    With K candidates: p = 1 / (K + gamma * gap) for all but the best, which takes the rest; then
+    p = floor / K + (1 - floor) * p.
+    """
+
+    gamma: Annotated[float, Meta(gt=0)]
+    floor: Share = 0.0
+
+
+Exploration = Greedy | EpsilonGreedy | SquareCB
+
+
+# --- retrieval: which of a large collection are scored ------------------------------------------------------------
+class Everything(msgspec.Struct, frozen=True, tag="all", tag_field="method"):
+    """All eligible items of the collection, at most `limit`, in its order."""
+
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 500
+
+
+class ByNeighbours(msgspec.Struct, frozen=True, tag="neighbours", tag_field="method"):
+    """The `limit` best by neighbour score of the visitor's history, filled up by `fill_attribute`, descending."""
+
+    fill_attribute: str
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
+
+
+Retrieval = Everything | ByNeighbours
+
+
+# --- rules: a tiny typed tree, never an eval ----------------------------------------------------------------------
+Operand = str | float | bool | list[str] | list[float]
+
+
+class Compare(msgspec.Struct, frozen=True, tag="compare", tag_field="match"):
+    """Compares one value. `of` is `item.NAME`, `context.NAME` or `profile.NAME`; a missing value is never equal.
+
+    `op`: eq ne lt le gt ge in not_in contains exists. `to` may name another value with a leading `$`.
+    """
+
+    of: str
+    op: str
+    to: Operand | None = None
+
+
+class Every(msgspec.Struct, frozen=True, tag="all", tag_field="match"):
+    """True when every rule is (also for none)."""
+
+    rules: list[Rule]
+
+
+class Some(msgspec.Struct, frozen=True, tag="any", tag_field="match"):
+    """True when some rule is."""
+
+    rules: list[Rule]
+
+
+class Not(msgspec.Struct, frozen=True, tag="not", tag_field="match"):
+    """True when its rule is not."""
+
+    rule: Rule
+
+
+Rule = Compare | Every | Some | Not
+
+
+class Cap(msgspec.Struct, frozen=True):
+    """An item is shown to a visitor at most `impressions` times in the last `days` calendar days (UTC)."""
+
+    impressions: Annotated[int, Meta(ge=1)]
+    days: Annotated[int, Meta(ge=1, le=7)]
+
+
+# --- placements -------------------------------------------------------------------------------------------------------
+class Arm(msgspec.Struct, frozen=True):
+    """One way to fill a placement."""
+
+    ranking: Ranking
+    exploration: Exploration = Greedy()
+    retrieval: Retrieval = Everything()
+
+
+class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A place on a page.
+
+    `arm` serves when no experiment runs. `fallback` is mandatory: shown when nothing else can be.
+    """
+
+    collection: CollectionName
+    arms: dict[ArmName, Arm]
+    arm: ArmName
+    opted_out_arm: ArmName
+    """Ranks by rule only; serves opted-out visitors and the holdout."""
+    fallback: Annotated[list[ItemId], Meta(min_length=1)]
+    count: Annotated[int, Meta(ge=1, le=100)] = 1
+    experiment: ExperimentKey | None = None
+    eligibility: list[Rule] = []
+    exclude_seen: bool = False
+    """Leave out items that the profile has already interacted with."""
+    cap: Cap | None = None
+    safe: bool = False
+    """Never explored on."""
+
+
+class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who gets which arm: GrowthBook's hashing v2 of `seed` and the unit. Weights follow `arms`' order."""
+
+    arms: Annotated[list[ArmName], Meta(min_length=2)]
+    weights: list[Share]
+    seed: str
+    coverage: Share = 1.0
+
+
+class Site(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Whose policy this is."""
+
+    name: SiteName
+    salt: str
+    """Makes draws of this site its own; not a secret."""
+    default_consent: Consent = Consent()
+    holdout: Share = 0.0
+    """Share of visitors who are never personalised, in any placement."""
+    write_key_sha256: list[str] = []
+    origins: list[str] = []
+    """CORS: exact origins."""
+    feature_sample_share: Share = 0.01
+    """Share of decisions whose whole feature matrix is logged."""
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """The whole resource."""
+
+    site: Site
+    placements: dict[PlacementName, Placement]
+    collections: dict[CollectionName, list[ItemId]]
+    experiments: dict[ExperimentKey, Experiment] = {}
+
+
+_decoder = msgspec.json.Decoder(Policy)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def decode_policy(data: bytes) -> Policy:
+    """Raises `msgspec.ValidationError` with the path of what is wrong."""
+    return _decoder.decode(data)
+
+
+def encode_policy(policy: Policy) -> bytes:
+    """Canonical bytes."""
+    return _encoder.encode(policy)

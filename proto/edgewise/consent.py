@@ -1,0 +1,88 @@
+"""Consent: what may be read, written and logged for a visitor, decided before a profile is touched.
+
+Precedence (interfaces.md, section 1): dial 0, `Sec-GPC: 1` or a stored denial > what the request says > a stored
+grant > the site's default. Everything that is not granted fails closed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Purpose(StrEnum):
+    """What data may be used for."""
+
+    PERSONALISATION = "personalisation"
+    ANALYTICS = "analytics"
+    MARKETING = "marketing"
+
+
+class ConsentState(StrEnum):
+    """`pending` is not a grant."""
+
+    GRANTED = "granted"
+    DENIED = "denied"
+    PENDING = "pending"
+
+
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One answer per purpose; None where the speaker says nothing."""
+
+    personalisation: ConsentState | None = None
+    analytics: ConsentState | None = None
+    marketing: ConsentState | None = None
+
+    def of(self, purpose: Purpose) -> ConsentState | None:
+        """What is said of one purpose."""
+        match purpose:
+            case Purpose.PERSONALISATION:
+                return self.personalisation
+            case Purpose.ANALYTICS:
+                return self.analytics
+            case Purpose.MARKETING:
+                return self.marketing
+
+
+class Grants(msgspec.Struct, frozen=True):
+    """What is granted in the end."""
+
+    personalisation: bool = False
+    analytics: bool = False
+    marketing: bool = False
+
+    def allows(self, purpose: Purpose) -> bool:
+        """Whether data may be used for `purpose`."""
+        match purpose:
+            case Purpose.PERSONALISATION:
+                return self.personalisation
+            case Purpose.ANALYTICS:
+                return self.analytics
+            case Purpose.MARKETING:
+                return self.marketing
+
+
+NOTHING = Grants()
+
+
+def effective(
+    *, stored: Consent, asked: Consent, default: Consent, opted_out: bool, global_privacy_control: bool
+) -> Grants:
+    """The grants that hold for one request.
+
+    `opted_out` is dial 0. `Sec-GPC: 1` and dial 0 deny personalisation and marketing; analytics without identity
+    is not theirs to deny, but analytics *with* identity is, so it is denied as well.
+    """
+
+    def granted(purpose: Purpose) -> bool:
+        if opted_out or global_privacy_control or stored.of(purpose) is ConsentState.DENIED:
+            return False
+        said = asked.of(purpose) or stored.of(purpose) or default.of(purpose)
+        return said is ConsentState.GRANTED
+
+    return Grants(
+        personalisation=granted(Purpose.PERSONALISATION),
+        analytics=granted(Purpose.ANALYTICS),
+        marketing=granted(Purpose.MARKETING),
+    )

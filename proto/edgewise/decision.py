@@ -1,0 +1,69 @@
+"""What is answered: a decision without its timing, so that it can be recomputed to the byte.
+
+The HTTP answer adds `ageSeconds`, `state`, `tookMs` and the items' contents around it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgewise.ids import ArmName, BundleVersion, DecisionId, ExperimentKey, ItemId, PlacementName
+from edgewise.reasons import Reason
+
+
+class Why(msgspec.Struct, frozen=True):
+    """One cause in plain words. `weight` is in the model's own score units; larger counts more."""
+
+    code: str
+    text: str
+    weight: float
+
+
+class ChosenItem(msgspec.Struct, frozen=True):
+    """One slot. `propensity` = P(item in this slot | items of earlier slots), in (0, 1].
+
+    `reason` is EXPLORE if and only if the item is not the greedy choice of its slot.
+    """
+
+    id: ItemId
+    rank: int
+    reason: Reason
+    score: float
+    propensity: float
+    content_digest: str
+    """SHA-256 of the approved content that was shown, or "" for an item that the caller brought."""
+    why: tuple[Why, ...] = ()
+
+
+class Assignment(msgspec.Struct, frozen=True):
+    """Which arm of which experiment this visitor is in. A forced arm never counts as an exposure."""
+
+    key: ExperimentKey
+    arm: ArmName
+    forced: bool = False
+
+
+class PlacementDecision(msgspec.Struct, frozen=True):
+    """What one placement shows. `policy` names the arm that ranked."""
+
+    items: tuple[ChosenItem, ...]
+    reason: Reason
+    policy: ArmName
+    experiment: Assignment | None = None
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The pure outcome of `decide`."""
+
+    decision_id: DecisionId
+    bundle_version: BundleVersion
+    bundle_digest: str
+    placements: dict[PlacementName, PlacementDecision]
+
+
+_canonical = msgspec.json.Encoder(order="deterministic")
+
+
+def canonical_bytes(decision: Decision) -> bytes:
+    """The bytes that a replay must reproduce: JSON with sorted keys; floats in shortest round-trip form."""
+    return _canonical.encode(decision)

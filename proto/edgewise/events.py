@@ -1,0 +1,77 @@
+"""The words of Segment's specification that Edgewise understands, and what each means for a profile.
+
+Any other event name is valid, kept and counted; it only moves no aggregate but the visit itself.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class Kind(StrEnum):
+    """What an event says of a visitor and an item."""
+
+    VIEW = "view"
+    CLICK = "click"
+    ADD = "add"
+    REMOVE = "remove"
+    ORDER = "order"
+    REVIEW = "review"
+    IMPRESSION = "impression"
+    """Shown by Edgewise; says nothing of taste, counts for caps."""
+    PAGE = "page"
+    OTHER = "other"
+
+
+KIND_OF: Final[dict[str, Kind]] = {
+    "Product Viewed": Kind.VIEW,
+    "Content Viewed": Kind.VIEW,
+    "Product Clicked": Kind.CLICK,
+    "Content Clicked": Kind.CLICK,
+    "Promotion Clicked": Kind.CLICK,
+    "Product Added": Kind.ADD,
+    "Product Added to Wishlist": Kind.ADD,
+    "Product Removed": Kind.REMOVE,
+    "Order Completed": Kind.ORDER,
+    "Offline Purchase": Kind.ORDER,
+    "Product Reviewed": Kind.REVIEW,
+    "Promotion Viewed": Kind.IMPRESSION,
+}
+
+TOUCHING: Final = frozenset({Kind.VIEW, Kind.CLICK, Kind.ADD, Kind.ORDER, Kind.REVIEW})
+"""Kinds after which an item counts as seen, and its categories as liked."""
+
+ACTIVATIONS: Final = frozenset({"Promotion Viewed", "Content Viewed"})
+"""Events that make a deferred decision count as shown, when they carry its `decisionId`."""
+
+DIMENSIONS: Final = ("category", "brand", "topic")
+"""Item attributes that a profile keeps affinities for."""
+
+
+def kind_of(event_type: str, name: str) -> Kind:
+    """The kind of one call: Segment's `type` and, for `track`, its event name."""
+    if event_type in {"page", "screen"}:
+        return Kind.PAGE
+    return KIND_OF.get(name, Kind.OTHER) if event_type == "track" else Kind.OTHER
+
+
+def affinity_weight(kind: Kind, rating: float | None) -> int:
+    """How much one touch says of taste, as an integer so that sums do not depend on order.
+
+    A review counts by its stars: 4 and 5 as much as putting it into the cart, 3 as a view, fewer not at all.
+    """
+    match kind:
+        case Kind.VIEW:
+            return 1
+        case Kind.CLICK:
+            return 2
+        case Kind.ADD:
+            return 4
+        case Kind.ORDER:
+            return 8
+        case Kind.REVIEW:
+            stars = 3.0 if rating is None else rating
+            return 4 if stars >= 4 else 1 if stars >= 3 else 0  # noqa: PLR2004  # stars, as the docstring says
+        case _:
+            return 0

@@ -1,0 +1,1 @@
+"""A visitor's profile: commutative, mergeable aggregates, equal to the byte in whatever order events arrive."""

@@ -1,0 +1,115 @@
+"""A visitor's own will: dial, mutes, consent.
+
+Kept apart from the profile, because it is read first and decides whether the profile may be read at all. The latest
+statement wins; at the same moment, the stricter one.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from edgewise.consent import Consent, ConsentState, Purpose
+from edgewise.ids import Producer
+from edgewise.records import PreferenceRecord
+
+DIAL_EVERYTHING: Final = 3
+DIAL_SESSION: Final = 2
+DIAL_PAGE: Final = 1
+DIAL_NOTHING: Final = 0
+
+MUTE_KINDS: Final = ("categories", "topics", "brands", "items")
+MAX_MUTED: Final = 500
+_STRICTNESS: Final = {ConsentState.GRANTED: 0, ConsentState.PENDING: 1, ConsentState.DENIED: 2}
+
+T = TypeVar("T")
+Mutes = dict[str, tuple[str, ...]]
+Stamp = tuple[int, int, Producer, int]
+"""(time_ms, strictness, producer, seq): the greater one holds."""
+_NEVER: Final[Stamp] = (0, 0, Producer(""), 0)
+
+
+class Stated(msgspec.Struct, Generic[T], frozen=True, array_like=True):
+    """A value and the stamp of who stated it."""
+
+    stamp: Stamp
+    value: T
+
+
+class Preferences(msgspec.Struct):
+    """One visitor's will. Mutable: `state` works in place."""
+
+    format: int = 1
+    applied: dict[Producer, int] = {}
+    dial: Stated[int] = Stated(_NEVER, DIAL_EVERYTHING)
+    mute: Stated[Mutes] = Stated(_NEVER, {})
+    more: Stated[tuple[str, ...]] = Stated(_NEVER, ())
+    less: Stated[tuple[str, ...]] = Stated(_NEVER, ())
+    consent: dict[Purpose, Stated[ConsentState]] = {}
+
+    @property
+    def stored_consent(self) -> Consent:
+        """What was said of each purpose, None where nothing was."""
+        said = {purpose.value: stated.value for purpose, stated in self.consent.items()}
+        return Consent(**said)
+
+
+def state(preferences: Preferences, record: PreferenceRecord) -> bool:
+    """Apply one statement in place; False when its producer's sequence says that it was applied before."""
+    if record.seq <= preferences.applied.get(record.producer, -1):
+        return False
+    preferences.applied[record.producer] = record.seq
+
+    def stamp(strictness: int) -> Stamp:
+        return (record.time_ms, strictness, record.producer, record.seq)
+
+    if record.dial is not None:
+        preferences.dial = _later(preferences.dial, Stated(stamp(DIAL_EVERYTHING - record.dial), record.dial))
+    if record.mute is not None:
+        muted = {kind: tuple(sorted(set(values)))[:MAX_MUTED] for kind, values in sorted(record.mute.items()) if values}
+        preferences.mute = _later(preferences.mute, Stated(stamp(sum(map(len, muted.values()))), muted))
+    if record.more is not None:
+        preferences.more = _later(preferences.more, Stated(stamp(0), record.more))
+    if record.less is not None:
+        preferences.less = _later(preferences.less, Stated(stamp(len(record.less)), record.less))
+    for purpose in Purpose:
+        said = record.consent.of(purpose)
+        if said is not None:
+            stated = Stated(stamp(_STRICTNESS[said]), said)
+            known = preferences.consent.get(purpose)
+            preferences.consent[purpose] = stated if known is None else _later(known, stated)
+    return True
+
+
+def merge_preferences(left: Preferences, right: Preferences) -> Preferences:
+    """The later statement of both for each thing; associative, commutative and idempotent."""
+    merged = decode_preferences(encode_preferences(left))
+    for producer, seq in right.applied.items():
+        merged.applied[producer] = max(seq, merged.applied.get(producer, seq))
+    merged.dial = _later(merged.dial, right.dial)
+    merged.mute = _later(merged.mute, right.mute)
+    merged.more = _later(merged.more, right.more)
+    merged.less = _later(merged.less, right.less)
+    for purpose, stated in right.consent.items():
+        known = merged.consent.get(purpose)
+        merged.consent[purpose] = stated if known is None else _later(known, stated)
+    return merged
+
+
+def _later(left: Stated[T], right: Stated[T]) -> Stated[T]:
+    return right if right.stamp > left.stamp else left
+
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder = msgspec.msgpack.Decoder(Preferences)
+
+
+def encode_preferences(preferences: Preferences) -> bytes:
+    """Canonical bytes."""
+    return _encoder.encode(preferences)
+
+
+def decode_preferences(data: bytes) -> Preferences:
+    """Raises `msgspec.ValidationError` or `msgspec.DecodeError`."""
+    return _decoder.decode(data)

@@ -1,0 +1,78 @@
+"""Reading a profile at a moment: decay, windows, history, the current session. Never changes it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from edgewise.events import Kind
+from edgewise.ids import ItemId
+from edgewise.profile.state import DAY_MS, Buckets, Profile
+
+SESSION_GAP_MS: Final = 30 * 60 * 1_000
+"""A pause of 30 minutes ends a session (the convention of web analytics)."""
+
+
+def decayed(buckets: Buckets, now_ms: int, half_life_days: float) -> float:
+    """Sum of counts, each halved every `half_life_days` since the middle of its day; never grows beyond the sum.
+
+    Summed from the oldest day on, so that equal buckets give equal floats.
+    """
+    total = 0.0
+    for day in sorted(buckets):
+        age_days = max(0.0, (now_ms - (day * DAY_MS + DAY_MS // 2)) / DAY_MS)
+        total += buckets[day] * 2.0 ** (-age_days / half_life_days)
+    return total
+
+
+def shares(profile: Profile, dimension: str, now_ms: int, half_life_days: float) -> dict[str, float]:
+    """Value -> its share of the dimension's decayed weight, in [0, 1], summing to 1; empty without history."""
+    weights = {
+        value: decayed(buckets, now_ms, half_life_days)
+        for value, buckets in sorted(profile.affinity.get(dimension, {}).items())
+    }
+    total = sum(weights.values())
+    return {value: weight / total for value, weight in weights.items() if weight > 0} if total > 0 else {}
+
+
+def window_count(profile: Profile, kind: Kind, now_ms: int, days: int) -> int:
+    """How often `kind` happened in the last `days` calendar days (UTC), today included."""
+    today = now_ms // DAY_MS
+    return sum(count for day, count in profile.counts.get(kind, {}).items() if today - days < day <= today)
+
+
+def history(profile: Profile, last: int = 0) -> list[ItemId]:
+    """Touched items, latest first (ties by item id, descending); at most `last`, or all that are kept for 0."""
+    ordered = sorted(profile.items, key=lambda item: (profile.items[item].time_ms, item), reverse=True)
+    return ordered[:last] if last else ordered
+
+
+def impressions_since(profile: Profile, now_ms: int, days: int) -> dict[ItemId, int]:
+    """How often each item was shown in the last `days` calendar days (UTC), today included."""
+    oldest_ms = (now_ms // DAY_MS - days + 1) * DAY_MS
+    counts: dict[ItemId, int] = {}
+    for impression in profile.impressions:
+        if impression.time_ms >= oldest_ms:
+            counts[impression.item] = counts.get(impression.item, 0) + 1
+    return counts
+
+
+def session_view(profile: Profile, now_ms: int) -> Profile:
+    """What dial 2 may use: the touches of the current session, and what caps need. No affinities, counts, traits.
+
+    The session reaches back from `now_ms` over touches that lie less than 30 minutes apart.
+    """
+    kept = {}
+    edge_ms = now_ms
+    for item in history(profile):
+        touch = profile.items[item]
+        if edge_ms - touch.time_ms > SESSION_GAP_MS:
+            break
+        kept[item] = touch
+        edge_ms = min(edge_ms, touch.time_ms)
+    return Profile(
+        applied=profile.applied,
+        first_ms=min((touch.time_ms for touch in kept.values()), default=0),
+        last_ms=max((touch.time_ms for touch in kept.values()), default=0),
+        items=kept,
+        impressions=profile.impressions,
+    )

@@ -1,0 +1,149 @@
+"""What a node writes down and ships: the payloads of spool frames, as tagged MessagePack.
+
+Every record is numbered by its producer, (node, epoch, worker) and a sequence without holes, so that the hub
+stores each exactly once and a missing number is always a declared gap. No record carries a raw identifier.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from edgewise.consent import Consent, Grants
+from edgewise.ids import BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.reasons import Degradation
+from edgewise.request import Context, PlacementRequest
+
+ANONYMOUS = SubjectId("")
+"""The subject of what may be counted but not tied to a person."""
+
+
+class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An item that an event is about, with what was known of it *when it happened*.
+
+    Dimensions are written down at intake, so that folding a profile never depends on a catalogue's version.
+    """
+
+    item: ItemId
+    quantity: int = 1
+    value_minor: int = 0
+    """Money in the currency's minor unit (cents)."""
+    rating: float | None = None
+    dimensions: dict[str, tuple[str, ...]] = {}
+    """`category`, `brand`, `topic` -> values."""
+
+
+class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", omit_defaults=True):
+    """Something a visitor did: one valid Segment call."""
+
+    producer: Producer
+    seq: int
+    subject: SubjectId
+    message_id: MessageId
+    type: str
+    """`track`, `identify`, `page`, `screen`, `group`, `alias`."""
+    name: str
+    """`Product Viewed`, …; for `page` and `screen` their name."""
+    time_ms: int
+    """When it happened, corrected by `sentAt`, never later than receipt."""
+    received_ms: int
+    grants: Grants
+    touches: tuple[Touch, ...] = ()
+    decision_id: DecisionId | None = None
+    placement: PlacementName | None = None
+    traits: dict[str, str | int | float | bool | None] = {}
+    identifiers: dict[str, SubjectId] = {}
+    """Kind of identifier -> its keyed hash."""
+    body: bytes = b""
+    """The call as JSON without identifiers, for audit and later sources; at most 32 KiB."""
+
+
+class PreferenceRecord(msgspec.Struct, frozen=True, tag="preference", tag_field="record", omit_defaults=True):
+    """A visitor's own will: dial, mutes, consent. Its lane is never dropped.
+
+    None leaves what was said before.
+    """
+
+    producer: Producer
+    seq: int
+    subject: SubjectId
+    time_ms: int
+    received_ms: int
+    dial: int | None = None
+    mute: dict[str, tuple[str, ...]] | None = None
+    """`categories`, `topics`, `brands`, `items` -> values."""
+    more: tuple[str, ...] | None = None
+    less: tuple[str, ...] | None = None
+    consent: Consent = Consent()
+
+
+class FeatureRows(msgspec.Struct, frozen=True):
+    """float32 feature rows, little endian, row-major, one row an item of `items`."""
+
+    names: tuple[str, ...]
+    items: tuple[ItemId, ...]
+    data: bytes
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="record", omit_defaults=True):
+    """Everything that is needed to compute a decision again, and to learn from it."""
+
+    producer: Producer
+    seq: int
+    decision_id: DecisionId
+    subject: SubjectId
+    """Empty where consent does not allow to tie it to a person."""
+    time_ms: int
+    """The clock reading that `decide` was given."""
+    bundle_version: BundleVersion
+    bundle_digest: str
+    facts_version: int
+    placements: tuple[PlacementRequest, ...]
+    context: Context
+    grants: Grants
+    dial: int
+    degradation: Degradation
+    applied: dict[Producer, int]
+    """The profile that was read: highest applied sequence per producer."""
+    decision: bytes
+    """`canonical_bytes` of the decision."""
+    shown: dict[PlacementName, FeatureRows] = {}
+    """Feature rows of what was shown."""
+    sampled: dict[PlacementName, FeatureRows] = {}
+    """Whole feature matrices, kept for a share of decisions."""
+    sample_probability: float = 0.0
+    force: dict[PlacementName, str | list[ItemId]] = {}
+    explain: bool = False
+    deferred: bool = False
+    """True: it counts as shown only when its activation event arrives."""
+    dry_run: bool = False
+    mute: dict[str, tuple[str, ...]] = {}
+    impressions: tuple[ItemId, ...] = ()
+    """Items of placements with a frequency cap that count as shown by this decision."""
+    unit: str = ""
+    """What experiments hash: the subject, or a random unit where there is none."""
+
+
+class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):
+    """Records of one producer that were dropped on purpose; `seq` is the last one of them."""
+
+    producer: Producer
+    first_seq: int
+    seq: int
+    lane: str
+    count: int
+
+
+Record = EventRecord | PreferenceRecord | DecisionRecord | GapRecord
+
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_decoder: msgspec.msgpack.Decoder[Record] = msgspec.msgpack.Decoder(Record)
+
+
+def encode_record(record: Record) -> bytes:
+    """The payload of one spool frame."""
+    return _encoder.encode(record)
+
+
+def decode_record(payload: bytes) -> Record:
+    """Raises `msgspec.ValidationError` with a path, or `msgspec.DecodeError`, for anything that is no record."""
+    return _decoder.decode(payload)

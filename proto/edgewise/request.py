@@ -1,0 +1,90 @@
+"""What a page asks: the body of `POST /v1/decide`, decoded and bounded (JSON or MessagePack).
+
+The wire spells camelCase; unknown fields are passed over, so that newer pages can ask older nodes.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edgewise.consent import Consent
+from edgewise.ids import ItemId, PlacementName
+
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Text = Annotated[str, Meta(max_length=2_000)]
+Scalar = str | int | float | bool | None
+Attributes = dict[Annotated[str, Meta(max_length=200)], Scalar | list[str]]
+
+
+class Candidate(msgspec.Struct, frozen=True, rename="camel"):
+    """An item that the caller brings along; it competes instead of the placement's collection."""
+
+    id: Annotated[ItemId, Meta(min_length=1, max_length=200)]
+    attributes: Attributes = {}
+
+
+class PlacementRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """One placement of a page. `count` defaults to what the placement says."""
+
+    name: Annotated[PlacementName, Meta(min_length=1, max_length=200)]
+    count: Annotated[int, Meta(ge=1, le=100)] | None = None
+    exclude: Annotated[list[ItemId], Meta(max_length=1_000)] = []
+    candidates: Annotated[list[Candidate], Meta(max_length=1_000)] | None = None
+
+
+class Page(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Where the visitor is."""
+
+    path: Text = ""
+    referrer: Text = ""
+    url: Text = ""
+    title: Text = ""
+
+
+class Device(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`type` is `mobile`, `tablet`, `desktop` or what the site uses."""
+
+    type: Text = ""
+
+
+class Geo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Coarse on purpose: never finer than a country."""
+
+    country: Text = ""
+
+
+class Context(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """What is known of the page view itself, without any profile."""
+
+    page: Page = Page()
+    device: Device = Device()
+    locale: Text = ""
+    timezone: Text = ""
+    geo: Geo = Geo()
+    attributes: Attributes = {}
+
+
+class Options(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`force` needs an operator: a placement -> its arm's name, or a list of item ids."""
+
+    explain: bool = False
+    deadline_ms: Annotated[float, Meta(gt=0, le=10_000)] = 10
+    defer_activation: bool = False
+    force: dict[PlacementName, str | list[ItemId]] = {}
+    dry_run: bool = False
+    debug: bool = False
+
+
+class DecideRequest(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole question. `events` are Segment envelopes that are applied before deciding."""
+
+    placements: Annotated[list[PlacementRequest], Meta(min_length=1, max_length=50)]
+    anonymous_id: Annotated[str, Meta(max_length=200)] | None = None
+    user_id: Annotated[str, Meta(max_length=200)] | None = None
+    context: Context = Context()
+    consent: Consent = Consent()
+    events: Annotated[list[msgspec.Raw], Meta(max_length=100)] = []
+    options: Options = Options()

@@ -1,0 +1,45 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class SyncRequest(_message.Message):
+    __slots__ = ("node_id", "add", "remove")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    ADD_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    add: _containers.RepeatedScalarFieldContainer[str]
+    remove: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_id: _Optional[str] = ..., add: _Optional[_Iterable[str]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SyncResponse(_message.Message):
+    __slots__ = ("subject", "snapshot", "erasure", "unknown")
+    SUBJECT_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
+    ERASURE_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    subject: str
+    snapshot: Snapshot
+    erasure: Erasure
+    unknown: Unknown
+    def __init__(self, subject: _Optional[str] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ..., unknown: _Optional[_Union[Unknown, _Mapping]] = ...) -> None: ...
+
+class Snapshot(_message.Message):
+    __slots__ = ("profile", "preferences")
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    PREFERENCES_FIELD_NUMBER: _ClassVar[int]
+    profile: bytes
+    preferences: bytes
+    def __init__(self, profile: _Optional[bytes] = ..., preferences: _Optional[bytes] = ...) -> None: ...
+
+class Erasure(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Unknown(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
