@@ -1,0 +1,17 @@
+"""`edgewise import`: takes in what other systems recorded."""
+
+from __future__ import annotations
+
+import typer
+
+from hub.commands.import_decisions import decisions
+
+app = typer.Typer(no_args_is_help=True)
+
+
+@app.callback()
+def imports() -> None:
+    """Take in what other systems recorded; bad rows are set aside, the good ones kept."""
+
+
+app.command("decisions")(decisions)
