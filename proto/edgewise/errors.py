@@ -64,3 +64,9 @@ class ModelRefused(RefusedError):  # noqa: N818
 
 class UnavailableError(EdgewiseError):
     """A peer, a file or a port cannot be reached; trying again may help."""
+
+
+def problem_of(message: str) -> Problem:
+    """Split a decoder's sentence (``Expected `str`, got `int` - at `$.name` ``) into place and message."""
+    text, at, path = message.rpartition(" - at `")
+    return Problem(path.removesuffix("`"), text) if at else Problem("$", message)

@@ -1,0 +1,309 @@
+"""From a Segment call to a record: validated, its clock corrected, its identifiers hashed, its items enriched.
+
+Follows Segment's HTTP tracking API and e-commerce specification (V2). What an item *was* when the event happened
+(category, brand, topic) is written into the record here, so that folding a profile never asks a catalogue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgewise.bundle.catalogue import AttributeValue
+from edgewise.consent import Consent, ConsentState, Grants
+from edgewise.errors import InputError, Problem, problem_of
+from edgewise.events import DIMENSIONS
+from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.records import ANONYMOUS, EventRecord, Touch
+from edgewise.subjects import subject_of
+
+MAX_CALL_BYTES: Final = 32 * 1024
+"""Segment's own limit for one call."""
+MAX_PRODUCTS: Final = 200
+MAX_TEXT: Final = 500
+
+CallType = Literal["track", "identify", "page", "screen", "group", "alias"]
+AttributesOf = Callable[[ItemId], Mapping[str, AttributeValue] | None]
+
+_Id = Annotated[str, Meta(min_length=1, max_length=200)] | int
+_Number = int | float | None
+
+_ITEM_KEYS: Final = ("itemId", "product_id", "productId", "promotion_id", "content_id", "sku")
+_HASHED_TRAITS: Final = ("email", "phone")
+_DROPPED_TRAITS: Final = frozenset(
+    {"name", "firstName", "lastName", "first_name", "last_name", "username", "address", "avatar", "birthday"}
+)
+_KEPT_CONTEXT: Final = ("page", "locale", "timezone", "campaign", "library", "device", "screen", "app")
+_CONSENT_WORDS: Final = {
+    "personalisation": "personalisation",
+    "personalization": "personalisation",
+    "analytics": "analytics",
+    "marketing": "marketing",
+    "advertising": "marketing",
+}
+
+
+class _ConsentContext(msgspec.Struct, rename="camel"):
+    category_preferences: dict[str, bool] = {}
+
+
+class _CallContext(msgspec.Struct):
+    consent: _ConsentContext = msgspec.field(default_factory=_ConsentContext)
+
+
+class _Envelope(msgspec.Struct, rename="camel"):
+    type: CallType | None = None
+    message_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    anonymous_id: _Id | None = None
+    user_id: _Id | None = None
+    previous_id: _Id | None = None
+    group_id: _Id | None = None
+    event: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    name: Annotated[str, Meta(max_length=500)] | None = None
+    timestamp: dt.datetime | None = None
+    sent_at: dt.datetime | None = None
+    properties: dict[str, Any] | None = None
+    traits: dict[str, Any] | None = None
+    context: dict[str, Any] | None = None
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One valid Segment call. Raw identifiers live here and nowhere behind `record_of`."""
+
+    type: CallType
+    name: str
+    anonymous_id: str | None
+    user_id: str | None
+    message_id: MessageId | None
+    consent: Consent
+    timestamp: dt.datetime | None
+    sent_at: dt.datetime | None
+    properties: dict[str, Any]
+    traits: dict[str, Any]
+    context: dict[str, Any]
+    linked: dict[str, str]
+    """Further identifiers: `groupId`, `previousId`."""
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+def decode_call(raw: bytes | msgspec.Raw, *, type: CallType | None) -> Call:  # noqa: A002  # Segment's word
+    """Decode one call; `type` is the route's, or None where the message names its own.
+
+    Raises:
+        InputError: with a path and what was expected, for anything that is no valid call.
+    """
+    if len(bytes(raw)) > MAX_CALL_BYTES:
+        raise _wrong("$", f"a call has at most {MAX_CALL_BYTES} bytes, this one {len(bytes(raw))}")
+    try:
+        envelope = _decoder.decode(raw)
+        context = msgspec.convert(envelope.context or {}, _CallContext)
+    except msgspec.ValidationError as wrong:
+        problem = problem_of(str(wrong))
+        raise _wrong(problem.path, problem.message) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        raise _wrong("$", f"not JSON: {broken}") from None
+    kind = type or envelope.type
+    if kind is None:
+        raise _wrong("$.type", "expected one of track, identify, page, screen, group, alias; got nothing")
+    if envelope.anonymous_id is None and envelope.user_id is None:
+        raise _wrong("$.anonymousId", "expected an anonymousId or a userId, got neither")
+    if kind == "track" and envelope.event is None:
+        raise _wrong("$.event", "expected the name of what was done, such as 'Product Viewed'; got nothing")
+    linked = {"groupId": envelope.group_id, "previousId": envelope.previous_id}
+    return Call(
+        type=kind,
+        name=(envelope.event if kind == "track" else envelope.name) or "",
+        anonymous_id=_text(envelope.anonymous_id),
+        user_id=_text(envelope.user_id),
+        message_id=MessageId(envelope.message_id) if envelope.message_id else None,
+        consent=_consent(context.consent.category_preferences),
+        timestamp=envelope.timestamp,
+        sent_at=envelope.sent_at,
+        properties=envelope.properties or {},
+        traits=envelope.traits or {},
+        context=envelope.context or {},
+        linked={name: str(value) for name, value in linked.items() if value is not None},
+    )
+
+
+def record_of(
+    call: Call,
+    *,
+    producer: Producer,
+    seq: int,
+    message_id: MessageId,
+    subject_key: bytes,
+    grants: Grants,
+    received_ms: int,
+    attributes_of: AttributesOf,
+) -> EventRecord:
+    """The record of a call that may be stored. `message_id` is the call's own, or a fresh one where it has none.
+
+    Without a grant to personalise or to analyse the record is ANONYMOUS and names nobody.
+
+    Raises:
+        InputError: when an item, a price or a rating in the properties is not what it should be.
+    """
+    identified = grants.personalisation or grants.analytics
+    return EventRecord(
+        producer=producer,
+        seq=seq,
+        subject=subject_of_call(call, subject_key) if identified else ANONYMOUS,
+        message_id=message_id,
+        type=call.type,
+        name=call.name,
+        time_ms=event_time_ms(call, received_ms),
+        received_ms=received_ms,
+        grants=grants,
+        touches=_touches(call.properties, attributes_of),
+        decision_id=_property(call.properties, "decisionId", DecisionId),
+        placement=_property(call.properties, "placement", PlacementName),
+        traits=_traits(call.traits) if identified and call.type == "identify" else {},
+        identifiers=_identifiers(call, subject_key) if identified else {},
+        body=_body(call),
+    )
+
+
+def subject_of_call(call: Call, subject_key: bytes) -> SubjectId:
+    """The subject of a call: its anonymousId's, else its userId's."""
+    if call.anonymous_id is not None:
+        return subject_of(subject_key, "anonymousId", call.anonymous_id)
+    return subject_of(subject_key, "userId", call.user_id or "")
+
+
+def event_time_ms(call: Call, received_ms: int) -> int:
+    """When it happened: receipt minus the age that the sender's own clock gives it (Segment's clock skew rule).
+
+    Never later than receipt: a clock that runs ahead must not push a visitor's horizon into the future.
+    """
+    if call.timestamp is None:
+        return received_ms
+    stated_ms = _epoch_ms(call.timestamp)
+    if call.sent_at is not None:
+        stated_ms = received_ms - (_epoch_ms(call.sent_at) - stated_ms)
+    return max(0, min(stated_ms, received_ms))
+
+
+def _epoch_ms(moment: dt.datetime) -> int:
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+    return int(aware.timestamp() * 1_000)
+
+
+def _touches(properties: Mapping[str, Any], attributes_of: AttributesOf) -> tuple[Touch, ...]:
+    products = properties.get("products")
+    if products is None:
+        touch = _touch(properties, "$.properties", attributes_of)
+        return () if touch is None else (touch,)
+    if not isinstance(products, list) or len(products) > MAX_PRODUCTS:
+        raise _wrong("$.properties.products", f"expected a list of at most {MAX_PRODUCTS} products")
+    touches = []
+    for position, product in enumerate(products):
+        path = f"$.properties.products[{position}]"
+        if not isinstance(product, dict):
+            raise _wrong(path, f"expected an object, got {product!r:.80}")
+        touch = _touch(product, path, attributes_of)
+        if touch is not None:
+            touches.append(touch)
+    return tuple(touches)
+
+
+def _touch(product: Mapping[str, Any], path: str, attributes_of: AttributesOf) -> Touch | None:
+    key = next((key for key in _ITEM_KEYS if product.get(key) not in (None, "")), None)
+    if key is None:
+        return None
+    stated = product[key]
+    if isinstance(stated, bool) or not isinstance(stated, str | int) or len(str(stated)) > 200:  # noqa: PLR2004
+        raise _wrong(f"{path}.{key}", f"expected an item id of at most 200 characters, got {stated!r:.80}")
+    item = ItemId(str(stated))
+    quantity = _number(product, "quantity", path)
+    price = _number(product, "price", path)
+    known = attributes_of(item) or product
+    dimensions = {name: values for name in DIMENSIONS if (values := _values(known.get(name)))}
+    return Touch(
+        item=item,
+        quantity=1 if quantity is None else int(quantity),
+        value_minor=0 if price is None else round(price * 100),
+        rating=_number(product, "rating", path),
+        dimensions=dimensions,
+    )
+
+
+def _values(stated: Any) -> tuple[str, ...]:
+    values = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
+    return tuple(value for value in values if isinstance(value, str) and 0 < len(value) <= MAX_TEXT)[:20]
+
+
+def _number(product: Mapping[str, Any], name: str, path: str) -> float | None:
+    """A number, also one that a shop system wrote as text; None where there is none."""
+    stated = product.get(name)
+    if stated is None or stated == "":
+        return None
+    try:
+        number = float(stated)
+    except (TypeError, ValueError, OverflowError):
+        raise _wrong(f"{path}.{name}", f"expected a number, got {stated!r:.80}") from None
+    if isinstance(stated, bool) or not abs(number) < 1e12:  # noqa: PLR2004  # beyond any price; also NaN
+        raise _wrong(f"{path}.{name}", f"expected a number below 1e12, got {stated!r:.80}")
+    return number
+
+
+def _property(properties: Mapping[str, Any], name: str, kind: Callable[[str], Any]) -> Any:
+    stated = properties.get(name)
+    if stated is None:
+        return None
+    if not isinstance(stated, str) or not 0 < len(stated) <= 200:  # noqa: PLR2004
+        raise _wrong(f"$.properties.{name}", f"expected a text of 1 to 200 characters, got {stated!r:.80}")
+    return kind(stated)
+
+
+def _traits(traits: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
+    return {
+        name: value
+        for name, value in sorted(traits.items())
+        if name not in _DROPPED_TRAITS
+        and name not in _HASHED_TRAITS
+        and len(name) <= MAX_TEXT
+        and (
+            value is None
+            or isinstance(value, int | float | bool)
+            or (isinstance(value, str) and len(value) <= MAX_TEXT)
+        )
+    }
+
+
+def _identifiers(call: Call, subject_key: bytes) -> dict[str, SubjectId]:
+    stated = {"anonymousId": call.anonymous_id, "userId": call.user_id, **call.linked}
+    for name in _HASHED_TRAITS:
+        value = call.traits.get(name)
+        if isinstance(value, str) and value.strip():
+            stated[name] = value.strip().lower()
+    return {kind: subject_of(subject_key, kind, value) for kind, value in sorted(stated.items()) if value}
+
+
+def _body(call: Call) -> bytes:
+    context = {name: call.context[name] for name in _KEPT_CONTEXT if name in call.context}
+    return _encoder.encode({"properties": call.properties, "context": context})
+
+
+def _consent(preferences: Mapping[str, bool]) -> Consent:
+    said = {
+        purpose: ConsentState.GRANTED if granted else ConsentState.DENIED
+        for word, granted in preferences.items()
+        if (purpose := _CONSENT_WORDS.get(word.lower()))
+    }
+    return Consent(**said)
+
+
+def _text(value: str | int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _wrong(path: str, message: str) -> InputError:
+    return InputError(f"{path}: {message}", (Problem(path, message),))
