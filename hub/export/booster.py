@@ -28,9 +28,7 @@ ML = "ai.onnx.ml"
 Output = Literal["raw", "probability", "response"]
 
 
-def export_booster(
-    booster: lightgbm.Booster, *, feature_names: Sequence[str], output: Output
-) -> onnx.ModelProto:
+def export_booster(booster: lightgbm.Booster, *, feature_names: Sequence[str], output: Output) -> onnx.ModelProto:
     """A model with input `x`, float32 [N, F], and one output `score`, float32 [N].
 
     `output` is what `score` holds: `raw` the sum of the leaves (`predict(raw_score=True)`, the cheapest, enough
@@ -47,9 +45,7 @@ def export_booster(
     check_feature_names(forest, feature_names)
     link = chosen_link(forest.objective, output)
     slope = forest.objective.slope if link == "sigmoid" else 1.0
-    nodes, constants = tree_nodes(
-        forest, source="x", result="sums", leaf_weights=forest.leaf_value * slope, prefix=""
-    )
+    nodes, constants = tree_nodes(forest, source="x", result="sums", leaf_weights=forest.leaf_value * slope, prefix="")
     nodes += _link_nodes(link, classes=forest.objective.classes, source="sums", result="score")
     if forest.objective.classes == 1:
         constants.append(constant("one", np.array([1], dtype=np.int64)))
@@ -109,9 +105,7 @@ def tree_nodes(
     return nodes, constants
 
 
-def truncation(
-    forest: Forest, *, source: str, prefix: str
-) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
+def truncation(forest: Forest, *, source: str, prefix: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
     """LightGBM cuts categories toward zero (5.7 is category 5, -0.3 is 0): sign(x) * floor(|x|), NaN stays NaN.
 
     Only categorical columns are cut. Nothing is added for a model without them.
