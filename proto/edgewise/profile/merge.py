@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edgewise.profile.reduce import (
     add_identifiers,
+    add_to_day,
     count_shown,
     expire,
     forget_oldest_items,
@@ -25,7 +26,7 @@ def merge(left: Profile, right: Profile) -> Profile:
         merged.first_ms = min(merged.first_ms or right.first_ms, right.first_ms)
     merged.last_ms = max(merged.last_ms, right.last_ms)
     for kind, buckets in right.counts.items():
-        _add(merged.counts.setdefault(kind, {}), buckets)
+        _add(merged.counts.setdefault(kind, []), buckets)
     for dimension, values in right.affinity.items():
         _add_affinity(merged, dimension, values)
     _add(merged.spent_minor, right.spent_minor)
@@ -41,7 +42,7 @@ def merge(left: Profile, right: Profile) -> Profile:
 def _add_affinity(merged: Profile, dimension: str, values: dict[str, Buckets]) -> None:
     mine = merged.affinity.setdefault(dimension, {})
     for value, buckets in values.items():
-        _add(mine.setdefault(value, {}), buckets)
+        _add(mine.setdefault(value, []), buckets)
     if len(mine) > MAX_VALUES:
         merged.affinity[dimension] = {key: mine[key] for key in smallest_hashes(mine, MAX_VALUES)}
 
@@ -64,5 +65,5 @@ def _later_traits(merged: Profile, right: Profile) -> None:
 
 
 def _add(into: Buckets, buckets: Buckets) -> None:
-    for day, amount in buckets.items():
-        into[day] = into.get(day, 0) + amount
+    for day, amount in buckets:
+        add_to_day(into, day, amount)

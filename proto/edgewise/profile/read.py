@@ -18,9 +18,9 @@ def decayed(buckets: Buckets, now_ms: int, half_life_days: float) -> float:
     Summed from the oldest day on, so that equal buckets give equal floats.
     """
     total = 0.0
-    for day in sorted(buckets):
+    for day, count in buckets:
         age_days = max(0.0, (now_ms - (day * DAY_MS + DAY_MS // 2)) / DAY_MS)
-        total += buckets[day] * 2.0 ** (-age_days / half_life_days)
+        total += count * 2.0 ** (-age_days / half_life_days)
     return total
 
 
@@ -37,7 +37,7 @@ def shares(profile: Profile, dimension: str, now_ms: int, half_life_days: float)
 def window_count(profile: Profile, kind: Kind, now_ms: int, days: int) -> int:
     """How often `kind` happened in the last `days` calendar days (UTC), today included."""
     today = now_ms // DAY_MS
-    return sum(count for day, count in profile.counts.get(kind, {}).items() if today - days < day <= today)
+    return sum(count for day, count in profile.counts.get(kind, []) if today - days < day <= today)
 
 
 def history(profile: Profile, last: int = 0) -> list[ItemId]:

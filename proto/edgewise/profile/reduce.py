@@ -90,7 +90,7 @@ def _event(profile: Profile, event: EventRecord) -> None:
     kind = kind_of(event.type, event.name)
     _move_time(profile, event.time_ms)
     day = event.time_ms // DAY_MS
-    _count(profile.counts.setdefault(kind, {}), day, 1, profile.last_day - COUNT_HORIZON_DAYS)
+    _count(profile.counts.setdefault(kind, []), day, 1, profile.last_day - COUNT_HORIZON_DAYS)
     for touch in event.touches:
         _touch(profile, event, kind, day, touch)
     if len(profile.items) > MAX_ITEMS:
@@ -123,7 +123,7 @@ def _touch(profile: Profile, event: EventRecord, kind: Kind, day: int, touch: To
     for dimension in DIMENSIONS:
         for value in touch.dimensions.get(dimension, ()):
             values = profile.affinity.setdefault(dimension, {})
-            _count(values.setdefault(value, {}), day, weight, profile.last_day - AFFINITY_HORIZON_DAYS)
+            _count(values.setdefault(value, []), day, weight, profile.last_day - AFFINITY_HORIZON_DAYS)
             if len(values) > MAX_VALUES:
                 profile.affinity[dimension] = {key: values[key] for key in smallest_hashes(values, MAX_VALUES)}
 
@@ -139,7 +139,19 @@ def _move_time(profile: Profile, time_ms: int) -> None:
 
 def _count(buckets: Buckets, day: int, amount: int, oldest: int) -> None:
     if amount and day > oldest:
-        buckets[day] = buckets.get(day, 0) + amount
+        add_to_day(buckets, day, amount)
+
+
+def add_to_day(buckets: Buckets, day: int, amount: int) -> None:
+    """Add to one day's count, keeping the buckets sorted; in place."""
+    if buckets and buckets[-1][0] == day:
+        buckets[-1] = (day, buckets[-1][1] + amount)
+        return
+    position = bisect.bisect_left(buckets, (day,))
+    if position < len(buckets) and buckets[position][0] == day:
+        buckets[position] = (day, buckets[position][1] + amount)
+    else:
+        buckets.insert(position, (day, amount))
 
 
 def expire(profile: Profile) -> None:
@@ -154,8 +166,7 @@ def expire(profile: Profile) -> None:
 
 
 def _drop(buckets: Buckets, oldest: int) -> None:
-    for day in [day for day in buckets if day <= oldest]:
-        del buckets[day]
+    del buckets[: bisect.bisect_left(buckets, (oldest + 1,))]
 
 
 def forget_oldest_items(profile: Profile) -> None:

@@ -27,8 +27,11 @@ MAX_VALUES: Final = 512
 MAX_TRAITS: Final = 128
 MAX_IDENTIFIERS: Final = 64
 
-Buckets = dict[int, int]
-"""Day number since the epoch (UTC) -> count."""
+Buckets = list[tuple[int, int]]
+"""(Day number since the epoch in UTC, count), sorted by day, one entry a day.
+
+A list and not a dict: nearly every event falls on the last day, and the codec sorts text keys only.
+"""
 
 
 class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True):
@@ -78,7 +81,7 @@ class Profile(msgspec.Struct):
     items: dict[ItemId, LastTouch] = {}
     impressions: list[Impression] = []
     """Sorted, oldest first."""
-    spent_minor: Buckets = {}
+    spent_minor: Buckets = []
     traits: dict[str, Trait] = {}
     identifiers: dict[str, list[SubjectId]] = {}
     """Kind -> sorted hashes."""

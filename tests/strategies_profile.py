@@ -1,0 +1,79 @@
+"""Random visitors' histories: several producers, each with its own sequence."""
+
+from hypothesis import strategies as st
+
+from edgewise.consent import Grants
+from edgewise.ids import ItemId, MessageId, Producer, SubjectId
+from edgewise.profile.state import DAY_MS
+from edgewise.records import EventRecord, Touch
+
+SUBJECT = SubjectId("5" * 32)
+START_MS = 1_700_000_000_000
+
+NAMES = [
+    "Product Viewed",
+    "Product Clicked",
+    "Product Added",
+    "Order Completed",
+    "Product Reviewed",
+    "Promotion Viewed",
+    "Something Else",
+]
+
+touches = st.builds(
+    Touch,
+    item=st.sampled_from([ItemId(f"i{number}") for number in range(12)]),
+    quantity=st.integers(1, 3),
+    value_minor=st.sampled_from([0, 199, 2_500]),
+    rating=st.sampled_from([None, 1.0, 3.0, 4.0, 5.0]),
+    dimensions=st.fixed_dictionaries(
+        {},
+        optional={
+            "category": st.sampled_from([("a",), ("a", "b"), ("c",)]),
+            "brand": st.sampled_from([("x",), ("y",)]),
+        },
+    ),
+)
+
+
+@st.composite
+def histories(draw: st.DrawFn, *, producers: int = 3, most: int = 12) -> dict[Producer, list[EventRecord]]:
+    """Producer -> its records in sequence order. Times jump across horizons and collide on purpose."""
+    by_producer: dict[Producer, list[EventRecord]] = {}
+    for number in range(producers):
+        name = Producer(f"n{number}/1/0")
+        by_producer[name] = [
+            EventRecord(
+                producer=name,
+                seq=seq,
+                subject=SUBJECT,
+                message_id=MessageId(f"{name}-{seq}"),
+                type=draw(st.sampled_from(["track", "track", "track", "page", "identify"])),
+                name=draw(st.sampled_from(NAMES)),
+                time_ms=START_MS + draw(st.sampled_from([0, 1, 1_000, 3 * DAY_MS, 190 * DAY_MS, 450 * DAY_MS])),
+                received_ms=START_MS + 500 * DAY_MS,
+                grants=Grants(personalisation=draw(st.integers(0, 9)) > 0),
+                touches=tuple(draw(st.lists(touches, max_size=2))),
+                traits=draw(st.dictionaries(st.sampled_from(["plan", "age"]), st.integers(0, 3), max_size=2)),
+                identifiers=draw(
+                    st.dictionaries(
+                        st.just("userId"), st.sampled_from([SubjectId("a" * 32), SubjectId("b" * 32)]), max_size=1
+                    )
+                ),
+            )
+            for seq in range(draw(st.integers(0, most)))
+        ]
+    return by_producer
+
+
+@st.composite
+def interleavings(draw: st.DrawFn, by_producer: dict[Producer, list[EventRecord]]) -> list[EventRecord]:
+    """One arrival order: producers mixed at will, each in its own sequence order."""
+    queues = {name: list(records) for name, records in by_producer.items() if records}
+    order = []
+    while queues:
+        name = draw(st.sampled_from(sorted(queues)))
+        order.append(queues[name].pop(0))
+        if not queues[name]:
+            del queues[name]
+    return order
