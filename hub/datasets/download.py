@@ -113,9 +113,7 @@ def pip_download(wanted: PinnedFile, folder: Path) -> None:
                 env={**os.environ, "PYTHONWARNINGS": "ignore"},
             )
         except subprocess.TimeoutExpired as late:
-            raise UnavailableError(
-                f"{wanted.file_name} was not downloaded within {DOWNLOAD_TIMEOUT_S} s"
-            ) from late
+            raise UnavailableError(f"{wanted.file_name} was not downloaded within {DOWNLOAD_TIMEOUT_S} s") from late
         except FileNotFoundError:
             continue
         if done.returncode == 0:
@@ -158,7 +156,5 @@ def _pythons() -> list[str]:
 
 
 def _last_error(said: str) -> str:
-    errors = [
-        line.removeprefix("ERROR: ").strip() for line in said.splitlines() if line.startswith("ERROR: ")
-    ]
+    errors = [line.removeprefix("ERROR: ").strip() for line in said.splitlines() if line.startswith("ERROR: ")]
     return errors[-1] if errors else (said.strip().splitlines() or ["no pip was found"])[-1]

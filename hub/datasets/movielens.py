@@ -74,9 +74,7 @@ def interactions_file(cache: Path, *, download: Download | None = None) -> Path:
 
 def _film(title: str, year: str, genres: str) -> Film:
     # The source writes `unkonwn` and, once, `V` where it knows no year.
-    return Film(
-        title, int(year) if year.isdigit() else None, tuple(g for g in genres.split() if g != "unknown")
-    )
+    return Film(title, int(year) if year.isdigit() else None, tuple(g for g in genres.split() if g != "unknown"))
 
 
 def _rows(members: zipfile.ZipFile, name: str) -> Iterator[list[str]]:

@@ -56,14 +56,17 @@ def encode(
     *,
     time: npt.ArrayLike | None = None,
     weight: npt.ArrayLike | None = None,
+    catalogue: Iterable[str] = (),
 ) -> Interactions:
     """Interactions from columns of equal length.
+
+    `catalogue`: items that exist whether or not somebody used them; they get a code, too.
 
     Raises InputError when there is no row, or a weight is not a number above 0, or a time is not a number.
     """
     if not len(user):
         raise InputError("no interactions: the table has a header and no row")
-    users, items = sorted_ids(user), sorted_ids(item)
+    users, items = sorted_ids(user), sorted_ids([*item, *catalogue])
     times = None if time is None else np.asarray(time, dtype=np.float64)
     weights = None if weight is None else np.asarray(weight, dtype=np.float64)
     if times is not None:

@@ -1,0 +1,162 @@
+"""`edgewise train recommend`: a collaborative filter, learned from a file and judged on what was held back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+
+from edgewise.errors import InputError
+from edgewise.terminal import Json, Quiet, Terminal, table
+
+MOVIELENS: Final = "movielens"
+
+
+def recommend(
+    *,
+    interactions: Annotated[
+        str,
+        typer.Option(
+            help="CSV (also .gz), Parquet or JSONL with one row per interaction; or `movielens`, the built-in "
+            "MovieLens 100k, downloaded once."
+        ),
+    ] = MOVIELENS,
+    user: Annotated[str | None, typer.Option(help="Column of the user. For movielens: user_id.")] = None,
+    item: Annotated[str | None, typer.Option(help="Column of the item. For movielens: item_id.")] = None,
+    time: Annotated[
+        str | None, typer.Option(help="Column of the time: a number or a date. For movielens: timestamp.")
+    ] = None,
+    weight: Annotated[str | None, typer.Option(help="Column of a weight above 0. Without: used or not used.")] = None,
+    items: Annotated[
+        Path | None, typer.Option(help="Catalogue with the item column: what there is, used or not.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="ease or popular.")] = "ease",
+    split: Annotated[
+        str,
+        typer.Option(
+            help="What is held back: random:0.2[:SEED], per-user:0.25[:SEED], per-user:0.1,0.1[:SEED] (test, "
+            "validation), leave-one-out, time:0.8 (train), file:TEST."
+        ),
+    ] = "random:0.2",
+    k: Annotated[str, typer.Option("--k", help="Lengths of the lists that are judged.")] = "5,10,20",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE. For ease: lambda=300.", metavar="KEY=VALUE")
+    ] = None,
+    report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split, unless it names one, and the intervals.")] = 0,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Keep the built-in data set in here instead of the cache folder.", file_okay=False),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn who used what together, and say how good the recommendations are.
+
+    The numbers are means over the users with something held back, each with a 95 % interval by bootstrap over
+    users: precision, recall, hit rate, MRR, NDCG (cut: ideal of min(k, held back) items; uncut: of all held-back
+    items), and the coverage of the catalogue. What a user has in train is not recommended to them.
+    """
+    from hub.recommend.methods import method_named, settings_of
+    from hub.recommend.reading import Columns, read_interactions
+    from hub.recommend.report import trial
+    from hub.recommend.split import FileSplit, divide, parse_split
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with _usage("--k"):
+        ks = _lengths(k)
+    with _usage("--split"):
+        chosen_split = parse_split(split, seed=seed)
+    with _usage("--method"):
+        method_named(method)
+    with _usage("--set"):
+        chosen_settings = settings_of(method, settings or [])
+    if report is not None and not report.parent.is_dir():
+        raise InputError(f"{report}: there is no folder {report.parent}")
+    if interactions == MOVIELENS:
+        path = _movielens(data_dir)
+        user, item, time = user or "user_id", item or "item_id", time or "timestamp"
+    else:
+        path = Path(interactions)
+    columns = Columns(*_named(user, item, path, delimiter), time, weight)
+    with terminal.err.status(f"reading {path.name}") if not quiet else contextlib.nullcontext():
+        read = read_interactions(
+            path,
+            columns,
+            delimiter=delimiter,
+            test=chosen_split.path if isinstance(chosen_split, FileSplit) else None,
+            catalogue=items,
+        )
+        divided = divide(read.interactions, chosen_split, first_of_file=read.first_of_test)
+    with terminal.err.status(f"learning {method}") if not quiet else contextlib.nullcontext():
+        found = trial(
+            read.interactions,
+            divided,
+            method=method,
+            settings=chosen_settings,
+            split=split,
+            ks=ks,
+            seed=seed,
+        )
+    if read.unlisted:
+        unlisted = f"{read.unlisted} items were used but are not in {items}"
+        found = msgspec.structs.replace(found, warnings=[*found.warnings, unlisted])
+    for warning in found.warnings:
+        terminal.note(f"warning: {warning}")
+    if report is not None:
+        report.write_bytes(msgspec.json.format(msgspec.json.encode(found.as_json())) + b"\n")
+    rows = [
+        [measure, *(_shown(found.metrics, found.intervals, f"{measure}@{length}") for length in ks)]
+        for measure in dict.fromkeys(key.partition("@")[0] for key in found.metrics)
+    ]
+    title = f"{method} on {path.name}, split {split}: {found.users['judged']:,} users judged"
+    terminal.result(found.as_json(), table(["", *(f"@{length}" for length in ks)], rows, title=title))
+
+
+def _movielens(data_dir: Path | None) -> Path:
+    from hub.datasets import movielens
+    from hub.datasets.download import default_cache
+
+    return movielens.interactions_file(default_cache(os.environ) if data_dir is None else data_dir / "datasets")
+
+
+def _named(user: str | None, item: str | None, path: Path, delimiter: str | None) -> tuple[str, str]:
+    """Both column names, or an error that lists what could be named."""
+    from hub.tables import read_table
+
+    if user is None or item is None:
+        there = ", ".join(map(repr, read_table(path, delimiter=delimiter).column_names))
+        absent = "--user" if user is None else "--item"
+        raise typer.BadParameter(f"name that column of {path}; there are: {there}", param_hint=absent)
+    return user, item
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"{text!r} is not a list of lengths of 1 or more, as in 5,10,20")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _shown(metrics: dict[str, float], intervals: dict[str, tuple[float, float]], key: str) -> str:
+    if key not in intervals:
+        return f"{metrics[key]:.4f}"
+    low, high = intervals[key]
+    return f"{metrics[key]:.4f} \\[{low:.4f}, {high:.4f}]"
+
+
+@contextlib.contextmanager
+def _usage(option: str) -> Iterator[None]:
+    """What is wrong with an option is a usage error, exit 2."""
+    try:
+        yield
+    except InputError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint=option) from wrong

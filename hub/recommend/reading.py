@@ -1,0 +1,134 @@
+"""Interactions from the files that people bring."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from edgewise.errors import InputError, Problem
+from hub.recommend.interactions import Interactions, encode
+from hub.tables import read_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Columns(NamedTuple):
+    """The names of a file's columns.
+
+    `user_id` also finds the typed header `user_id:token` of RecBole's atomic files.
+    """
+
+    user: str
+    item: str
+    time: str | None = None
+    weight: str | None = None
+
+
+class Read(NamedTuple):
+    """What the files hold."""
+
+    interactions: Interactions
+    first_of_test: int
+    """The rows from here on come from the test file."""
+    unlisted: int
+    """How many items were used but are not in the catalogue; 0 without one."""
+
+
+def read_interactions(
+    path: Path,
+    columns: Columns,
+    *,
+    delimiter: str | None = None,
+    test: Path | None = None,
+    catalogue: Path | None = None,
+) -> Read:
+    """The interactions of a file, followed by those of a test file with the same columns.
+
+    `catalogue` is a file with the item column: what may be recommended, whether or not somebody used it.
+
+    Raises InputError for an unreadable or empty file, an unknown column (with the ones that there are), an id
+    that is missing, a weight that is no number, or a time that is neither a number nor a date.
+    """
+    parts = [_part(one, columns, delimiter) for one in (path, test) if one is not None]
+    listed: set[str] = set()
+    if catalogue is not None:
+        table, (name,) = _table(catalogue, [columns.item], [columns.item], delimiter)
+        listed = set(_ids(table, name, catalogue))
+    time = None if columns.time is None else np.concatenate([part.time for part in parts])
+    weight = None if columns.weight is None else np.concatenate([part.weight for part in parts])
+    item = [one for part in parts for one in part.item]
+    interactions = encode(
+        [one for part in parts for one in part.user], item, time=time, weight=weight, catalogue=listed
+    )
+    unlisted = len(set(item) - listed) if catalogue is not None else 0
+    return Read(interactions, len(parts[0].user), unlisted)
+
+
+class _Part(NamedTuple):
+    user: list[str]
+    item: list[str]
+    time: npt.NDArray[np.float64]
+    weight: npt.NDArray[np.float64]
+
+
+def _part(path: Path, columns: Columns, delimiter: str | None) -> _Part:
+    wanted = [name for name in columns if name is not None]
+    table, found = _table(path, wanted, [columns.user, columns.item], delimiter)
+    named = dict(zip(wanted, found, strict=True))
+    nothing = np.zeros(0)
+    return _Part(
+        user=_ids(table, named[columns.user], path),
+        item=_ids(table, named[columns.item], path),
+        time=nothing if columns.time is None else _numbers(table, named[columns.time], path, dates=True),
+        weight=nothing if columns.weight is None else _numbers(table, named[columns.weight], path, dates=False),
+    )
+
+
+def _table(path: Path, wanted: list[str], ids: list[str], delimiter: str | None) -> tuple[pa.Table, list[str]]:
+    """The table and the names of its wanted columns. Ids stay text, so that `007` and 64-bit numbers survive."""
+    table = read_table(path, delimiter=delimiter, text=[*ids, *(f"{name}:token" for name in ids)])
+    there = table.column_names
+    found = []
+    for name in wanted:
+        matching = [column for column in there if name in {column, column.partition(":")[0]}]
+        if not matching:
+            raise InputError(f"{path}: no column {name!r}; there are: {', '.join(map(repr, there))}")
+        found.append(name if name in matching else matching[0])
+    if not table.num_rows:
+        raise InputError(f"{path}: a header and no row")
+    return table, found
+
+
+def _ids(table: pa.Table, name: str, path: Path) -> list[str]:
+    column = table.column(name)
+    _refuse_missing(column, name, path)
+    return [str(one) for one in column.to_pylist()]
+
+
+def _numbers(table: pa.Table, name: str, path: Path, *, dates: bool) -> npt.NDArray[np.float64]:
+    import pyarrow as pa
+
+    column = table.column(name)
+    _refuse_missing(column, name, path)
+    kind = column.type
+    if dates and pa.types.is_date(kind):
+        column = column.cast(pa.timestamp("s"))
+    if dates and pa.types.is_temporal(kind):
+        return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.float64)
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        expected = "a number or a date" if dates else "a number"
+        raise InputError(f"{path}: row 1, column {name}: {column[0].as_py()!r}, expected {expected}")
+    return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def _refuse_missing(column: Any, name: str, path: Path) -> None:
+    if column.null_count:
+        row = column.is_null().to_pylist().index(True) + 1
+        raise InputError(
+            f"{path}: column {name} has {column.null_count} empty values, the first in row {row}",
+            (Problem(f"row {row}, column {name}", "empty, expected a value"),),
+        )
