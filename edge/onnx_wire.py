@@ -18,6 +18,8 @@ from edgewise.errors import ModelRefused
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 MOST_VARINT_BYTES = 10
+CONTINUES = 0x80
+"""Set in every byte of a varint but the last."""
 MOST_RUNS = 64
 
 
@@ -98,11 +100,12 @@ def read_message(data: memoryview, fields: Mapping[int, Field], where: str) -> M
         ModelRefused: `malformed` if the bytes are no such message, `unexpected-field` (or the name of a
             forbidden field) if they hold more.
     """
+    reader = _Reader(data, where)
     message = Message()
     position = 0
     runs = 0
     while position < len(data):
-        tag, after_tag = _varint(data, position, where)
+        tag, after_tag = reader.varint(position)
         number, wire_type = tag >> 3, tag & 7
         field = fields.get(number)
         if field is None:
@@ -110,118 +113,116 @@ def read_message(data: memoryview, fields: Mapping[int, Field], where: str) -> M
         if field.kind is Kind.FORBIDDEN:
             raise ModelRefused(field.name.replace(" ", "-"), f"{where}: has {field.name}, which is not allowed")
         if not field.repeated and field.name in message:
-            raise ModelRefused("malformed", f"{where}: {field.name} is there twice")
-        if field.repeated and wire_type != BYTES:
-            runs += 1
+            raise reader.malformed(f"{field.name} is there twice")
+        if wire_type == BYTES:
+            body, position = reader.body(after_tag, field)
+            if field.kind is Kind.BYTES:
+                message.add_bytes(field.name, body)
+            else:
+                message.add_numbers(field.name, reader.packed(body, field))
+        else:
+            runs += field.repeated
             if runs > MOST_RUNS:
-                raise ModelRefused("malformed", f"{where}: repeated numbers in more than {MOST_RUNS} runs")
-        position = _read_field(data, position, after_tag, wire_type, field, message, where)
+                raise reader.malformed(f"repeated numbers in more than {MOST_RUNS} runs")
+            values, position = reader.numbers(position, after_tag, field, wire_type)
+            message.add_numbers(field.name, values)
     return message
 
 
-def _read_field(
-    data: memoryview, start: int, position: int, wire_type: int, field: Field, message: Message, where: str
-) -> int:
-    """Read the value behind a tag into `message`; the position after it."""
-    if wire_type == BYTES:
-        length, position = _varint(data, position, where)
-        end = position + length
-        if end > len(data):
-            raise ModelRefused("malformed", f"{where}: {field.name} says {length} bytes and is cut short")
-        body = data[position:end]
-        if field.kind is Kind.BYTES:
-            message.add_bytes(field.name, body)
-        elif field.repeated:
-            message.add_numbers(field.name, _packed(body, field, where))
-        else:
-            raise ModelRefused("malformed", f"{where}: {field.name} is not a number")
-        return end
-    if field.kind is Kind.INTEGER and wire_type == VARINT:
-        if field.repeated:
-            values, end = _varint_run(data, start, position, where)
-            message.add_numbers(field.name, values)
-            return end
-        value, end = _varint(data, position, where)
-        message.add_numbers(field.name, np.array([value], dtype=np.uint64).view(np.int64))
-        return end
-    width = {(Kind.FLOAT, FIXED32): 4, (Kind.DOUBLE, FIXED64): 8}.get((field.kind, wire_type))
-    if width is None:
-        raise ModelRefused("malformed", f"{where}: {field.name} has wire type {wire_type}")
-    return _fixed_run(data, start, position, width, field, message, where)
+class _Reader:
+    """Positions into the bytes of one message; every step says where it would have read past the end."""
 
+    def __init__(self, data: memoryview, where: str) -> None:
+        self._data = data
+        self._where = where
 
-def _fixed_run(
-    data: memoryview, start: int, position: int, width: int, field: Field, message: Message, where: str
-) -> int:
-    """Floats that are not packed repeat their tag; take the whole run at once."""
-    stride = position - start + width
-    tag = bytes(data[start:position])
-    most = (len(data) - start) // stride if field.repeated else 1
-    if start + stride > len(data):
-        raise ModelRefused("malformed", f"{where}: {field.name} is cut short")
-    table = np.frombuffer(data[start : start + most * stride], dtype=np.uint8).reshape(most, stride)
-    same = (table[:, : len(tag)] == np.frombuffer(tag, dtype=np.uint8)).all(axis=1)
-    count = int(np.argmin(same)) if not same.all() else most
-    values = np.ascontiguousarray(table[:count, len(tag) :]).view(f"<f{width}").reshape(-1)
-    message.add_numbers(field.name, values)
-    return start + count * stride
+    def malformed(self, what: str) -> ModelRefused:
+        return ModelRefused("malformed", f"{self._where}: {what}")
 
+    def varint(self, position: int) -> tuple[int, int]:
+        """One integer, and the position after it."""
+        value = 0
+        for index in range(MOST_VARINT_BYTES):
+            if position + index >= len(self._data):
+                raise self.malformed("the file is cut short")
+            byte = self._data[position + index]
+            value |= (byte & 0x7F) << (7 * index)
+            if byte < CONTINUES:
+                return value & 0xFFFF_FFFF_FFFF_FFFF, position + index + 1
+        raise self.malformed(f"a number of more than {MOST_VARINT_BYTES} bytes")
 
-def _varint(data: memoryview, position: int, where: str) -> tuple[int, int]:
-    value = 0
-    for index in range(MOST_VARINT_BYTES):
-        if position + index >= len(data):
-            raise ModelRefused("malformed", f"{where}: the file is cut short")
-        byte = data[position + index]
-        value |= (byte & 0x7F) << (7 * index)
-        if byte < 0x80:  # noqa: PLR2004  # the continuation bit
-            return value & 0xFFFF_FFFF_FFFF_FFFF, position + index + 1
-    raise ModelRefused("malformed", f"{where}: a number of more than {MOST_VARINT_BYTES} bytes")
+    def body(self, position: int, field: Field) -> tuple[memoryview, int]:
+        """Bytes with their length before them, and the position after them."""
+        length, start = self.varint(position)
+        if start + length > len(self._data):
+            raise self.malformed(f"{field.name} says {length} bytes and is cut short")
+        return self._data[start : start + length], start + length
 
+    def numbers(self, start: int, after_tag: int, field: Field, wire_type: int) -> tuple[NDArray[np.generic], int]:
+        """One number, or a run of numbers that each repeat the tag, and the position after."""
+        if (field.kind, wire_type) == (Kind.INTEGER, VARINT):
+            if field.repeated:
+                return self._varint_run(start)
+            value, end = self.varint(after_tag)
+            return np.array([value], dtype=np.uint64).view(np.int64), end
+        width = {(Kind.FLOAT, FIXED32): 4, (Kind.DOUBLE, FIXED64): 8}.get((field.kind, wire_type))
+        if width is None:
+            raise self.malformed(f"{field.name} has wire type {wire_type}")
+        return self._fixed_run(start, after_tag - start, width, field)
 
-def _varint_run(data: memoryview, start: int, position: int, where: str) -> tuple[NDArray[np.int64], int]:
-    """Integers that are not packed repeat their tag before each value; take the whole run at once."""
-    tag, _ = _varint(data, start, where)
-    numbers, ends = _varints(data[start:], where)
-    tags, values = numbers[0::2], numbers[1::2]
-    if not len(values):
-        raise ModelRefused("malformed", f"{where}: the file is cut short")
-    same = tags[: len(values)] == tag
-    count = int(np.argmin(same)) if not same.all() else len(values)
-    assert position > start
-    return values[:count].view(np.int64), start + int(ends[2 * count - 1])
+    def packed(self, body: memoryview, field: Field) -> NDArray[np.generic]:
+        """Numbers that share one tag."""
+        if not field.repeated:
+            raise self.malformed(f"{field.name} is not a number")
+        if field.kind is Kind.INTEGER:
+            numbers, ends = self._varints(body)
+            if (int(ends[-1]) if len(ends) else 0) != len(body):
+                raise self.malformed(f"{field.name} is cut short")
+            return numbers.view(np.int64)
+        width = 4 if field.kind is Kind.FLOAT else 8
+        if len(body) % width:
+            raise self.malformed(f"{field.name} is cut short")
+        return np.frombuffer(body, dtype=f"<f{width}")
 
+    def _fixed_run(self, start: int, tag_bytes: int, width: int, field: Field) -> tuple[NDArray[np.generic], int]:
+        stride = tag_bytes + width
+        most = (len(self._data) - start) // stride
+        if most == 0:
+            raise self.malformed(f"{field.name} is cut short")
+        most = most if field.repeated else 1
+        table = np.frombuffer(self._data[start : start + most * stride], dtype=np.uint8).reshape(most, stride)
+        same = (table[:, :tag_bytes] == table[0, :tag_bytes]).all(axis=1)
+        count = most if same.all() else int(np.argmin(same))
+        values = np.ascontiguousarray(table[:count, tag_bytes:]).view(f"<f{width}").reshape(-1)
+        return values, start + count * stride
 
-def _packed(body: memoryview, field: Field, where: str) -> NDArray[np.generic]:
-    if field.kind is Kind.INTEGER:
-        numbers, ends = _varints(body, where)
-        if (int(ends[-1]) if len(ends) else 0) != len(body):
-            raise ModelRefused("malformed", f"{where}: {field.name} is cut short")
-        return numbers.view(np.int64)
-    width = 4 if field.kind is Kind.FLOAT else 8
-    if len(body) % width:
-        raise ModelRefused("malformed", f"{where}: {field.name} is cut short")
-    return np.frombuffer(body, dtype=f"<f{width}")
+    def _varint_run(self, start: int) -> tuple[NDArray[np.generic], int]:
+        numbers, ends = self._varints(self._data[start:])
+        tags, values = numbers[0::2], numbers[1::2]
+        if not len(values):
+            raise self.malformed("the file is cut short")
+        same = tags[: len(values)] == tags[0]
+        count = len(values) if same.all() else int(np.argmin(same))
+        return values[:count].view(np.int64), start + int(ends[2 * count - 1])
 
+    def _varints(self, data: memoryview) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """All complete varints from the start of `data`, and the position after each.
 
-def _varints(data: memoryview, where: str) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """All complete varints from the start of `data`, and the position after each.
-
-    Bytes behind the last complete one are left; a varint that is too long ends the list, too.
-    """
-    raw = np.frombuffer(data, dtype=np.uint8)
-    ends = np.flatnonzero(raw < 0x80) + 1  # noqa: PLR2004  # the continuation bit
-    starts = np.concatenate([np.zeros(1, dtype=ends.dtype), ends[:-1]]) if len(ends) else ends
-    lengths = ends - starts
-    too_long = lengths > MOST_VARINT_BYTES
-    if too_long.any():
-        first = int(np.argmax(too_long))
-        if first == 0:
-            raise ModelRefused("malformed", f"{where}: a number of more than {MOST_VARINT_BYTES} bytes")
-        ends, starts, lengths = ends[:first], starts[:first], lengths[:first]
-    values = np.zeros(len(ends), dtype=np.uint64)
-    for index in range(int(lengths.max()) if len(lengths) else 0):
-        held = lengths > index
-        part = (raw[starts[held] + index] & np.uint8(0x7F)).astype(np.uint64)
-        values[held] |= part << np.uint64(7 * index)
-    return values, ends.astype(np.int64)
+        Bytes behind the last complete one are left; a varint that is too long ends the list, too.
+        """
+        raw = np.frombuffer(data, dtype=np.uint8)
+        ends = np.flatnonzero(raw < CONTINUES) + 1
+        starts = np.concatenate([np.zeros(1, dtype=ends.dtype), ends[:-1]]) if len(ends) else ends
+        lengths = ends - starts
+        too_long = lengths > MOST_VARINT_BYTES
+        if too_long.any():
+            first = int(np.argmax(too_long))
+            if first == 0:
+                raise self.malformed(f"a number of more than {MOST_VARINT_BYTES} bytes")
+            ends, starts, lengths = ends[:first], starts[:first], lengths[:first]
+        values = np.zeros(len(ends), dtype=np.uint64)
+        for index in range(int(lengths.max()) if len(lengths) else 0):
+            held = lengths > index
+            part = (raw[starts[held] + index] & np.uint8(0x7F)).astype(np.uint64)
+            values[held] |= part << np.uint64(7 * index)
+        return values, ends.astype(np.int64)
