@@ -1,0 +1,170 @@
+"""A node's settings: a TOML file, over it the environment, over it the command line; typed, units in names.
+
+The supervisor decides once and hands the outcome to its children as one JSON argument, so that all processes of a
+node run under the same settings whatever happens to the file meanwhile.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from edge.layout import NodePaths, default_data_dir
+from edgewise.errors import InputError, Problem
+
+PREFIX: Final = "EDGEWISE_EDGE_"
+
+Port = Annotated[int, Meta(ge=0, le=65_535)]
+Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$", description="HOST:PORT")]
+KeyDigest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of a key, hex digits")]
+
+
+class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set about a node. `null` where the field's text says what happens without it."""
+
+    # Processes and addresses
+    host: str = "127.0.0.1"
+    """Address that the workers listen on."""
+    port: Port = 8090
+    """0 takes any free port."""
+    workers: Annotated[int, Meta(ge=1, le=256)] = 2
+    server: Literal["granian", "uvicorn"] = "granian"
+    data_dir: str = ""
+    """Empty: $XDG_STATE_HOME/edgewise/edge, or ~/.local/state/edgewise/edge."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_to: Literal["stderr", "files"] = "stderr"
+    """`files`: run/PROCESS.log below the data folder."""
+    drain_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 10_000
+    """How long a worker may take to finish what it has begun, when it is told to stop."""
+
+    # Hub
+    hub: Address | None = None
+    """Without: no gRPC at all; the node serves the bundle that it holds, or the starter bundle."""
+    trust: str | None = None
+    """File with the site's enrolment. Without: the root that a hub on loopback hands out at the first contact."""
+    enrol_token: str = ""
+    bundle: str | None = None
+    """Folder with a bundle to serve instead of a hub's."""
+    heartbeat_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
+    reconnect_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500
+    """Pause after the first failure, doubled at each further one, with full jitter."""
+    reconnect_most_ms: Annotated[int, Meta(ge=10, le=600_000)] = 20_000
+    metadata_refresh_ms: Annotated[int, Meta(ge=1_000)] = 600_000
+    """Signed metadata is asked for this often even when nothing is offered."""
+    stale_after_ms: Annotated[int, Meta(ge=100)] = 60_000
+    """STALE when the hub was not heard for so long."""
+    worker_swap_timeout_ms: Annotated[int, Meta(ge=100)] = 10_000
+    """A new bundle is refused when not all workers serve it in time."""
+
+    # Bounds
+    bundle_most_bytes: Annotated[int, Meta(ge=1_024)] = 256 << 20
+    trial_memory_bytes: Annotated[int, Meta(ge=256 << 20)] = 2 << 30
+    """Address space of the child process that tries a new bundle."""
+    trial_cpu_seconds: Annotated[int, Meta(ge=1)] = 60
+    spool_most_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    segment_bytes: Annotated[int, Meta(ge=4_096)] = 4 << 20
+    profile_map_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
+    body_most_bytes: Annotated[int, Meta(ge=1_024)] = 1 << 20
+    header_timeout_ms: Annotated[int, Meta(ge=100)] = 5_000
+    body_timeout_ms: Annotated[int, Meta(ge=100)] = 10_000
+
+    # Keys
+    operator_keys_sha256: list[KeyDigest] = []
+    """May use options.force, options.debug, /status and /metrics; loopback may without."""
+    server_keys_sha256: list[KeyDigest] = []
+    """Prove a visitor on his behalf."""
+
+    @property
+    def paths(self) -> NodePaths:
+        """The node's files."""
+        folder = Path(self.data_dir).expanduser() if self.data_dir else default_data_dir(os.environ, Path.home())
+        return NodePaths(folder)
+
+
+FIELDS: Final = EdgeSettings.__struct_fields__
+
+
+def load_settings(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object] | None = None
+) -> EdgeSettings:
+    """Later sources win: the file, EDGEWISE_EDGE_… variables, the flags that are not None.
+
+    Each source is checked by itself, so that an error names the file's path, the variable or the flag.
+
+    Raises:
+        InputError: a source cannot be read, or holds something that is no setting.
+    """
+    values: dict[str, object] = {}
+    if file is not None:
+        values |= _from_file(file)
+    values |= _from_environment(environment)
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values[name] = _checked({name: value}, f"--{name.replace('_', '-')}")[name]
+    return msgspec.convert(values, EdgeSettings)
+
+
+def encode_settings(settings: EdgeSettings) -> str:
+    """For a child process's command line."""
+    return msgspec.json.encode(settings).decode()
+
+
+def decode_settings(text: str) -> EdgeSettings:
+    """What the supervisor handed over.
+
+    Raises:
+        InputError: it is something else.
+    """
+    try:
+        return msgspec.json.decode(text, type=EdgeSettings)
+    except msgspec.DecodeError as wrong:
+        raise InputError(f"--settings: {wrong}") from wrong
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the TOML file."""
+    return msgspec.json.schema(EdgeSettings)
+
+
+def _from_file(file: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except OSError as missing:
+        raise InputError(f"{file}: {missing.strerror}") from missing
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise InputError(f"{file} is not TOML: {wrong}", (Problem(str(file), str(wrong)),)) from wrong
+    return _checked(table, str(file))
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for variable, text in sorted(environment.items()):
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or not text:
+            continue  # set but empty is how a compose file says "not set"
+        if name not in FIELDS:
+            raise InputError(f"{variable}: there is no such setting", (Problem(variable, "unknown setting"),))
+        value: object = [part.strip() for part in text.split(",") if part.strip()] if _is_list(name) else text
+        found |= _checked({name: value}, variable, strict=False)
+    return found
+
+
+def _checked(values: Mapping[str, object], source: str, *, strict: bool = True) -> dict[str, object]:
+    """The same names with values of the right types."""
+    try:
+        settings = msgspec.convert(values, EdgeSettings, strict=strict)
+    except msgspec.ValidationError as wrong:
+        message, _, path = str(wrong).partition(" - at `")
+        problem = Problem(f"{source}: {path.rstrip('`')}" if path and path != "$`" else source, message)
+        raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
+    return {name: getattr(settings, name) for name in values}
+
+
+def _is_list(name: str) -> bool:
+    return str(get_type_hints(EdgeSettings)[name]).startswith("list")
