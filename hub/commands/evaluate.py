@@ -1,0 +1,75 @@
+"""`edgewise evaluate`: what another policy would have earned on logged decisions, or that the log cannot say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgewise.errors import UnavailableError
+from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.data_dir import DataDir
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hub.evaluation.evaluate import Evaluated
+
+app = typer.Typer()
+REFUSED = 1
+
+
+@app.command()
+def evaluate(
+    *,
+    data_dir: DataDir,
+    decisions: Annotated[str, typer.Option(help="Name of imported decisions.")],
+    policy: Annotated[
+        str, typer.Option(help="logged | uniform | constant:ACTION | probabilities:FILE.", metavar="POLICY")
+    ],
+    estimator: Annotated[str, typer.Option(help="Comma-separated: ips, snips.")] = "ips,snips",
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the weights drawn.", dir_okay=False)] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Evaluate a policy off-policy; exit 1 with the reason when the log cannot tell."""
+    from hub.evaluation import evaluate as evaluation
+    from hub.evaluation.estimators import estimator_names
+    from hub.evaluation.report import html_report
+    from hub.evaluation.verdict import Verdict
+
+    terminal = Terminal(json=as_json, quiet=quiet)
+    with terminal.err.status(f"evaluating {policy} on {decisions}"):
+        evaluated = evaluation.evaluate(data_dir, decisions, policy, estimator_names(estimator), seed=seed)
+    if html is not None:
+        try:
+            html.write_text(html_report(evaluated), encoding="utf-8")
+        except OSError as refused:
+            raise UnavailableError(f"{html}: cannot be written: {refused.strerror}") from None
+    found = evaluated.evaluation
+    verdict = f"{found.verdict}" + "".join(f"\n  {reason}" for reason in found.warnings)
+    if found.verdict is Verdict.REFUSED:
+        terminal.result(found)
+        terminal.error(f"refused: {decisions} cannot tell what {policy} would earn: {'; '.join(found.warnings)}")
+        raise typer.Exit(REFUSED)
+    terminal.result(found, _shown(evaluated), f"\nverdict: {verdict}")
+
+
+def _shown(evaluated: Evaluated) -> Table:
+    found = evaluated.evaluation
+    logged = ["logged", f"{found.logged_value:.6f}", "", "", f"{found.n:,}", ""]
+    rows = [
+        [
+            name,
+            f"{each.estimate:.6f}",
+            f"{each.ci_low:.6f} - {each.ci_high:.6f}",
+            f"{each.stderr:.6f}",
+            f"{each.ess:,.1f}",
+            f"{each.max_weight:,.2f}",
+        ]
+        for name, each in found.estimators.items()
+    ]
+    columns = ["estimator", "value", "95 % interval", "stderr", "ESS", "largest weight"]
+    return table(columns, [logged, *rows], title=f"{evaluated.policy} on {evaluated.decisions}")

@@ -1,0 +1,95 @@
+"""Imported decisions as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edgewise.errors import InputError
+from hub.imports.decision_store import CONTEXT_PREFIX, decision_paths, stored_record
+from hub.tables import read_parquet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedDecisions:
+    """What a logging policy did, one row for each action shown; all arrays have shape (rows,)."""
+
+    name: str
+    actions: tuple[str, ...]
+    """Every action that the log shows or its action features list; numbers in their order, else by text."""
+    action: Integers
+    """What was shown, as an index into `actions`."""
+    propensity: Floats
+    """P(this action | situation) under the logging policy, in (0, 1]."""
+    reward: Floats
+    position: Integers
+    """Place in the slate; 0 throughout where the log has no places."""
+    decision: Integers
+    """Which decision a row belongs to, as an index into `decision_ids`; the unit of every interval."""
+    decision_ids: tuple[str, ...]
+    context: pa.Table
+    """What was known about the situation: numbers or text, names as in the source."""
+    action_features: pa.Table | None
+    """What is known about each action, keyed by its column `action`."""
+
+    @property
+    def rows(self) -> int:
+        """Actions shown."""
+        return len(self.reward)
+
+
+def load_decisions(data_dir: Path, name: str) -> LoggedDecisions:
+    """An imported log. Raises InputError when there is none of that name."""
+    import pyarrow as pa
+
+    paths = decision_paths(data_dir, name)
+    if stored_record(paths) is None:
+        known = sorted(path.stem for path in (data_dir / "decisions").glob("*.json"))
+        there = f"there are: {', '.join(known)}" if known else "nothing was imported yet"
+        raise InputError(f"no decisions {name!r} in {data_dir}; {there} (`edgewise import decisions FILE`)")
+    table = read_parquet(paths.table)
+    features = read_parquet(paths.actions) if paths.actions.is_file() else None
+    shown = table.column("action").combine_chunks().dictionary_encode()
+    logged: list[str] = shown.dictionary.to_pylist()
+    listed: list[str] = [] if features is None else features.column("action").to_pylist()
+    actions = in_order({*logged, *listed})
+    index = {action: place for place, action in enumerate(actions)}
+    decisions = table.column("decision_id").combine_chunks().dictionary_encode()
+    has_position = "position" in table.column_names
+    context = {
+        column.removeprefix(CONTEXT_PREFIX): table.column(column)
+        for column in table.column_names
+        if column.startswith(CONTEXT_PREFIX)
+    }
+    return LoggedDecisions(
+        name=name,
+        actions=actions,
+        action=np.array([index[action] for action in logged], np.int64)[shown.indices.to_numpy()],
+        propensity=table.column("propensity").to_numpy(),
+        reward=table.column("reward").to_numpy(),
+        position=(
+            table.column("position").to_numpy().astype(np.int64) if has_position else np.zeros(table.num_rows, np.int64)
+        ),
+        decision=decisions.indices.to_numpy().astype(np.int64),
+        decision_ids=tuple(decisions.dictionary.to_pylist()),
+        context=pa.table(context),
+        action_features=features,
+    )
+
+
+def in_order(actions: Collection[str]) -> tuple[str, ...]:
+    """By number where all are whole numbers, else by text."""
+    if all(action.isdecimal() for action in actions):
+        return tuple(sorted(actions, key=lambda action: (int(action), action)))
+    return tuple(sorted(actions))

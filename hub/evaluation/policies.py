@@ -1,0 +1,116 @@
+"""Target policies: how likely each would have shown each action.
+
+logged               what the log did; its value is the mean reward
+uniform              every known action alike
+constant:ACTION      always this one
+probabilities:FILE   columns `action, probability`, optionally `position` and `decision_id`
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from edgewise.errors import InputError
+from hub.evaluation.logged import Floats, Integers, LoggedDecisions
+from hub.evaluation.probability_file import Situations, read_probabilities
+
+SYNTAX: Final = "logged, uniform, constant:ACTION or probabilities:FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A policy's probabilities for the decisions of one log.
+
+    Rows that share a situation share a row of `table`; what the policy gives to actions that no row of the log
+    shows is in `elsewhere`.
+    """
+
+    policy: str
+    group: Integers
+    """(rows,): each logged row's row of `table`."""
+    table: Floats
+    """(groups, actions): P(action) in the order of the log's `actions`."""
+    elsewhere: Floats
+    """(groups,): probability of actions that the log does not know at all."""
+
+    def of_logged(self, log: LoggedDecisions) -> Floats:
+        """(rows,): probability of what was shown."""
+        return self.table[self.group, log.action]
+
+    def unsupported(self, log: LoggedDecisions) -> Floats:
+        """(rows,): probability of actions that the log never shows in this row's position.
+
+        No estimator that weighs rewards can see these: their mass is missing from the estimate.
+        """
+        places, place = np.unique(log.position, return_inverse=True)
+        shown = np.zeros((len(places), len(log.actions)), np.bool_)
+        shown[place, log.action] = True
+        pair, row_pair = np.unique(self.group * len(places) + place, return_inverse=True)
+        group, pair_place = np.divmod(pair, len(places))
+        mass = np.array([self.table[g][~shown[p]].sum() for g, p in zip(group, pair_place, strict=True)])
+        return np.asarray((mass + self.elsewhere[group])[row_pair], np.float64)
+
+
+def target_policy(text: str, log: LoggedDecisions) -> Target | None:
+    """The policy that `text` names, on this log; None for `logged`, whose weights are 1 by definition.
+
+    Raises InputError for an unknown policy, and as `from_file`.
+    """
+    kind, _, argument = text.partition(":")
+    match kind:
+        case "logged" if not argument:
+            return None
+        case "uniform" if not argument:
+            return uniform(log)
+        case "constant" if argument:
+            return constant(log, argument)
+        case "probabilities" if argument:
+            return from_file(log, Path(argument))
+        case "model" | "bundle" if argument:
+            raise InputError(f"policy {text!r}: models and bundles cannot be evaluated yet; expected {SYNTAX}")
+        case _:
+            raise InputError(f"policy {text!r}: expected {SYNTAX}")
+
+
+def uniform(log: LoggedDecisions) -> Target:
+    """Every action that the log or its action features name, with the same probability."""
+    count = len(log.actions)
+    return _everywhere("uniform", log, np.full(count, 1 / count), 0.0)
+
+
+def constant(log: LoggedDecisions, action: str) -> Target:
+    """Always the same action."""
+    chosen = np.array([known == action for known in log.actions], np.float64)
+    return _everywhere(f"constant:{action}", log, chosen, 1 - chosen.sum())
+
+
+def from_file(log: LoggedDecisions, path: Path) -> Target:
+    """Probabilities from a file, for every position and decision that the log has.
+
+    An action without a line has probability 0. Raises InputError when the file is none of probabilities, or has
+    none for a situation of the log.
+    """
+    table = read_probabilities(path)
+    index = {action: place for place, action in enumerate(log.actions)}
+    # one more column gathers what the log does not know
+    place = np.array([index.get(action, len(index)) for action in table.actions], np.int64)[table.action]
+    full = np.zeros((len(table.situations), len(index) + 1))
+    np.add.at(full, (table.situation, place), table.probability)
+    known = {situation: row for row, situation in enumerate(table.situations)}
+    situations = Situations.of(log, by_decision=table.by_decision, by_position=table.by_position)
+    absent = [situation for situation in situations.distinct if situation not in known]
+    if absent:
+        hint = "; a log without positions has position 0" if table.by_position else ""
+        raise InputError(
+            f"{path}: no probabilities for {len(absent):,} situations of the log, first: {absent[0]}{hint}"
+        )
+    group = np.array([known[situation] for situation in situations.distinct], np.int64)[situations.row]
+    return Target(f"probabilities:{path}", group, full[:, :-1], full[:, -1])
+
+
+def _everywhere(policy: str, log: LoggedDecisions, probabilities: Floats, elsewhere: float) -> Target:
+    return Target(policy, np.zeros(log.rows, np.int64), probabilities[None, :], np.array([elsewhere]))

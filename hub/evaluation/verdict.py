@@ -1,0 +1,131 @@
+"""Whether a log can say anything about a target policy: support, effective sample size, largest weight.
+
+An estimator always prints a number. Women's campaign of the Open Bandit sample, logged by Thompson sampling, puts
+one decision's weight at 21,739 when it is asked about the uniform policy: two effective decisions of 10,000.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from hub.evaluation.estimators import effective_sample_size
+from hub.evaluation.logged import Floats
+
+
+class Verdict(StrEnum):
+    """How far an evaluation can be trusted."""
+
+    OK = "ok"
+    WARN = "warn"
+    REFUSED = "refused"
+
+
+class Judgement(NamedTuple):
+    """A verdict and every reason for it."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+class Overlap(NamedTuple):
+    """How well a log covers a target policy."""
+
+    rows: int
+    ess: float
+    max_weight: float
+    share_of_largest: float
+    """The largest weight as a part of all weight; 0 without any."""
+    mean_weight: float
+    """1 in expectation, when propensities are right and the target is supported."""
+    mean_weight_stderr: float
+    unsupported: float
+    """Mean probability that the target gives to actions which the log never shows in that position."""
+    rewarded_ess: float
+    """Effective number of rewarded rows: how many the estimate rests on."""
+
+
+REFUSE_BELOW_ESS: Final = 30.0
+"""No interval holds on fewer; a smaller log is refused only when its weights lose half of it."""
+REFUSE_ABOVE_SHARE: Final = 0.1
+"""One decision must not make up a tenth of the estimate."""
+REFUSE_ABOVE_UNSUPPORTED: Final = 0.1
+WARN_BELOW_ESS: Final = 500.0
+WARN_BELOW_ESS_SHARE: Final = 0.05
+WARN_ABOVE_SHARE: Final = 0.01
+WARN_ABOVE_UNSUPPORTED: Final = 0.001
+WARN_BELOW_REWARDED: Final = 30.0
+WARN_MEAN_WEIGHT_STDERRS: Final = 4.0
+
+
+def overlap(weights: Floats, rewards: Floats, unsupported: Floats) -> Overlap:
+    """Measure the overlap; all arguments (rows,), at least one row."""
+    rows, total = len(weights), float(np.sum(weights))
+    largest = float(np.max(weights))
+    spread = float(np.std(weights, ddof=1)) if rows > 1 else 0.0
+    return Overlap(
+        rows=rows,
+        ess=effective_sample_size(weights),
+        max_weight=largest,
+        share_of_largest=largest / total if total > 0 else 0.0,
+        mean_weight=total / rows,
+        mean_weight_stderr=spread / rows**0.5,
+        unsupported=float(np.mean(unsupported)),
+        rewarded_ess=effective_sample_size(weights * np.abs(rewards)),
+    )
+
+
+def judge(seen: Overlap) -> Judgement:
+    """Refuse, warn or accept, with reasons that name the numbers."""
+    if refusals := _refusals(seen):
+        return Judgement(Verdict.REFUSED, tuple(refusals))
+    warnings = _warnings(seen)
+    return Judgement(Verdict.WARN if warnings else Verdict.OK, tuple(warnings))
+
+
+def _refusals(seen: Overlap) -> list[str]:
+    if seen.max_weight <= 0:
+        return [f"none of the {seen.rows:,} logged actions would ever be shown by this policy"]
+    reasons: list[str] = []
+    if seen.ess < min(REFUSE_BELOW_ESS, seen.rows / 2):
+        reasons.append(f"{_effective(seen)}, below {REFUSE_BELOW_ESS:.0f}; {_largest(seen)}")
+    elif seen.share_of_largest > max(REFUSE_ABOVE_SHARE, 4 / seen.rows):
+        reasons.append(f"{_largest(seen)}; {_effective(seen)}")
+    if seen.unsupported > REFUSE_ABOVE_UNSUPPORTED:
+        reasons.append(
+            f"no support: {seen.unsupported:.1%} of the policy's choices are actions that the log never shows there"
+        )
+    return reasons
+
+
+def _warnings(seen: Overlap) -> list[str]:
+    warnings: list[str] = []
+    if seen.ess < max(WARN_BELOW_ESS, WARN_BELOW_ESS_SHARE * seen.rows):
+        warnings.append(_effective(seen))
+    if seen.share_of_largest > WARN_ABOVE_SHARE:
+        warnings.append(_largest(seen))
+    if WARN_ABOVE_UNSUPPORTED < seen.unsupported <= REFUSE_ABOVE_UNSUPPORTED:
+        warnings.append(
+            f"{seen.unsupported:.1%} of the policy's choices are actions that the log never shows there; "
+            "IPS misses what they would earn"
+        )
+    if seen.rewarded_ess < WARN_BELOW_REWARDED:
+        warnings.append(f"few rewarded decisions: effectively {seen.rewarded_ess:.1f}")
+    off = abs(seen.mean_weight - (1 - seen.unsupported))
+    # the margin keeps rounded propensities of an equal-weight log, whose spread is 0, from alarming
+    if off > WARN_MEAN_WEIGHT_STDERRS * seen.mean_weight_stderr + 0.01:
+        warnings.append(
+            f"weights average {seen.mean_weight:.3f}, expected {1 - seen.unsupported:.3f} "
+            f"± {seen.mean_weight_stderr:.3f}: the logged propensities may be wrong"
+        )
+    return warnings
+
+
+def _effective(seen: Overlap) -> str:
+    return f"effective sample size {seen.ess:,.0f} of {seen.rows:,} decisions"
+
+
+def _largest(seen: Overlap) -> str:
+    return f"largest weight {seen.max_weight:,.0f}, {seen.share_of_largest:.0%} of all weight in one decision"
