@@ -1,7 +1,6 @@
 """The bounded aggregates keep the same members in whatever order they were filled."""
 
-import random
-
+import numpy as np
 import pytest
 from strategies_profile import START_MS, SUBJECT
 
@@ -42,7 +41,7 @@ def event(number: int, name: str) -> EventRecord:
 @pytest.mark.parametrize("name", ["Product Viewed", "Promotion Viewed"])
 def test_overfull_profiles_are_equal_in_any_order_and_bounded(name: str) -> None:
     events = [event(number, name) for number in range(MAX_ITEMS + 100)]
-    shuffled = random.Random(5).sample(events, len(events))
+    shuffled = [events[position] for position in np.random.default_rng(5).permutation(len(events))]
     one, other = fold(Profile(), events), fold(Profile(), shuffled)
     assert encode_profile(one) == encode_profile(other)
     halves = merge(fold(Profile(), shuffled[:300]), fold(Profile(), shuffled[300:]))
