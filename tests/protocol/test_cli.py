@@ -1,0 +1,53 @@
+"""The dispatcher: finds commands, and says what is wrong without a traceback."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+EDGEWISE = Path(sys.executable).parent / "edgewise"
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([EDGEWISE, *words], capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_help_lists_the_commands_of_edge_and_hub() -> None:
+    shown = run("--help")
+    assert shown.returncode == 0
+    for word in ("edge", "hub", "site", "release", "train", "replay"):
+        assert f"edgewise {word}\n" in shown.stdout
+
+
+def test_no_word_at_all_is_a_usage_error() -> None:
+    assert run().returncode == 2
+
+
+def test_an_unknown_word_names_the_known_ones() -> None:
+    refused = run("frobnicate")
+    assert refused.returncode == 2
+    assert "no command 'frobnicate'" in refused.stderr
+    assert "evaluate" in refused.stderr
+
+
+def test_version_is_the_packages_own() -> None:
+    assert run("--version").stdout.strip() == version("edgewise")
+
+
+@pytest.mark.parametrize("flag", ["--json", "--quiet"])
+def test_a_refusal_exits_1_without_a_traceback(flag: str, tmp_path: Path) -> None:
+    refused = run("site", "check", str(tmp_path / "absent"), flag)
+    assert refused.returncode == 1
+    assert "absent" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    if flag == "--json":
+        assert json.loads(refused.stdout)["error"]["message"]
+    else:
+        assert not refused.stdout
+
+
+def test_an_unknown_option_is_a_usage_error() -> None:
+    assert run("site", "check", "--frobnicate").returncode == 2
