@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hub.evaluation.evaluate import Evaluated
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 REFUSED = 1
 
 
@@ -28,7 +28,7 @@ def evaluate(
     policy: Annotated[
         str, typer.Option(help="logged | uniform | constant:ACTION | probabilities:FILE.", metavar="POLICY")
     ],
-    estimator: Annotated[str, typer.Option(help="Comma-separated: ips, snips.")] = "ips,snips",
+    estimator: Annotated[str, typer.Option(help="Comma-separated: ips, snips, dm, dr, sndr.")] = "ips,snips",
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write a page with the weights drawn.", dir_okay=False)] = None,
     as_json: Json = False,
@@ -36,13 +36,19 @@ def evaluate(
 ) -> None:
     """Evaluate a policy off-policy; exit 1 with the reason when the log cannot tell."""
     from hub.evaluation import evaluate as evaluation
-    from hub.evaluation.estimators import estimator_names
+    from hub.evaluation.policies import SYNTAX, is_policy
     from hub.evaluation.report import html_report
     from hub.evaluation.verdict import Verdict
 
     terminal = Terminal(json=as_json, quiet=quiet)
+    try:
+        names = evaluation.estimator_names(estimator)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--estimator") from None
+    if not is_policy(policy):
+        raise typer.BadParameter(f"{policy!r}, expected {SYNTAX}", param_hint="--policy")
     with terminal.err.status(f"evaluating {policy} on {decisions}"):
-        evaluated = evaluation.evaluate(data_dir, decisions, policy, estimator_names(estimator), seed=seed)
+        evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed)
     if html is not None:
         try:
             html.write_text(html_report(evaluated), encoding="utf-8")

@@ -6,7 +6,7 @@ import typer
 
 from hub.commands.import_decisions import decisions
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.callback()

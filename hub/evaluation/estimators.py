@@ -1,79 +1,86 @@
-"""Estimators of a target policy's value from logged decisions: pure functions on arrays.
+"""Estimators of a target policy's value from logged decisions: pure functions on arrays of shape (rows,).
 
-All take importance weights w_i = P_target(action_i) / P_logging(action_i) and rewards r_i, both (rows,).
+`weights` are w_i = P_target(action_i) / P_logging(action_i), `rewards` r_i. Each estimator is a sum of ratios of sums
+over rows, so one resampling and one formula for the standard error serve them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from enum import StrEnum
-from typing import Final
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
-from edgewise.errors import InputError
-from hub.evaluation.bootstrap import RESAMPLES, percentile_interval, resampled_sums
+from hub.evaluation.bootstrap import percentile_interval, resampled_sums
 from hub.evaluation.logged import Floats, Integers
 
 
-class EstimatorName(StrEnum):
-    """What `--estimator` accepts."""
+class Ratio(NamedTuple):
+    """sum(numerator) / sum(denominator), each (rows,)."""
 
-    IPS = "ips"
-    SNIPS = "snips"
-
-
-_PLANNED: Final = ("dm", "dr", "sndr", "switch-dr", "dros")
+    numerator: Floats
+    denominator: Floats
 
 
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """One estimator's word on a policy's value per row; what is undefined is NaN, `null` in JSON."""
-
-    estimate: float
-    ci_low: float
-    """Of the 95 % interval: bootstrap percentiles over decisions."""
-    ci_high: float
-    stderr: float
-    ess: float
-    max_weight: float
+Terms = tuple[Ratio, ...]
+"""An estimator on data: the sum of its ratios."""
 
 
-def estimator_names(text: str) -> tuple[EstimatorName, ...]:
-    """`ips,snips` as names, each once, in order. Raises InputError for an unknown one."""
-    names: list[EstimatorName] = []
-    for word in dict.fromkeys(part.strip().lower() for part in text.split(",")):
-        if word in _PLANNED:
-            raise InputError(f"estimator {word!r} is not available yet; there are: {', '.join(EstimatorName)}")
-        if word not in set(EstimatorName):
-            raise InputError(f"no estimator {word!r}; there are: {', '.join(EstimatorName)}")
-        names.append(EstimatorName(word))
-    return tuple(names)
+class Predictions(NamedTuple):
+    """A reward model's predictions, made without having seen the row's own reward."""
+
+    logged: Floats
+    """(rows,): of the action that was shown."""
+    target: Floats
+    """(rows,): expected over the target policy's actions."""
 
 
 def importance_weights(target: Floats, propensity: Floats) -> Floats:
-    """P_target / P_logging of what was shown. Propensities must be positive."""
+    """P_target / P_logging of what was shown; propensities are positive."""
     return target / propensity
 
 
-def ips(weights: Floats, rewards: Floats) -> float:
+def ips(weights: Floats, rewards: Floats) -> Terms:
     """Inverse propensity score: mean of w r.
 
     Unbiased when every action that the target may show has a positive logging probability. Horvitz, Thompson
     1952, *A generalization of sampling without replacement from a finite universe*, JASA 47(260).
     """
-    return float(np.mean(weights * rewards))
+    return (_mean(weights * rewards),)
 
 
-def snips(weights: Floats, rewards: Floats) -> float:
-    """Self-normalised: sum of w r over sum of w; NaN when no weight is positive.
+def snips(weights: Floats, rewards: Floats) -> Terms:
+    """Self-normalised: sum of w r over sum of w.
 
     Always within the range of the rewards and unmoved by a constant factor on the weights, at the price of a
     bias of order 1/n. Swaminathan, Joachims 2015, *The self-normalized estimator for counterfactual learning*,
     NIPS 28.
     """
-    total = float(np.sum(weights))
-    return float(np.sum(weights * rewards)) / total if total > 0 else float("nan")
+    return (Ratio(weights * rewards, weights),)
+
+
+def dm(predicted: Predictions) -> Terms:
+    """Direct method: mean of what the reward model expects of the target; as biased as that model.
+
+    Dudik, Langford, Li 2011, *Doubly robust policy evaluation and learning*, ICML, section 2.
+    """
+    return (_mean(predicted.target),)
+
+
+def dr(weights: Floats, rewards: Floats, predicted: Predictions) -> Terms:
+    """Doubly robust: the direct method, corrected by the weighted residuals of what was shown.
+
+    Unbiased when either the propensities or the model are right. Dudik, Langford, Li 2011, ICML, section 3.
+    """
+    return (_mean(predicted.target + weights * (rewards - predicted.logged)),)
+
+
+def sndr(weights: Floats, rewards: Floats, predicted: Predictions) -> Terms:
+    """Doubly robust with self-normalised residuals, so that a constant factor on the weights does not move it.
+
+    Thomas, Brunskill 2016, *Data-efficient off-policy policy evaluation for reinforcement learning*, ICML, for
+    one step.
+    """
+    return (_mean(predicted.target), Ratio(weights * (rewards - predicted.logged), weights))
 
 
 def effective_sample_size(weights: Floats) -> float:
@@ -84,63 +91,58 @@ def effective_sample_size(weights: Floats) -> float:
     largest = float(np.max(weights, initial=0.0))
     if largest <= 0:
         return 0.0
-    scaled = weights / largest  # the squares of a million-weight outlier must not overflow
+    scaled = weights / largest  # squares of a huge weight must not overflow
     return float(np.sum(scaled) ** 2 / np.sum(scaled**2))
 
 
-def ratio_stderr(numerator: Floats, denominator: Floats) -> float:
-    """Standard error of sum(numerator) / sum(denominator) over independent units, linearised; NaN when undefined.
+def point(terms: Terms) -> float:
+    """The estimate; NaN when a denominator is 0."""
+    sums = np.array([[[term.numerator.sum(), term.denominator.sum()] for term in terms]])
+    return float(_summed(sums)[0])
 
-    With a denominator of ones it is the standard error of a mean. Cochran 1977, *Sampling Techniques*, section
-    2.11.
+
+def standard_error(terms: Terms, unit: Integers) -> float:
+    """Linearised standard error over independent units; NaN when undefined.
+
+    `unit` (rows,) numbers the unit of each row from 0, without gaps. With one row a unit and a denominator of
+    ones it is the standard error of a mean. Cochran 1977, *Sampling Techniques*, section 2.11.
     """
-    units, total = len(numerator), float(np.sum(denominator))
-    if units < 2 or total <= 0:  # noqa: PLR2004  # one unit has no spread
+    units = int(unit.max(initial=-1)) + 1
+    if units < 2 or any(term.denominator.sum() <= 0 for term in terms):  # noqa: PLR2004  # no spread
         return float("nan")
-    residual = numerator - float(np.sum(numerator)) / total * denominator
-    return float(np.sqrt(units / (units - 1) * np.sum(residual**2)) / total)
+    influence = np.zeros(units)
+    for term in terms:
+        total = term.denominator.sum()
+        residual = term.numerator - term.numerator.sum() / total * term.denominator
+        influence += _per_unit(residual, unit, units) / total
+    return float(np.sqrt(units / (units - 1) * np.sum(influence**2)))
 
 
-def estimate(
-    names: Sequence[EstimatorName],
-    weights: Floats,
-    rewards: Floats,
-    decision: Integers,
-    *,
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
-) -> dict[str, Estimate]:
-    """Each estimator with its 95 % interval and standard error.
-
-    Rows of one `decision` (rows,) are one unit: the places of a slate are not independent. All estimators share
-    the same resamples, so their intervals can be compared.
-    """
-    _, unit = np.unique(decision, return_inverse=True)
-    weighted = _per_unit(weights * rewards, unit)
-    denominators: dict[EstimatorName, Floats] = {
-        EstimatorName.IPS: _per_unit(np.ones(len(rewards)), unit),
-        EstimatorName.SNIPS: _per_unit(weights, unit),
-    }
-    points = {EstimatorName.IPS: ips, EstimatorName.SNIPS: snips}
-    sums = resampled_sums(np.stack([weighted, *denominators.values()], axis=1), resamples, rng)
-    resampled_weighted = sums[:, 0]
-    found: dict[str, Estimate] = {}
-    for place, (name, denominator) in enumerate(denominators.items(), 1):
-        if name not in names:
-            continue
-        total = sums[:, place]
-        replicates = np.divide(resampled_weighted, total, out=np.full(resamples, np.nan), where=total > 0)
-        low, high = percentile_interval(replicates)
-        found[name.value] = Estimate(
-            estimate=points[name](weights, rewards),
-            ci_low=low,
-            ci_high=high,
-            stderr=ratio_stderr(weighted, denominator),
-            ess=effective_sample_size(weights),
-            max_weight=float(np.max(weights, initial=0.0)),
-        )
-    return {name.value: found[name.value] for name in names}
+def intervals(
+    estimators: dict[str, Terms], unit: Integers, *, resamples: int, rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap intervals over units, all from the same resamples, so that they can be compared."""
+    units = int(unit.max(initial=-1)) + 1
+    parts = [_per_unit(column, unit, units) for terms in estimators.values() for term in terms for column in term]
+    sums = resampled_sums(np.stack(parts, axis=1), resamples, rng).reshape(resamples, -1, 2)
+    found: dict[str, tuple[float, float]] = {}
+    first = 0
+    for name, terms in estimators.items():
+        found[name] = percentile_interval(_summed(sums[:, first : first + len(terms)]))
+        first += len(terms)
+    return found
 
 
-def _per_unit(values: Floats, unit: Integers) -> Floats:
-    return np.asarray(np.bincount(unit, values), np.float64)
+def _mean(values: Floats) -> Ratio:
+    return Ratio(values, np.ones(len(values)))
+
+
+def _summed(sums: Floats) -> Floats:
+    """(samples,): sum of ratios from (samples, terms, 2) sums; NaN where a denominator is not positive."""
+    numerator, denominator = sums[..., 0], sums[..., 1]
+    undefined = np.full(numerator.shape, np.nan)
+    return np.asarray(np.divide(numerator, denominator, out=undefined, where=denominator > 0).sum(axis=1), np.float64)
+
+
+def _per_unit(values: Floats, unit: Integers, units: int) -> Floats:
+    return np.asarray(np.bincount(unit, values, minlength=units), np.float64)

@@ -55,25 +55,33 @@ class Target:
         return np.asarray((mass + self.elsewhere[group])[row_pair], np.float64)
 
 
+def is_policy(text: str) -> bool:
+    """Whether `text` is written like a policy, whatever it names."""
+    kind, colon, argument = text.partition(":")
+    if colon:
+        return bool(argument) and kind in {"constant", "probabilities", "model", "bundle"}
+    return kind in {"logged", "uniform"}
+
+
 def target_policy(text: str, log: LoggedDecisions) -> Target | None:
     """The policy that `text` names, on this log; None for `logged`, whose weights are 1 by definition.
 
     Raises InputError for an unknown policy, and as `from_file`.
     """
     kind, _, argument = text.partition(":")
+    if not is_policy(text):
+        raise InputError(f"policy {text!r}: expected {SYNTAX}")
     match kind:
-        case "logged" if not argument:
+        case "logged":
             return None
-        case "uniform" if not argument:
+        case "uniform":
             return uniform(log)
-        case "constant" if argument:
+        case "constant":
             return constant(log, argument)
-        case "probabilities" if argument:
+        case "probabilities":
             return from_file(log, Path(argument))
-        case "model" | "bundle" if argument:
-            raise InputError(f"policy {text!r}: models and bundles cannot be evaluated yet; expected {SYNTAX}")
         case _:
-            raise InputError(f"policy {text!r}: expected {SYNTAX}")
+            raise InputError(f"policy {text!r}: models and bundles cannot be evaluated yet; expected {SYNTAX}")
 
 
 def uniform(log: LoggedDecisions) -> Target:

@@ -71,9 +71,11 @@ def _intervals(evaluated: Evaluated) -> str:
         return f"{_LABEL + (value - low) / span * _PLOT:.1f}"
 
     marks = [
-        f'<line class="logged" x1="{x(evaluation.logged_value)}" x2="{x(evaluation.logged_value)}" y1="0" '
-        f'y2="{height - 20}"/><text x="{x(low)}" y="{height - 4}">{low:.4g}</text>'
-        f'<text x="{x(high)}" y="{height - 4}" text-anchor="end">{high:.4g}</text>'
+        (
+            f'<line class="logged" x1="{x(evaluation.logged_value)}" x2="{x(evaluation.logged_value)}" y1="0" '
+            f'y2="{height - 20}"/><text x="{x(low)}" y="{height - 4}">{low:.4g}</text>'
+            f'<text x="{x(high)}" y="{height - 4}" text-anchor="end">{high:.4g}</text>'
+        )
     ]
     for place, (name, found) in enumerate(evaluation.estimators.items()):
         y = 30 * place + 20
