@@ -143,6 +143,28 @@ class BundleStore:
         self.clear()
         return None
 
+    def repair(self) -> str | None:
+        """Before a node starts: let a whole bundle serve, the current one if it is; returns what was wrong with it.
+
+        A bit may flip on disk. What is damaged here is fetched again as soon as the hub offers it.
+        """
+        current = self.current()
+        if current is None:
+            return None
+        try:
+            self.read(current)
+        except BundleRefused as damaged:
+            shutil.rmtree(self._paths.bundle(current), ignore_errors=True)
+            previous = self.previous()
+            try:
+                self.read(previous or "")
+            except BundleRefused:
+                self.clear()
+            else:
+                self.revert()
+            return damaged.message
+        return None
+
     def clear(self) -> None:
         """Let nothing serve: the site changed, and its bundles are not ours any more."""
         self._paths.current.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import msgspec
 
 from edge.durable import replace_file
 from edge.layout import NodePaths
+from edgewise.reasons import State
 
 INTERVAL_MS = 500
 
@@ -109,3 +110,19 @@ def is_running(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def state_of(agent: AgentStatus | None, *, serves: bool, hub: str | None, now_ms: int, stale_after_ms: int) -> State:
+    """How current a node is, the same answer in every worker and in `/status`.
+
+    `serves`: some bundle is loaded. Without a hub to hear of, only signed metadata that has expired makes STALE.
+    """
+    if not serves:
+        return State.ERROR
+    expires_ms = agent.metadata_expires_ms if agent else None
+    if expires_ms is not None and now_ms >= expires_ms:
+        return State.STALE
+    if hub is None:
+        return State.READY
+    heard_ms = agent.last_seen_ms if agent else None
+    return State.STALE if heard_ms is None or now_ms - heard_ms > stale_after_ms else State.READY

@@ -106,7 +106,7 @@ def load_settings(
     values |= _from_environment(environment)
     for name, value in (flags or {}).items():
         if value is not None:
-            values[name] = _checked({name: value}, f"--{name.replace('_', '-')}")[name]
+            values |= _checked({name: value}, f"--{name.replace('_', '-')}")
     return msgspec.convert(values, EdgeSettings)
 
 
@@ -161,7 +161,8 @@ def _checked(values: Mapping[str, object], source: str, *, strict: bool = True) 
         settings = msgspec.convert(values, EdgeSettings, strict=strict)
     except msgspec.ValidationError as wrong:
         message, _, path = str(wrong).partition(" - at `")
-        problem = Problem(f"{source}: {path.rstrip('`')}" if path and path != "$`" else source, message)
+        inside = path.rstrip("`") if source.endswith(".toml") else ""
+        problem = Problem(f"{source}: {inside}" if inside not in {"", "$"} else source, message)
         raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
     return {name: getattr(settings, name) for name in values}
 

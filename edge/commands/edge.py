@@ -1,0 +1,79 @@
+"""`edgewise edge serve`: run an edge node."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgewise.terminal import Json, Quiet, Terminal
+
+app = typer.Typer(help="Run an edge node.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `serve` a word of its own, although it is the only one so far."""
+
+
+@app.command()
+def serve(
+    *,
+    port: Annotated[
+        int | None, typer.Option(help="Port for visitors; 0 takes any free one.", show_default="8090")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes.", show_default="2")] = None,
+    data_dir: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder of this node; one node a folder.",
+            show_default="$EDGEWISE_EDGE_DATA_DIR or ~/.local/state/edgewise/edge",
+        ),
+    ] = None,
+    hub: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where the hub is.")] = None,
+    bundle: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="A bundle to serve.", show_default="without a hub: the starter bundle"),
+    ] = None,
+    server: Annotated[str | None, typer.Option(help="granian or uvicorn.", show_default="granian")] = None,
+    trust: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="The site's enrolment; needed for the first contact with a remote hub."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settings in TOML; `edgewise config schema` lists them.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Serve visitors until SIGTERM or Ctrl-C; then finish what was begun, and exit with 0.
+
+    Prints the URL once requests are answered. Settings come from --config, then EDGEWISE_EDGE_… variables, then
+    these options.
+    """
+    from edge.settings import load_settings
+
+    flags = {
+        "port": port,
+        "host": host,
+        "workers": workers,
+        "data_dir": data_dir,
+        "hub": hub,
+        "bundle": bundle,
+        "server": server,
+        "trust": trust,
+    }
+    settings = load_settings(config, os.environ, flags)
+
+    from edge.serve import serve_until_stopped
+
+    terminal = Terminal(json=json, quiet=quiet)
+    serve_until_stopped(
+        settings,
+        announce=lambda serving: terminal.result(
+            serving._asdict(), f"edge node {serving.node} answers at {serving.url} (process {serving.pid})"
+        ),
+    )

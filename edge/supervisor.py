@@ -1,0 +1,225 @@
+"""One node: starts its processes, replaces those that die, and stops them all in order.
+
+    supervisor ── agent         `python -m edge.agent  --settings JSON`              only with a hub
+               └─ worker 0..N-1 `python -m edge.worker --index I --settings JSON`    all on one port (SO_REUSEPORT)
+
+Children are new programs, never forks: nothing of LMDB, gRPC or ONNX Runtime may be inherited. The settings that
+they get hold the real port. `edge.child` ends them with the supervisor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from edge.bundles import BundleStore
+from edge.claims import hold_folder, reserve_port
+from edge.node import node_id
+from edge.node_keys import load_site_keys
+from edge.node_log import Log
+from edge.node_status import AgentStatus, worker_statuses, write_status
+from edge.process import Process
+from edge.settings import EdgeSettings, encode_settings
+from edge.starter import FolderBundle, install_folder, install_starter, read_folder
+from edge.trust import metadata_expires_ms
+from edgewise.clock import Clock
+from edgewise.errors import UnavailableError
+from edgewise.ids import NodeId
+
+ENROLLED: Final = 75
+"""The agent's exit code after it took over a site's keys: profiles cached under the old ones must go."""
+ENROLMENT_PATIENCE_MS: Final = 3_000
+"""How long workers wait for a first enrolment: what is recorded before it stands under keys of the node's own."""
+AGENT_PATIENCE_MS: Final = 5_000
+MOST_FAILED_STARTS: Final = 5
+PROBATION_MS: Final = 60_000
+"""A bundle after whose swap two workers crash within this time is reverted."""
+_CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
+"""How native code dies of its input. SIGKILL is not among them: it comes from outside."""
+_POLL_S: Final = 0.02
+
+
+class Serving(NamedTuple):
+    """What is announced once requests are answered."""
+
+    url: str
+    node: NodeId
+    pid: int
+
+
+class Supervisor:
+    """Runs one node until it is told to stop."""
+
+    def __init__(self, settings: EdgeSettings, *, clock: Clock, log: Log, announce: Callable[[Serving], None]) -> None:
+        self._settings = settings
+        self._paths = settings.paths
+        self._store = BundleStore(self._paths)
+        self._clock = clock
+        self._log = log
+        self._announce = announce
+        self._stopping = asyncio.Event()
+        self._enrolled = asyncio.Event()
+        self._agent: Process | None = None
+        self._workers: list[Process] = []
+        self._crashes_ms: list[float] = []
+        self._swapped_ms = clock.monotonic_ms()
+        self._generation: object = None
+
+    def stop(self) -> None:
+        """Drain; a second call kills."""
+        if self._stopping.is_set():
+            for process in self._processes():
+                process.kill()
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Serve until `stop`; returns when every child has ended.
+
+        Raises:
+            UnavailableError: the folder is in use, the port is taken, or the workers do not start.
+            BundleRefused: the bundle that was named is not acceptable.
+        """
+        with hold_folder(self._paths), reserve_port(self._settings.host, self._settings.port) as port:
+            data_dir = str(self._paths.root.absolute())
+            settings = msgspec.structs.replace(self._settings, port=port, data_dir=data_dir)
+            node = node_id(self._paths)
+            own_keys = load_site_keys(self._paths).site is None
+            self._prepare_bundle()
+            self._make_processes(encode_settings(settings))
+            try:
+                if self._agent:
+                    self._agent.start(self._agent_ended)
+                    if own_keys:
+                        await self._wait(self._enrolled, ENROLMENT_PATIENCE_MS)
+                self._start_workers()
+                await self._workers_listen()
+                if not self._stopping.is_set():
+                    self._announce(Serving(f"http://{_in_url(settings.host)}:{port}", node, os.getpid()))
+                await self._stopping.wait()
+            finally:
+                await self._drain()
+
+    # --- before anything runs ----------------------------------------------------------------------------------------
+    def _prepare_bundle(self) -> None:
+        """Let something serve before any hub is heard."""
+        settings, store = self._settings, self._store
+        damage = store.repair()
+        if damage:
+            self._log.error("the current bundle is damaged", detail=damage, serves=store.current())
+        installed: FolderBundle | None = None
+        if settings.bundle is not None:
+            installed = read_folder(Path(settings.bundle).expanduser(), most_bytes=settings.bundle_most_bytes)
+            install_folder(store, installed)
+            if installed.expires_ms is None:
+                self._log.warning("the bundle is not signed: nobody vouches for it", folder=settings.bundle)
+        elif settings.hub is None:
+            installed = install_starter(store, most_bytes=settings.bundle_most_bytes)
+        if settings.hub is None:
+            # Workers learn the node's condition from the agent's file; without a hub there is no agent.
+            expires_ms = installed.expires_ms if installed else metadata_expires_ms(self._paths)
+            status = AgentStatus(pid=os.getpid(), written_ms=self._clock.now_ms(), metadata_expires_ms=expires_ms)
+            write_status(self._paths.agent_status, status)
+        self._generation = store.generation()
+
+    def _make_processes(self, argument: str) -> None:
+        def make(name: str, module: str, *arguments: str) -> Process:
+            log_file = self._paths.log(name) if self._settings.log_to == "files" else None
+            command = [*arguments, "--settings", argument]
+            return Process(name, module, command, clock=self._clock, log=self._log, log_file=log_file)
+
+        if self._settings.hub is not None:
+            self._agent = make("agent", "edge.agent")
+        count = self._settings.workers
+        self._workers = [make(f"worker-{index}", "edge.worker", "--index", str(index)) for index in range(count)]
+
+    # --- while it runs -----------------------------------------------------------------------------------------------
+    def _start_workers(self) -> None:
+        for index, worker in enumerate(self._workers):
+            self._paths.worker_status(index).unlink(missing_ok=True)
+            worker.start(partial(self._worker_ended, worker))
+
+    async def _workers_listen(self) -> None:
+        while not self._stopping.is_set():
+            statuses = worker_statuses(self._paths, self._settings.workers)
+            if all(status is not None and status.listening for status in statuses):
+                return
+            for worker in self._workers:
+                if worker.failures >= MOST_FAILED_STARTS:
+                    raise UnavailableError(
+                        f"{worker.name} does not start: it ended {worker.failures} times, "
+                        f"last with {_ending(worker.last_code)}; its log says why"
+                    )
+            await asyncio.sleep(_POLL_S)
+
+    async def _worker_ended(self, worker: Process, code: int) -> None:
+        self._log.error("a worker ended and is started again", child=worker.name, ending=_ending(code))
+        now_ms = self._clock.monotonic_ms()
+        if self._store.generation() != self._generation:
+            self._generation = self._store.generation()
+            self._swapped_ms = now_ms
+            self._crashes_ms = []
+        if -code in _CRASHES:
+            self._crashes_ms.append(now_ms)
+        if len(self._crashes_ms) >= 2 and now_ms - self._swapped_ms <= PROBATION_MS:  # noqa: PLR2004
+            self._revert_bundle()
+
+    def _revert_bundle(self) -> None:
+        bad, before = self._store.current(), self._store.previous()
+        if bad is None or before is None or bad == before:
+            return
+        message = f"{len(self._crashes_ms)} workers crashed within {PROBATION_MS // 1_000} s of its start"
+        self._store.quarantine(bad, code="crash", message=message, now_ms=self._clock.now_ms())
+        self._log.error("the bundle is reverted", digest=bad, serves=self._store.revert(), detail=message)
+        self._generation = self._store.generation()
+        self._crashes_ms = []
+
+    async def _agent_ended(self, code: int) -> None:
+        if code != ENROLLED:
+            self._log.error("the agent ended and is started again", ending=_ending(code))
+            return
+        # Subjects are keyed hashes: under a new key nobody finds the old profiles, and nobody ever should.
+        were_running = [worker for worker in self._workers if worker.pid is not None]
+        await self._stop_workers()
+        shutil.rmtree(self._paths.profiles, ignore_errors=True)
+        self._paths.create()
+        if were_running and not self._stopping.is_set():
+            self._start_workers()
+        self._enrolled.set()
+
+    async def _wait(self, event: asyncio.Event, most_ms: float) -> None:
+        waiting = [asyncio.create_task(event.wait()), asyncio.create_task(self._stopping.wait())]
+        await asyncio.wait(waiting, timeout=most_ms / 1_000, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+    async def _stop_workers(self) -> None:
+        await asyncio.gather(*(worker.stop(self._settings.drain_timeout_ms) for worker in self._workers))
+
+    async def _drain(self) -> None:
+        """Workers first: what they sync last is what the agent ships last."""
+        self._stopping.set()
+        await self._stop_workers()
+        if self._agent:
+            await self._agent.stop(AGENT_PATIENCE_MS)
+
+    def _processes(self) -> list[Process]:
+        return [*self._workers, *([self._agent] if self._agent else [])]
+
+
+def _ending(code: int | None) -> str:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    return f"signal {signal.Signals(-code).name}"
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
