@@ -77,7 +77,7 @@ Retrieval = Everything | ByNeighbours
 
 
 # --- rules: a tiny typed tree, never an eval ----------------------------------------------------------------------
-Operand = str | float | bool | list[str] | list[float]
+Operand = str | float | bool | list[str | float]
 
 
 class Compare(msgspec.Struct, frozen=True, tag="compare", tag_field="match"):
