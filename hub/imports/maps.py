@@ -99,10 +99,11 @@ def _check_names(path: Path, mapped: DecisionMap) -> None:
             problems.append(Problem(f"$.columns.{field}", f"{name!r} is already the {users[name]}"))
         users[name] = field
     context = mapped.context_columns
+    outcomes = {mapping.source_name(field): field for field in ("propensity", "reward")}
     problems += [
-        Problem("$.context", f"{name!r} is the {users[name]}, which is not known before the decision")
+        Problem("$.context", f"{name!r} is the {outcomes[name]}, which is not known before the decision")
         for name in context
-        if users.get(name) in {"reward", "propensity"}
+        if name in outcomes
     ]
     problems += [
         Problem("$.context", f"{name!r} occurs more than once")
