@@ -1,0 +1,201 @@
+"""Payloads of one producer, put into its order. Pure: what is wrong with a payload is a value here.
+
+A payload that cannot be used still takes its number, or everything behind it would wait for ever; it is stored
+as a dead letter. Where it does not even tell its number, its neighbours do.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from edgewise.ids import NodeId, Producer, producer
+from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, Record, Touch, decode_record
+
+MOST_ID_CHARACTERS: Final = 512
+MOST_SEQ: Final = 2**62
+MOST_TIME_MS: Final = 2**48
+"""As far as a ULID counts: the year 10889."""
+MOST_MINOR: Final = 10**13
+"""Money of one touch. A day's sum of a profile stays inside 64 bits for 900,000 such touches."""
+MOST_REASON_CHARACTERS: Final = 500
+
+
+class Batch(NamedTuple):
+    """Consecutive records of one producer, as they came."""
+
+    producer: Producer
+    payloads: Sequence[bytes]
+
+
+class Placed(NamedTuple):
+    """One payload and the numbers that it takes; `first_seq` is None while nobody knows them."""
+
+    first_seq: int | None
+    last_seq: int | None
+    payload: bytes
+    record: Record | None
+    """None: a dead letter, because of `fault`."""
+    fault: str
+
+
+class ProducerParts(NamedTuple):
+    """A producer's name taken apart; an import has neither epoch nor worker."""
+
+    node: str
+    epoch: int | None
+    worker: int | None
+
+
+class _Numbered(msgspec.Struct):
+    producer: str
+    seq: int
+    record: str = ""
+
+
+_numbered = msgspec.msgpack.Decoder(_Numbered)
+
+
+def node_batch(node: NodeId, epoch: int, worker: int, payloads: Sequence[bytes]) -> Batch:
+    """A node's batch, under the producer that all of its records must name."""
+    return Batch(producer(node, epoch, worker), payloads)
+
+
+def parts_of(name: Producer) -> ProducerParts:
+    """`node/epoch/worker`, or `import/NAME`."""
+    node, _, rest = name.partition("/")
+    epoch, _, worker = rest.partition("/")
+    if epoch.isdecimal() and worker.isdecimal():
+        return ProducerParts(node, int(epoch), int(worker))
+    return ProducerParts(node, None, None)
+
+
+def place(batch: Batch) -> list[Placed]:
+    """Every payload with its numbers, as far as the batch tells; all are None when no payload knows its own."""
+    placed = [_read(batch.producer, payload) for payload in batch.payloads]
+    known = next((index for index, one in enumerate(placed) if one.first_seq is not None), None)
+    if known is None:
+        return placed
+    following = placed[known].first_seq
+    for index in range(known - 1, -1, -1):
+        assert following is not None
+        following -= 1
+        placed[index] = placed[index]._replace(first_seq=following, last_seq=following)
+    return _number_onwards(placed)
+
+
+def number_from(placed: Sequence[Placed], first_seq: int) -> list[Placed]:
+    """Number payloads of which none knows its own, from `first_seq` on."""
+    first, *rest = placed
+    return _number_onwards([first._replace(first_seq=first_seq, last_seq=first_seq), *rest])
+
+
+def fault_of(record: Record) -> str:
+    """Why a well-formed record cannot be stored, or "" when it can: bounds that the databases have."""
+    faults = (
+        *(_fault_of_text(text) for text in _texts_of(record)),
+        *(_fault_of_time(time_ms) for time_ms in _times_of(record)),
+        *_faults_of_content(record),
+        "" if 0 <= record.seq < MOST_SEQ else f"seq {record.seq}, expected 0 to 2^62 - at `$.seq`",
+    )
+    return next(filter(None, faults), "")
+
+
+def _texts_of(record: Record) -> tuple[str, ...]:
+    match record:
+        case EventRecord():
+            said = (record.subject, record.message_id, record.type, record.name)
+            return (*said, record.decision_id or "", record.placement or "", *(touch.item for touch in record.touches))
+        case DecisionRecord():
+            return (record.decision_id, record.subject)
+        case PreferenceRecord():
+            return (record.subject,)
+        case GapRecord():
+            return (record.lane,)
+
+
+def _times_of(record: Record) -> tuple[int, ...]:
+    match record:
+        case EventRecord() | PreferenceRecord():
+            return (record.time_ms, record.received_ms)
+        case DecisionRecord():
+            return (record.time_ms,)
+        case GapRecord():
+            return ()
+
+
+def _faults_of_content(record: Record) -> Iterator[str]:
+    match record:
+        case EventRecord():
+            yield "" if record.message_id else "an empty message id - at `$.message_id`"
+            yield from (
+                f"{fault} - at `$.touches[{index}]`"
+                for index, touch in enumerate(record.touches)
+                if (fault := _fault_of_touch(touch))
+            )
+        case DecisionRecord():
+            yield "" if record.decision_id else "an empty decision id - at `$.decision_id`"
+            version = record.bundle_version
+            yield "" if abs(version) < MOST_SEQ else f"bundle version {version} - at `$.bundle_version`"
+        case PreferenceRecord():
+            pass
+        case GapRecord():
+            sound = 0 <= record.first_seq <= record.seq and 0 <= record.count < MOST_SEQ
+            yield "" if sound else f"a gap of {record.count} records, {record.first_seq} to {record.seq}"
+
+
+def _fault_of_text(text: str) -> str:
+    if len(text) > MOST_ID_CHARACTERS:
+        return f"an id of {len(text)} characters, expected at most {MOST_ID_CHARACTERS}: {text[:40]!r}…"
+    return f"a NUL character in {text[:40]!r}" if "\0" in text else ""
+
+
+def _fault_of_time(time_ms: int) -> str:
+    return "" if 0 <= time_ms < MOST_TIME_MS else f"time {time_ms} ms, expected 0 to 2^48"
+
+
+def _fault_of_touch(touch: Touch) -> str:
+    if abs(touch.value_minor * touch.quantity) > MOST_MINOR:
+        return f"{touch.quantity} x {touch.value_minor} minor units, expected at most {MOST_MINOR}"
+    if touch.rating is not None and not math.isfinite(touch.rating):
+        return f"rating {touch.rating}, expected a finite number"
+    return ""
+
+
+def _read(name: Producer, payload: bytes) -> Placed:
+    try:
+        record = decode_record(payload)
+    except (msgspec.DecodeError, RecursionError) as wrong:
+        return _refused(name, payload, str(wrong))
+    if record.producer != name:
+        return Placed(None, None, payload, None, f"record of {record.producer[:200]!r}, expected {name!r}")
+    if fault := fault_of(record):
+        return _refused(name, payload, fault)
+    first_seq = record.first_seq if isinstance(record, GapRecord) else record.seq
+    return Placed(first_seq, record.seq, payload, record, "")
+
+
+def _refused(name: Producer, payload: bytes, fault: str) -> Placed:
+    fault = fault[:MOST_REASON_CHARACTERS]
+    try:
+        numbered = _numbered.decode(payload)
+    except (msgspec.DecodeError, RecursionError):
+        return Placed(None, None, payload, None, fault)
+    if numbered.producer != name or not 0 <= numbered.seq < MOST_SEQ:
+        return Placed(None, None, payload, None, fault)
+    # which numbers an unreadable gap record meant cannot be known: it covers what is missing up to its own
+    first_seq = 0 if numbered.record == "gap" else numbered.seq
+    return Placed(first_seq, numbered.seq, payload, None, fault)
+
+
+def _number_onwards(placed: list[Placed]) -> list[Placed]:
+    """Number each unnumbered payload by the one before it; the first must be numbered."""
+    numbered = placed[:1]
+    for one in placed[1:]:
+        before = numbered[-1].last_seq
+        assert before is not None
+        numbered.append(one if one.first_seq is not None else one._replace(first_seq=before + 1, last_seq=before + 1))
+    return numbered

@@ -1,0 +1,160 @@
+"""Canonical profiles: the same reducer as on the nodes, inside the transaction that stores the records.
+
+A record that the reducer or its codec cannot take is no reason to refuse a whole batch for ever: it becomes a dead
+letter, and the profile stays as if it had not come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+import sqlalchemy as sa
+
+from edgewise.ids import SubjectId
+from edgewise.profile.preferences import Preferences, decode_preferences, encode_preferences, state
+from edgewise.profile.reduce import apply, skip, touches_profile
+from edgewise.profile.state import Profile, decode_profile, encode_profile
+from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, decode_record
+from hub.ledger import tables
+from hub.ledger.dialect import chunks, upsert
+
+Folding = EventRecord | DecisionRecord | PreferenceRecord
+_UNFOLDABLE: Final = (OverflowError, ValueError, TypeError, KeyError)
+
+
+class Fold(NamedTuple):
+    """One record for one profile. `counted` is False when its id was stored before: it is only moved past."""
+
+    record: Folding
+    counted: bool = True
+
+
+class Folded(NamedTuple):
+    """Profiles after a batch, not yet written."""
+
+    changed: dict[SubjectId, tuple[bytes, bytes]]
+    """Subject -> profile and preferences, encoded."""
+    unfoldable: dict[tuple[str, int], str]
+    """(producer, seq) -> why."""
+    new: int
+    """How many of the changed profiles had not been there."""
+
+
+def moves(fold: Fold) -> bool:
+    """Whether a record has anything to say to a canonical profile."""
+    record = fold.record
+    if not record.subject:
+        return False
+    if isinstance(record, PreferenceRecord):
+        return fold.counted
+    return touches_profile(record) and (fold.counted or isinstance(record, EventRecord))
+
+
+def fold_all(connection: sa.Connection, work: Mapping[SubjectId, Sequence[Fold]]) -> Folded:
+    """Apply each subject's records, in the order given, to what is stored of it."""
+    changed: dict[SubjectId, tuple[bytes, bytes]] = {}
+    unfoldable: dict[tuple[str, int], str] = {}
+    stored = load(connection, list(work)) if work else {}
+    for subject, records in work.items():
+        before = stored.get(subject)
+        after = _fold(connection, subject, before, records, unfoldable)
+        if after != before:
+            changed[subject] = after
+    return Folded(changed, unfoldable, sum(subject not in stored for subject in changed))
+
+
+def load(connection: sa.Connection, subjects: Sequence[SubjectId]) -> dict[SubjectId, tuple[bytes, bytes]]:
+    """Subject -> profile and preferences, encoded; unknown subjects are left out."""
+    columns = tables.profiles.c
+    found: dict[SubjectId, tuple[bytes, bytes]] = {}
+    for some in chunks(subjects):
+        rows = connection.execute(
+            sa.select(columns.subject, columns.profile, columns.preferences).where(columns.subject.in_(some))
+        )
+        found.update((SubjectId(subject), (profile, preferences)) for subject, profile, preferences in rows)
+    return found
+
+
+def save(
+    connection: sa.Connection, changed: Mapping[SubjectId, tuple[bytes, bytes]], *, revision: int, now_ms: int
+) -> None:
+    """Write profiles back."""
+    upsert(
+        connection,
+        tables.profiles,
+        [
+            {
+                "subject": subject,
+                "profile": profile,
+                "preferences": preferences,
+                "updated_ms": now_ms,
+                "revision": revision,
+            }
+            for subject, (profile, preferences) in changed.items()
+        ],
+        update=("profile", "preferences", "updated_ms", "revision"),
+    )
+
+
+def rebuild(connection: sa.Connection, subject: SubjectId) -> tuple[bytes, bytes]:
+    """The canonical state of a subject from its stored records alone, encoded; equal to what was folded on arrival."""
+    folds: list[Fold] = []
+    for table in (tables.events, tables.decisions, tables.preferences):
+        rows = connection.execute(sa.select(table.c.record).where(table.c.subject == subject))
+        folds += [Fold(record) for row in rows if not isinstance(record := decode_record(row.record), GapRecord)]
+    folds.sort(key=lambda fold: (fold.record.producer, fold.record.seq))
+    state_of_subject = Profile(), Preferences()
+    _apply_all(*state_of_subject, [fold for fold in folds if moves(fold)])
+    profile, preferences = state_of_subject
+    columns = tables.duplicates.c
+    passed = sa.select(columns.producer, columns.seq).where(columns.subject == subject, columns.moved)
+    for name, seq in connection.execute(passed):
+        profile.applied[name] = max(seq, profile.applied.get(name, seq))
+    return encode_profile(profile), encode_preferences(preferences)
+
+
+def _fold(
+    connection: sa.Connection,
+    subject: SubjectId,
+    before: tuple[bytes, bytes] | None,
+    folds: Sequence[Fold],
+    unfoldable: dict[tuple[str, int], str],
+) -> tuple[bytes, bytes]:
+    try:
+        profile, preferences = _decoded(before)
+    except msgspec.DecodeError:
+        # damaged, or of another format: the records are the truth
+        profile, preferences = _decoded(rebuild(connection, subject))
+    good = (encode_profile(profile), encode_preferences(preferences))
+    try:
+        _apply_all(profile, preferences, folds)
+        return encode_profile(profile), encode_preferences(preferences)
+    except _UNFOLDABLE:
+        pass
+    for fold in folds:
+        profile, preferences = _decoded(good)
+        try:
+            _apply_all(profile, preferences, [fold])
+            good = (encode_profile(profile), encode_preferences(preferences))
+        except _UNFOLDABLE as why:
+            unfoldable[fold.record.producer, fold.record.seq] = f"cannot be folded into a profile: {why}"
+    return good
+
+
+def _apply_all(profile: Profile, preferences: Preferences, folds: Iterable[Fold]) -> None:
+    for record, counted in folds:
+        match record:
+            case PreferenceRecord():
+                state(preferences, record)
+            case EventRecord() if not counted:
+                skip(profile, record)
+            case _:
+                apply(profile, record)
+
+
+def _decoded(stored: tuple[bytes, bytes] | None) -> tuple[Profile, Preferences]:
+    if stored is None:
+        return Profile(), Preferences()
+    return decode_profile(stored[0]), decode_preferences(stored[1])

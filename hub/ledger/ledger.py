@@ -1,0 +1,85 @@
+"""The ledger: opened by URL, migrated, written in whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import sqlalchemy as sa
+
+from edgewise.errors import EdgewiseError
+from edgewise.ids import Producer, SubjectId
+from edgewise.records import EventRecord
+from hub.ledger import tables
+from hub.ledger.batch import Batch, place
+from hub.ledger.dialect import Storage, chunks, upsert
+from hub.ledger.migrate import migrate
+from hub.ledger.reading import RecordReader
+from hub.ledger.registry import Registry
+from hub.ledger.storing import POSITION, Stored, append_events, store_batches, take
+
+
+def ledger_url(data_dir: Path) -> str:
+    """The SQLite file of a data folder, where no other database is configured."""
+    return f"sqlite:///{data_dir.absolute() / 'ledger.db'}"
+
+
+class Ledger(RecordReader, Registry):
+    """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
+
+    @classmethod
+    def open(cls, url: str) -> Self:
+        """Open, and create or upgrade the tables.
+
+        Raises InputError for a URL that is none, UnavailableError when the database cannot be used.
+        """
+        storage = Storage(url)
+        try:
+            migrate(storage)
+        except EdgewiseError:
+            storage.close()
+            raise
+        return cls(storage)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.storage.close()
+
+    def store(self, batches: Sequence[Batch], now_ms: int) -> Stored:
+        """Store batches in one transaction, each exactly once however often it is sent.
+
+        Raises UnavailableError when the database refuses; then nothing of them is stored.
+        """
+        placed = [(batch, place(batch)) for batch in batches]  # decoded before the writer's place is taken
+        with self.storage.writing() as connection:
+            return store_batches(connection, placed, now_ms)
+
+    def append(self, name: Producer, events: Sequence[EventRecord], now_ms: int) -> tuple[Stored, int]:
+        """Store events that nobody has numbered yet, under `import/NAME`; see `storing.append_events`."""
+        with self.storage.writing() as connection:
+            return append_events(connection, name, events, now_ms)
+
+    def erase(self, subject: SubjectId, now_ms: int) -> dict[str, int]:
+        """Forget what the ledger holds of a subject; returns how many rows went, by table.
+
+        Numbers stay taken: the producer's mark does not move back, so nothing is asked for again.
+        """
+        gone: dict[str, int] = {}
+        with self.storage.writing() as connection:
+            ids = connection.execute(
+                sa.select(tables.decisions.c.decision_id).where(tables.decisions.c.subject == subject)
+            ).scalars()
+            gone["rewards"] = sum(
+                connection.execute(sa.delete(tables.rewards).where(tables.rewards.c.decision_id.in_(some))).rowcount
+                for some in chunks(list(ids))
+            )
+            for table in (tables.events, tables.decisions, tables.preferences, tables.duplicates, tables.profiles):
+                gone[table.name] = connection.execute(sa.delete(table).where(table.c.subject == subject)).rowcount
+            for name, count in gone.items():
+                if count:
+                    take(connection, name, -count)
+            revision = take(connection, POSITION, 1)
+            row = {"subject": subject, "time_ms": now_ms, "revision": revision}
+            upsert(connection, tables.erasures, [row], update=("time_ms", "revision"))
+        return gone

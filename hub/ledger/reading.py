@@ -1,0 +1,192 @@
+"""What others may ask of the ledger's records. Every method is one consistent view; none waits for the writer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from edgewise.ids import DecisionId, NodeId, Producer, SubjectId
+from edgewise.records import DecisionRecord, EventRecord, GapRecord, decode_record
+from hub.ledger import tables
+from hub.ledger.canonical import Folding
+from hub.ledger.dialect import Storage, chunks
+from hub.ledger.rows import Change, DeadLetter, GapRow, ProducerRow, RewardRow, StoredProfile, Totals
+from hub.ledger.storing import POSITION
+
+PAGE: Final = 1_000
+
+
+class RecordReader:
+    """Reading side of `Ledger`: records, outcomes, profiles."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage = storage
+
+    def events_of(self, subject: SubjectId) -> Iterator[EventRecord]:
+        """A subject's events in the order in which the hub applied them."""
+        for _, payload in self._pages(tables.events, tables.events.c.subject == subject):
+            yield _events.decode(payload)
+
+    def records_of(self, subject: SubjectId, applied: Mapping[Producer, int] | None = None) -> list[Folding]:
+        """All that was folded into a subject's profile and preferences: in each producer's order, producers sorted.
+
+        With `applied`, only what that sequence vector covers: folding it gives the profile that was read then, up to
+        repeats of one message on two nodes.
+        """
+        records: list[Folding] = []
+        with self.storage.reading() as connection:
+            for table in (tables.events, tables.decisions, tables.preferences):
+                rows = connection.execute(sa.select(table.c.record).where(table.c.subject == subject))
+                for row in rows:
+                    record = decode_record(row.record)
+                    if isinstance(record, GapRecord):
+                        continue
+                    if applied is None or record.seq <= applied.get(record.producer, -1):
+                        records.append(record)
+        return sorted(records, key=lambda record: (record.producer, record.seq))
+
+    def decision(self, decision_id: DecisionId) -> DecisionRecord | None:
+        """One decision as it was logged."""
+        query = sa.select(tables.decisions.c.record).where(tables.decisions.c.decision_id == decision_id)
+        with self.storage.reading() as connection:
+            payload = connection.execute(query).scalar_one_or_none()
+        return None if payload is None else _decisions.decode(payload)
+
+    def decisions(
+        self, *, after_position: int = 0, since_ms: int = 0, until_ms: int | None = None
+    ) -> Iterator[tuple[int, DecisionRecord]]:
+        """(position, decision) in the order of storing; times bound `since_ms <= time_ms < until_ms`."""
+        where = [tables.decisions.c.time_ms >= since_ms]
+        if until_ms is not None:
+            where.append(tables.decisions.c.time_ms < until_ms)
+        for position, payload in self._pages(tables.decisions, *where, after_position=after_position):
+            yield position, _decisions.decode(payload)
+
+    def events(self, *, after_position: int = 0) -> Iterator[tuple[int, EventRecord]]:
+        """(position, event) of all subjects in the order of storing."""
+        for position, payload in self._pages(tables.events, after_position=after_position):
+            yield position, _events.decode(payload)
+
+    def rewards(self, decision_ids: Sequence[DecisionId]) -> list[RewardRow]:
+        """What came of decisions, sorted by decision, item and message."""
+        columns = tables.rewards.c
+        found: list[RewardRow] = []
+        with self.storage.reading() as connection:
+            for some in chunks(decision_ids):
+                rows = connection.execute(sa.select(tables.rewards).where(columns.decision_id.in_(some)))
+                found += [RewardRow(**row) for row in rows.mappings()]
+        return sorted(found, key=lambda reward: (reward.decision_id, reward.item, reward.message_id))
+
+    def profile(self, subject: SubjectId) -> StoredProfile | None:
+        """The canonical profile of a subject."""
+        return self.profiles([subject]).get(subject)
+
+    def profiles(self, subjects: Sequence[SubjectId]) -> dict[SubjectId, StoredProfile]:
+        """Canonical profiles; unknown subjects are left out."""
+        found: dict[SubjectId, StoredProfile] = {}
+        with self.storage.reading() as connection:
+            for some in chunks(subjects):
+                rows = connection.execute(sa.select(tables.profiles).where(tables.profiles.c.subject.in_(some)))
+                found.update((row.subject, StoredProfile(*row[1:])) for row in rows)
+        return found
+
+    def changed_since(self, after: Change, limit: int = PAGE) -> list[Change]:
+        """Subjects whose profile changed, or that were erased, after a change; oldest first, at most `limit`."""
+        news = sa.union_all(
+            *(sa.select(table.c.revision, table.c.subject) for table in (tables.profiles, tables.erasures))
+        ).subquery()
+        query = (
+            sa.select(news)
+            .where(sa.tuple_(news.c.revision, news.c.subject) > sa.tuple_(after.revision, after.subject))
+            .order_by(news.c.revision, news.c.subject)
+            .limit(limit)
+        )
+        with self.storage.reading() as connection:
+            return [Change(*row) for row in connection.execute(query)]
+
+    def revision(self) -> int:
+        """The last position that was given out."""
+        return self._counter(POSITION)
+
+    def erased(self, subjects: Sequence[SubjectId]) -> set[SubjectId]:
+        """Those of `subjects` that were erased at some time."""
+        found: set[SubjectId] = set()
+        with self.storage.reading() as connection:
+            for some in chunks(subjects):
+                query = sa.select(tables.erasures.c.subject).where(tables.erasures.c.subject.in_(some))
+                found.update(SubjectId(subject) for subject in connection.execute(query).scalars())
+        return found
+
+    def stored_seq(self, name: Producer) -> int:
+        """How far a producer is stored; -1: nothing is."""
+        query = sa.select(tables.producers.c.stored_seq).where(tables.producers.c.producer == name)
+        with self.storage.reading() as connection:
+            mark = connection.execute(query).scalar_one_or_none()
+        return -1 if mark is None else mark
+
+    def producers(self, node: NodeId | None = None) -> list[ProducerRow]:
+        """Every numbering process, or those of one node, sorted by name."""
+        query = sa.select(tables.producers).order_by(tables.producers.c.producer)
+        if node is not None:
+            query = query.where(tables.producers.c.node == node)
+        with self.storage.reading() as connection:
+            return [ProducerRow(**row) for row in connection.execute(query).mappings()]
+
+    def gaps(self) -> list[GapRow]:
+        """What producers declared lost."""
+        query = sa.select(tables.gaps).order_by(tables.gaps.c.producer, tables.gaps.c.first_seq)
+        with self.storage.reading() as connection:
+            return [GapRow(**row) for row in connection.execute(query).mappings()]
+
+    def dead_letters(self, limit: int = PAGE) -> list[DeadLetter]:
+        """Records that could not be used, latest first."""
+        query = sa.select(tables.dead_letters).order_by(tables.dead_letters.c.stored_ms.desc()).limit(limit)
+        with self.storage.reading() as connection:
+            return [DeadLetter(**row) for row in connection.execute(query).mappings()]
+
+    def totals(self) -> Totals:
+        """How much the ledger holds, without counting rows."""
+        with self.storage.reading() as connection:
+            rows = connection.execute(sa.select(tables.counters))
+            counted = {row.name: row.value for row in rows}
+        return Totals(
+            events=counted.get("events", 0),
+            decisions=counted.get("decisions", 0),
+            preferences=counted.get("preferences", 0),
+            rewards=counted.get("rewards", 0),
+            duplicates=counted.get("duplicates", 0),
+            dropped=counted.get("gaps", 0),
+            dead_letters=counted.get("dead_letters", 0),
+            profiles=counted.get("profiles", 0),
+        )
+
+    def _counter(self, name: str) -> int:
+        query = sa.select(tables.counters.c.value).where(tables.counters.c.name == name)
+        with self.storage.reading() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def _pages(
+        self, table: sa.Table, *where: sa.ColumnElement[bool], after_position: int = 0
+    ) -> Iterator[tuple[int, bytes]]:
+        """(position, record) page by page: a view that stays open for long would keep the WAL file from shrinking."""
+        position = after_position
+        while True:
+            query = (
+                sa.select(table.c.position, table.c.record)
+                .where(table.c.position > position, *where)
+                .order_by(table.c.position)
+                .limit(PAGE)
+            )
+            with self.storage.reading() as connection:
+                rows = connection.execute(query).all()
+            yield from ((row.position, row.record) for row in rows)
+            if len(rows) < PAGE:
+                return
+            position = rows[-1].position
+
+
+_events = msgspec.msgpack.Decoder(EventRecord)
+_decisions = msgspec.msgpack.Decoder(DecisionRecord)

@@ -1,0 +1,231 @@
+"""Tables of the ledger, in SQLAlchemy Core. Times in milliseconds since the epoch, UTC.
+
+Every numbered record of a producer up to its `stored_seq` lies in exactly one of `events`, `decisions`,
+`preferences`, `duplicates`, `gaps` and `dead_letters`: that is what "nothing lost" is counted by.
+
+`position` is one count over all records, in the order in which they were stored. It is given out by the storing
+transaction, not by the database, because an identity column hands out numbers before commit: a reader that
+remembers how far it came would skip what commits late.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from hub.ledger.dialect import Position
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    }
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+producers = Table(
+    "producers",
+    metadata,
+    Column("producer", Text, primary_key=True),
+    Column("node", Text, nullable=False),
+    Column("epoch", BigInteger),
+    Column("worker", BigInteger),
+    Column("stored_seq", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=False),
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("decision_id", Text),
+    Column("placement", Text),
+    Column("record", LargeBinary, nullable=False),
+    UniqueConstraint("producer", "seq"),
+    UniqueConstraint("message_id"),
+    Index(None, "subject"),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("decision_id", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("bundle_version", BigInteger, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    UniqueConstraint("producer", "seq"),
+    Index(None, "subject"),
+    Index(None, "position"),
+)
+
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=False),
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("record", LargeBinary, nullable=False),
+    UniqueConstraint("producer", "seq"),
+    Index(None, "subject"),
+)
+
+duplicates = Table(
+    "duplicates",
+    metadata,
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("moved", Boolean, nullable=False),
+    PrimaryKeyConstraint("producer", "seq"),
+    Index(None, "subject"),
+)
+"""Records whose message or decision id was stored before; `moved`: the profile's sequence was moved past it."""
+
+rewards = Table(
+    "rewards",
+    metadata,
+    Column("decision_id", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("placement", Text),
+    Column("kind", Text, nullable=False),
+    Column("value", Double, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("decision_id", "item", "message_id"),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("producer", Text, nullable=False),
+    Column("first_seq", BigInteger, nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("stored_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("producer", "first_seq"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("stored_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("producer", "seq"),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("profile", LargeBinary, nullable=False),
+    Column("preferences", LargeBinary, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "revision"),
+)
+"""Canonical profiles. `revision` is the last position of the transaction that changed it."""
+
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "revision"),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("bundle_version", BigInteger, nullable=False),
+    Column("bundle_digest", Text, nullable=False),
+    Column("protocol_version", Integer, nullable=False),
+    Column("connected", Boolean, nullable=False),
+    Column("first_seen_ms", BigInteger, nullable=False),
+    Column("last_seen_ms", BigInteger, nullable=False),
+    Column("spool_bytes", BigInteger, nullable=False),
+    Column("decisions", BigInteger, nullable=False),
+    Column("acked_ms", BigInteger),
+    Column("nack_code", Text),
+    Column("nack_detail", Text),
+    Column("nacked_ms", BigInteger),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_ms", BigInteger),
+    Column("card", JSON, nullable=False),
+    PrimaryKeyConstraint("name", "version"),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", Text, nullable=False),
+    Column("parent", BigInteger),
+    Column("status", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("approved_by", Text),
+    Column("approved_ms", BigInteger),
+    Column("summary", JSON, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("detail", JSON, nullable=False),
+)
