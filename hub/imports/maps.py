@@ -99,7 +99,7 @@ def _check_names(path: Path, mapped: DecisionMap) -> None:
             problems.append(Problem(f"$.columns.{field}", f"{name!r} is already the {users[name]}"))
         users[name] = field
     context = mapped.context_columns
-    outcomes = {mapping.source_name(field): field for field in ("propensity", "reward")}
+    outcomes = {mapped.source_name(field): field for field in ("propensity", "reward")}
     problems += [
         Problem("$.context", f"{name!r} is the {outcomes[name]}, which is not known before the decision")
         for name in context
