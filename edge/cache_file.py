@@ -1,0 +1,149 @@
+"""The LMDB file behind a node's caches: opened once a process, checked once a boot, rebuilt empty when in doubt.
+
+Nothing is synced, so a crash of the machine (not of a process: the page cache survives those) may leave pages of
+different ages. That is why the file carries the boot that it was checked under; after another boot its structure is
+verified before LMDB touches it. It may be deleted at any time: profiles come back from the hub.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import lmdb
+import lmdb.verify
+import msgspec
+
+from edge.durable import replace_file
+from edgewise.errors import UnavailableError
+
+FORMAT: Final = 1
+"""Grows when what is stored changes its form; other forms are dropped, not migrated."""
+ENGINE: Final = 0
+"""LMDB 0.9: the wheel also holds 1.0, whose files it cannot read, and the default may change."""
+MAX_READERS: Final = 2_048
+"""Shared by all processes; a killed one leaves its slots until `reader_check`."""
+DATABASES: Final = ("profiles", "preferences", "pending", "wanted", "decisions", "messages", "message_ages", "marks")
+REBUILT: Final = b"rebuilt"
+"""A mark: this file replaced one that held preferences."""
+
+ROOM_ATTEMPTS: Final = 32
+"""How often room is made for one change before it is given up."""
+
+T = TypeVar("T")
+if TYPE_CHECKING:
+    Txn = lmdb.Transaction[bytes]
+else:
+    Txn = lmdb.Transaction  # cannot be subscripted at run time
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class _Stamp(msgspec.Struct, frozen=True):
+    format: int
+    boot: str
+
+
+class CacheFile:
+    """The environment and its databases by name."""
+
+    def __init__(self, folder: Path, *, map_bytes: int) -> None:
+        """Open, or make, the file in `folder`.
+
+        Raises:
+            UnavailableError: LMDB cannot open it, or this process has it open already.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        rebuilt = self._check(folder)
+        try:
+            self.env = lmdb.open(
+                str(folder),
+                map_size=map_bytes,
+                max_dbs=len(DATABASES),
+                max_readers=MAX_READERS,
+                max_spare_txns=8,
+                sync=False,
+                metasync=False,
+                readahead=False,
+                mode=0o600,
+                lib_version=ENGINE,
+            )
+            self.db = {name: self.env.open_db(name.encode()) for name in DATABASES}
+            self.env.reader_check()
+            if rebuilt:
+                with self.env.begin(write=True) as txn:
+                    txn.put(REBUILT, b"", db=self.db["marks"])
+        except lmdb.Error as wrong:
+            os.close(self._lock)
+            raise UnavailableError(
+                f"profile cache {folder}: {wrong}; it may be deleted while the node stands"
+            ) from wrong
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.env.close()
+        os.close(self._lock)
+
+    def write(self, change: Callable[[Txn], T], make_room: Callable[[], None]) -> T:
+        """Run `change` in one transaction; where the map is full, make room and run it again from the start.
+
+        Raises:
+            UnavailableError: there is no room to be made, or the file is damaged.
+        """
+        for _ in range(ROOM_ATTEMPTS):
+            try:
+                with self.env.begin(write=True) as txn:
+                    return change(txn)
+            except lmdb.MapFullError:
+                make_room()
+            except lmdb.Error as wrong:
+                raise UnavailableError(f"profile cache: {wrong}") from wrong
+        raise UnavailableError("profile cache: the map is full of what must not be dropped")
+
+    def used_share(self) -> float:
+        """Pages ever used as a share of the map, in [0, 1]; freed pages are used again, but never given back."""
+        info = self.env.info()
+        return (info["last_pgno"] + 1) * self.env.stat()["psize"] / info["map_size"]
+
+    def _check(self, folder: Path) -> bool:
+        """Drop a file that cannot be trusted; True if there was one.
+
+        Done by whoever comes first, while others wait; nobody checks under the feet of a process that has it open.
+        """
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._lock, fcntl.LOCK_SH)
+            return False
+        stamp = _Stamp(FORMAT, _BOOT.read_text("ascii").strip() if _BOOT.exists() else "")
+        data = folder / "data.mdb"
+        dropped = data.exists() and not _is_sound(folder, stamp)
+        if dropped:
+            for file in (data, folder / "lock.mdb"):
+                file.unlink(missing_ok=True)
+        replace_file(folder / "stamp.json", msgspec.json.encode(stamp), durable=False)
+        return dropped
+
+
+def _is_sound(folder: Path, now: _Stamp) -> bool:
+    with contextlib.suppress(OSError, msgspec.DecodeError, lmdb.verify.VerifyError):
+        stamp = msgspec.json.decode((folder / "stamp.json").read_bytes(), type=_Stamp)
+        if stamp.format == now.format:
+            return stamp.boot == now.boot or not lmdb.verify.verify(str(folder))  # type: ignore[no-untyped-call]
+    return False
+
+
+def keys_after(txn: Txn, database: lmdb._Database, after: bytes, *, most: int) -> list[bytes]:
+    """At most `most` keys greater than `after`, in order."""
+    cursor = txn.cursor(db=database)
+    found = cursor.set_range(after + b"\0") if after else cursor.first()
+    keys: list[bytes] = []
+    while found and len(keys) < most:
+        keys.append(cursor.key())
+        found = cursor.next()
+    return keys

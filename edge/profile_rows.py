@@ -1,0 +1,101 @@
+"""Rows of the profile cache: a profile with what is known of its local records, and those records themselves.
+
+`pending` holds the local records of a visitor that no snapshot of the hub has contained yet. It is bounded: of too
+many the oldest are given up, and the row remembers up to where, so that a snapshot which misses them is not taken.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import lmdb
+import msgspec
+
+from edge.cache_file import Txn
+from edgewise.ids import Producer
+from edgewise.profile.state import Profile, decode_profile, encode_profile
+from edgewise.records import DecisionRecord, EventRecord, decode_record, encode_record
+
+MAX_PENDING: Final = 256
+"""Local records kept a visitor."""
+KEPT_PENDING: Final = 192
+"""How many of them stay when there are too many: giving up one at a time would be done at every event."""
+
+_key = struct.Struct(">16sIHQ")
+"""Subject, epoch, worker, seq: sorted by producer, and then by its own order, which is what `apply` asks for."""
+_head = struct.Struct("<HI")
+"""Number of pending records, length of `given_up`; then `given_up` as MessagePack, then the profile."""
+_given_up = msgspec.msgpack.Decoder(dict[Producer, int])
+
+
+class ProfileRow(msgspec.Struct):
+    """One visitor's row, decoded; the caller's to change."""
+
+    profile: Profile = msgspec.field(default_factory=Profile)
+    pending: int = 0
+    given_up: dict[Producer, int] = {}
+    """Producer -> highest sequence of its records that are in the profile and no longer pending."""
+
+
+class ProfileRows:
+    """Reads and writes rows within the caller's transaction. A key is a subject's 16 bytes."""
+
+    def __init__(self, db: Mapping[str, lmdb._Database]) -> None:
+        self._profiles = db["profiles"]
+        self._pending = db["pending"]
+
+    def get(self, txn: Txn, key: bytes) -> ProfileRow | None:
+        """None when nothing is cached."""
+        found = txn.get(key, db=self._profiles)
+        if found is None:
+            return None
+        pending, length = _head.unpack_from(found)
+        given_up = _given_up.decode(found[_head.size : _head.size + length]) if length else {}
+        return ProfileRow(profile_of(found), pending, given_up)
+
+    def put(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
+        """Replace a row."""
+        given_up = msgspec.msgpack.encode(row.given_up) if row.given_up else b""
+        head = _head.pack(row.pending, len(given_up))
+        txn.put(key, head + given_up + encode_profile(row.profile), db=self._profiles)
+
+    def add_pending(self, txn: Txn, key: bytes, row: ProfileRow, record: EventRecord | DecisionRecord) -> None:
+        """Keep a record until a snapshot contains it."""
+        _, epoch, worker = record.producer.rsplit("/", 2)
+        txn.put(_key.pack(key, int(epoch), int(worker), record.seq), encode_record(record), db=self._pending)
+        row.pending += 1
+
+    def pending_of(self, txn: Txn, key: bytes) -> Iterator[tuple[bytes, EventRecord | DecisionRecord]]:
+        """A visitor's pending records with their keys, producer by producer in its order; may be deleted meanwhile."""
+        cursor = txn.cursor(db=self._pending)
+        found = cursor.set_range(key)
+        rows = []
+        while found and cursor.key()[: len(key)] == key:
+            rows.append((cursor.key(), cursor.value()))
+            found = cursor.next()
+        for pending_key, payload in rows:
+            record = decode_record(payload)
+            assert isinstance(record, EventRecord | DecisionRecord)
+            yield pending_key, record
+
+    def give_up_oldest(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
+        """Forget all but the latest pending records; changes `row`."""
+        pending = list(self.pending_of(txn, key))
+        for pending_key, record in pending[: max(0, len(pending) - KEPT_PENDING)]:
+            row.given_up[record.producer] = max(record.seq, row.given_up.get(record.producer, -1))
+            txn.delete(pending_key, db=self._pending)
+        row.pending = min(len(pending), KEPT_PENDING)
+
+    def drop(self, txn: Txn, key: bytes) -> None:
+        """Delete a row and all that is pending."""
+        for pending_key, _ in self.pending_of(txn, key):
+            txn.delete(pending_key, db=self._pending)
+        txn.delete(key, db=self._profiles)
+
+
+def profile_of(row: bytes) -> Profile:
+    """The profile in a stored row, without the rest: the one thing that a decision reads."""
+    _, length = _head.unpack_from(row)
+    return decode_profile(row[_head.size + length :])

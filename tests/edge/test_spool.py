@@ -1,0 +1,348 @@
+"""The spool: numbering without holes, group commit, declared gaps, torn tails, failing disks."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import struct
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.producers import is_alive
+from edge.spool import SYNCED, SpoolWriter
+from edgewise.consent import Grants
+from edgewise.errors import UnavailableError
+from edgewise.frames import scan
+from edgewise.ids import MessageId, Producer, SubjectId
+from edgewise.records import EventRecord, GapRecord, PreferenceRecord, Record, decode_record
+
+PRODUCER = Producer("n-test/1/0")
+
+
+def event(seq: int, *, size: int = 10) -> EventRecord:
+    return EventRecord(
+        producer=PRODUCER,
+        seq=seq,
+        subject=SubjectId("00" * 16),
+        message_id=MessageId(f"m-{seq}"),
+        type="track",
+        name="Product Viewed",
+        time_ms=1_000 + seq,
+        received_ms=1_000 + seq,
+        grants=Grants(),
+        body=b"x" * size,
+    )
+
+
+def preference(seq: int) -> PreferenceRecord:
+    return PreferenceRecord(producer=PRODUCER, seq=seq, subject=SubjectId("00" * 16), time_ms=1, received_ms=1, dial=0)
+
+
+def writer(folder: Path, **options: object) -> SpoolWriter:
+    arguments: dict[str, object] = {"most_bytes": 1 << 30, **options}
+    return SpoolWriter(folder / "spool" / "0000000001-000", producer=PRODUCER, **arguments)  # type: ignore[arg-type]
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted((folder / "spool" / "0000000001-000").glob("*.seg"))
+
+
+def records_in(folder: Path) -> list[Record]:
+    return [decode_record(found.payload) for file in segments(folder) for found in scan(file.read_bytes())]
+
+
+def synced(folder: Path) -> int:
+    number: int = struct.unpack("<Q", (folder / "spool" / "0000000001-000" / SYNCED).read_bytes())[0]
+    return number
+
+
+def declared(records: list[Record]) -> int:
+    return sum(record.count for record in records if isinstance(record, GapRecord))
+
+
+def assert_without_holes(records: list[Record], created: int) -> None:
+    """Every number from 0 to `created` is there once: as a record, or inside a gap."""
+    at = 0
+    for record in records:
+        first = record.first_seq if isinstance(record, GapRecord) else record.seq
+        assert first == at
+        at = record.seq + 1
+    assert at == created
+
+
+class Disk:
+    """An fdatasync whose failures are planned."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.failing: set[int] = set()
+
+    def __call__(self, descriptor: int) -> None:
+        self.calls += 1
+        if self.calls in self.failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fdatasync(descriptor)
+
+
+def test_records_come_back_in_order_and_are_announced_only_when_durable(tmp_path: Path) -> None:
+    rung: list[int] = []
+
+    async def run() -> None:
+        spool = writer(tmp_path, on_synced=lambda: rung.append(synced(tmp_path)))
+        for seq in range(5):
+            assert spool.append(event(seq)) is not None
+        assert synced(tmp_path) == 0
+        assert not spool.is_synced()
+        await spool.commit()
+        assert spool.is_synced()
+        await spool.close()
+
+    asyncio.run(run())
+    assert rung == [5]
+    assert [record.seq for record in records_in(tmp_path)] == [0, 1, 2, 3, 4]
+
+
+def test_a_number_is_used_once_and_none_is_left_out(tmp_path: Path) -> None:
+    async def run() -> None:
+        spool = writer(tmp_path)
+        spool.append(event(0))
+        for wrong in (0, 2):
+            with pytest.raises(ValueError, match="expected n-test/1/0 1"):
+                spool.append(event(wrong))
+        await spool.close()
+
+    asyncio.run(run())
+
+
+def test_the_folder_is_held_while_the_producer_lives(tmp_path: Path) -> None:
+    async def run() -> None:
+        spool = writer(tmp_path)
+        folder = tmp_path / "spool" / "0000000001-000"
+        assert is_alive(folder)
+        with pytest.raises(FileExistsError):
+            writer(tmp_path)
+        await spool.close()
+        assert not is_alive(folder)
+
+    asyncio.run(run())
+
+
+def test_all_who_wait_share_one_sync(tmp_path: Path) -> None:
+    disk = Disk()
+
+    async def run() -> None:
+        spool = writer(tmp_path, sync=disk)
+
+        async def click(seq: int) -> int:
+            spool.append(event(seq))
+            await spool.commit()
+            return synced(tmp_path)
+
+        durable = await asyncio.gather(*(click(seq) for seq in range(100)))
+        assert all(upto > seq for seq, upto in enumerate(durable))
+        await spool.close()
+
+    asyncio.run(run())
+    assert disk.calls <= 3
+
+
+def test_segments_roll_and_none_is_lost_between_them(tmp_path: Path) -> None:
+    async def run() -> None:
+        spool = writer(tmp_path, segment_bytes=1_000)
+        for seq in range(50):
+            spool.append(event(seq, size=100))
+            if seq % 7 == 0:
+                await spool.commit()
+        await spool.close()
+
+    asyncio.run(run())
+    assert len(segments(tmp_path)) > 5
+    assert segments(tmp_path)[0].name == f"{0:020}.seg"
+    for file in segments(tmp_path):
+        first = next(scan(file.read_bytes()))
+        assert decode_record(first.payload).seq == int(file.stem)
+    assert_without_holes(records_in(tmp_path), 50)
+    assert synced(tmp_path) == 50
+
+
+def test_beyond_the_bound_records_are_dropped_and_declared_but_never_a_visitors_will(tmp_path: Path) -> None:
+    async def run() -> tuple[int, int]:
+        spool = writer(tmp_path, most_bytes=2_000)
+        kept = [spool.append(event(seq, size=200)) is not None for seq in range(30)]
+        assert True in kept
+        assert False in kept
+        assert not spool.has_room()
+        assert spool.append(preference(30)) is not None
+        await spool.commit()
+        assert_without_holes(records_in(tmp_path), 31)
+        # The agent ships and deletes; then there is room again.
+        for file in segments(tmp_path)[:-1]:
+            file.unlink()
+        segments(tmp_path)[-1].write_bytes(b"")
+        await spool.measure()
+        assert spool.has_room()
+        created, dropped = spool.next_seq, spool.dropped
+        assert dropped == kept.count(False)
+        await spool.close()
+        return created, dropped
+
+    created, dropped = asyncio.run(run())
+    assert (created, dropped > 0) == (31, True)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 400), min_size=1, max_size=60),
+    most_bytes=st.integers(500, 20_000),
+    commits=st.sets(st.integers(0, 59)),
+    drains=st.sets(st.integers(0, 59)),
+    failures=st.sets(st.integers(1, 40)),
+)
+def test_created_is_in_the_spool_or_shipped_or_declared_dropped(
+    sizes: list[int], most_bytes: int, commits: set[int], drains: set[int], failures: set[int]
+) -> None:
+    """Conservation under any mix of full spools, syncs that fail, and an agent that ships what is durable."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        disk = Disk()
+        disk.failing = failures
+
+        async def run() -> None:
+            spool = writer(folder, most_bytes=most_bytes, segment_bytes=700, sync=disk)
+            shipped: list[Record] = []
+
+            def ship() -> None:
+                """As the agent does: whole segments below the last one, as far as they are durable."""
+                for file in segments(folder)[:-1]:
+                    found = [decode_record(each.payload) for each in scan(file.read_bytes())]
+                    if found[-1].seq >= synced(folder):
+                        return
+                    shipped.extend(found)
+                    file.unlink()
+
+            for position, size in enumerate(sizes):
+                spool.append(event(spool.next_seq, size=size))
+                if position in commits:
+                    try:
+                        await spool.commit()
+                    except UnavailableError:
+                        continue
+                if position in drains:
+                    ship()
+                    await spool.measure()
+            disk.failing = set()
+            ship()
+            await spool.measure()
+            created, dropped = spool.next_seq, spool.dropped
+            await spool.close()
+            everything = shipped + records_in(folder)
+            assert_without_holes(everything, created)
+            assert declared(everything) == dropped
+            kept = sum(isinstance(record, EventRecord) for record in everything)
+            assert created == kept + dropped == len(sizes)
+
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("failing", [{1}, {2}, {1, 3}])
+def test_a_failed_sync_is_not_trusted_again_and_what_was_not_durable_is_written_elsewhere(
+    tmp_path: Path, failing: set[int]
+) -> None:
+    disk = Disk()
+    disk.failing = failing
+
+    async def run() -> None:
+        spool = writer(tmp_path, sync=disk)
+        for seq in range(4):
+            spool.append(event(seq))
+            await spool.commit()
+            assert synced(tmp_path) == seq + 1
+        await spool.close()
+
+    asyncio.run(run())
+    assert_without_holes(records_in(tmp_path), 4)
+    assert disk.calls == 4 + len(failing)
+
+
+def test_nothing_is_acknowledged_while_the_disk_fails_and_all_is_kept_for_when_it_recovers(tmp_path: Path) -> None:
+    disk = Disk()
+    disk.failing = {2, 3, 4, 5}
+
+    async def run() -> None:
+        spool = writer(tmp_path, sync=disk)
+        spool.append(event(0))
+        await spool.commit()
+        spool.append(event(1))
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="cannot be made durable"):
+                await spool.commit()
+        assert synced(tmp_path) == 1
+        await spool.commit()
+        assert synced(tmp_path) == 2
+        await spool.close()
+
+    asyncio.run(run())
+    assert_without_holes(records_in(tmp_path), 2)
+
+
+def test_a_full_disk_is_declared_and_left_behind(tmp_path: Path, full_when: Callable[[int], None]) -> None:
+    async def run() -> None:
+        spool = writer(tmp_path)
+        spool.append(event(0, size=100))
+        full_when(300)
+        lost = [spool.append(event(seq, size=400)) for seq in range(1, 4)]
+        assert lost == [None, None, None]
+        assert not spool.has_room()
+        full_when(1 << 30)
+        await spool.measure()
+        await spool.settle()
+        assert spool.append(event(4)) is not None
+        await spool.close()
+
+    asyncio.run(run())
+    records = records_in(tmp_path)
+    assert_without_holes(records, 5)
+    assert declared(records) == 3
+    assert [record.lane for record in records if isinstance(record, GapRecord)] == ["event"]
+
+
+@pytest.fixture
+def full_when() -> object:
+    """Sets the largest size that a file of this process may have: beyond it, writes fail as on a full disk."""
+    import resource
+    import signal
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    def limit(size: int) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+
+    yield limit
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_tail_torn_at_any_byte_hides_nothing_before_it(tmp_path: Path) -> None:
+    async def run() -> None:
+        spool = writer(tmp_path)
+        for seq in range(3):
+            spool.append(event(seq, size=20))
+        await spool.close()
+
+    asyncio.run(run())
+    whole = segments(tmp_path)[0].read_bytes()
+    ends = [found.end for found in scan(whole)]
+    assert len(ends) == 3
+    for cut in range(len(whole) + 1):
+        kept = list(scan(whole[:cut]))
+        assert [found.end for found in kept] == [end for end in ends if end <= cut]
+        garbled = whole[:cut] + bytes(255 - byte for byte in whole[cut : cut + 1]) + whole[cut + 1 :]
+        survivors = list(scan(garbled))
+        assert [found.end for found in survivors][: len(kept)] == [found.end for found in kept]
+        assert cut == len(whole) or len(survivors) == len(kept)
