@@ -12,7 +12,7 @@ from edgewise.errors import InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, upsert
-from hub.ledger.rows import AuditEntry, AuditRow, ModelRow, ModelStatus, NodeRow, ReleaseRow, ReleaseStatus
+from hub.ledger.rows import AuditEntry, AuditRow, ModelRow, ModelStatus, NodeRow, ReleaseRow, ReleaseStatus, typed
 from hub.ledger.storing import take
 
 
@@ -27,7 +27,7 @@ class Registry:
         """Every node that was ever heard of, sorted by name."""
         query = sa.select(tables.nodes).order_by(tables.nodes.c.node)
         with self.storage.reading() as connection:
-            return [msgspec.convert(dict(row), NodeRow) for row in connection.execute(query).mappings()]
+            return [typed(row, NodeRow) for row in connection.execute(query).mappings()]
 
     def save_nodes(self, rows: Iterable[NodeRow]) -> None:
         """Insert or overwrite nodes; when a node was first seen stays."""
@@ -56,7 +56,7 @@ class Registry:
         if name is not None:
             query = query.where(tables.models.c.name == name)
         with self.storage.reading() as connection:
-            return [msgspec.convert(dict(row), ModelRow) for row in connection.execute(query).mappings()]
+            return [typed(row, ModelRow) for row in connection.execute(query).mappings()]
 
     def model(self, name: ModelName, version: int) -> ModelRow | None:
         """One model version."""
@@ -107,7 +107,7 @@ class Registry:
         """Every release, newest first."""
         query = sa.select(tables.releases).order_by(tables.releases.c.version.desc())
         with self.storage.reading() as connection:
-            return [msgspec.convert(dict(row), ReleaseRow) for row in connection.execute(query).mappings()]
+            return [typed(row, ReleaseRow) for row in connection.execute(query).mappings()]
 
     def release(self, version: BundleVersion) -> ReleaseRow | None:
         """One release."""
@@ -181,10 +181,10 @@ def _model(connection: sa.Connection, name: ModelName, version: int) -> ModelRow
     columns = tables.models.c
     query = sa.select(tables.models).where(columns.name == name, columns.version == version)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else msgspec.convert(dict(row), ModelRow)
+    return None if row is None else typed(row, ModelRow)
 
 
 def _release(connection: sa.Connection, version: BundleVersion) -> ReleaseRow | None:
     query = sa.select(tables.releases).where(tables.releases.c.version == version)
     row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else msgspec.convert(dict(row), ReleaseRow)
+    return None if row is None else typed(row, ReleaseRow)

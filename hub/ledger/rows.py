@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +20,8 @@ from edgewise.ids import (
     SubjectId,
 )
 from edgewise.reasons import State
+
+T = TypeVar("T")
 
 
 class ReleaseStatus(StrEnum):
@@ -183,3 +186,8 @@ class Change(NamedTuple):
 
     revision: int
     subject: SubjectId
+
+
+def typed(row: Mapping[Any, Any], kind: type[T]) -> T:
+    """A database row as a struct; enums become members. Its keys are a text type of SQLAlchemy's own."""
+    return msgspec.convert({str(key): value for key, value in row.items()}, kind)
