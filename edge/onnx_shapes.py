@@ -108,17 +108,14 @@ def _concat(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]
 
 
 def _matmul(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
-    return [_product(node, inputs, transpose_right=node.op == "Gemm" and node.integer("transB", 0) == 1)]
-
-
-def _product(node: Node, inputs: list[Shape | None], *, transpose_right: bool) -> Shape:
     left, right = _first(node, inputs), inputs[1] if len(inputs) > 1 else None
-    if right is None or len(left) != 2 or len(right) != 2 or node.integer("transA", 0):  # noqa: PLR2004
+    if right is None or len(left) != 2 or len(right) not in {1, 2} or node.integer("transA", 0):  # noqa: PLR2004
         raise ModelRefused("shape", f"{node.where}: sizes {inputs}; expected two matrices")
-    inner, width = (right[1], right[0]) if transpose_right else (right[0], right[1])
-    if left[1] is None or inner != left[1]:
+    if node.op == "Gemm" and node.integer("transB", 0):
+        right = right[::-1]
+    if left[1] is None or right[0] != left[1]:
         raise ModelRefused("shape", f"{node.where}: sizes {inputs} do not multiply")
-    return (left[0], width)
+    return [(left[0], *right[1:])]
 
 
 def _known_integers(node: Node, index: int, constants: Constants) -> list[int] | None:

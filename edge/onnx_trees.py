@@ -107,7 +107,9 @@ def targets_of(node: Node, votes: str) -> int:
     if votes == "target":
         targets = node.integer("n_targets", 1)
     else:
-        targets = node.length("classlabels_int64s") + node.length("classlabels_strings")
+        # LinearClassifier calls its integers otherwise than the trees do.
+        names = ("classlabels_int64s", "classlabels_ints", "classlabels_strings")
+        targets = sum(node.length(name) for name in names)
     if not 0 < targets <= MOST_TARGETS:
         raise ModelRefused("tree", f"{node.where}: {targets} outputs; expected 1 to {MOST_TARGETS}")
     return targets

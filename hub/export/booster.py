@@ -41,20 +41,22 @@ def export_booster(booster: lightgbm.Booster, *, feature_names: Sequence[str], o
         ModelRefused: an unsupported setting, by name (see `read_forest`), `output` does not fit the objective,
             or the names do not fit the model.
     """
+    from onnx import helper
+
     forest = read_forest(booster)
     check_feature_names(forest, feature_names)
-    link = chosen_link(forest.objective, output)
-    slope = forest.objective.slope if link == "sigmoid" else 1.0
-    nodes, constants = tree_nodes(forest, source="x", result="sums", leaf_weights=forest.leaf_value * slope, prefix="")
-    nodes += _link_nodes(link, classes=forest.objective.classes, source="sums", result="score")
-    if forest.objective.classes == 1:
-        constants.append(constant("one", np.array([1], dtype=np.int64)))
-    width = [] if forest.objective.classes == 1 else [forest.objective.classes]
+    classes = forest.objective.classes
+    nodes, constants, last = forest_nodes(forest, chosen_link(forest.objective, output), source="x", prefix="")
+    if classes == 1:
+        nodes.append(helper.make_node("Squeeze", [last, "columns"], ["score"]))
+        constants.append(constant("columns", np.array([1], dtype=np.int64)))
+    else:
+        nodes.append(helper.make_node("Identity", [last], ["score"]))
     return assemble(
         nodes,
         constants,
         features=forest.features,
-        result=("score", width),
+        result=("score", [] if classes == 1 else [classes]),
         metadata={"edgewise.features": list(feature_names), "edgewise.output": output},
     )
 
@@ -73,7 +75,7 @@ def chosen_link(objective: Objective, output: Output) -> Link:
     """The function from leaf sums to the wanted output."""
     if output == "raw":
         return "identity"
-    if objective.link == "none":
+    if objective.link is None:
         raise ModelRefused("objective", f"a custom objective has no {output}; export it with output raw")
     if output == "probability" and objective.name in RANKING_OBJECTIVES:
         raise ModelRefused("objective", f"{objective.name} scores are no probabilities; export output raw")
@@ -82,27 +84,29 @@ def chosen_link(objective: Objective, output: Output) -> Link:
     return objective.link
 
 
-def tree_nodes(
-    forest: Forest, *, source: str, result: str, leaf_weights: NDArray[np.float64], prefix: str
-) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """Graph nodes from float32 [N, F] to the sums of `leaf_weights`, float32 [N, classes], and their constants.
+def forest_nodes(
+    forest: Forest, link: Link, *, source: str, prefix: str
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
+    """Graph nodes from float32 [N, F] to linked scores [N, classes], their constants, and the result's name.
 
-    `leaf_weights` has one value a leaf. `prefix` keeps the names of intermediate results apart.
+    `prefix` keeps the names of intermediate results apart.
     """
     classes = forest.objective.classes
-    target = forest.leaf_tree % classes
+    slope = forest.objective.slope if link == "sigmoid" else 1.0
     nodes, constants, truncated = truncation(forest, source=source, prefix=prefix)
+    sums = prefix + "sums"
     nodes.append(
         tree_ensemble(
             forest,
             source=truncated,
-            result=result,
-            weights=leaf_weights.astype(np.float32),
-            target=target,
+            result=sums,
+            weights=(forest.leaf_value * slope).astype(np.float32),
+            target=forest.leaf_tree % classes,
             targets=classes,
         )
     )
-    return nodes, constants
+    linked, last = _link_nodes(link, source=sums, prefix=prefix)
+    return nodes + linked, constants, last
 
 
 def truncation(forest: Forest, *, source: str, prefix: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
@@ -167,29 +171,24 @@ def tree_ensemble(
     return helper.make_node("TreeEnsemble", [source], [result], domain=ML, **attributes)
 
 
-def _link_nodes(link: Link, *, classes: int, source: str, result: str) -> list[onnx.NodeProto]:
-    """From [N, classes] leaf sums (already times the slope) to the output; one class is squeezed to [N]."""
+def _link_nodes(link: Link, *, source: str, prefix: str) -> tuple[list[onnx.NodeProto], str]:
+    """From [N, classes] leaf sums to the output, and its name."""
     from onnx import helper
 
-    if classes == 1:
-        squeezed = [helper.make_node("Squeeze", [source, "one"], ["raw" if link != "identity" else result])]
-        source = "raw"
-    else:
-        squeezed = []
+    linked = prefix + "linked"
     match link:
         case "identity":
-            return squeezed or [helper.make_node("Identity", [source], [result])]
+            return [], source
         case "sigmoid":
-            return [*squeezed, helper.make_node("Sigmoid", [source], [result])]
+            return [helper.make_node("Sigmoid", [source], [linked])], linked
         case "exp":
-            return [*squeezed, helper.make_node("Exp", [source], [result])]
+            return [helper.make_node("Exp", [source], [linked])], linked
         case "softmax":
-            return [helper.make_node("Softmax", [source], [result], axis=1)]
+            return [helper.make_node("Softmax", [source], [linked], axis=1)], linked
         case "square":  # reg_sqrt: predict gives sign(raw) * raw^2
-            size = helper.make_node("Abs", [source], ["raw_size"])
-            return [*squeezed, size, helper.make_node("Mul", [source, "raw_size"], [result])]
-        case "none":
-            raise ModelRefused("objective", "a custom objective has no response; export it with output raw")
+            size = prefix + "raw_size"
+            squared = helper.make_node("Mul", [source, size], [linked])
+            return [helper.make_node("Abs", [source], [size]), squared], linked
 
 
 def constant(name: str, values: NDArray[Any]) -> onnx.TensorProto:

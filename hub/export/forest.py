@@ -34,14 +34,15 @@ IDENTITY_OBJECTIVES = frozenset(
 RANKING_OBJECTIVES = frozenset({"lambdarank", "rank_xendcg"})
 EXPONENTIAL_OBJECTIVES = frozenset({"poisson", "gamma", "tweedie"})
 
-Link = Literal["identity", "square", "exp", "sigmoid", "softmax", "none"]
+Link = Literal["identity", "square", "exp", "sigmoid", "softmax"]
 
 
 class Objective(NamedTuple):
     """What `Booster.predict` does to the sum of the leaves."""
 
     name: str
-    link: Link
+    link: Link | None
+    """None for a custom objective, whose link only its author knows."""
     classes: int
     """1, or the number of classes of a multiclass model (trees go round the classes)."""
     slope: float
@@ -118,7 +119,7 @@ def _objective(dumped: dict[str, Any]) -> Objective:
     if name in IDENTITY_OBJECTIVES:
         return Objective(name, "square" if "sqrt" in options else "identity", 1, 1.0)
     if name == "custom":
-        return Objective(name, "none", 1, 1.0)
+        return Objective(name, None, 1, 1.0)
     raise ModelRefused("objective", f"objective {name} is not supported; expected {_supported()}")
 
 
