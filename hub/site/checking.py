@@ -1,0 +1,200 @@
+"""What no single file can tell: references between files, and what an edge could not evaluate or must never show."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from edgewise.bundle.catalogue import content_sha256
+from edgewise.bundle.policy import (
+    Arm,
+    ByAttribute,
+    ByModel,
+    ByNeighbours,
+    Greedy,
+    Placement,
+)
+from edgewise.errors import Problem
+from edgewise.ids import ItemId, PlacementName
+from hub.site.checking_features import check_features
+from hub.site.checking_rules import check_rule
+from hub.site.converting import did_you_mean
+from hub.site.documents import Say
+from hub.site.files import CollectionFile, ExperimentFile, ItemFile
+from hub.site.reading import Files, Place
+
+
+def check(files: Files) -> list[Problem]:
+    """Everything that is wrong between the files of a site."""
+    return [
+        *_items(files),
+        *(problem for name in files.collections for problem in _collection(files, *files.collections[name])),
+        *(problem for name in files.experiments for problem in _experiment(*files.experiments[name])),
+        *(problem for name in files.placements for problem in _placement(files, name)),
+        *check_features(files),
+    ]
+
+
+def is_approved(item: ItemFile) -> bool:
+    """Whether a person approved the content that the item has now."""
+    return item.approved is not None and item.approved.sha256 == content_sha256(item.content)
+
+
+def members(files: Files, collection: CollectionFile) -> list[ItemId]:
+    """The items of a collection, in its order."""
+    return list(files.items) if collection.all else list(collection.items or ())
+
+
+def _items(files: Files) -> Iterator[Problem]:
+    for item, place in files.items.values():
+        yield from _not_json(item.content, ("content",), place.problem)
+        if item.starts is not None and item.ends is not None and item.ends <= item.starts:
+            yield place.problem(("ends",), f"ends {item.ends} before it starts ({item.starts}); exchange them")
+
+
+def _not_json(value: Any, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from _not_json(part, (*path, key), say)
+    elif isinstance(value, list):
+        for position, part in enumerate(value):
+            yield from _not_json(part, (*path, position), say)
+    elif isinstance(value, dt.date):
+        yield say(path, f"{value} is a date, which a page cannot receive; put it in quotes")
+
+
+def _collection(files: Files, collection: CollectionFile, place: Place) -> Iterator[Problem]:
+    if collection.all == (collection.items is not None):
+        yield place.problem((), "expected either `items: [...]` or `all: true`; keep one of them")
+        return
+    listed = collection.items or []
+    for position, item in enumerate(listed):
+        if item not in files.items:
+            yield place.problem(("items", position), f"no item {item!r}; {did_you_mean_item(item, files)}")
+        if item in listed[:position]:
+            yield place.problem(("items", position), f"the item {item!r} is listed twice; remove one")
+    if not members(files, collection):
+        yield place.problem((), "the collection has no item; list some")
+
+
+def did_you_mean_item(item: str, files: Files) -> str:
+    """As `did_you_mean`, but short where there are thousands."""
+    said = did_you_mean(item, files.items)
+    return said if said.startswith("did you") or len(said) < 200 else "add it under items/, or remove it here"  # noqa: PLR2004
+
+
+def _experiment(experiment: ExperimentFile, place: Place) -> Iterator[Problem]:
+    if len(experiment.weights) != len(experiment.arms):
+        count = f"{len(experiment.weights)} weights for {len(experiment.arms)} arms"
+        yield place.problem(("weights",), f"{count}; write one weight an arm")
+    elif not math.isclose(sum(experiment.weights), 1.0, abs_tol=1e-6):
+        yield place.problem(("weights",), f"the weights add up to {sum(experiment.weights):g}; make them add up to 1")
+    for position, arm in enumerate(experiment.arms):
+        if arm in experiment.arms[:position]:
+            yield place.problem(("arms", position), f"the arm {arm!r} is listed twice; remove one")
+
+
+def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
+    placement, place = files.placements[name]
+    say = place.problem
+    if not placement.arms:
+        yield say(("arms",), "there is no arm; write at least one")
+        return
+    if placement.collection not in files.collections:
+        cure = did_you_mean(placement.collection, files.collections)
+        yield say(("collection",), f"no collection {placement.collection!r}; {cure}")
+        candidates: list[ItemId] = []
+    else:
+        candidates = members(files, files.collections[placement.collection][0])
+    for arm_name, arm in placement.arms.items():
+        yield from _arm(files, arm, candidates, ("arms", arm_name), say)
+        if placement.safe and not isinstance(arm.exploration, Greedy):
+            message = "the placement is safe, which means never explored on; explore greedily, or say `safe: false`"
+            yield say(("arms", arm_name, "exploration"), message)
+    for key in ("arm", "opted_out_arm"):
+        chosen = getattr(placement, key)
+        if chosen not in placement.arms:
+            yield say((key,), f"no arm {chosen!r}; {did_you_mean(chosen, placement.arms)}")
+    yield from _impersonal(placement, say)
+    yield from _fallback(files, placement, say)
+    yield from _placement_experiment(files, placement, say)
+    for position, rule in enumerate(placement.eligibility):
+        yield from check_rule(rule, ("eligibility", position), say)
+
+
+def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...], say: Say) -> Iterator[Problem]:
+    match arm.ranking:
+        case ByModel(model):
+            if model not in files.models:
+                cure = f"{did_you_mean(model, files.models)} (files under models/)"
+                yield say((*path, "ranking", "model"), f"no model {model!r}; {cure}")
+        case ByAttribute(attribute):
+            yield from _numeric(files, attribute, candidates, (*path, "ranking", "attribute"), say)
+        case _:
+            pass
+    match arm.retrieval:
+        case ByNeighbours(fill_attribute):
+            yield from _numeric(files, fill_attribute, candidates, (*path, "retrieval", "fill_attribute"), say)
+            if not files.models:
+                message = "there is no model whose neighbours could be asked; add one under models/"
+                yield say((*path, "retrieval"), message)
+        case _:
+            pass
+
+
+def _numeric(
+    files: Files, attribute: str, candidates: list[ItemId], path: tuple[str, ...], say: Say
+) -> Iterator[Problem]:
+    values = [files.items[item][0].attributes.get(attribute) for item in candidates if item in files.items]
+    if candidates and not any(isinstance(value, float) for value in values):
+        known = {
+            name
+            for item in candidates
+            if item in files.items
+            for name, value in files.items[item][0].attributes.items()
+            if isinstance(value, float)
+        }
+        yield say(path, f"no item of the collection has a number {attribute!r}; {did_you_mean(attribute, known)}")
+
+
+def _impersonal(placement: Placement, say: Say) -> Iterator[Problem]:
+    """Visitors who opted out are answered by page context alone."""
+    arm = placement.arms.get(placement.opted_out_arm)
+    if arm is None:
+        return
+    if isinstance(arm.ranking, ByModel) or isinstance(arm.retrieval, ByNeighbours):
+        by = "a model" if isinstance(arm.ranking, ByModel) else "the visitor's history"
+        message = f"the arm {placement.opted_out_arm!r} asks {by}, but it serves visitors who opted out; choose an arm"
+        yield say(("opted_out_arm",), f"{message} that ranks `all` candidates by priority or attribute")
+
+
+def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]:
+    for position, item_id in enumerate(placement.fallback):
+        path = ("fallback", position)
+        if item_id not in files.items:
+            yield say(path, f"no item {item_id!r}; {did_you_mean_item(item_id, files)}")
+            continue
+        item = files.items[item_id][0]
+        if item.approved is None:
+            yield say(path, f"nobody approved {item_id!r}; `edgewise site approve DIR --by NAME {item_id}`")
+        elif not is_approved(item):
+            message = f"the content of {item_id!r} changed since {item.approved.by} approved it"
+            yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
+        if item.starts is not None or item.ends is not None:
+            yield say(path, f"{item_id!r} is not always there (starts, ends); choose an item that is")
+
+
+def _placement_experiment(files: Files, placement: Placement, say: Say) -> Iterator[Problem]:
+    if placement.experiment is None:
+        return
+    if placement.experiment not in files.experiments:
+        cure = did_you_mean(placement.experiment, files.experiments)
+        yield say(("experiment",), f"no experiment {placement.experiment!r}; {cure}")
+        return
+    experiment, place = files.experiments[placement.experiment]
+    for position, arm in enumerate(experiment.arms):
+        if arm not in placement.arms:
+            where = f"the placement ({say(('arms',), '').path}) has no arm {arm!r}"
+            yield place.problem(("arms", position), f"{where}; {did_you_mean(arm, placement.arms)}")

@@ -1,0 +1,93 @@
+"""The shape of each file of a site. Placements, arms, rules and features are written as policy.json spells them.
+
+site.yaml                 SiteFile
+placements/NAME.yaml      edgewise.bundle.policy.Placement
+collections/NAME.yaml     CollectionFile
+experiments/KEY.yaml      ExperimentFile
+models/NAME.yaml          ModelFile
+items/*.yaml              a list of ItemFile
+items/*.jsonl             an ItemFile a line
+features/*.yaml           a list of edgewise.features.table.Feature
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgewise.bundle.catalogue import AttributeValue
+from edgewise.bundle.manifest import Digest
+from edgewise.bundle.policy import Share
+from edgewise.consent import Consent
+from edgewise.ids import ArmName, ItemId, ModelName, SiteName
+
+NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
+Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
+Moment = Annotated[dt.datetime, Meta(tz=True)]
+Alias = Literal["champion", "challenger"]
+
+
+class SiteFile(msgspec.Struct, frozen=True):
+    """Whose site it is, and what holds everywhere."""
+
+    name: Annotated[SiteName, Meta(pattern=NAME_PATTERN)]
+    salt: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Makes random draws of this site its own; the site's name where it is not given."""
+    default_consent: Consent = Consent()
+    holdout: Share = 0.0
+    write_key_sha256: list[Digest] = []
+    origins: list[Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]] = []
+    feature_sample_share: Share = 0.01
+
+
+class Approval(msgspec.Struct, frozen=True):
+    """Who approved which content."""
+
+    by: Annotated[str, Meta(min_length=1, max_length=200)]
+    sha256: Digest
+
+
+class ItemFile(msgspec.Struct, frozen=True):
+    """Something that can be shown."""
+
+    id: Annotated[ItemId, Meta(min_length=1, max_length=200)]
+    content: dict[str, Any]
+    attributes: dict[str, AttributeValue] = {}
+    approved: Approval | None = None
+    starts: Moment | None = None
+    ends: Moment | None = None
+
+
+class CollectionFile(msgspec.Struct, frozen=True):
+    """Items that compete for a placement, best first: those that are listed, or all of the catalogue."""
+
+    items: list[ItemId] | None = None
+    all: bool = False
+
+
+class ExperimentFile(msgspec.Struct, frozen=True):
+    """Who gets which arm. `weights` follow `arms`; the seed is the experiment's key where it is not given."""
+
+    arms: Annotated[list[ArmName], Meta(min_length=2)]
+    weights: list[Share]
+    seed: str | None = None
+    coverage: Share = 1.0
+
+
+class ModelFile(msgspec.Struct, frozen=True):
+    """Which trained model goes by this name in the placements' arms."""
+
+    model: Annotated[ModelName, Meta(pattern=NAME_PATTERN)] | None = None
+    """Its name in `edgewise model list`; the file's own name where it is not given."""
+    use: Alias | Annotated[int, Meta(ge=1)] = "champion"
+    """The promoted version, the challenger, or a version by number."""
+
+
+class ModelUse(msgspec.Struct, frozen=True):
+    """A registered model, by alias or version."""
+
+    model: ModelName
+    use: Alias | int

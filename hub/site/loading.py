@@ -1,0 +1,87 @@
+"""A site's folder, read as a whole, in the form that bundles hold."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import NamedTuple
+
+from edgewise.bundle.catalogue import Catalogue, Item
+from edgewise.bundle.policy import Experiment, Policy, Site
+from edgewise.features.table import FeatureTable
+from edgewise.ids import ItemId, ModelName
+from hub.site.checking import check, is_approved, members
+from hub.site.files import ItemFile, ModelUse
+from hub.site.reading import Files, raise_if_any, read_files
+
+
+class SiteContents(NamedTuple):
+    """What a site says."""
+
+    policy: Policy
+    catalogue: Catalogue
+    features: FeatureTable
+    models: dict[ModelName, ModelUse]
+    """Name in the arms -> the registered model that is meant."""
+    waiting: tuple[ItemId, ...] = ()
+    """Items whose content nobody has approved yet; they are in no answer until somebody does."""
+
+
+def load_site(folder: Path) -> SiteContents:
+    """Read and check a site's folder.
+
+    Raises:
+        SiteError: everything that is wrong, with file and line.
+    """
+    files = read_files(folder)
+    raise_if_any(folder, check(files))
+    return _contents(files)
+
+
+def _contents(files: Files) -> SiteContents:
+    said = files.site
+    policy = Policy(
+        site=Site(
+            name=said.name,
+            salt=said.salt or said.name,
+            default_consent=said.default_consent,
+            holdout=said.holdout,
+            write_key_sha256=said.write_key_sha256,
+            origins=said.origins,
+            feature_sample_share=said.feature_sample_share,
+        ),
+        placements={name: placement for name, (placement, _) in files.placements.items()},
+        collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},
+        experiments={
+            key: Experiment(
+                arms=experiment.arms,
+                weights=experiment.weights,
+                seed=experiment.seed or key,
+                coverage=experiment.coverage,
+            )
+            for key, (experiment, _) in files.experiments.items()
+        },
+    )
+    return SiteContents(
+        policy=policy,
+        catalogue=Catalogue([_item(item) for item, _ in files.items.values()]),
+        features=FeatureTable([feature for feature, _ in files.features]),
+        models={name: ModelUse(model.model or name, model.use) for name, (model, _) in files.models.items()},
+        waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
+    )
+
+
+def _item(item: ItemFile) -> Item:
+    return Item(
+        id=item.id,
+        content=item.content,
+        attributes=item.attributes,
+        approved_sha256=None if item.approved is None else item.approved.sha256,
+        approved_by=None if item.approved is None else item.approved.by,
+        starts_ms=_milliseconds(item.starts),
+        ends_ms=_milliseconds(item.ends),
+    )
+
+
+def _milliseconds(moment: dt.datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1_000)

@@ -1,0 +1,192 @@
+"""The files of a site's folder, each decoded on its own; references between them are `hub.site.checking`'s business."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+from edgewise.bundle.policy import Placement
+from edgewise.errors import Problem, SiteError
+from edgewise.features.table import Feature
+from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from hub.site.converting import convert, did_you_mean
+from hub.site.documents import Document, Steps, read_json_lines, read_yaml
+from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, SiteFile
+
+SITE_FILE: Final = "site.yaml"
+FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models")
+
+T = TypeVar("T")
+Name = TypeVar("Name", bound=str)
+
+
+class Place(NamedTuple):
+    """Where something was written."""
+
+    document: Document
+    path: tuple[str | int, ...] = ()
+
+    def problem(self, path: Steps, message: str) -> Problem:
+        """What is wrong at a path below this place."""
+        return self.document.problem((*self.path, *path), message)
+
+    @property
+    def file_line(self) -> str:
+        """`items/teas.yaml:12`."""
+        return f"{self.document.file}:{self.document.line(self.path)}"
+
+
+class Files(NamedTuple):
+    """The decoded files, each with its place. Order is that of file names, and of lines within them."""
+
+    site: SiteFile
+    site_place: Place
+    placements: dict[PlacementName, tuple[Placement, Place]]
+    collections: dict[CollectionName, tuple[CollectionFile, Place]]
+    experiments: dict[ExperimentKey, tuple[ExperimentFile, Place]]
+    models: dict[ModelName, tuple[ModelFile, Place]]
+    items: dict[ItemId, tuple[ItemFile, Place]]
+    features: list[tuple[Feature, Place]]
+
+
+def read_files(folder: Path) -> Files:
+    """Decode every file of a site.
+
+    Raises:
+        SiteError: everything that is wrong with single files, with file and line.
+    """
+    reader = _Reader(folder)
+    site, site_place = reader.site()
+    files = Files(
+        site=site,
+        site_place=site_place,
+        placements=reader.named("placements", Placement, PlacementName),
+        collections=reader.named("collections", CollectionFile, CollectionName),
+        experiments=reader.named("experiments", ExperimentFile, ExperimentKey),
+        models=reader.named("models", ModelFile, ModelName),
+        items=reader.items(),
+        features=reader.features(),
+    )
+    reader.refuse_strange_files()
+    raise_if_any(folder, reader.problems)
+    return files
+
+
+def raise_if_any(folder: Path, problems: list[Problem]) -> None:
+    """Raise SiteError when there is a problem."""
+    if problems:
+        how_many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise SiteError(f"{how_many} in the site {folder}", tuple(problems))
+
+
+class _Reader:
+    """Reads files and collects what is wrong with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.problems: list[Problem] = []
+        self._folder = folder
+        self._read_already: set[str] = set()
+
+    def site(self) -> tuple[SiteFile, Place]:
+        for found in self._whole(SITE_FILE, SiteFile):
+            return found
+        if not self.problems:
+            cure = f"`edgewise site init {self._folder}` writes a small site to start from"
+            self.problems.append(Problem(f"{SITE_FILE}:1", f"there is no {SITE_FILE} in {self._folder}; {cure}"))
+        # Only to go on and find what else is wrong: nothing is returned when there is a problem.
+        return SiteFile(SiteName("unnamed")), Place(Document(SITE_FILE, None))
+
+    def named(self, kind: str, into: type[T], name_type: Callable[[str], Name]) -> dict[Name, tuple[T, Place]]:
+        """One thing a file; its name is the file's."""
+        found: dict[Name, tuple[T, Place]] = {}
+        for file in self._listed(kind, ".yaml"):
+            name = file.rpartition("/")[2].removesuffix(".yaml")
+            if re.fullmatch(NAME_PATTERN, name) is None:
+                cure = "rename it to small letters, digits, - and _"
+                self.problems.append(
+                    Problem(f"{file}:1", f"the file's name {name!r} is the name of what is in it; {cure}")
+                )
+            for thing, place in self._whole(file, into):
+                found[name_type(name)] = (thing, place)
+        return found
+
+    def items(self) -> dict[ItemId, tuple[ItemFile, Place]]:
+        found: dict[ItemId, tuple[ItemFile, Place]] = {}
+        for item, place in self._all_items():
+            if item.id in found:
+                where = found[item.id][1].file_line
+                message = f"the item {item.id!r} is there already ({where}); give one of them another id, or remove it"
+                self.problems.append(place.problem(("id",), message))
+            else:
+                found[item.id] = (item, place)
+        return found
+
+    def features(self) -> list[tuple[Feature, Place]]:
+        kind: Any = Feature  # a union of structs, which no `type[T]` can name
+        files = self._listed("features", ".yaml")
+        return [(feature, place) for file in files for feature, place in self._each(file, kind)]
+
+    def refuse_strange_files(self) -> None:
+        """A file that nothing reads is mostly one that was meant to be read."""
+        for path in sorted(self._folder.rglob("*.y*ml")):
+            file = path.relative_to(self._folder).as_posix()
+            if file in self._read_already or any(part.startswith(".") for part in file.split("/")):
+                continue
+            if path.suffix == ".yml":
+                cure = f"rename it to {path.stem}.yaml"
+            else:
+                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE])
+            self.problems.append(Problem(f"{file}:1", f"nothing reads this file; {cure}"))
+
+    def _all_items(self) -> Iterator[tuple[ItemFile, Place]]:
+        for file in self._listed("items", ".yaml"):
+            yield from self._each(file, ItemFile)
+        for file in self._listed("items", ".jsonl"):
+            for document, problems in read_json_lines(file, self._folder / file):
+                self.problems += problems
+                if document is not None:
+                    yield from self._converted(document, (), ItemFile)
+
+    def _listed(self, kind: str, ending: str) -> list[str]:
+        return [f"{kind}/{path.name}" for path in sorted((self._folder / kind).glob(f"*{ending}"))]
+
+    def _document(self, file: str) -> Document | None:
+        self._read_already.add(file)
+        path = self._folder / file
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as wrong:
+            self.problems.append(Problem(f"{file}:1", f"cannot be read: {wrong}; save it as UTF-8 text"))
+            return None
+        document, problems = read_yaml(file, text)
+        self.problems += problems
+        if document is not None and document.value is None:
+            self.problems.append(document.problem((), "the file is empty; fill it in, or remove it"))
+            return None
+        return document
+
+    def _whole(self, file: str, into: type[T]) -> Iterator[tuple[T, Place]]:
+        document = self._document(file)
+        if document is not None:
+            yield from self._converted(document, (), into)
+
+    def _each(self, file: str, into: type[T]) -> Iterator[tuple[T, Place]]:
+        document = self._document(file)
+        if document is None:
+            return
+        if not isinstance(document.value, list):
+            self.problems.append(document.problem((), "expected a list: start each entry with `- `"))
+            return
+        for position in range(len(document.value)):
+            yield from self._converted(document, (position,), into)
+
+    def _converted(self, document: Document, path: tuple[int, ...], into: type[T]) -> Iterator[tuple[T, Place]]:
+        value = document.value[path[0]] if path else document.value
+        converted, wrong = convert(value, into, path)
+        self.problems += [document.problem(step, message) for step, message in wrong]
+        if converted is not None:
+            yield converted, Place(document, path)
