@@ -89,7 +89,7 @@ class CacheFile:
         self.env.close()
         os.close(self._lock)
 
-    def write(self, change: Callable[[Txn], T], make_room: Callable[[], None]) -> T:
+    def write(self, change: Callable[[Txn], T], make_room: Callable[[], int]) -> T:
         """Run `change` in one transaction; where the map is full, make room and run it again from the start.
 
         Raises:
@@ -100,15 +100,18 @@ class CacheFile:
                 with self.env.begin(write=True) as txn:
                     return change(txn)
             except lmdb.MapFullError:
-                make_room()
+                if not make_room():
+                    break
             except lmdb.Error as wrong:
                 raise UnavailableError(f"profile cache: {wrong}") from wrong
         raise UnavailableError("profile cache: the map is full of what must not be dropped")
 
-    def used_share(self) -> float:
-        """Pages ever used as a share of the map, in [0, 1]; freed pages are used again, but never given back."""
-        info = self.env.info()
-        return (info["last_pgno"] + 1) * self.env.stat()["psize"] / info["map_size"]
+    def live_share(self) -> float:
+        """Pages in use as a share of the map, in [0, 1]."""
+        with self.env.begin() as txn:
+            stats = [txn.stat(database) for database in self.db.values()]
+        pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
+        return pages * stats[0]["psize"] / self.env.info()["map_size"]
 
     def _check(self, folder: Path) -> bool:
         """Drop a file that cannot be trusted; True if there was one.

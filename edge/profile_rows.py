@@ -20,8 +20,6 @@ from edgewise.records import DecisionRecord, EventRecord, decode_record, encode_
 
 MAX_PENDING: Final = 256
 """Local records kept a visitor."""
-KEPT_PENDING: Final = 192
-"""How many of them stay when there are too many: giving up one at a time would be done at every event."""
 
 _key = struct.Struct(">16sIHQ")
 """Subject, epoch, worker, seq: sorted by producer, and then by its own order, which is what `apply` asks for."""
@@ -42,9 +40,10 @@ class ProfileRow(msgspec.Struct):
 class ProfileRows:
     """Reads and writes rows within the caller's transaction. A key is a subject's 16 bytes."""
 
-    def __init__(self, db: Mapping[str, lmdb._Database]) -> None:
+    def __init__(self, db: Mapping[str, lmdb._Database], *, most_pending: int) -> None:
         self._profiles = db["profiles"]
         self._pending = db["pending"]
+        self._most_pending = most_pending
 
     def get(self, txn: Txn, key: bytes) -> ProfileRow | None:
         """None when nothing is cached."""
@@ -62,10 +61,12 @@ class ProfileRows:
         txn.put(key, head + given_up + encode_profile(row.profile), db=self._profiles)
 
     def add_pending(self, txn: Txn, key: bytes, row: ProfileRow, record: EventRecord | DecisionRecord) -> None:
-        """Keep a record until a snapshot contains it."""
+        """Keep a record until a snapshot contains it, or too many came since; changes `row`."""
         _, epoch, worker = record.producer.rsplit("/", 2)
         txn.put(_key.pack(key, int(epoch), int(worker), record.seq), encode_record(record), db=self._pending)
         row.pending += 1
+        if row.pending > self._most_pending:
+            self._give_up_oldest(txn, key, row)
 
     def pending_of(self, txn: Txn, key: bytes) -> Iterator[tuple[bytes, EventRecord | DecisionRecord]]:
         """A visitor's pending records with their keys, producer by producer in its order; may be deleted meanwhile."""
@@ -80,13 +81,13 @@ class ProfileRows:
             assert isinstance(record, EventRecord | DecisionRecord)
             yield pending_key, record
 
-    def give_up_oldest(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
-        """Forget all but the latest pending records; changes `row`."""
+    def _give_up_oldest(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
+        """Forget a quarter of them: giving up one at a time would have to be done again at every event."""
         pending = list(self.pending_of(txn, key))
-        for pending_key, record in pending[: max(0, len(pending) - KEPT_PENDING)]:
+        for pending_key, record in pending[: 1 + len(pending) // 4]:
             row.given_up[record.producer] = max(record.seq, row.given_up.get(record.producer, -1))
             txn.delete(pending_key, db=self._pending)
-        row.pending = min(len(pending), KEPT_PENDING)
+            row.pending -= 1
 
     def drop(self, txn: Txn, key: bytes) -> None:
         """Delete a row and all that is pending."""

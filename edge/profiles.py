@@ -30,8 +30,13 @@ from edgewise.profile.state import Profile, copy_profile, decode_profile
 from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord, PreferenceRecord
 
 MAP_BYTES: Final = 1 << 30
+LIVE_SHARE: Final = 0.6
+"""Of the map. Above, profiles are evicted: every change takes new pages before it frees old ones, and a reader that
+looks for long keeps freed ones from being used."""
+CHECKED_EVERY: Final = 64
+"""Changes between two looks at that share."""
 EVICTED_AT_ONCE: Final = 64
-"""A transaction in a full map must stay small: it takes new pages before it frees old ones."""
+"""For the same reason, a transaction in a full map must stay small."""
 
 T = TypeVar("T")
 
@@ -75,19 +80,20 @@ class Reading:
 class ProfileCache:
     """Shared by all processes of a node; each opens it once, after it was spawned."""
 
-    def __init__(self, file: CacheFile) -> None:
+    def __init__(self, file: CacheFile, *, most_pending: int = MAX_PENDING) -> None:
         self.file = file
         self._db = file.db
-        self._rows = ProfileRows(file.db)
+        self._rows = ProfileRows(file.db, most_pending=most_pending)
+        self._changes = 0
 
     @classmethod
-    def open(cls, path: Path, *, map_bytes: int = MAP_BYTES) -> Self:
-        """Open the cache in the folder `path`, or make it.
+    def open(cls, path: Path, *, map_bytes: int = MAP_BYTES, most_pending: int = MAX_PENDING) -> Self:
+        """Open the cache in the folder `path`, or make it; the first process to open it chooses the map's size.
 
         Raises:
             UnavailableError: it cannot be opened, or this process has it open already.
         """
-        return cls(CacheFile(path, map_bytes=map_bytes))
+        return cls(CacheFile(path, map_bytes=map_bytes), most_pending=most_pending)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -151,8 +157,6 @@ class ProfileCache:
         for record in touching:
             if apply(row.profile, record):
                 self._rows.add_pending(txn, key, row, record)
-        if row.pending > MAX_PENDING:
-            self._rows.give_up_oldest(txn, key, row)
         self._rows.put(txn, key, row)
 
     def state(self, subject: SubjectId, record: PreferenceRecord) -> None:
@@ -264,12 +268,20 @@ class ProfileCache:
         Raises:
             UnavailableError: no room can be made, or the file is damaged.
         """
+        self._changes += 1
+        if self._changes % CHECKED_EVERY == 0:
+            while self.file.live_share() > LIVE_SHARE and self._evict():
+                pass
         return self.file.write(change, self._evict)
 
-    def _evict(self) -> None:
-        """Drop some profiles: keys are hashes, so whoever follows a random one is a random choice."""
+    def _evict(self) -> int:
+        """Drop some profiles, and say how many.
+
+        Keys are hashes, so whoever follows a random one is a random choice; who comes back is fetched again.
+        """
         with self.file.env.begin(write=True) as txn:
-            start = os.urandom(16)
-            keys = keys_after(txn, self._db["profiles"], start, most=EVICTED_AT_ONCE)
-            for key in keys or keys_after(txn, self._db["profiles"], b"", most=EVICTED_AT_ONCE):
+            keys = keys_after(txn, self._db["profiles"], os.urandom(16), most=EVICTED_AT_ONCE)
+            keys = keys or keys_after(txn, self._db["profiles"], b"", most=EVICTED_AT_ONCE)
+            for key in keys:
                 self._rows.drop(txn, key)
+        return len(keys)

@@ -1,0 +1,244 @@
+"""The profile cache: the hub's word under local events, each counted once; preferences; interest; rebuilding."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies_profile import SUBJECT, histories
+
+from edge.cache_file import REBUILT
+from edge.profiles import ProfileCache
+from edgewise.consent import Consent, ConsentState, Grants
+from edgewise.errors import UnavailableError
+from edgewise.ids import ItemId, MessageId, Producer, SubjectId
+from edgewise.profile.preferences import Preferences, encode_preferences, state
+from edgewise.profile.reduce import fold
+from edgewise.profile.state import Profile, encode_profile
+from edgewise.records import ANONYMOUS, EventRecord, PreferenceRecord, Touch
+
+HERE = Producer("n0/1/0")
+NOBODY = encode_preferences(Preferences())
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Iterator[ProfileCache]:
+    opened = ProfileCache.open(tmp_path / "profiles", map_bytes=64 << 20)
+    yield opened
+    opened.close()
+
+
+def view(seq: int, *, producer: Producer = HERE, item: str = "i1", granted: bool = True) -> EventRecord:
+    return EventRecord(
+        producer=producer,
+        seq=seq,
+        subject=SUBJECT,
+        message_id=MessageId(f"{producer}-{seq}"),
+        type="track",
+        name="Product Viewed",
+        time_ms=1_700_000_000_000 + seq,
+        received_ms=1_700_000_000_000 + seq,
+        grants=Grants(personalisation=granted),
+        touches=(Touch(item=ItemId(item)),),
+    )
+
+
+def statement(seq: int, **said: object) -> PreferenceRecord:
+    return PreferenceRecord(producer=HERE, seq=seq, subject=SUBJECT, time_ms=seq, received_ms=seq, **said)  # type: ignore[arg-type]
+
+
+def test_nothing_is_cached_at_first_and_an_event_makes_a_profile_that_is_wanted(cache: ProfileCache) -> None:
+    assert cache.profile(SUBJECT) is None
+    cache.apply(SUBJECT, [view(0)])
+    profile = cache.profile(SUBJECT)
+    assert profile is not None
+    assert encode_profile(profile) == encode_profile(fold(Profile(), [view(0)]))
+    assert cache.take_wanted() == [SUBJECT]
+    assert cache.take_wanted() == []
+    assert cache.figures()[0] == 1
+
+
+def test_what_may_not_be_tied_to_a_person_leaves_no_trace(cache: ProfileCache) -> None:
+    cache.apply(SUBJECT, [view(0, granted=False)])
+    cache.apply(ANONYMOUS, [view(1)])
+    assert cache.profile(SUBJECT) is None
+    assert list(cache.subjects()) == []
+    assert cache.take_wanted() == []
+
+
+@st.composite
+def _arrivals(draw: st.DrawFn) -> list[tuple[str, Producer]]:
+    """What happens: `local` events of producers of this node, `remote` ones elsewhere, the hub storing, its word."""
+    steps = st.sampled_from(["local", "local", "remote", "store", "snapshot"])
+    return draw(st.lists(st.tuples(steps, st.sampled_from([Producer(f"n{n}/1/0") for n in range(3)])), max_size=40))
+
+
+@given(history=histories(most=10), arrivals=_arrivals(), most_pending=st.sampled_from([2, 4, 256]))
+def test_the_profile_is_the_fold_of_hub_and_local_events_each_once(
+    history: dict[Producer, list[EventRecord]], arrivals: list[tuple[str, Producer]], most_pending: int
+) -> None:
+    local = {Producer("n0/1/0"), Producer("n1/1/0")}
+    with tempfile.TemporaryDirectory() as name:
+        cache = ProfileCache.open(Path(name), map_bytes=16 << 20, most_pending=most_pending)
+        happened: dict[Producer, list[EventRecord]] = {producer: [] for producer in history}
+        stored: dict[Producer, int] = dict.fromkeys(history, 0)
+        taken: dict[Producer, int] = {}
+        for step, producer in arrivals:
+            if step in {"local", "remote"} and (producer in local) == (step == "local"):
+                queue = history[producer]
+                if len(happened[producer]) < len(queue):
+                    record = queue[len(happened[producer])]
+                    happened[producer].append(record)
+                    if step == "local":
+                        cache.apply(SUBJECT, [record])
+            elif step == "store":
+                stored[producer] = min(stored[producer] + 2, len(happened[producer]))
+            elif step == "snapshot":
+                hub = fold(Profile(), [record for p in history for record in happened[p][: stored[p]]])
+                if cache.snapshot(SUBJECT, encode_profile(hub), NOBODY):
+                    taken = dict(stored)
+            expected = fold(
+                Profile(),
+                [record for p in history for record in (happened[p] if p in local else happened[p][: taken.get(p, 0)])],
+            )
+            found = cache.profile(SUBJECT)
+            assert encode_profile(found or Profile()) == encode_profile(expected)
+        # In the end the hub has everything, and its word is taken whatever was given up.
+        stored = {p: len(happened[p]) for p in history}
+        hub = fold(Profile(), [record for p in history for record in happened[p]])
+        assert cache.snapshot(SUBJECT, encode_profile(hub), NOBODY)
+        found = cache.profile(SUBJECT)
+        assert encode_profile(found or Profile()) == encode_profile(hub)
+        cache.close()
+
+
+def test_a_snapshot_that_misses_what_was_given_up_waits(tmp_path: Path) -> None:
+    cache = ProfileCache.open(tmp_path, map_bytes=16 << 20, most_pending=4)
+    clicks = [view(seq, item=f"i{seq}") for seq in range(10)]
+    cache.apply(SUBJECT, clicks)
+    other = view(0, producer=Producer("elsewhere/1/0"), item="x")
+    for known, taken in ((2, False), (5, False), (8, True)):
+        hub = fold(Profile(), [*clicks[:known], other])
+        assert cache.snapshot(SUBJECT, encode_profile(hub), NOBODY) is taken
+    profile = cache.profile(SUBJECT)
+    assert profile is not None
+    assert encode_profile(profile) == encode_profile(fold(Profile(), [*clicks, other]))
+    cache.close()
+
+
+def test_preferences_hold_at_once_and_a_later_word_of_the_hub_wins(cache: ProfileCache) -> None:
+    assert cache.preferences(SUBJECT).dial.value == 3
+    cache.state(SUBJECT, statement(5, dial=0))
+    assert cache.preferences(SUBJECT).dial.value == 0
+    older, newer = Preferences(), Preferences()
+    state(older, statement(1, dial=3))
+    state(newer, statement(9, dial=2, consent=Consent(personalisation=ConsentState.DENIED)))
+    assert cache.snapshot(SUBJECT, encode_profile(Profile()), encode_preferences(older))
+    assert cache.preferences(SUBJECT).dial.value == 0
+    assert cache.snapshot(SUBJECT, encode_profile(Profile()), encode_preferences(newer))
+    assert cache.preferences(SUBJECT).dial.value == 2
+    assert cache.preferences(SUBJECT).stored_consent.personalisation is ConsentState.DENIED
+
+
+def test_bytes_that_are_no_profile_change_nothing(cache: ProfileCache) -> None:
+    cache.apply(SUBJECT, [view(0)])
+    with pytest.raises(ValueError, match="MessagePack"):
+        cache.snapshot(SUBJECT, b"\xc1", NOBODY)
+    profile = cache.profile(SUBJECT)
+    assert profile is not None
+    assert len(profile.items) == 1
+
+
+def test_a_subject_that_the_hub_does_not_know_is_not_asked_for_again(cache: ProfileCache) -> None:
+    cache.want([SUBJECT])
+    assert cache.take_wanted() == [SUBJECT]
+    cache.unknown(SUBJECT)
+    assert cache.profile(SUBJECT) == Profile()
+    cache.apply(SUBJECT, [view(0)])
+    assert cache.take_wanted() == []
+    cache.unknown(SUBJECT)
+    profile = cache.profile(SUBJECT)
+    assert profile is not None
+    assert len(profile.items) == 1
+
+
+def test_an_erased_subject_is_gone_with_all_that_waited(cache: ProfileCache) -> None:
+    other = SubjectId("6" * 32)
+    cache.apply(SUBJECT, [view(0)])
+    cache.apply(other, [view(1)])
+    cache.state(SUBJECT, statement(2, dial=1))
+    cache.erase(SUBJECT)
+    assert cache.profile(SUBJECT) is None
+    assert cache.preferences(SUBJECT).dial.value == 3
+    assert list(cache.subjects()) == [other]
+    assert cache.snapshot(SUBJECT, encode_profile(Profile()), NOBODY)
+    assert cache.profile(SUBJECT) == Profile()
+
+
+def test_interest_names_everybody_once(cache: ProfileCache) -> None:
+    cached = [SubjectId(f"{number:032x}") for number in range(2_500)]
+    for subject in cached[:2_400]:
+        cache.unknown(subject)
+    for subject in cached[2_300:]:
+        cache.state(subject, statement(0, dial=1))
+    assert sorted(cache.subjects()) == cached
+
+
+def test_a_full_map_makes_room_and_never_for_a_visitors_will(tmp_path: Path) -> None:
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    cache.state(SUBJECT, statement(0, dial=0))
+    for number in range(3_000):
+        cache.apply(SubjectId(f"{number:032x}"), [view(number, item="i" * 200)])
+    assert 0 < cache.figures()[0] < 3_000
+    assert cache.profile(SubjectId(f"{2_999:032x}")) is not None
+    assert cache.preferences(SUBJECT).dial.value == 0
+    cache.close()
+
+
+def test_two_openings_in_one_process_are_refused(tmp_path: Path) -> None:
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    with pytest.raises(UnavailableError, match="profile cache"):
+        ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    cache.close()
+
+
+@pytest.mark.parametrize("stamp", ['{"format":1,"boot":"another"}', '{"format":99,"boot":"another"}', "garbage"])
+def test_after_another_boot_the_file_is_verified_and_after_another_format_dropped(tmp_path: Path, stamp: str) -> None:
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    cache.state(SUBJECT, statement(0, dial=0))
+    cache.close()
+    (tmp_path / "stamp.json").write_text(stamp)
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    kept = "1," in stamp
+    assert (cache.preferences(SUBJECT).dial.value == 0) is kept
+    with cache.reading() as reading:
+        assert reading.consent_is_unknown(SubjectId("7" * 32)) is not kept
+    cache.close()
+
+
+def test_a_damaged_file_is_dropped_and_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    for number in range(200):
+        cache.apply(SubjectId(f"{number:032x}"), [view(number)])
+    cache.close()
+    data = bytearray((tmp_path / "data.mdb").read_bytes())
+    data[8_192:12_288] = bytes(4_096)
+    data[16_384:20_480] = bytes(4_096)
+    (tmp_path / "data.mdb").write_bytes(bytes(data))
+    (tmp_path / "stamp.json").write_text('{"format":1,"boot":"another"}')
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    with cache.reading() as reading:
+        assert reading.consent_is_unknown(SUBJECT)
+    cache.unknown(SUBJECT)
+    with cache.reading() as reading:
+        assert not reading.consent_is_unknown(SUBJECT)
+    with cache.file.env.begin() as txn:
+        assert txn.get(REBUILT, db=cache.file.db["marks"]) is not None
+    cache.clear()
+    with cache.reading() as reading:
+        assert not reading.consent_is_unknown(SubjectId("7" * 32))
+    cache.close()
