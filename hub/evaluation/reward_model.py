@@ -100,7 +100,7 @@ def _fitted(design: _Design, log: LoggedDecisions, rows: Integers) -> _Linear:
         constant = float(rewards.mean()) if len(rows) else 0.0
         return _Linear(np.zeros(features.shape[1]), constant, logistic=False)
     logistic = set(np.unique(rewards).tolist()) == {0.0, 1.0}
-    model: Any = LogisticRegression(max_iter=MAX_ITERATIONS) if logistic else Ridge()
+    model: Any = LogisticRegression(solver="newton-cholesky", max_iter=MAX_ITERATIONS) if logistic else Ridge()
     model.fit(features, rewards)
     return _Linear(np.ravel(model.coef_), float(np.ravel(model.intercept_)[0]), logistic)
 

@@ -1,0 +1,120 @@
+"""`edgewise import decisions` and `edgewise evaluate` as an analyst or a script runs them."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.process
+
+EDGEWISE = Path(sys.executable).with_name("edgewise")
+
+
+def edgewise(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [EDGEWISE, *map(str, words)], capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a log of 4,000 decisions among four actions, a: .1, b: .2, c: .3, d: .4 rewarded."""
+    folder = tmp_path_factory.mktemp("analyst")
+    rng = np.random.default_rng(1)
+    with (folder / "log.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["when", "arm", "p", "click"])
+        for number in range(4_000):
+            action = rng.choice(4, p=[0.4, 0.3, 0.2, 0.1])
+            click = int(rng.random() < (action + 1) / 10)
+            writer.writerow([1_700_000_000 + number, "abcd"[action], [0.4, 0.3, 0.2, 0.1][action], click])
+        writer.writerow([1_700_009_999, "a", 0, 1])
+        file.write("torn\n")
+    (folder / "map.toml").write_text(
+        '[columns]\ntimestamp = "when"\naction = "arm"\npropensity = "p"\nreward = "click"\n'
+    )
+    done = edgewise(
+        "import", "decisions", folder / "log.csv", "--map", folder / "map.toml", "--data-dir", folder / "hub", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    imported = json.loads(done.stdout)
+    assert (imported["name"], imported["rows"], imported["rejected"]) == ("log", 4_000, 2)
+    assert "2 rows were refused" in done.stderr
+    return folder / "hub"
+
+
+def evaluate(hub: Path, policy: str, *more: object) -> tuple[int, dict[str, Any], str]:
+    done = edgewise("evaluate", "--decisions", "log", "--policy", policy, "--data-dir", hub, "--json", *more)
+    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+    return done.returncode, found, done.stderr
+
+
+def test_the_json_has_exactly_the_promised_keys(hub: Path) -> None:
+    code, found, _ = evaluate(hub, "uniform")
+    assert code == 0
+    assert list(found) == ["logged_value", "n", "verdict", "warnings", "estimators"]
+    assert list(found["estimators"]) == ["ips", "snips"]
+    for estimate in found["estimators"].values():
+        assert list(estimate) == ["estimate", "ci_low", "ci_high", "stderr", "ess", "max_weight"]
+        assert estimate["estimate"] == pytest.approx(0.25, abs=5 * estimate["stderr"])
+        assert estimate["ci_low"] < estimate["estimate"] < estimate["ci_high"]
+    assert (found["n"], found["verdict"], found["warnings"]) == (4_000, "ok", [])
+    assert found["estimators"]["ips"]["max_weight"] == pytest.approx(2.5)
+
+
+def test_estimators_can_be_chosen_and_the_seed_decides(hub: Path) -> None:
+    _, first, _ = evaluate(hub, "constant:d", "--estimator", "snips,dr", "--seed", 3)
+    _, again, _ = evaluate(hub, "constant:d", "--estimator", "snips,dr", "--seed", 3)
+    assert list(first["estimators"]) == ["snips", "dr"]
+    assert first == again
+    assert first["estimators"]["snips"]["estimate"] == pytest.approx(0.4, abs=0.1)
+
+
+def test_a_refusal_exits_1_and_says_why(hub: Path, tmp_path: Path) -> None:
+    code, found, said = evaluate(hub, "constant:z", "--html", tmp_path / "page.html")
+    assert code == 1
+    assert found["verdict"] == "refused"
+    assert "none of the 4,000 logged actions would ever be shown" in found["warnings"][0]
+    assert found["warnings"][0] in said
+    assert "refused" in (tmp_path / "page.html").read_text()
+
+
+def test_people_get_a_table(hub: Path) -> None:
+    done = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub)
+    assert done.returncode == 0
+    assert "95 % interval" in done.stdout
+    assert "verdict: ok" in done.stdout
+    quiet = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub, "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["evaluate"], 2, "--decisions"),
+        (["evaluate", "--decisions", "log", "--policy", "best"], 2, "expected logged, uniform"),
+        (["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "magic"], 2, "no estimator 'magic'"),
+        (
+            ["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "dros"],
+            1,
+            "'dros' is not available",
+        ),
+        (["evaluate", "--decisions", "gone", "--policy", "uniform"], 1, "no decisions 'gone'"),
+        (["evaluate", "--decisions", "log", "--policy", "model:x"], 1, "models and bundles cannot be evaluated yet"),
+        (["evaluate", "--decisions", "log", "--policy", "probabilities:gone.csv"], 1, "no such file"),
+        (["import", "decisions"], 2, "file"),
+        (["import", "decisions", "gone.csv"], 1, "no such file"),
+        (["import", "decisions", "x.json", "--format", "dsjson"], 1, "dsjson logs cannot be imported yet"),
+        (["import", "decisions", "x.csv", "--format", "xls"], 2, "xls"),
+    ],
+)
+def test_what_is_wrong_is_said_without_a_traceback(hub: Path, words: list[str], code: int, said: str) -> None:
+    done = edgewise(*words, "--data-dir", hub)
+    assert done.returncode == code
+    assert said in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.stderr
