@@ -195,9 +195,7 @@ def _read_csv(path: Path, delimiter: str | None, text: Collection[str]) -> pa.Ta
             io.BytesIO(content),
             # one thread: only then does Arrow number the rows that do not fit
             read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-            parse_options=csv.ParseOptions(
-                delimiter=separator, newlines_in_values=True, invalid_row_handler=note
-            ),
+            parse_options=csv.ParseOptions(delimiter=separator, newlines_in_values=True, invalid_row_handler=note),
             convert_options=csv.ConvertOptions(column_types=dict.fromkeys(text, pa.string())),
         )
     except pa.ArrowException as broken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +48,7 @@ def evaluate(
         raise typer.BadParameter(str(wrong), param_hint="--estimator") from None
     if not is_policy(policy):
         raise typer.BadParameter(f"{policy!r}, expected {SYNTAX}", param_hint="--policy")
-    with terminal.err.status(f"evaluating {policy} on {decisions}"):
+    with terminal.err.status(f"evaluating {policy} on {decisions}") if not quiet else contextlib.nullcontext():
         evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed)
     if html is not None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,7 +51,7 @@ def decisions(
     terminal = Terminal(json=as_json, quiet=quiet)
     if form is DecisionFormat.DSJSON:
         raise InputError("dsjson logs cannot be imported yet; expected csv, parquet or jsonl")
-    with terminal.err.status(f"importing {file}"):
+    with terminal.err.status(f"importing {file}") if not quiet else contextlib.nullcontext():
         imported = import_decisions(
             file,
             data_dir,
