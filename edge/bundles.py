@@ -67,20 +67,27 @@ class BundleStore:
         Raises:
             BundleRefused: `missing` or `damaged`.
         """
-        manifest_bytes = self._file(digest, MANIFEST)
-        if sha256(manifest_bytes) != digest:
-            raise BundleRefused("damaged", f"bundle {digest[:12]}: the manifest's digest is {sha256(manifest_bytes)}")
-        manifest = manifest_of(manifest_bytes)
+        manifest = self.manifest(digest)
         resources = {path: self._file(digest, path) for path in manifest.resources}
         verify_resources(manifest, resources)
         return manifest, digest, resources
+
+    def manifest(self, digest: str) -> Manifest:
+        """A bundle's manifest, verified by its digest.
+
+        Raises:
+            BundleRefused: `missing` or `damaged`.
+        """
+        data = self._file(digest, MANIFEST)
+        if sha256(data) != digest:
+            raise BundleRefused("damaged", f"bundle {digest[:12]}: the SHA-256 of its manifest is {sha256(data)}")
+        return manifest_of(data)
 
     def find_blob(self, wanted_sha256: str) -> bytes | None:
         """A resource with this digest out of the bundles that are here, verified; None when it must be fetched."""
         for digest in (self.current(), self.previous()):
             try:
-                manifest = manifest_of(self._file(digest or "", MANIFEST))
-                for path, resource in manifest.resources.items():
+                for path, resource in self.manifest(digest or "").resources.items():
                     if resource.sha256 == wanted_sha256:
                         data = self._file(digest or "", path)
                         if sha256(data) == wanted_sha256:
@@ -170,6 +177,11 @@ class BundleStore:
         self._paths.current.unlink(missing_ok=True)
         self._paths.previous.unlink(missing_ok=True)
         sync_folder(self._paths.bundles)
+
+    def discard(self, digest: str) -> None:
+        """Delete a staged bundle, unless it serves or served before."""
+        if digest not in {self.current(), self.previous()}:
+            self._delete(lambda name: name == digest)
 
     def quarantine(self, digest: str, *, code: str, message: str, now_ms: int) -> None:
         """Remember that a bundle must not be tried again."""

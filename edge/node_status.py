@@ -14,7 +14,6 @@ import msgspec
 
 from edge.durable import replace_file
 from edge.layout import NodePaths
-from edgewise.reasons import State
 
 INTERVAL_MS = 500
 
@@ -58,9 +57,10 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     root_fingerprint: str | None = None
     """SHA-256 of the pinned root."""
     hub: str = ""
+    """Its address; empty: none is configured, so none is missed."""
     connected: bool = False
     last_seen_ms: int | None = None
-    """When the hub was last heard; None: never, by this process."""
+    """When the hub was last heard; None: never."""
     metadata_expires_ms: int | None = None
     """When the signed metadata ends: STALE from then on."""
     last_nack: Nacked | None = None
@@ -87,13 +87,18 @@ def write_status(path: Path, status: WorkerStatus | AgentStatus) -> None:
     replace_file(path, msgspec.json.encode(status), durable=False)
 
 
-def read_status(path: Path, kind: type[Status]) -> Status | None:
-    """What the file says, None while there is none, or nobody lives who wrote it."""
+def read_last_status(path: Path, kind: type[Status]) -> Status | None:
+    """What the file says, whoever wrote it; None while there is none."""
     try:
-        status = msgspec.json.decode(path.read_bytes(), type=kind)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.DecodeError):
         return None
-    return status if is_running(status.pid) else None
+
+
+def read_status(path: Path, kind: type[Status]) -> Status | None:
+    """What the file says, None while there is none, or nobody lives who wrote it."""
+    status = read_last_status(path, kind)
+    return status if status is not None and is_running(status.pid) else None
 
 
 def worker_statuses(paths: NodePaths, workers: int) -> list[WorkerStatus | None]:
@@ -110,19 +115,3 @@ def is_running(pid: int) -> bool:
     except PermissionError:
         pass
     return True
-
-
-def state_of(agent: AgentStatus | None, *, serves: bool, hub: str | None, now_ms: int, stale_after_ms: int) -> State:
-    """How current a node is, the same answer in every worker and in `/status`.
-
-    `serves`: some bundle is loaded. Without a hub to hear of, only signed metadata that has expired makes STALE.
-    """
-    if not serves:
-        return State.ERROR
-    expires_ms = agent.metadata_expires_ms if agent else None
-    if expires_ms is not None and now_ms >= expires_ms:
-        return State.STALE
-    if hub is None:
-        return State.READY
-    heard_ms = agent.last_seen_ms if agent else None
-    return State.STALE if heard_ms is None or now_ms - heard_ms > stale_after_ms else State.READY

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from edge.backoff import pause
 from edge.node_log import Log
 from edgewise.clock import Clock
 
@@ -84,7 +84,7 @@ class Process:
             self.failures = 1 if steady else self.failures + 1
             await on_exit(code)
             pause_ms = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2.0 ** (self.failures - 1))
-            await _pause(self._stopping, pause_ms)
+            await pause(self._stopping, pause_ms)
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         output = self._open_log() if self._log_file else sys.stderr.fileno()
@@ -111,8 +111,3 @@ class Process:
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:
             self._process.send_signal(number)
-
-
-async def _pause(stopping: asyncio.Event, pause_ms: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), pause_ms / 1_000)

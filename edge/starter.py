@@ -52,7 +52,7 @@ def read_folder(folder: Path, *, most_bytes: int) -> FolderBundle:
     """Read and verify a bundle's folder, with the signatures that it holds.
 
     Raises:
-        BundleRefused: `missing`, `damaged`, `malformed`, `path`, `too-large`, or `untrusted`.
+        BundleRefused: `missing`, `damaged`, `malformed`, `path`, `too_large`, or `untrusted`.
     """
     signed = (folder / "root.json").exists()
     files = folder / "bundle" if (folder / "bundle" / MANIFEST).exists() else folder
@@ -60,7 +60,7 @@ def read_folder(folder: Path, *, most_bytes: int) -> FolderBundle:
     manifest = manifest_of(manifest_bytes)
     size = sum(resource.bytes for resource in manifest.resources.values())
     if size > most_bytes:
-        raise BundleRefused("too-large", f"{folder}: resources of {size} bytes, at most {most_bytes} are taken")
+        raise BundleRefused("too_large", f"{folder}: resources of {size} bytes, at most {most_bytes} are taken")
     resources = {path: _read(files / path) for path in manifest.resources}
     verify_resources(manifest, resources)
     expires_ms = None
@@ -82,6 +82,12 @@ def install_folder(store: BundleStore, bundle: FolderBundle) -> None:
     store.activate(store.stage(bundle.manifest_bytes, bundle.resources))
 
 
+def is_starter(store: BundleStore) -> bool:
+    """Whether a starter bundle serves: version 0 is never released by a hub."""
+    current = store.current()
+    return current is not None and store.manifest(current).version == 0
+
+
 def install_starter(store: BundleStore, *, most_bytes: int) -> FolderBundle | None:
     """Let the starter bundle serve where nothing else does; returns it, or None where a real bundle stays.
 
@@ -90,9 +96,7 @@ def install_starter(store: BundleStore, *, most_bytes: int) -> FolderBundle | No
     Raises:
         UnavailableError, BundleRefused: there is none, or it is damaged.
     """
-    current = store.current()
-    # Version 0 is never released by a hub.
-    if current is not None and store.read(current)[0].version != 0:
+    if store.current() is not None and not is_starter(store):
         return None
     bundle = read_folder(starter_folder(), most_bytes=most_bytes)
     install_folder(store, bundle)

@@ -22,20 +22,19 @@ import msgspec
 
 from edge.bundles import BundleStore
 from edge.claims import hold_folder, reserve_port
+from edge.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
 from edge.node import node_id
 from edge.node_keys import load_site_keys
 from edge.node_log import Log
 from edge.node_status import AgentStatus, worker_statuses, write_status
 from edge.process import Process
 from edge.settings import EdgeSettings, encode_settings
-from edge.starter import FolderBundle, install_folder, install_starter, read_folder
+from edge.starter import FolderBundle, install_folder, install_starter, is_starter, read_folder
 from edge.trust import metadata_expires_ms
 from edgewise.clock import Clock
-from edgewise.errors import UnavailableError
+from edgewise.errors import InputError, UnavailableError
 from edgewise.ids import NodeId
 
-ENROLLED: Final = 75
-"""The agent's exit code after it took over a site's keys: profiles cached under the old ones must go."""
 ENROLMENT_PATIENCE_MS: Final = 3_000
 """How long workers wait for a first enrolment: what is recorded before it stands under keys of the node's own."""
 AGENT_PATIENCE_MS: Final = 5_000
@@ -91,13 +90,14 @@ class Supervisor:
             data_dir = str(self._paths.root.absolute())
             settings = msgspec.structs.replace(self._settings, port=port, data_dir=data_dir)
             node = node_id(self._paths)
-            own_keys = load_site_keys(self._paths).site is None
+            load_site_keys(self._paths)
+            self._prepare_trust()
             self._prepare_bundle()
             self._make_processes(encode_settings(settings))
             try:
                 if self._agent:
                     self._agent.start(self._agent_ended)
-                    if own_keys:
+                    if not is_enrolled(self._paths):
                         await self._wait(self._enrolled, ENROLMENT_PATIENCE_MS)
                 self._start_workers()
                 await self._workers_listen()
@@ -108,6 +108,24 @@ class Supervisor:
                 await self._drain()
 
     # --- before anything runs ----------------------------------------------------------------------------------------
+    def _prepare_trust(self) -> None:
+        """Take over the enrolment that was handed over, or make sure that the first contact will be safe."""
+        settings, paths = self._settings, self._paths
+        if settings.hub is None:
+            return
+        if settings.bundle is not None:
+            raise InputError("a hub or a bundle of your own: --hub and --bundle exclude one another")
+        if settings.trust is not None:
+            before = load_site_keys(paths)
+            take_over(paths, read_enrolment(Path(settings.trust).expanduser()))
+            if load_site_keys(paths) != before:
+                self._forget_profiles()
+        elif not is_enrolled(paths) and not is_loopback(settings.hub):
+            raise UnavailableError(
+                f"the hub {settings.hub} is not on this machine, so this node cannot tell whether it is the right one; "
+                "name the enrolment that the site's owner gave you by --trust FILE"
+            )
+
     def _prepare_bundle(self) -> None:
         """Let something serve before any hub is heard."""
         settings, store = self._settings, self._store
@@ -122,6 +140,9 @@ class Supervisor:
                 self._log.warning("the bundle is not signed: nobody vouches for it", folder=settings.bundle)
         elif settings.hub is None:
             installed = install_starter(store, most_bytes=settings.bundle_most_bytes)
+        elif is_starter(store):
+            # Its invented items must not show up on a real site, not even while its hub is away.
+            store.clear()
         if settings.hub is None:
             # Workers learn the node's condition from the agent's file; without a hub there is no agent.
             expires_ms = installed.expires_ms if installed else metadata_expires_ms(self._paths)
@@ -185,14 +206,17 @@ class Supervisor:
         if code != ENROLLED:
             self._log.error("the agent ended and is started again", ending=_ending(code))
             return
-        # Subjects are keyed hashes: under a new key nobody finds the old profiles, and nobody ever should.
         were_running = [worker for worker in self._workers if worker.pid is not None]
         await self._stop_workers()
-        shutil.rmtree(self._paths.profiles, ignore_errors=True)
-        self._paths.create()
+        self._forget_profiles()
         if were_running and not self._stopping.is_set():
             self._start_workers()
         self._enrolled.set()
+
+    def _forget_profiles(self) -> None:
+        """Subjects are keyed hashes: under a new key nobody finds the old profiles, and nobody ever should."""
+        shutil.rmtree(self._paths.profiles, ignore_errors=True)
+        self._paths.create()
 
     async def _wait(self, event: asyncio.Event, most_ms: float) -> None:
         waiting = [asyncio.create_task(event.wait()), asyncio.create_task(self._stopping.wait())]
