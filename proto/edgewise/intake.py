@@ -93,8 +93,16 @@ _decoder = msgspec.json.Decoder(_Envelope)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
-def decode_call(raw: bytes | msgspec.Raw, *, type: CallType | None) -> Call:  # noqa: A002  # Segment's word
+def decode_call(
+    raw: bytes | msgspec.Raw,
+    *,
+    type: CallType | None,  # noqa: A002  # Segment's word
+    fallback_id: str | None = None,
+) -> Call:
     """Decode one call; `type` is the route's, or None where the message names its own.
+
+    `fallback_id` is the anonymous id that the request around it names (a cookie, a decision's visitor), for a call
+    that names nobody itself.
 
     Raises:
         InputError: with a path and what was expected, for anything that is no valid call.
@@ -112,7 +120,8 @@ def decode_call(raw: bytes | msgspec.Raw, *, type: CallType | None) -> Call:  # 
     kind = type or envelope.type
     if kind is None:
         raise _wrong("$.type", "expected one of track, identify, page, screen, group, alias; got nothing")
-    if envelope.anonymous_id is None and envelope.user_id is None:
+    anonymous_id = _text(envelope.anonymous_id) or fallback_id
+    if anonymous_id is None and envelope.user_id is None:
         raise _wrong("$.anonymousId", "expected an anonymousId or a userId, got neither")
     if kind == "track" and envelope.event is None:
         raise _wrong("$.event", "expected the name of what was done, such as 'Product Viewed'; got nothing")
@@ -120,7 +129,7 @@ def decode_call(raw: bytes | msgspec.Raw, *, type: CallType | None) -> Call:  # 
     return Call(
         type=kind,
         name=(envelope.event if kind == "track" else envelope.name) or "",
-        anonymous_id=_text(envelope.anonymous_id),
+        anonymous_id=anonymous_id,
         user_id=_text(envelope.user_id),
         message_id=MessageId(envelope.message_id) if envelope.message_id else None,
         consent=_consent(context.consent.category_preferences),
