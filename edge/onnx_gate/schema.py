@@ -6,7 +6,7 @@ listed only so that they can be refused by name.
 
 from __future__ import annotations
 
-from edge.onnx_wire import Field, Kind
+from edge.onnx_gate.wire import Field, Kind
 
 _TEXT = Kind.BYTES
 _MESSAGE = Kind.BYTES

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge import onnx_schema as schema
-from edge.onnx_wire import Message, read_message
+from edge.onnx_gate import schema
+from edge.onnx_gate.wire import Message, read_message
 from edgewise.errors import ModelRefused
 
 MOST_NODES = 2_000
@@ -86,12 +86,15 @@ class Node:
         held = self.attributes.get(name)
         return held.integers("ints") if held is not None else np.zeros(0, dtype=np.int64)
 
-    def length(self, name: str) -> int:
-        """How many numbers or strings a list attribute holds."""
+    def strings(self, name: str) -> list[bytes]:
+        """A list of texts; empty if the attribute is absent."""
         held = self.attributes.get(name)
-        if held is None:
-            return 0
-        return held.count("ints") + held.count("floats") + len(held.parts("strings"))
+        return [bytes(text) for text in held.parts("strings")] if held is not None else []
+
+    def count(self, *names: str) -> int:
+        """How many integers, floats or strings these list attributes hold together."""
+        held = [self.attributes[name] for name in names if name in self.attributes]
+        return sum(part.count("ints") + part.count("floats") + len(part.parts("strings")) for part in held)
 
     def tensor(self, name: str) -> Constant | None:
         """A tensor attribute."""

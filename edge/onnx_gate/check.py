@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from edge.onnx_graph import Declared, Graph, Shape, read_graph
-from edge.onnx_shapes import check_size, infer
-from edge.onnx_trees import MOST_TREE_NODES
+from edge.onnx_gate.graph import Declared, Graph, Shape, read_graph
+from edge.onnx_gate.shapes import check_size, infer
+from edge.onnx_gate.trees import MOST_TREE_NODES
 from edgewise.errors import ModelRefused
 
 MOST_MODEL_BYTES = 64 << 20
@@ -64,7 +64,7 @@ def check_model(data: bytes, *, features: int | None, max_bytes: int = MOST_MODE
                 raise ModelRefused("malformed", f"{node.where}: result {name!r} is there already or has no name")
             shapes[name] = shape
             open_results.add(name)
-        tree_nodes += node.length("nodes_featureids") if node.op in IR_TREES else 0
+        tree_nodes += node.count("nodes_featureids") if node.op in IR_TREES else 0
         if tree_nodes > MOST_TREE_NODES:
             raise ModelRefused("too-large", f"{tree_nodes} tree nodes; expected at most {MOST_TREE_NODES}")
     return ModelSummary(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.onnx_graph import Node, within
+from edge.onnx_gate.graph import Node, within
 from edgewise.errors import ModelRefused
 
 MOST_TREE_NODES = 2_000_000
@@ -32,7 +32,7 @@ def check_tree_ensemble(node: Node, width: int) -> int:
     feature = node.integers("nodes_featureids")
     within("tree nodes", len(feature), MOST_TREE_NODES)
     _same_length(node, len(feature), ["nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs"])
-    if node.length("nodes_missing_value_tracks_true") not in {0, len(feature)}:
+    if len(node.integers("nodes_missing_value_tracks_true")) not in {0, len(feature)}:
         raise ModelRefused("tree", f"{node.where}: nodes_missing_value_tracks_true does not fit the nodes")
     modes = _vector(node, "nodes_modes", "uint8", len(feature))
     _vector(node, "nodes_splits", "float32", len(feature))
@@ -65,12 +65,12 @@ def check_numbered_ensemble(node: Node, width: int, *, votes: str) -> None:
     """
     feature = node.integers("nodes_featureids")
     within("tree nodes", len(feature), MOST_TREE_NODES)
-    listed = ["nodes_treeids", "nodes_nodeids", "nodes_modes", "nodes_truenodeids", "nodes_falsenodeids"]
+    listed = ["nodes_treeids", "nodes_nodeids", "nodes_truenodeids", "nodes_falsenodeids"]
     _same_length(node, len(feature), listed)
-    if node.length("nodes_values") + _elements(node, "nodes_values_as_tensor") != len(feature):
-        raise ModelRefused("tree", f"{node.where}: nodes_values does not fit the nodes")
-    modes = [bytes(mode) for mode in node.attributes["nodes_modes"].parts("strings")] if len(feature) else []
-    is_leaf = np.array([mode == b"LEAF" for mode in modes], dtype=np.bool_)
+    is_leaf = np.array([mode == b"LEAF" for mode in node.strings("nodes_modes")], dtype=np.bool_)
+    values = node.count("nodes_values") + _elements(node, "nodes_values_as_tensor")
+    if len(is_leaf) != len(feature) or values != len(feature):
+        raise ModelRefused("tree", f"{node.where}: nodes_modes or nodes_values does not fit the nodes")
     _in_range(node, "nodes_featureids", feature[~is_leaf], width)
     tree = node.integers("nodes_treeids")
     number = node.integers("nodes_nodeids")
@@ -88,9 +88,9 @@ def check_numbered_ensemble(node: Node, width: int, *, votes: str) -> None:
         children.append(np.where(is_leaf, -1, found))
     first = np.unique(tree[order], return_index=True)[1]
     _check_forest(node, order[first], children[0], children[1])
-    vote_keys = node.integers(f"{votes}_treeids"), node.integers(f"{votes}_nodeids"), node.integers(f"{votes}_ids")
+    vote_keys = tuple(node.integers(f"{votes}_{part}") for part in ("treeids", "nodeids", "ids"))
     _same_length(node, len(vote_keys[2]), [f"{votes}_treeids", f"{votes}_nodeids"])
-    if node.length(f"{votes}_weights") + _elements(node, f"{votes}_weights_as_tensor") != len(vote_keys[2]):
+    if node.count(f"{votes}_weights") + _elements(node, f"{votes}_weights_as_tensor") != len(vote_keys[2]):
         raise ModelRefused("tree", f"{node.where}: {votes}_weights does not fit the votes")
     _in_range(node, f"{votes}_treeids", vote_keys[0], MOST_TREE_NODES)
     _in_range(node, f"{votes}_nodeids", vote_keys[1], MOST_TREE_NODES)
@@ -108,8 +108,7 @@ def targets_of(node: Node, votes: str) -> int:
         targets = node.integer("n_targets", 1)
     else:
         # LinearClassifier calls its integers otherwise than the trees do.
-        names = ("classlabels_int64s", "classlabels_ints", "classlabels_strings")
-        targets = sum(node.length(name) for name in names)
+        targets = node.count("classlabels_int64s", "classlabels_ints", "classlabels_strings")
     if not 0 < targets <= MOST_TARGETS:
         raise ModelRefused("tree", f"{node.where}: {targets} outputs; expected 1 to {MOST_TARGETS}")
     return targets
@@ -160,8 +159,9 @@ def _elements(node: Node, name: str) -> int:
 
 def _same_length(node: Node, length: int, names: list[str]) -> None:
     for name in names:
-        if node.length(name) != length:
-            raise ModelRefused("tree", f"{node.where}: {name} has {node.length(name)} entries; expected {length}")
+        held = len(node.integers(name))
+        if held != length:
+            raise ModelRefused("tree", f"{node.where}: {name} has {held} entries; expected {length}")
 
 
 def _in_range(node: Node, name: str, ids: NDArray[np.int64], end: int) -> None:

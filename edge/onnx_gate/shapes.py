@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from edge.onnx_graph import Constant, Node, Shape
-from edge.onnx_trees import MOST_TARGETS, check_numbered_ensemble, check_tree_ensemble, targets_of
+from edge.onnx_gate.graph import Constant, Node, Shape
+from edge.onnx_gate.trees import MOST_TARGETS, check_numbered_ensemble, check_tree_ensemble, targets_of
 from edgewise.errors import ModelRefused
 
 MOST_ELEMENTS_PER_ROW = 1 << 18
@@ -30,7 +30,7 @@ def infer(node: Node, shapes: Mapping[str, Shape], constants: Constants) -> list
 
     Raises:
         ModelRefused: `operator` if it is not on the list, `shape` if its inputs do not fit, `too-large`, or
-            `tree` (see `edge.onnx_trees`).
+            `tree` (see `edge.onnx_gate.trees`).
     """
     rule = RULES.get(node.op)
     if rule is None:
@@ -136,10 +136,10 @@ def _reshape(node: Node, inputs: list[Shape | None], constants: Constants) -> li
     per_row = int(np.prod([size for size in source if size is not None], dtype=np.int64))
     result: list[int | None] = []
     for position, size in enumerate(wanted):
-        if size == 0 and position < len(source):
-            result.append(source[position])
-        else:
-            result.append(None if size == -1 else size)
+        if size < -1 or (size == 0 and position >= len(source)):
+            raise ModelRefused("shape", f"{node.where}: reshapes {source} to {wanted}")
+        copied = source[position] if size == 0 else size
+        result.append(None if copied == -1 else copied)
     known = int(np.prod([size for size in result if size is not None], dtype=np.int64))
     if result.count(None) != 1 or known != per_row:
         # Any other split would mix values of different rows, or fix the number of rows.
@@ -221,16 +221,40 @@ def _without(node: Node, shape: Shape, axes: list[int]) -> Shape:
     return tuple(1 if axis in gone else size for axis, size in enumerate(shape) if keep or axis not in gone)
 
 
-def _array_feature_extractor(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
-    first, indices = _first(node, inputs), inputs[1] if len(inputs) > 1 else None
-    if indices is None or None in indices or not first:
-        raise ModelRefused("shape", f"{node.where}: extracts {indices} from {first}")
-    picked = int(np.prod([size or 0 for size in indices], dtype=np.int64))
-    return [(*first[:-1], picked) if len(first) > 1 else (1, picked)]
+def _array_feature_extractor(node: Node, inputs: list[Shape | None], constants: Constants) -> list[Shape]:
+    first = _first(node, inputs)
+    indices = constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    width = first[-1] if first else None
+    if indices is None or indices.dtype != "int64" or width is None:
+        raise ModelRefused("shape", f"{node.where}: expected columns and constant indices")
+    picked = indices.values()
+    if len(picked) and not (0 <= int(picked.min()) and int(picked.max()) < width):  # noqa: SIM300
+        raise ModelRefused("shape", f"{node.where}: picks columns {picked.min()} to {picked.max()} of {width}")
+    return [(*first[:-1], len(picked)) if len(first) > 1 else (1, len(picked))]
+
+
+def _per_column(*names: str) -> Rule:
+    """Same shape; each of these attributes has one number, or one for each column."""
+
+    def rule(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
+        for name in names:
+            if node.count(name) not in {0, 1, _width(node, inputs)}:
+                raise ModelRefused("shape", f"{node.where}: {node.count(name)} of {name} for {inputs}")
+        return [_first(node, inputs)]
+
+    return rule
+
+
+def _label_encoder(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
+    kinds = ("floats", "int64s", "strings")
+    keys, values = (node.count(*(f"{side}_{kind}" for kind in kinds)) for side in ("keys", "values"))
+    if keys != values or not keys:
+        raise ModelRefused("shape", f"{node.where}: {keys} keys and {values} values")
+    return [_first(node, inputs)]
 
 
 def _one_hot(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
-    categories = node.length("cats_int64s") + node.length("cats_strings")
+    categories = node.count("cats_int64s", "cats_strings")
     return [(*_first(node, inputs), categories)]
 
 
@@ -243,16 +267,16 @@ def _width(node: Node, inputs: list[Shape | None]) -> int:
 
 def _linear_regressor(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
     targets = node.integer("targets", 1)
-    if not 0 < targets <= MOST_TARGETS or node.length("coefficients") != targets * _width(node, inputs):
-        raise ModelRefused("shape", f"{node.where}: {node.length('coefficients')} coefficients do not fit {inputs}")
+    if not 0 < targets <= MOST_TARGETS or node.count("coefficients") != targets * _width(node, inputs):
+        raise ModelRefused("shape", f"{node.where}: {node.count('coefficients')} coefficients do not fit {inputs}")
     return [(None, targets)]
 
 
 def _linear_classifier(node: Node, inputs: list[Shape | None], _: Constants) -> list[Shape]:
     classes = targets_of(node, "class")
-    rows, rest = divmod(node.length("coefficients"), max(_width(node, inputs), 1))
-    if rest or not 0 < rows <= classes or node.length("intercepts") not in {0, rows}:
-        raise ModelRefused("shape", f"{node.where}: {node.length('coefficients')} coefficients do not fit {inputs}")
+    rows, rest = divmod(node.count("coefficients"), max(_width(node, inputs), 1))
+    if rest or not 0 < rows <= classes or node.count("intercepts") not in {0, rows}:
+        raise ModelRefused("shape", f"{node.where}: {node.count('coefficients')} coefficients do not fit {inputs}")
     return [(None,), (None, max(classes, 2))]
 
 
@@ -272,8 +296,7 @@ def _tree_classifier(node: Node, inputs: list[Shape | None], _: Constants) -> li
 
 _UNARY = (
     "Abs Cast Ceil Clip Erf Exp Floor Identity IsNaN Log LogSoftmax Neg Not Reciprocal Relu Sigmoid Sign Softmax "
-    "Sqrt Tanh ai.onnx.ml:Binarizer ai.onnx.ml:Imputer ai.onnx.ml:LabelEncoder ai.onnx.ml:Normalizer "
-    "ai.onnx.ml:Scaler"
+    "Sqrt Tanh ai.onnx.ml:Binarizer ai.onnx.ml:Normalizer"
 )
 _BROADCAST = "Add And Div Equal Greater GreaterOrEqual Less LessOrEqual Max Min Mul Or Pow Sub Sum Where"
 
@@ -295,9 +318,12 @@ RULES: dict[str, Rule] = {
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
     "ai.onnx.ml:ArrayFeatureExtractor": _array_feature_extractor,
+    "ai.onnx.ml:Imputer": _per_column("imputed_value_floats", "imputed_value_int64s"),
+    "ai.onnx.ml:LabelEncoder": _label_encoder,
     "ai.onnx.ml:LinearClassifier": _linear_classifier,
     "ai.onnx.ml:LinearRegressor": _linear_regressor,
     "ai.onnx.ml:OneHotEncoder": _one_hot,
+    "ai.onnx.ml:Scaler": _per_column("offset", "scale"),
     "ai.onnx.ml:TreeEnsemble": _tree_ensemble,
     "ai.onnx.ml:TreeEnsembleClassifier": _tree_classifier,
     "ai.onnx.ml:TreeEnsembleRegressor": _tree_regressor,
