@@ -96,14 +96,14 @@ class RecordReader:
     def changed_since(self, after: Change, limit: int = PAGE) -> list[Change]:
         """Subjects whose profile changed, or that were erased, after a change; oldest first, at most `limit`."""
         news = sa.union_all(
-            *(sa.select(table.c.revision, table.c.subject) for table in (tables.profiles, tables.erasures))
+            *(
+                sa.select(table.c.revision, table.c.subject).where(
+                    sa.tuple_(table.c.revision, table.c.subject) > sa.tuple_(after.revision, after.subject)
+                )
+                for table in (tables.profiles, tables.erasures)
+            )
         ).subquery()
-        query = (
-            sa.select(news)
-            .where(sa.tuple_(news.c.revision, news.c.subject) > sa.tuple_(after.revision, after.subject))
-            .order_by(news.c.revision, news.c.subject)
-            .limit(limit)
-        )
+        query = sa.select(news).order_by(news.c.revision, news.c.subject).limit(limit)
         with self.storage.reading() as connection:
             return [Change(*row) for row in connection.execute(query)]
 

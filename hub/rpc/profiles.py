@@ -1,0 +1,138 @@
+"""Canonical profiles are pushed to the nodes that cache them, as soon as the commit that changed them is through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import Executor
+from typing import Final
+
+from typing_extensions import override
+
+from edgewise.errors import EdgewiseError, InputError
+from edgewise.ids import SubjectId
+from edgewise.v1 import profiles_pb2 as pb
+from edgewise.v1.profiles_pb2_grpc import ProfilesServicer
+from hub.ledger.batch import MOST_ID_CHARACTERS
+from hub.ledger.ledger import Ledger
+from hub.ledger.rows import Change
+from hub.ledger.storing import Stored
+from hub.log import Log
+from hub.meters import Meters
+from hub.rpc.guard import Context, Streams, node_of, refuse
+from hub.rpc.interest import Follower, Interest
+
+AT_ONCE: Final = 256
+"""Profiles read in one go; a profile has some kilobytes."""
+_AFTER_ALL: Final = SubjectId("\U0010ffff")
+_REMEMBERED: Final = 10_000
+
+
+class Profiles(ProfilesServicer):
+    """Sync."""
+
+    def __init__(
+        self, ledger: Ledger, interest: Interest, reader: Executor, *, streams: Streams, meters: Meters, log: Log
+    ) -> None:
+        self._ledger = ledger
+        self._interest = interest
+        self._reader = reader
+        self._streams = streams
+        self._meters = meters
+        self._log = log
+        self._told: deque[int] = deque(maxlen=_REMEMBERED)
+        """Revisions of this process's own, whose news is out."""
+        self._draining = False
+
+    @override
+    async def Sync(
+        self, request_iterator: AsyncIterator[pb.SyncRequest], context: Context
+    ) -> AsyncIterator[pb.SyncResponse]:
+        async with self._streams.one(context, "sync"):
+            follower = self._interest.enter()
+            listening = asyncio.create_task(self._listen(request_iterator, follower))
+            try:
+                while not follower.ended and not self._draining:
+                    follower.wake.clear()
+                    while subjects := follower.take(AT_ONCE):
+                        for news in await self._news(subjects):
+                            yield news
+                    if not follower.wake.is_set():
+                        await follower.wake.wait()
+            except EdgewiseError as unreadable:
+                await refuse(context, unreadable)
+            finally:
+                listening.cancel()
+                self._interest.leave(follower)
+            if listening.done() and not listening.cancelled() and (wrong := listening.result()) is not None:
+                await refuse(context, wrong)
+
+    def drain(self) -> None:
+        """End every stream with a good status."""
+        self._draining = True
+        for follower in self._interest.open:
+            follower.wake.set()
+
+    def stored(self, stored: Stored) -> None:
+        """A transaction of this process is through."""
+        if stored.changed:
+            self._told.append(stored.revision)
+            self._interest.changed(stored.changed)
+
+    async def run(self, poll_ms: int) -> None:
+        """Find what other processes changed (an import, an erasure), until cancelled."""
+        loop = asyncio.get_running_loop()
+        seen = Change(await loop.run_in_executor(self._reader, self._ledger.revision), _AFTER_ALL)
+        while True:
+            await asyncio.sleep(poll_ms / 1_000)
+            try:
+                while changes := await loop.run_in_executor(self._reader, self._ledger.changed_since, seen):
+                    told = set(self._told)
+                    self._interest.changed(change.subject for change in changes if change.revision not in told)
+                    seen = changes[-1]
+            except EdgewiseError as unreadable:
+                self._log.error("changed profiles cannot be read", reason=str(unreadable))
+
+    async def _news(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, subjects)
+
+    def _read(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
+        known = self._ledger.profiles(subjects)
+        erased = self._ledger.erased([subject for subject in subjects if subject not in known])
+        news = []
+        for subject in subjects:
+            row = known.get(subject)
+            if row is not None:
+                snapshot = pb.Snapshot(profile=row.profile, preferences=row.preferences)
+                news.append(pb.SyncResponse(subject=subject, snapshot=snapshot))
+            elif subject in erased:
+                news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure()))
+            else:
+                news.append(pb.SyncResponse(subject=subject, unknown=pb.Unknown()))
+        for one in news:
+            self._meters.pushed.labels(one.WhichOneof("news")).inc()
+        return news
+
+    async def _listen(self, requests: AsyncIterator[pb.SyncRequest], follower: Follower) -> InputError | None:
+        """Take what the node follows until it ends, or says what makes no sense."""
+        named = False
+        try:
+            async for request in requests:
+                if not named:
+                    node_of(request.node_id)
+                    named = True
+                self._interest.unfollow(follower, map(_subject, request.remove))
+                self._interest.follow(follower, map(_subject, request.add))
+        except InputError as wrong:
+            return wrong
+        finally:
+            follower.ended = True
+            follower.wake.set()
+        return None
+
+
+def _subject(text: str) -> SubjectId:
+    if not 0 < len(text) <= MOST_ID_CHARACTERS or "\0" in text:
+        raise InputError(f"subject {text[:80]!r}; expected 1 to {MOST_ID_CHARACTERS} characters")
+    return SubjectId(text)

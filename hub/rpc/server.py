@@ -1,0 +1,172 @@
+"""The gRPC server: the three services, health and reflection on one port, with bounds that gRPC itself does not set."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from edgewise.clock import Clock
+from edgewise.errors import UnavailableError
+from edgewise.v1 import distribution_pb2, profiles_pb2, uplink_pb2
+from edgewise.v1.distribution_pb2_grpc import add_DistributionServicer_to_server
+from edgewise.v1.profiles_pb2_grpc import add_ProfilesServicer_to_server
+from edgewise.v1.uplink_pb2_grpc import add_UplinkServicer_to_server
+from hub.enrolment import Anchored, Enrolment
+from hub.keys import SiteSecrets
+from hub.ledger.ledger import Ledger
+from hub.log import Log
+from hub.meters import Meters
+from hub.rpc.distribution import Announcer, Distribution, Published
+from hub.rpc.fleet import Fleet
+from hub.rpc.guard import Streams
+from hub.rpc.inbox import Inbox
+from hub.rpc.interest import Interest
+from hub.rpc.profiles import Profiles
+from hub.rpc.uplink import Uplink
+from hub.settings import HubSettings, host_port, on_loopback
+
+MOST_MESSAGE_BYTES: Final = 4 << 20
+READERS: Final = 4
+SERVICES: Final = tuple(
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in ((distribution_pb2, "Distribution"), (uplink_pb2, "Uplink"), (profiles_pb2, "Profiles"))
+)
+
+
+class SignedRepository(Published, Anchored, Protocol):
+    """What nodes fetch and pin; `hub.release.repository.Repository` is one."""
+
+
+class RpcServer:
+    """Start once, stop once, in one event loop: gRPC does not bear a second one in a process (grpc#25364)."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        repository: SignedRepository,
+        secrets: Callable[[], SiteSecrets],
+        *,
+        settings: HubSettings,
+        incarnation: str,
+        clock: Clock,
+        meters: Meters,
+        log: Log,
+    ) -> None:
+        self._settings = settings
+        self._log = log
+        # one thread writes: SQLite has one writer, and a second would only wait for the file lock
+        self._writer = ThreadPoolExecutor(1, "ledger-writer")
+        self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
+        streams = Streams(settings.most_streams, meters)
+        self.fleet = Fleet(ledger, clock, self._writer, log)
+        self._announcer = Announcer(repository, settings.offer_poll_ms, log)
+        enrolment = Enrolment(
+            repository,
+            secrets,
+            loopback_only=on_loopback(settings.grpc),
+            tokens_sha256=settings.enrol_tokens_sha256,
+        )
+        self._distribution = Distribution(
+            repository,
+            self._announcer,
+            enrolment,
+            self.fleet,
+            incarnation=incarnation,
+            streams=streams,
+            meters=meters,
+            log=log,
+        )
+        interest = Interest(settings.most_profiles_per_node, meters)
+        self._profiles = Profiles(ledger, interest, self._readers, streams=streams, meters=meters, log=log)
+        self._inbox = Inbox(
+            ledger,
+            clock,
+            self._writer,
+            most_bytes=settings.inbox_most_bytes,
+            on_stored=self._profiles.stored,
+            meters=meters,
+            log=log,
+        )
+        self._uplink = Uplink(self._inbox, streams, log)
+        self._health = health.aio.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> str:
+        """Listen; returns HOST:PORT as bound. Raises UnavailableError when the port is taken."""
+        await self.fleet.load()
+        server = grpc.aio.server(options=_options(self._settings))
+        add_DistributionServicer_to_server(self._distribution, server)  # type: ignore[no-untyped-call]
+        add_UplinkServicer_to_server(self._uplink, server)  # type: ignore[no-untyped-call]
+        add_ProfilesServicer_to_server(self._profiles, server)  # type: ignore[no-untyped-call]
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        host, _ = host_port(self._settings.grpc)
+        try:
+            bound = server.add_insecure_port(self._settings.grpc)
+        except RuntimeError:
+            bound = 0
+        if bound == 0:
+            raise UnavailableError(f"{self._settings.grpc} cannot be listened on; is another hub running there?")
+        await server.start()
+        self._server = server
+        self._announcer.look()
+        self._tasks = [
+            asyncio.create_task(self._announcer.run()),
+            asyncio.create_task(self.fleet.run()),
+            asyncio.create_task(self._inbox.run()),
+            asyncio.create_task(self._profiles.run(self._settings.profile_poll_ms)),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(self._notice)
+        for service in ("", *SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+
+    @property
+    def healthy(self) -> bool:
+        """Whether every part of it is running."""
+        return self._server is not None and bool(self._tasks) and not any(task.done() for task in self._tasks)
+
+    async def stop(self) -> None:
+        """Answer what has come, end the streams, close the port; what had not been stored is sent again by its node."""
+        if self._server is None:
+            return
+        await self._health.enter_graceful_shutdown()
+        for service in (self._uplink, self._distribution, self._profiles):
+            service.drain()
+        await self._server.stop(self._settings.drain_timeout_ms / 1_000)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.fleet.flush()
+        self._writer.shutdown()
+        self._readers.shutdown()
+        self._server = None
+
+    def _notice(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._log.error("a part of the hub has failed", task=repr(task.get_coro()), exc_info=error)
+
+
+def _options(settings: HubSettings) -> list[tuple[str, Any]]:
+    return [
+        # two hubs on one port would share its connections without a word
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", MOST_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MOST_MESSAGE_BYTES),
+        # nodes ping every 30 s; the default allows one ping in 5 minutes and cuts the others off
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # and we ping them: a peer that vanished is found within 40 s
+        ("grpc.keepalive_time_ms", 30_000),
+        ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.max_connection_age_ms", settings.connection_age_ms),
+        ("grpc.max_connection_age_grace_ms", 10_000),
+    ]

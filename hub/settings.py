@@ -1,0 +1,165 @@
+"""The hub's settings: a TOML file, over it the environment, over it the command line; typed, units in names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
+
+import msgspec
+from msgspec import Meta
+
+from edgewise.errors import InputError, Problem
+
+PREFIX: Final = "EDGEWISE_HUB_"
+
+Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$", description="HOST:PORT")]
+KeyDigest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of a key, hex digits")]
+AdminKey = Annotated[
+    str,
+    Meta(
+        pattern=r"^(admin|publisher|approver|analyst|viewer|node):[A-Za-z0-9._-]{1,64}:[0-9a-f]{64}$",
+        description="ROLE:NAME:SHA256 of a bearer key",
+    ),
+]
+
+
+class Role(StrEnum):
+    """What a bearer key may do; each role may also read what a viewer reads, but for `node`."""
+
+    ADMIN = "admin"
+    PUBLISHER = "publisher"
+    APPROVER = "approver"
+    ANALYST = "analyst"
+    VIEWER = "viewer"
+    NODE = "node"
+
+
+class KeyHolder(NamedTuple):
+    """One entry of `admin_keys`, taken apart."""
+
+    role: Role
+    name: str
+    sha256: str
+
+
+class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that can be set about a hub but its data folder."""
+
+    # Addresses
+    grpc: Address = "127.0.0.1:8091"
+    """Port 0 takes any free port, here and below."""
+    admin: Address = "127.0.0.1:8092"
+    admin_hosts: list[str] = []
+    """Names by which the admin API may be called, beside the address that it listens on (a proxy's name)."""
+    database: str = ""
+    """URL of the ledger. Empty: ledger.db in the data folder."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    # Keys: only digests. `printf %s "$KEY" | sha256sum` makes one.
+    admin_keys: list[AdminKey] = []
+    """Without any, whoever reaches the admin address on loopback may read."""
+    enrol_tokens_sha256: list[KeyDigest] = []
+    """A new node must show one of these unless gRPC listens on loopback only."""
+
+    # Bounds and pauses
+    most_streams: Annotated[int, Meta(ge=1)] = 20_000
+    """Open gRPC streams, over all nodes."""
+    most_profiles_per_node: Annotated[int, Meta(ge=1)] = 200_000
+    inbox_most_bytes: Annotated[int, Meta(ge=1 << 20)] = 64 << 20
+    """Records that wait to be stored; beyond it, nodes wait."""
+    offer_poll_ms: Annotated[int, Meta(ge=10)] = 100
+    """How soon a release that another process promoted is offered."""
+    profile_poll_ms: Annotated[int, Meta(ge=10)] = 250
+    """How soon profiles that another process changed are pushed."""
+    metadata_refresh_ms: Annotated[int, Meta(ge=1_000)] = 60_000
+    """How often it is looked whether signatures are due again."""
+    connection_age_ms: Annotated[int, Meta(ge=1_000)] = 45 * 60_000
+    """After about so long a node is asked to connect anew, so that a fleet spreads over hubs."""
+    drain_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 5_000
+
+    def key_holders(self) -> list[KeyHolder]:
+        """Who may use the admin API."""
+        parts = (key.split(":") for key in self.admin_keys)
+        return [KeyHolder(Role(role), name, digest) for role, name, digest in parts]
+
+
+FIELDS: Final = HubSettings.__struct_fields__
+
+
+def load_settings(
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object] | None = None
+) -> HubSettings:
+    """Later sources win: the file, EDGEWISE_HUB_… variables, the flags that are not None.
+
+    Each source is checked by itself, so that an error names the file's path, the variable or the flag. Lists in the
+    environment are separated by commas.
+
+    Raises:
+        InputError: a source cannot be read, or holds something that is no setting.
+    """
+    values: dict[str, object] = {}
+    if file is not None:
+        values |= _from_file(file)
+    values |= _from_environment(environment)
+    for name, value in (flags or {}).items():
+        if value is not None:
+            values |= _checked({name: value}, f"--{name.replace('_', '-')}", strict=True)
+    return msgspec.convert(values, HubSettings)
+
+
+def host_port(address: str) -> tuple[str, int]:
+    """`127.0.0.1:8091` or `[::1]:8091` taken apart. Raises InputError for a port that is none."""
+    host, _, port = address.rpartition(":")
+    if int(port) > 65_535:  # noqa: PLR2004  # 16 bits
+        raise InputError(f"{address}: port {port}, expected 0 to 65535")
+    return host.strip("[]"), int(port)
+
+
+def on_loopback(address: str) -> bool:
+    """Whether only this machine can reach an address."""
+    host, _ = host_port(address)
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def schema() -> dict[str, Any]:
+    """JSON Schema of the TOML file."""
+    return msgspec.json.schema(HubSettings)
+
+
+def _from_file(file: Path) -> dict[str, object]:
+    try:
+        table = tomllib.loads(file.read_text("utf-8"))
+    except OSError as missing:
+        raise InputError(f"{file}: {missing.strerror}") from missing
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+        raise InputError(f"{file} is not TOML: {wrong}", (Problem(str(file), str(wrong)),)) from wrong
+    return _checked(table, str(file), strict=True)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for variable, text in sorted(environment.items()):
+        name = variable.removeprefix(PREFIX).lower()
+        if not variable.startswith(PREFIX) or not text:
+            continue  # set but empty is how a compose file says "not set"
+        if name not in FIELDS:
+            raise InputError(f"{variable}: there is no such setting", (Problem(variable, "unknown setting"),))
+        is_list = str(get_type_hints(HubSettings)[name]).startswith("list")
+        value: object = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+        found |= _checked({name: value}, variable, strict=False)
+    return found
+
+
+def _checked(values: Mapping[str, object], source: str, *, strict: bool) -> dict[str, object]:
+    """The same names with values of the right types."""
+    try:
+        settings = msgspec.convert(values, HubSettings, strict=strict)
+    except msgspec.ValidationError as wrong:
+        message, _, path = str(wrong).partition(" - at `")
+        inside = path.rstrip("`")
+        problem = Problem(f"{source}: {inside}" if inside not in {"", "$"} else source, message)
+        raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
+    return {name: getattr(settings, name) for name in values}
