@@ -40,6 +40,7 @@ class Release(NamedTuple):
     """A release, read back and checked against its digests."""
 
     manifest: Manifest
+    manifest_bytes: bytes
     digest: str
     """SHA-256 of the manifest's bytes; names the bundle."""
     resources: dict[str, bytes]
@@ -109,7 +110,7 @@ class Repository:
         manifest = decode_manifest(data)
         resources = {name: self.blob(resource.sha256) or b"" for name, resource in manifest.resources.items()}
         _check(manifest, resources)
-        return Release(manifest, digest, resources)
+        return Release(manifest, data, digest, resources)
 
     # --- what changes it ---------------------------------------------------------------------------------------
     def create(self, site: SiteName) -> None:

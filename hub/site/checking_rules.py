@@ -7,13 +7,28 @@ from typing import Final
 
 from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
 from edgewise.errors import Problem
-from edgewise.features.values import CONTEXT_FIELDS, is_context_field
+from edgewise.events import Kind
+from edgewise.features.values import CONTEXT_FIELDS
+from edgewise.rules import OPERATORS, is_path, reference
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
 
-OPERATORS: Final = ("eq", "ne", "lt", "le", "gt", "ge", "in", "not_in", "contains", "exists")
-_SOURCES: Final = ("item", "context", "profile")
+_LISTS: Final = ("in", "not_in")
 _ORDERING: Final = ("lt", "le", "gt", "ge")
+_EXAMPLES: Final = (
+    "item.id",
+    "item.ATTRIBUTE",
+    *(f"context.{field}" for field in CONTEXT_FIELDS),
+    "context.attributes.NAME",
+    "profile.category",
+    "profile.brand",
+    "profile.topic",
+    "profile.items",
+    "profile.history_length",
+    "profile.days_since_visit",
+    "profile.traits.NAME",
+    f"profile.counts.{Kind.VIEW}.7",
+)
 
 
 def check_rule(rule: Rule, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
@@ -29,25 +44,20 @@ def check_rule(rule: Rule, path: tuple[str | int, ...], say: Say) -> Iterator[Pr
 
 
 def _comparison(rule: Compare, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
-    yield from _value(rule.of, (*path, "of"), say)
+    if not is_path(rule.of):
+        yield say((*path, "of"), f"no value {rule.of!r}; {did_you_mean(rule.of, _EXAMPLES)}")
+    named = reference(rule.to)
     if rule.op not in OPERATORS:
         yield say((*path, "op"), f"no operator {rule.op!r}; {did_you_mean(rule.op, OPERATORS)}")
     elif rule.op == "exists":
-        if rule.to is not None:
-            yield say((*path, "to"), "`exists` compares with nothing; remove `to`")
+        if rule.to is not None and not isinstance(rule.to, bool):
+            yield say((*path, "to"), f"`exists` takes true or false, not {rule.to!r}; leave `to` away")
     elif rule.to is None:
-        yield say((*path, "op"), f"{rule.op!r} compares with something; write it as `to`")
-    elif isinstance(rule.to, str) and rule.to.startswith("$"):
-        yield from _value(rule.to.removeprefix("$"), (*path, "to"), say)
-    elif rule.op in {"in", "not_in"} and not isinstance(rule.to, list):
-        yield say((*path, "to"), f"{rule.op!r} looks into a list, {rule.to!r} is none; write [{rule.to}]")
-    elif rule.op in _ORDERING and (isinstance(rule.to, bool) or not isinstance(rule.to, float)):
-        yield say((*path, "to"), f"{rule.op!r} compares numbers, {rule.to!r} is none; write a number")
-
-
-def _value(name: str, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
-    source, _, rest = name.partition(".")
-    if source not in _SOURCES or not rest:
-        yield say(path, f"nothing is called {name!r}; expected item.NAME, context.NAME or profile.NAME")
-    elif source == "context" and not is_context_field(rest):
-        yield say(path, f"no field {rest!r} of the context; {did_you_mean(rest, [*CONTEXT_FIELDS, 'attributes.NAME'])}")
+        yield say((*path, "op"), f"`{rule.op}` compares with something; write it as `to`")
+    elif named is not None:
+        if not is_path(named):
+            yield say((*path, "to"), f"no value {named!r}; {did_you_mean(named, _EXAMPLES)}")
+    elif rule.op in _LISTS and not isinstance(rule.to, list):
+        yield say((*path, "to"), f"`{rule.op}` takes a list, not {rule.to!r}; put it in brackets")
+    elif rule.op in _ORDERING and isinstance(rule.to, (bool, list)):
+        yield say((*path, "to"), f"`{rule.op}` takes a number or a text, not {rule.to!r}; write one")

@@ -1,0 +1,148 @@
+"""The files of a trained model, as the registry keeps and a bundle takes them.
+
+model.onnx          `x` float32 (rows, features) -> float32 (rows,)
+attribution.onnx    its path attributions: float32 (rows, features + 1), last column the bias
+golden.msgpack      rows with the scores that the trained model gave
+neighbours.msgpack  which items speak for which
+features.json       the columns that it was trained on, as they were declared then
+card.json           what it is, what it was trained on, how good it was
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.golden import (
+    RELATIVE_TOLERANCE,
+    Golden,
+    GoldenRows,
+    decode_golden,
+    encode_golden,
+    unpack,
+    worst_error,
+)
+from edgewise.bundle.neighbours import decode_neighbours
+from edgewise.errors import ModelRefused
+from edgewise.features.table import FeatureTable, decode_features, encode_features
+from edgewise.ids import ModelName
+from hub.scoring_child import ScoringChild
+
+MODEL: Final = "model.onnx"
+ATTRIBUTION: Final = "attribution.onnx"
+GOLDEN: Final = "golden.msgpack"
+NEIGHBOURS: Final = "neighbours.msgpack"
+FEATURES: Final = "features.json"
+CARD: Final = "card.json"
+FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, FEATURES, CARD)
+
+_ONLY = ModelName("model")
+_card_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
+    """A model of scores, of neighbours, or of both."""
+
+    features: FeatureTable = FeatureTable([])
+    """Columns of the model's input, in order."""
+    model: bytes | None = None
+    golden: GoldenRows | None = None
+    """At least one row; must be there if `model` is."""
+    attribution: bytes | None = None
+    neighbours: bytes | None = None
+
+
+def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
+    """Everything that a bundle will rely on, measured by the scorer that serves.
+
+    Raises:
+        ModelRefused: `artefacts`, `golden`, `neighbours`, `attribution`, or whatever the gate says of an unsafe graph.
+    """
+    if artefacts.model is None and artefacts.neighbours is None:
+        raise ModelRefused("artefacts", "a model without scores and without neighbours; expected one of them")
+    if artefacts.neighbours is not None:
+        try:
+            decode_neighbours(artefacts.neighbours)
+        except (ValueError, msgspec.DecodeError) as wrong:
+            raise ModelRefused("neighbours", str(wrong)) from wrong
+    if artefacts.model is None:
+        if artefacts.golden is not None or artefacts.attribution is not None:
+            raise ModelRefused("artefacts", "golden rows or attributions without the model that they belong to")
+        return
+    if artefacts.golden is None or artefacts.golden.rows == 0:
+        raise ModelRefused("golden", "a model without golden rows; expected some rows with the trained model's scores")
+    check_golden(artefacts.model, artefacts.golden, len(artefacts.features.features), child)
+    if artefacts.attribution is not None:
+        check_attribution(artefacts.attribution, artefacts.golden, child)
+
+
+def check_golden(model: bytes, golden: GoldenRows, features: int, child: ScoringChild) -> float:
+    """The largest scaled difference between the scorer and the trained model on the golden rows.
+
+    Raises:
+        ModelRefused: `golden`: rows of another width, or a score beyond 1e-5 * max(1, |y|); or what the gate says.
+    """
+    matrix, scores = _unpacked(golden)
+    if matrix.shape[1] != features:
+        raise ModelRefused("golden", f"golden rows of {matrix.shape[1]} columns for a model of {features} features")
+    error = worst_error(scores, child.score(model, matrix))
+    if error > RELATIVE_TOLERANCE:
+        raise ModelRefused(
+            "golden", f"a score differs by {error:.3g} * max(1, |y|) from the trained model's; at most 1e-5 may be"
+        )
+    return error
+
+
+def check_attribution(attribution: bytes, golden: GoldenRows, child: ScoringChild) -> None:
+    """Whether a path-attribution model answers golden rows in its shape.
+
+    Raises ModelRefused: `attribution`, or what the gate says.
+    """
+    matrix, _ = _unpacked(golden)
+    got = child.score(attribution, matrix)
+    expected = (len(matrix), matrix.shape[1] + 1)
+    if got.shape != expected:
+        raise ModelRefused("attribution", f"attributions of shape {got.shape}; expected {expected}")
+
+
+def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
+    """The files to keep, by name."""
+    golden = None if artefacts.golden is None else encode_golden(Golden({_ONLY: artefacts.golden}))
+    files = {
+        MODEL: artefacts.model,
+        ATTRIBUTION: artefacts.attribution,
+        GOLDEN: golden,
+        NEIGHBOURS: artefacts.neighbours,
+        FEATURES: encode_features(artefacts.features),
+        CARD: _card_encoder.encode(card),
+    }
+    return {name: data for name, data in files.items() if data is not None}
+
+
+def from_files(files: dict[str, bytes]) -> Artefacts:
+    """What `to_files` kept. Raises `msgspec.DecodeError`, KeyError or ValueError for files that are no such thing."""
+    golden = files.get(GOLDEN)
+    return Artefacts(
+        features=decode_features(files[FEATURES]),
+        model=files.get(MODEL),
+        golden=None if golden is None else decode_golden(golden).models[_ONLY],
+        attribution=files.get(ATTRIBUTION),
+        neighbours=files.get(NEIGHBOURS),
+    )
+
+
+def digest_of(files: dict[str, bytes]) -> str:
+    """One SHA-256 over names and contents."""
+    listed = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return hashlib.sha256(_card_encoder.encode(listed)).hexdigest()
+
+
+def _unpacked(golden: GoldenRows) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    try:
+        return unpack(golden)
+    except ValueError as wrong:
+        raise ModelRefused("golden", str(wrong)) from wrong

@@ -1,0 +1,196 @@
+"""A bundle from a site and its models: the same input gives the same bytes, and an edge's own rules accept it.
+
+Nothing is signed that `check_bundle` has not seen: it loads the bundle with the edge's loader and lets the edge's
+scorer, in a child process, repeat the trained models' golden rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+from edgewise.bundle.acceptance import accept
+from edgewise.bundle.catalogue import encode_catalogue
+from edgewise.bundle.golden import Golden, encode_golden
+from edgewise.bundle.load import Bundle, load_bundle
+from edgewise.bundle.manifest import (
+    CATALOGUE,
+    FEATURES,
+    GOLDEN,
+    NEIGHBOURS,
+    POLICY,
+    PROTOCOL_VERSION,
+    Manifest,
+    ModelEntry,
+    Resource,
+    decode_manifest,
+    encode_manifest,
+)
+from edgewise.bundle.policy import ByModel, ByNeighbours, encode_policy
+from edgewise.errors import ModelRefused
+from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, encode_features
+from edgewise.ids import BundleVersion, ModelName
+from hub.artefacts import Artefacts, check_attribution, check_golden
+from hub.scoring_child import ScoringChild
+from hub.site.loading import SiteContents
+
+DAY_MS: Final = 86_400_000
+LIFE_MS: Final = 365 * DAY_MS
+"""For how long what a person approved may be installed."""
+
+
+class BuiltBundle(NamedTuple):
+    """A bundle's bytes, not yet approved by anybody."""
+
+    manifest_bytes: bytes
+    resources: dict[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """Names the bundle."""
+        return hashlib.sha256(self.manifest_bytes).hexdigest()
+
+    @property
+    def manifest(self) -> Manifest:
+        """Decoded."""
+        return decode_manifest(self.manifest_bytes)
+
+
+def build_resources(
+    contents: SiteContents, models: Mapping[ModelName, Artefacts]
+) -> tuple[dict[str, bytes], dict[ModelName, ModelEntry]]:
+    """The resources of a site's bundle and the entries of its models; a pure function.
+
+    `models` has the artefacts of every model that the site names.
+
+    Raises:
+        ModelRefused: `features`: a model was trained on a column that the site declares otherwise or not at all;
+            `artefacts`: a model ranks but has no scores; `neighbours`: they are missing, or models disagree.
+    """
+    resources = {
+        POLICY: encode_policy(contents.policy),
+        FEATURES: encode_features(contents.features),
+        CATALOGUE: encode_catalogue(contents.catalogue),
+    }
+    entries: dict[ModelName, ModelEntry] = {}
+    golden = {}
+    declared = {feature.name: feature for feature in contents.features.features}
+    for name in sorted(contents.models):
+        artefacts = models[name]
+        if artefacts.model is None:
+            continue
+        for feature in artefacts.features.features:
+            _same_meaning(name, feature, declared.get(feature.name))
+        attribution = None if artefacts.attribution is None else f"models/{name}.attribution.onnx"
+        columns = tuple(feature.name for feature in artefacts.features.features)
+        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution)
+        resources[entries[name].resource] = artefacts.model
+        if attribution is not None and artefacts.attribution is not None:
+            resources[attribution] = artefacts.attribution
+        if artefacts.golden is not None:
+            golden[name] = artefacts.golden
+    resources[GOLDEN] = encode_golden(Golden(golden))
+    neighbours = _neighbours(models)
+    if neighbours is not None:
+        resources[NEIGHBOURS] = neighbours
+    _nothing_missing(contents, entries, neighbours)
+    return resources, entries
+
+
+def build_bundle(
+    contents: SiteContents,
+    models: Mapping[ModelName, Artefacts],
+    *,
+    version: BundleVersion,
+    parent: BundleVersion | None,
+    created_ms: int,
+    expires_ms: int | None = None,
+    provenance: Mapping[str, str] | None = None,
+) -> BuiltBundle:
+    """The bundle of a site; raises as `build_resources`."""
+    resources, entries = build_resources(contents, models)
+    manifest = Manifest(
+        version=version,
+        parent=parent,
+        site=contents.policy.site.name,
+        created_ms=created_ms,
+        expires_ms=created_ms + LIFE_MS if expires_ms is None else expires_ms,
+        protocol_version=PROTOCOL_VERSION,
+        resources={
+            name: Resource(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(resources.items())
+        },
+        models=entries,
+        provenance=dict(provenance or {}),
+    )
+    return BuiltBundle(encode_manifest(manifest), resources)
+
+
+def check_bundle(built: BuiltBundle, *, now_ms: int, child: ScoringChild | None = None) -> dict[ModelName, float]:
+    """Judge a bundle as an edge will; returns the largest scaled error on each model's golden rows.
+
+    Raises:
+        BundleRefused: the edge's loader or acceptance rules refuse it.
+        ModelRefused: the gate refuses a model, or its golden rows come out otherwise.
+    """
+    bundle = load_bundle(built.manifest, built.digest, built.resources)
+    accept(
+        built.manifest,
+        site=built.manifest.site,
+        current_version=None,
+        now_ms=now_ms,
+    )
+    if child is not None:
+        return _golden_errors(bundle, child)
+    with ScoringChild() as own:
+        return _golden_errors(bundle, own)
+
+
+def _golden_errors(bundle: Bundle, child: ScoringChild) -> dict[ModelName, float]:
+    errors = {}
+    for name, model in bundle.models.items():
+        width = len(model.entry.features)
+        rows = bundle.golden.models[name]
+        errors[name] = check_golden(model.onnx, rows, width, child)
+        if model.attribution is not None:
+            check_attribution(model.attribution, rows, child)
+    return errors
+
+
+def _same_meaning(model: ModelName, trained: Feature, now: Feature | None) -> None:
+    """A column must mean at serving what it meant at training; its sentence is for people and may change."""
+    if now is None:
+        cure = "declare it under features/, or train again without it"
+        raise ModelRefused(
+            "features", f"the model {model} was trained on {trained.name!r}, which the site lacks; {cure}"
+        )
+    if msgspec.structs.replace(trained, sentence="") != msgspec.structs.replace(now, sentence=""):
+        raise ModelRefused(
+            "features",
+            f"the model {model} was trained on {trained}, but the site now declares {now}; "
+            f"change it back, or train again",
+        )
+
+
+def _neighbours(models: Mapping[ModelName, Artefacts]) -> bytes | None:
+    found = {artefacts.neighbours: name for name, artefacts in sorted(models.items()) if artefacts.neighbours}
+    if len(found) > 1:
+        names = ", ".join(sorted(found.values()))
+        raise ModelRefused("neighbours", f"the models {names} bring different neighbours; a bundle holds one set")
+    return next(iter(found), None)
+
+
+def _nothing_missing(contents: SiteContents, entries: Mapping[ModelName, ModelEntry], neighbours: bytes | None) -> None:
+    asking = [f.name for f in contents.features.features if isinstance(f, (NeighbourScore, NeighbourMax))]
+    for name, placement in contents.policy.placements.items():
+        for arm_name, arm in placement.arms.items():
+            if isinstance(arm.ranking, ByModel) and arm.ranking.model not in entries:
+                raise ModelRefused(
+                    "artefacts", f"{name}, arm {arm_name}, ranks by {arm.ranking.model}, which has no scores"
+                )
+            if isinstance(arm.retrieval, ByNeighbours):
+                asking.append(f"{name}.{arm_name}")
+    if asking and neighbours is None:
+        raise ModelRefused("neighbours", f"{', '.join(asking)} ask for neighbours, but no model of the site brings any")

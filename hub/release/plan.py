@@ -1,0 +1,54 @@
+"""What a site would change for visitors, against the release that serves."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from edgewise.bundle.catalogue import decode_catalogue
+from edgewise.bundle.manifest import CATALOGUE, FEATURES, POLICY
+from edgewise.ids import BundleVersion, ItemId
+from hub.release.repository import Release
+from hub.site.difference import Change, differences
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What a person is asked to approve."""
+
+    live: BundleVersion | None
+    """The release that it was compared with; None: nothing serves yet."""
+    changes: list[Change]
+    waiting: tuple[ItemId, ...]
+    """Items that nobody has approved: they stay out of every answer."""
+
+
+def plan(live: Release | None, resources: dict[str, bytes], waiting: tuple[ItemId, ...]) -> Plan:
+    """Compare a built bundle with the one that serves."""
+    after = readable(resources)
+    before = {key: {} for key in after} if live is None else readable(live.resources)
+    return Plan(
+        live=None if live is None else live.manifest.version,
+        changes=list(differences(before, after)),
+        waiting=waiting,
+    )
+
+
+def readable(resources: dict[str, bytes]) -> dict[str, Any]:
+    """A bundle as one tree whose paths a person recognises; big resources by their digests."""
+    policy: dict[str, Any] = msgspec.json.decode(resources[POLICY])
+    features: list[dict[str, Any]] = msgspec.json.decode(resources[FEATURES])["features"]
+    items = {item.id: msgspec.to_builtins(item) for item in decode_catalogue(resources[CATALOGUE]).items}
+    for item in items.values():
+        item.pop("id")
+    return {
+        **policy,
+        "features": {feature.pop("name"): feature for feature in features},
+        "items": items,
+        "resources": {
+            name: f"sha256:{hashlib.sha256(data).hexdigest()}"
+            for name, data in resources.items()
+            if name not in {POLICY, FEATURES, CATALOGUE}
+        },
+    }
