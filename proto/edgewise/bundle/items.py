@@ -1,0 +1,133 @@
+"""The catalogue as arrays: every item has a code, its place in the catalogue; what is asked of it often is a column.
+
+The last row of every column stands for an item that the catalogue does not know. Its code is -1, which NumPy reads
+as the last row, so that unknown items need no special case.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.catalogue import Catalogue, Item, content_sha256
+from edgewise.features.values import number_of, texts_of
+from edgewise.ids import ItemId
+
+UNKNOWN: Final = -1
+"""The code of an item that is not in the catalogue."""
+FOREVER_MS: Final = 1 << 62
+
+_content_encoder = msgspec.json.Encoder()
+
+
+class Dimension:
+    """The values of one text attribute over all items, as padded rows of value codes.
+
+    `codes` intp (widest, items + 1): column c holds the value codes of item c, padded with `pad`.
+    `count` float64 (items + 1,): how many values an item has, NaN for none, so that a mean of nothing is NaN.
+    """
+
+    __slots__ = ("codes", "count", "items_of", "pad", "value_code")
+
+    def __init__(self, rows: list[tuple[str, ...]]) -> None:
+        """`rows`: the values of every item, without the unknown one."""
+        self.value_code: dict[str, int] = {}
+        for row in rows:
+            for text in row:
+                self.value_code.setdefault(text, len(self.value_code))
+        self.pad = len(self.value_code)
+        widest = max((len(row) for row in rows), default=0)
+        self.codes: NDArray[np.intp] = np.full((widest, len(rows) + 1), self.pad, np.intp)
+        self.count: NDArray[np.float64] = np.full(len(rows) + 1, np.nan)
+        owners: list[list[int]] = [[] for _ in self.value_code]
+        for item, row in enumerate(rows):
+            for place, text in enumerate(row):
+                code = self.value_code[text]
+                self.codes[place, item] = code
+                owners[code].append(item)
+            if row:
+                self.count[item] = len(row)
+        self.items_of: list[NDArray[np.intp]] = [np.array(codes, np.intp) for codes in owners]
+        """Value code -> codes of the items that have it."""
+
+
+class ItemTable:
+    """All items of a catalogue. Columns that nobody asked for are never made; a made one is kept."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        """Digests every content once: what was approved is compared here and not at every request."""
+        self.items: list[Item] = catalogue.items
+        self.ids: list[ItemId] = [item.id for item in catalogue.items]
+        self.id_array: NDArray[np.object_] = np.array([*self.ids, ItemId("")], np.object_)
+        """`ids` as a column, blank for the unknown item."""
+        self.code_of: dict[ItemId, int] = {item: code for code, item in enumerate(self.ids)}
+        size = len(self.items)
+        self.approved: NDArray[np.bool_] = np.zeros(size + 1, np.bool_)
+        self.starts_ms: NDArray[np.int64] = np.full(size + 1, -FOREVER_MS, np.int64)
+        self.ends_ms: NDArray[np.int64] = np.full(size + 1, FOREVER_MS, np.int64)
+        for code, item in enumerate(self.items):
+            self.approved[code] = is_approved(item)
+            if item.starts_ms is not None:
+                self.starts_ms[code] = _bounded(item.starts_ms)
+            if item.ends_ms is not None:
+                self.ends_ms[code] = _bounded(item.ends_ms)
+        self.scheduled: NDArray[np.bool_] = (self.starts_ms > -FOREVER_MS) | (self.ends_ms < FOREVER_MS)
+        self._numbers: dict[str, NDArray[np.float64]] = {}
+        self._dimensions: dict[str, Dimension] = {}
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def item(self, item_id: ItemId) -> Item | None:
+        """The item of an id."""
+        code = self.code_of.get(item_id)
+        return None if code is None else self.items[code]
+
+    def codes(self, items: list[ItemId]) -> NDArray[np.intp]:
+        """Codes of ids, UNKNOWN for what the catalogue does not hold; shape (len(items),)."""
+        code_of = self.code_of
+        return np.array([code_of.get(item, UNKNOWN) for item in items], np.intp)
+
+    def numbers(self, attribute: str) -> NDArray[np.float64]:
+        """A numeric attribute of all items, NaN where it is missing; shape (items + 1,)."""
+        column = self._numbers.get(attribute)
+        if column is None:
+            column = np.full(len(self.items) + 1, np.nan)
+            for code, item in enumerate(self.items):
+                column[code] = number_of(item.attributes.get(attribute))
+            self._numbers[attribute] = column
+        return column
+
+    def dimension(self, attribute: str) -> Dimension:
+        """A text attribute of all items."""
+        made = self._dimensions.get(attribute)
+        if made is None:
+            made = Dimension([texts_of(item.attributes.get(attribute)) for item in self.items])
+            self._dimensions[attribute] = made
+        return made
+
+    def title(self, item_id: ItemId) -> str:
+        """What people call the item: the title of its content, else of its attributes, else its id."""
+        item = self.item(item_id)
+        if item is not None:
+            for title in (item.content.get("title"), item.attributes.get("title"), item.attributes.get("name")):
+                if isinstance(title, str) and title:
+                    return title
+        return item_id
+
+
+def is_approved(item: Item) -> bool:
+    """Default-deny: only a digest that equals the content's own counts as an approval."""
+    return item.approved_sha256 is not None and item.approved_sha256 == content_sha256(item.content)
+
+
+def encoded_content(item: Item) -> bytes:
+    """The content as JSON, to be pasted into an answer."""
+    return _content_encoder.encode(item.content)
+
+
+def _bounded(time_ms: int) -> int:
+    return max(-FOREVER_MS + 1, min(FOREVER_MS - 1, time_ms))

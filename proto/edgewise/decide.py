@@ -1,0 +1,126 @@
+"""The engine: one pure function from a question and a profile to a decision.
+
+    assign -> candidates, eligibility -> features -> score -> policy -> explain -> Decision
+    `entry`                              `ranking`            `answer`
+
+The edge serves it, the hub replays it, golden files pin it. Model, chance and time are arguments. Nothing raises for
+data that is missing: the answer degrades, and its reason says so. All placements of a request share one reading of
+the profile and one call of each model.
+"""
+
+from __future__ import annotations
+
+from edgewise.answer import Answer, answer, feature_rows
+from edgewise.bundle.load import Bundle
+from edgewise.decision import Decision
+from edgewise.draws import Draw
+from edgewise.entry import Asked, enter, field
+from edgewise.errors import InputError, Problem
+from edgewise.explain import Attribute
+from edgewise.ids import ItemId, PlacementName
+from edgewise.profile.state import Profile
+from edgewise.question import Question
+from edgewise.ranking import Score, rank
+from edgewise.reasons import Degradation
+from edgewise.records import FeatureRows
+
+
+class UnknownPlacement(InputError):  # noqa: N818  # reads as what happened
+    """A placement that the bundle does not have; the whole request is refused."""
+
+
+def decide(
+    question: Question,
+    profile: Profile,
+    *,
+    bundle: Bundle,
+    score: Score,
+    attribute: Attribute | None = None,
+    draw: Draw,
+    now_ms: int,
+) -> Outcome:
+    """Answer all placements of a question. Same arguments, same decision: on the edge and in the hub's replay.
+
+    `profile` is the visitor's, or an empty one where it may not be read; what dial and grants forbid is not looked
+    at in any case. `attribute` is only asked when the question wants an explanation.
+
+    Raises:
+        UnknownPlacement: a placement is not in the bundle.
+        InputError: a placement is asked for twice, or forced to an arm that it does not have.
+    """
+    _check(question, bundle)
+    asked = Asked(question, profile, bundle, now_ms)
+    entries = [enter(request, asked) for request in question.placements]
+    fields = [field(entry, asked) for entry in entries]
+    ranked, degradation = rank(entries, fields, asked, score)
+    answers = [
+        answer(entry, ranks, asked, attribute=attribute, draw=draw)
+        for entry, ranks in zip(entries, ranked, strict=True)
+    ]
+    decision = Decision(
+        decision_id=question.decision_id,
+        bundle_version=bundle.version,
+        bundle_digest=bundle.digest,
+        placements={given.entry.request.name: given.decision for given in answers},
+    )
+    return Outcome(decision, degradation, answers)
+
+
+class Outcome:
+    """A decision, and what is logged beside it."""
+
+    def __init__(self, decision: Decision, degradation: Degradation, answers: list[Answer]) -> None:
+        self.decision = decision
+        self.degradation = degradation
+        """What was left out in the end: the question's, or SCORER when a model failed. A replay asks with this."""
+        self._answers = answers
+
+    @property
+    def shown(self) -> dict[PlacementName, FeatureRows]:
+        """Feature rows, as the model saw them, of the shown items that a model ranked."""
+        return {
+            given.entry.request.name: feature_rows(given.ranked, given.ranked.seen, given.places)
+            for given in self._answers
+            if given.ranked is not None and given.ranked.seen is not None
+        }
+
+    @property
+    def matrices(self) -> dict[PlacementName, FeatureRows]:
+        """Feature rows of all candidates that a model ranked. Made when asked for, so that only samples pay."""
+        return {
+            given.entry.request.name: feature_rows(given.ranked, given.ranked.seen, None)
+            for given in self._answers
+            if given.ranked is not None and given.ranked.seen is not None
+        }
+
+    @property
+    def impressions(self) -> tuple[ItemId, ...]:
+        """Items of placements with a frequency cap. They count as shown unless the decision is deferred or dry."""
+        return tuple(
+            item.id
+            for given in self._answers
+            if given.entry.placement.cap is not None and given.entry.visitor.is_known
+            for item in given.decision.items
+        )
+
+
+def _check(question: Question, bundle: Bundle) -> None:
+    unknown: list[Problem] = []
+    wrong: list[Problem] = []
+    names: set[PlacementName] = set()
+    for position, request in enumerate(question.placements):
+        path = f"$.placements[{position}].name"
+        catalogued = bundle.placements.get(request.name)
+        forced = question.force.get(request.name)
+        if catalogued is None:
+            unknown.append(Problem(path, f"no placement {request.name!r}; there are {', '.join(bundle.placements)}"))
+        elif isinstance(forced, str) and forced not in catalogued.placement.arms:
+            arms = ", ".join(catalogued.placement.arms)
+            wrong.append(Problem(f"$.options.force.{request.name}", f"no arm {forced!r}; there are {arms}"))
+        if request.name in names:
+            wrong.append(Problem(path, f"placement {request.name!r} is asked for twice"))
+        names.add(request.name)
+    if unknown:
+        raise UnknownPlacement("unknown placement", tuple(unknown))
+    if wrong:
+        raise InputError("a placement cannot be decided as asked", tuple(wrong))

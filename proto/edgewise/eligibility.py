@@ -1,0 +1,168 @@
+"""Who may be shown: approval, schedule, the visitor's own will, caps, and the placement's rules.
+
+Approval, and the rules that look at items alone, have one answer for all visitors: they are applied once, when a
+bundle is loaded. What a visitor has muted, seen or was shown too often is a mask over the catalogue, made once a
+request. The dial and consent decide before all this what may be read of a profile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.items import ItemTable
+from edgewise.bundle.policy import Cap, Placement, Rule
+from edgewise.consent import Grants
+from edgewise.features.values import texts_of
+from edgewise.features.view import View
+from edgewise.ids import ItemId
+from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION, Mutes
+from edgewise.profile.read import impressions_since, session_view
+from edgewise.profile.state import Profile
+from edgewise.request import Candidate, Context
+from edgewise.rules import Attributes, CompiledRule, Facts, compile_rule, conjuncts
+
+Mask = NDArray[np.bool_]
+
+MUTED_DIMENSIONS: Final = {"categories": "category", "topics": "topic", "brands": "brand"}
+"""Kind of mute -> the attribute whose values it names; `items` names ids."""
+MUTED_ITEMS: Final = "items"
+_NOBODY: Final = Facts(View(Profile(), Context(), 0, None))
+"""For rules that look at items alone: they never ask it anything."""
+
+
+def may_personalise(grants: Grants, dial: int) -> bool:
+    """Whether this visitor may get more than what the page itself says. Dial 0 and a missing grant both deny."""
+    return grants.personalisation and dial > DIAL_NOTHING
+
+
+def readable(profile: Profile, dial: int, now_ms: int) -> Profile:
+    """What the dial lets be read of a profile: all (3), this session (2), nothing (1 and 0)."""
+    if dial >= DIAL_EVERYTHING:
+        return profile
+    return session_view(profile, now_ms) if dial == DIAL_SESSION else Profile()
+
+
+class PlacementRules:
+    """A placement's rules, sorted by what they look at, so that each is asked as rarely as possible."""
+
+    def __init__(self, rules: list[Rule]) -> None:
+        compiled = [compile_rule(rule) for rule in conjuncts(rules)]
+        self._of_item = [rule for rule in compiled if not rule.reads_visitor]
+        self._of_visitor = [rule for rule in compiled if rule.reads_visitor and not rule.reads_item]
+        self._of_both = [rule for rule in compiled if rule.reads_visitor and rule.reads_item]
+
+    def allow_item(self, item: ItemId, attributes: Attributes) -> bool:
+        """Whether an item passes all rules that look at items alone."""
+        return _all(self._of_item, item, attributes, _NOBODY)
+
+    def allow_visitor(self, facts: Facts) -> bool:
+        """Whether a request passes all rules that look at no item."""
+        return _all(self._of_visitor, ItemId(""), {}, facts)
+
+    @property
+    def look_at_both(self) -> bool:
+        """Whether some rule must be asked for every candidate of every request."""
+        return bool(self._of_both)
+
+    def allow_pair(self, item: ItemId, attributes: Attributes, facts: Facts) -> bool:
+        """Whether an item passes, for this request, the rules that look at both."""
+        return _all(self._of_both, item, attributes, facts)
+
+
+class Blocks:
+    """What one visitor must not be shown, in this request. Masks are over catalogue codes, True is blocked."""
+
+    def __init__(self, items: ItemTable, mute: Mutes, profile: Profile, now_ms: int) -> None:
+        """`profile` is what may be read: nothing of it for opted-out visitors. Mutes always hold."""
+        self._items = items
+        self._mute = {kind: frozenset(values) for kind, values in mute.items() if values}
+        self._profile = profile
+        self._now_ms = now_ms
+        self._muted_mask: Mask | None = None
+        self._capped: dict[tuple[int, int], frozenset[ItemId]] = {}
+        if self._mute:
+            self._muted_mask = self._mask_of_mutes()
+
+    def is_muted(self, item: ItemId, attributes: Attributes) -> bool:
+        """Whether the visitor has muted an item or one of its categories, topics or brands."""
+        for kind, values in self._mute.items():
+            if kind == MUTED_ITEMS:
+                if item in values:
+                    return True
+            elif kind in MUTED_DIMENSIONS and not values.isdisjoint(texts_of(attributes.get(MUTED_DIMENSIONS[kind]))):
+                return True
+        return False
+
+    def muted(self, code: int) -> bool:
+        """As `is_muted`, for an item of the catalogue."""
+        return self._muted_mask is not None and bool(self._muted_mask[code])
+
+    def mask(self, placement: Placement, exclude: Collection[ItemId]) -> Mask | None:
+        """All that is blocked in one placement; shape (items + 1,). None where nothing is."""
+        blocked: list[ItemId] = [*exclude, *self._unwanted(placement)]
+        if not blocked:
+            return self._muted_mask
+        code_of = self._items.code_of
+        codes = [code_of[item] for item in blocked if item in code_of]
+        mask = np.zeros(len(self._items) + 1, np.bool_) if self._muted_mask is None else self._muted_mask.copy()
+        mask[codes] = True
+        return mask
+
+    def allows(self, placement: Placement, exclude: Collection[ItemId], candidate: Candidate) -> bool:
+        """Whether a candidate that the caller brought is not blocked."""
+        return not (
+            candidate.id in exclude
+            or candidate.id in self._unwanted(placement)
+            or self.is_muted(candidate.id, attributes_of(self._items, candidate))
+        )
+
+    def _unwanted(self, placement: Placement) -> Collection[ItemId]:
+        """Items that a placement leaves out because of this visitor's past."""
+        seen: Collection[ItemId] = self._profile.items if placement.exclude_seen else ()
+        if placement.cap is None:
+            return seen
+        capped = self._over(placement.cap)
+        return capped.union(seen) if capped and seen else capped or seen
+
+    def _over(self, cap: Cap) -> frozenset[ItemId]:
+        key = (cap.impressions, cap.days)
+        if key not in self._capped:
+            shown = impressions_since(self._profile, self._now_ms, cap.days) if self._profile.impressions else {}
+            self._capped[key] = frozenset(item for item, count in shown.items() if count >= cap.impressions)
+        return self._capped[key]
+
+    def _mask_of_mutes(self) -> Mask:
+        items = self._items
+        mask = np.zeros(len(items) + 1, np.bool_)
+        for kind, values in self._mute.items():
+            if kind == MUTED_ITEMS:
+                mask[[items.code_of[ItemId(value)] for value in values if value in items.code_of]] = True
+            elif kind in MUTED_DIMENSIONS:
+                dimension = items.dimension(MUTED_DIMENSIONS[kind])
+                for value in values:
+                    code = dimension.value_code.get(value)
+                    if code is not None:
+                        mask[dimension.items_of[code]] = True
+        return mask
+
+
+def attributes_of(items: ItemTable, candidate: Candidate) -> Attributes:
+    """What a candidate states of itself, before what the catalogue says of the item."""
+    known = items.item(candidate.id)
+    if known is None:
+        return candidate.attributes
+    return {**known.attributes, **candidate.attributes} if candidate.attributes else known.attributes
+
+
+def in_schedule(items: ItemTable, codes: NDArray[np.intp], now_ms: int) -> Mask:
+    """Which items may be shown at this moment: from their start (included) to their end (excluded)."""
+    is_open: Mask = (items.starts_ms[codes] <= now_ms) & (now_ms < items.ends_ms[codes])
+    return is_open
+
+
+def _all(rules: list[CompiledRule], item: ItemId, attributes: Attributes, facts: Facts) -> bool:
+    return all(rule.test(item, attributes, facts) for rule in rules)

@@ -1,0 +1,137 @@
+"""The first stages of a decision: who asks, which arm answers, and which items compete."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edgewise.assign import Assigned, assign, in_holdout
+from edgewise.bundle.load import Bundle
+from edgewise.bundle.policy import Placement
+from edgewise.candidates import Catalogued, Places, Pool, brought_pool, retrieve
+from edgewise.eligibility import Blocks, may_personalise, readable
+from edgewise.features.view import View
+from edgewise.ids import ArmName, ItemId
+from edgewise.profile.state import Profile
+from edgewise.question import Question
+from edgewise.reasons import Degradation, Reason
+from edgewise.request import Candidate, PlacementRequest
+from edgewise.rules import Facts
+
+_FALLBACK_OF: Final = {
+    Degradation.DEADLINE: Reason.FALLBACK_DEADLINE,
+    Degradation.OVERLOAD: Reason.FALLBACK_OVERLOAD,
+}
+
+
+class Visitor:
+    """A visitor as far as one kind of placement may look; made once a request."""
+
+    __slots__ = ("blocks", "facts", "is_known", "view")
+
+    def __init__(self, asked: Asked, profile: Profile, *, is_known: bool) -> None:
+        features = asked.bundle.features
+        self.is_known = is_known
+        self.view: View = features.view(profile, asked.question.context, asked.now_ms)
+        self.blocks = Blocks(features.items, asked.question.mute, profile, asked.now_ms)
+        self.facts = Facts(self.view)
+
+
+class Asked:
+    """One question, and what all its placements share."""
+
+    __slots__ = ("_known", "_profile", "_stranger", "bundle", "held_out", "may_personalise", "now_ms", "question")
+
+    def __init__(self, question: Question, profile: Profile, bundle: Bundle, now_ms: int) -> None:
+        self.question = question
+        self.bundle = bundle
+        self.now_ms = now_ms
+        self.may_personalise = may_personalise(question.grants, question.dial)
+        self.held_out = in_holdout(bundle.policy.site, question.unit)
+        self._profile = profile
+        self._known: Visitor | None = None
+        self._stranger: Visitor | None = None
+
+    def visitor(self, *, is_known: bool) -> Visitor:
+        """The visitor as far as the dial allows, or a stranger of whom only the page and the mutes are known."""
+        if not is_known:
+            if self._stranger is None:
+                self._stranger = Visitor(self, Profile(), is_known=False)
+            return self._stranger
+        if self._known is None:
+            self._known = Visitor(self, readable(self._profile, self.question.dial, self.now_ms), is_known=True)
+        return self._known
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One placement of the question, with its arm and its reader."""
+
+    request: PlacementRequest
+    catalogued: Catalogued
+    assigned: Assigned
+    visitor: Visitor
+    exclude: frozenset[ItemId]
+    brought: dict[ItemId, Candidate]
+    """What the caller brought, each id once, in its order; empty where the collection competes."""
+
+    @property
+    def placement(self) -> Placement:
+        """What people decided about it."""
+        return self.catalogued.placement
+
+    @property
+    def count(self) -> int:
+        """How many items to show at most."""
+        return self.request.count or self.placement.count
+
+
+class Field(msgspec.Struct, frozen=True):
+    """Who competes."""
+
+    pool: Pool
+    places: Places
+
+
+def enter(request: PlacementRequest, asked: Asked) -> Entry:
+    """Assign one placement of the question."""
+    catalogued = asked.bundle.placements[request.name]
+    forced = asked.question.force.get(request.name)
+    assigned = assign(
+        catalogued.placement,
+        asked.bundle.experiments.get(request.name),
+        asked.question.unit,
+        may_personalise=asked.may_personalise,
+        held_out=asked.held_out,
+        forced=ArmName(forced) if isinstance(forced, str) else None,
+    )
+    visitor = asked.visitor(is_known=assigned.is_personal)
+    brought: dict[ItemId, Candidate] = {}
+    for candidate in request.candidates or ():
+        brought.setdefault(candidate.id, candidate)
+    return Entry(request, catalogued, assigned, visitor, frozenset(request.exclude), brought)
+
+
+def field(entry: Entry, asked: Asked) -> Field | Reason:
+    """Who competes in a placement, or why nobody does."""
+    question = asked.question
+    if question.degradation in _FALLBACK_OF:
+        return _FALLBACK_OF[question.degradation]
+    if isinstance(question.force.get(entry.request.name), list):
+        return Reason.FORCED
+    visitor = entry.visitor
+    if entry.request.candidates is None:
+        pool = entry.catalogued.pool
+        places = entry.catalogued.eligible(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms)
+    else:
+        pool = brought_pool(
+            list(entry.brought.values()),
+            entry.catalogued,
+            asked.bundle.features,
+            blocks=visitor.blocks,
+            exclude=entry.exclude,
+            facts=visitor.facts,
+        )
+        places = pool.everything
+    places = retrieve(pool, places, entry.assigned.arm.retrieval, visitor.view)
+    return Field(pool, places) if len(places) else Reason.FALLBACK_NO_CANDIDATE

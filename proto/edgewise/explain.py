@@ -1,0 +1,237 @@
+"""Why an item was shown, in plain words, and only what is true.
+
+For a model's choice: the features that raised its score most, by path attribution (the model's own arithmetic,
+feature by feature) where the bundle has it. Without it, what can be read off the profile: which earlier item speaks
+loudest for this one, and which of its categories the visitor likes. A feature is only named when it says something
+of this visitor and this item: a tree may well reward that something is *missing*, but "because you looked at …" would
+then be a lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.policy import ByAttribute, ByPriority, Ranking
+from edgewise.decision import Why
+from edgewise.eligibility import attributes_of
+from edgewise.features import table as declared
+from edgewise.features.compile import CompiledFeatures, Matrix, Rows
+from edgewise.features.values import texts_of
+from edgewise.features.view import View
+from edgewise.ids import ModelName
+from edgewise.reasons import Reason
+from edgewise.request import Candidate
+
+Attribute = Callable[[ModelName, Matrix], Matrix]
+"""A model's path attributions: (rows, features) -> (rows, features + 1), the last column being the bias."""
+
+MOST_REASONS: Final = 3
+_EXACT_BELOW: Final = 10
+
+_BECAUSE_OF_ITEM: Final = "Because you were interested in {item}"
+_BECAUSE_OF_VALUE: Final = "Because you like {value}"
+
+_PLAIN: Final[dict[Reason, Why]] = {
+    Reason.EXPLORE: Why("explore", "Shown to learn whether you like it", 0.0),
+    Reason.FORCED: Why("forced", "An operator asked for exactly this", 0.0),
+    Reason.OPTED_OUT: Why("opted_out", "Chosen without anything that is known about you", 0.0),
+    Reason.HOLDOUT: Why("holdout", "Not personalised, to measure what personalisation does", 0.0),
+    Reason.FALLBACK_NO_CANDIDATE: Why("fallback", "Shown to everybody when nothing else fits", 0.0),
+    Reason.FALLBACK_SCORER: Why("fallback", "Shown to everybody while the model cannot answer", 0.0),
+    Reason.FALLBACK_DEADLINE: Why("fallback", "Shown to everybody when time is short", 0.0),
+    Reason.FALLBACK_OVERLOAD: Why("fallback", "Shown to everybody under high load", 0.0),
+}
+_KNOWN_ATTRIBUTES: Final = {
+    "popularity": "Popular right now",
+    "trending": "Trending right now",
+    "newness": "New here",
+    "rating": "Rated highly by others",
+}
+
+
+F = TypeVar("F", bound=declared.Feature)
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """The items that one placement shows, and what the model saw of them; one row an item, first slot first."""
+
+    rows: Rows
+    matrix: Matrix
+    columns: tuple[int, ...]
+    """The feature table's column of every column of `matrix`."""
+    attributions: Matrix | None
+    """As `Attribute` gives them; None where there are none."""
+
+
+class _Cause(NamedTuple):
+    weight: float
+    feature: declared.Feature
+    item: str
+    value: str
+
+
+def why_plain(reason: Reason) -> tuple[Why, ...]:
+    """The one cause of an answer that nothing about the visitor decided; none for MODEL and RULE."""
+    why = _PLAIN.get(reason)
+    return () if why is None else (why,)
+
+
+def why_ruled(ranking: Ranking, features: CompiledFeatures) -> tuple[Why, ...]:
+    """Why a rule chose: by its attribute's sentence in the feature table, else by the attribute's usual words."""
+    match ranking:
+        case ByAttribute(attribute=attribute, descending=descending):
+            for feature in features.features:
+                if isinstance(feature, declared.ItemAttribute) and feature.attribute == attribute:
+                    sentence = feature.sentence
+                    if sentence and "{" not in sentence and descending:
+                        return (Why(attribute, sentence, 0.0),)
+            ordered = f"Ordered by {attribute}, {'highest' if descending else 'lowest'} first"
+            return (Why(attribute, _KNOWN_ATTRIBUTES.get(attribute, ordered) if descending else ordered, 0.0),)
+        case ByPriority():
+            return (Why("priority", "Put first by the people of this site", 0.0),)
+        case _:
+            return ()
+
+
+def why_modelled(features: CompiledFeatures, view: View, shown: Shown, place: int) -> tuple[Why, ...]:
+    """Why the model chose the item in row `place`; at most MOST_REASONS causes, weightiest first."""
+    explained = _Explained(features, view, shown, place)
+    causes = explained.attributed() if shown.attributions is not None else explained.observed()
+    causes.sort(key=lambda cause: -cause.weight)
+    told: dict[str, Why] = {}
+    for cause in causes:
+        # Text is put in by replacement, not by a formatting language: sentences and titles come from site files.
+        text = cause.feature.sentence.replace("{value}", cause.value).replace("{item}", cause.item)
+        told.setdefault(text, Why(cause.feature.name, text, cause.weight))
+        if len(told) == MOST_REASONS:
+            break
+    return tuple(told.values())
+
+
+class _Explained:
+    """One shown item, and what can be said of its features."""
+
+    def __init__(self, features: CompiledFeatures, view: View, shown: Shown, place: int) -> None:
+        self._features = features
+        self._view = view
+        self._shown = shown
+        self._place = place
+        self._rows = shown.rows.take(np.array([place], np.intp))
+        self._id = features.ids(self._rows)[0]
+
+    def attributed(self) -> list[_Cause]:
+        """Features that raised the score and have something true to say."""
+        if self._shown.attributions is None:
+            return []
+        contributions = self._shown.attributions[self._place, :-1]
+        causes: list[_Cause] = []
+        for position in np.argsort(-contributions, kind="stable").tolist():
+            weight = float(contributions[position])
+            if weight <= 0 or len(causes) == MOST_REASONS:
+                break
+            feature = self._features.features[self._shown.columns[position]]
+            value = float(self._shown.matrix[self._place, position])
+            cause = self._cause(feature, value, weight) if feature.sentence else None
+            if cause is not None:
+                causes.append(cause)
+        return causes
+
+    def observed(self) -> list[_Cause]:
+        """What the profile itself says for the item, as far as the model looks at it."""
+        causes: list[_Cause] = []
+        for position, column in enumerate(self._shown.columns):
+            feature = self._features.features[column]
+            value = float(self._shown.matrix[self._place, position])
+            cause = None
+            match feature:
+                case declared.NeighbourScore() | declared.NeighbourMax():
+                    cause = self._of_neighbours(_with_sentence(feature, _BECAUSE_OF_ITEM), value, None)
+                case declared.Affinity() | declared.AffinityMatch():
+                    cause = self._of_affinity(_with_sentence(feature, _BECAUSE_OF_VALUE), value, value)
+                case _:
+                    pass
+            if cause is not None:
+                causes.append(cause)
+        return causes
+
+    def _cause(self, feature: declared.Feature, value: float, weight: float) -> _Cause | None:
+        """The cause to tell for one feature; None where it would not be true, or its sentence cannot be filled."""
+        if np.isnan(value):
+            return None
+        match feature:
+            case declared.NeighbourScore() | declared.NeighbourMax():
+                return self._of_neighbours(feature, value, weight)
+            case declared.Affinity() | declared.AffinityMatch():
+                return self._of_affinity(feature, value, weight)
+            case declared.ItemIs(value=text) | declared.ContextIs(value=text):
+                return _filled(feature, weight, text) if value == 1 else None
+            case declared.WindowCount() | declared.HistoryLength():
+                return _filled(feature, weight, number_text(value)) if value > 0 else None
+            case _:
+                return _filled(feature, weight, number_text(value))
+
+    def _of_neighbours(
+        self, feature: declared.NeighbourScore | declared.NeighbourMax, value: float, weight: float | None
+    ) -> _Cause | None:
+        """`weight` None: how loud the loudest speaker is."""
+        if not value > 0:
+            return None
+        code = int(self._features.neighbour_codes(self._rows)[0])
+        loudest = self._view.loudest(code, feature.last)
+        if loudest is None:
+            return None
+        speaker, loudness = loudest
+        title = self._features.items.title(speaker)
+        return _Cause(loudness if weight is None else weight, feature, title, number_text(value))
+
+    def _of_affinity(
+        self, feature: declared.Affinity | declared.AffinityMatch, value: float, weight: float
+    ) -> _Cause | None:
+        if not value > 0:
+            return None
+        attributes = attributes_of(self._features.items, self._candidate())
+        shares = self._view.shares(feature.dimension, feature.half_life_days)
+        values = texts_of(attributes.get(feature.dimension))
+        return _filled(feature, weight, max(values, key=lambda text: shares.get(text, 0.0)))
+
+    def _candidate(self) -> Candidate:
+        return Candidate(self._id) if self._rows.brought is None else self._rows.brought[0]
+
+
+def _with_sentence(feature: F, sentence: str) -> F:
+    return feature if feature.sentence else msgspec.structs.replace(feature, sentence=sentence)
+
+
+def number_text(value: float) -> str:
+    """A number as people write it: whole where it is whole or at least 10, else with one decimal."""
+    if abs(value) >= _EXACT_BELOW or value == int(value):
+        return str(round(value))
+    return f"{value:.1f}"
+
+
+def _filled(feature: declared.Feature, weight: float, value: str) -> _Cause | None:
+    """A cause that no item of the history stands behind; None where the sentence asks for one."""
+    return None if "{item}" in feature.sentence else _Cause(weight, feature, "", value)
+
+
+def attributions_of(
+    attribute: Attribute | None, model: ModelName, matrix: NDArray[np.float32]
+) -> NDArray[np.float32] | None:
+    """Path attributions of the rows, or None where there are none to be had.
+
+    An explanation must never cost an answer, so whatever goes wrong here only makes it less detailed.
+    """
+    if attribute is None:
+        return None
+    try:
+        attributions = np.asarray(attribute(model, matrix), np.float32)
+    except Exception:  # noqa: BLE001  # the function is the caller's: it may raise anything
+        return None
+    rows, columns = matrix.shape
+    is_sound = attributions.shape == (rows, columns + 1) and bool(np.isfinite(attributions).all())
+    return attributions if is_sound else None

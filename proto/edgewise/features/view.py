@@ -1,0 +1,208 @@
+"""One visitor at one moment, read once a request: whatever placements and candidates share is computed here, once.
+
+Everything is lazy. A bundle that has no affinity feature never pays for affinities.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.items import Dimension
+from edgewise.bundle.neighbours import Neighbours
+from edgewise.ids import ItemId
+from edgewise.profile.state import DAY_MS, Profile
+from edgewise.request import Context
+
+_COUNTING: Final = 1 << 15
+_NOTHING_SPOKEN: Final[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = (
+    np.zeros(0, np.intp),
+    np.zeros(0, np.intp),
+    np.zeros(0, np.float32),
+)
+
+
+class NeighbourIndex:
+    """Neighbour rows, ready to be walked from a history."""
+
+    __slots__ = ("code_of", "counting", "indices", "indptr", "size", "weights")
+
+    def __init__(self, neighbours: Neighbours) -> None:
+        """Shares the arrays of `neighbours`."""
+        self.size = len(neighbours.items)
+        self.code_of = neighbours.code_of
+        self.indptr: NDArray[np.intp] = neighbours.indptr.astype(np.intp)
+        self.indices = neighbours.indices
+        self.weights = neighbours.weights
+        self.counting: NDArray[np.intp] = np.arange(_COUNTING)
+        """0, 1, 2, …: the places of entries, so that no request has to count them out."""
+
+
+class Spoken(NamedTuple):
+    """What a history says. Codes are the neighbours' own."""
+
+    items: list[ItemId]
+    """Items of the history that have neighbours, latest first."""
+    ends: NDArray[np.intp]
+    """Where the entries of each of them end, shape (len(items),)."""
+    codes: NDArray[np.intp]
+    """Whom they speak for, shape (entries,)."""
+    weights: NDArray[np.float32]
+    """How loud, shape (entries,)."""
+
+
+class _Fading(dict[int, float]):
+    """Day -> what a count of that day still weighs; computed once a day, not once a value."""
+
+    def __init__(self, now_ms: int, half_life_days: float) -> None:
+        super().__init__()
+        self._now_ms = now_ms
+        self._half_life_days = half_life_days
+
+    def __missing__(self, day: int) -> float:
+        age_days = max(0.0, (self._now_ms - (day * DAY_MS + DAY_MS // 2)) / DAY_MS)
+        factor: float = 2.0 ** (-age_days / self._half_life_days)
+        self[day] = factor
+        return factor
+
+
+class View:
+    """A profile and a context at `now_ms`. Nothing here asks for consent: `CompiledFeatures` does."""
+
+    def __init__(self, profile: Profile, context: Context, now_ms: int, index: NeighbourIndex | None) -> None:
+        """`index` None: this site has no neighbours."""
+        self.profile = profile
+        self.context = context
+        self.now_ms = now_ms
+        self._index = index
+        self._history: list[ItemId] | None = None
+        self._spoken: dict[int, Spoken] = {}
+        self._sums: dict[int, NDArray[np.float64]] = {}
+        self._maxima: dict[int, NDArray[np.float32]] = {}
+        self._shares: dict[tuple[str, float], dict[str, float]] = {}
+        self._share_rows: dict[tuple[str, float], NDArray[np.float64] | None] = {}
+        self._fading: dict[float, _Fading] = {}
+
+    def history(self) -> list[ItemId]:
+        """As `profile.read.history`: touched items, latest first."""
+        if self._history is None:
+            latest = sorted([(touch.time_ms, item) for item, touch in self.profile.items.items()], reverse=True)
+            self._history = [item for _, item in latest]
+        return self._history
+
+    def spoken(self, last: int) -> Spoken:
+        """All neighbour entries of the last `last` items (0: all), latest item first."""
+        made = self._spoken.get(last)
+        if made is None:
+            whole = self._spoken.get(0)
+            made = self._spoken[last] = self._walk(last) if whole is None else self._beginning(whole, last)
+        return made
+
+    def neighbour_sum(self, last: int) -> NDArray[np.float64]:
+        """Sum of weights for every neighbour code, and 0 for the unknown item; shape (codes + 1,)."""
+        made = self._sums.get(last)
+        if made is None:
+            spoken = self.spoken(last)
+            made = np.bincount(spoken.codes, spoken.weights, minlength=self._size).astype(np.float64, copy=False)
+            self._sums[last] = made
+        return made
+
+    def neighbour_max(self, last: int) -> NDArray[np.float32]:
+        """Largest weight for every neighbour code; shape (codes + 1,).
+
+        Never below 0: a weight that a truncated row does not list is taken as 0.
+        """
+        made = self._maxima.get(last)
+        if made is None:
+            spoken = self.spoken(last)
+            # Equal types on both sides: `ufunc.at` is twenty times slower when it has to cast.
+            made = np.zeros(self._size, np.float32)
+            np.maximum.at(made, spoken.codes, spoken.weights)
+            self._maxima[last] = made
+        return made
+
+    def loudest(self, code: int, last: int) -> tuple[ItemId, float] | None:
+        """The history item with the largest weight for one neighbour code; None where none is above 0."""
+        spoken = self.spoken(last)
+        entries = np.flatnonzero(spoken.codes == code)
+        if not len(entries):
+            return None
+        best = int(entries[int(np.argmax(spoken.weights[entries]))])
+        if spoken.weights[best] <= 0:
+            return None
+        speaker = int(np.searchsorted(spoken.ends, best, side="right"))
+        return spoken.items[speaker], float(spoken.weights[best])
+
+    def shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
+        """Equal to `profile.read.shares`, to the last bit; the decay of a day is computed once, not once a value."""
+        key = (dimension, half_life_days)
+        made = self._shares.get(key)
+        if made is None:
+            made = self._shares[key] = self._read_shares(dimension, half_life_days)
+        return made
+
+    def share_row(self, name: str, half_life_days: float, dimension: Dimension) -> NDArray[np.float64] | None:
+        """The shares by value code, 0 for the pad; shape (values + 1,). None without history."""
+        key = (name, half_life_days)
+        if key not in self._share_rows:
+            self._share_rows[key] = self._share_row(self.shares(name, half_life_days), dimension)
+        return self._share_rows[key]
+
+    @property
+    def _size(self) -> int:
+        return 1 if self._index is None else self._index.size + 1
+
+    def _walk(self, last: int) -> Spoken:
+        index, history = self._index, self.history()
+        if index is None:
+            return Spoken([], *_NOTHING_SPOKEN)
+        code_of = index.code_of
+        items = [item for item in (history[:last] if last else history) if item in code_of]
+        if not items:
+            return Spoken([], *_NOTHING_SPOKEN)
+        rows = np.array([code_of[item] for item in items], np.intp)
+        starts = index.indptr[rows]
+        lengths = index.indptr[rows + 1] - starts
+        ends = lengths.cumsum()
+        total = int(ends[-1])
+        # Entry e of the result is entry `e + shift` of the rows, where the shift is the same along one row. One
+        # gather is faster than joining a slice for every item of the history, and never slower for a long one.
+        places = (starts - ends + lengths).repeat(lengths)
+        places += index.counting[:total] if total <= _COUNTING else np.arange(total)
+        return Spoken(items, ends, index.indices.take(places).astype(np.intp), index.weights.take(places))
+
+    def _beginning(self, whole: Spoken, last: int) -> Spoken:
+        """What the last `last` items say, out of what all of them say: they come first."""
+        recent = set(self.history()[:last])
+        speakers = sum(item in recent for item in whole.items)
+        entries = int(whole.ends[speakers - 1]) if speakers else 0
+        return Spoken(whole.items[:speakers], whole.ends[:speakers], whole.codes[:entries], whole.weights[:entries])
+
+    def _read_shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
+        values = self.profile.affinity.get(dimension)
+        if not values:
+            return {}
+        fading = self._fading.get(half_life_days)
+        if fading is None:
+            fading = self._fading[half_life_days] = _Fading(self.now_ms, half_life_days)
+        weights: dict[str, float] = {}
+        for value in sorted(values):
+            weight = 0.0
+            for day, count in values[value]:
+                weight += count * fading[day]
+            weights[value] = weight
+        total = sum(weights.values())
+        return {value: weight / total for value, weight in weights.items() if weight > 0} if total > 0 else {}
+
+    def _share_row(self, shares: dict[str, float], dimension: Dimension) -> NDArray[np.float64] | None:
+        if not shares:
+            return None
+        row = np.zeros(dimension.pad + 1)
+        value_code = dimension.value_code
+        for value, share in shares.items():
+            code = value_code.get(value)
+            if code is not None:
+                row[code] = share
+        return row
