@@ -82,6 +82,11 @@ class Chain(NamedTuple):
         metadata: AnyMetadata = getattr(self, role)
         return metadata.signed
 
+    def names(self) -> list[str]:
+        """The files of this chain."""
+        versioned = [f"{self.of(role).version}.{role}.json" for role in self._fields if role != "timestamp"]
+        return [*versioned, TIMESTAMP]
+
     def expiries_ms(self) -> dict[str, int]:
         """Role -> when its signature expires."""
         return {role: int(self.of(role).expires.timestamp()) * 1_000 for role in self._fields}

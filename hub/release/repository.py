@@ -60,6 +60,10 @@ class Repository:
         """A metadata file by the name that a TUF client asks for: `timestamp.json`, `9.snapshot.json`."""
         return _read(self.path / "metadata" / name) if is_metadata_name(name) else None
 
+    def metadata_names(self) -> list[str]:
+        """The metadata files that count now, by the names that a TUF client asks for."""
+        return self._chain.read().names()
+
     def target(self, path: str) -> bytes | None:
         """A target by the path that a TUF client asks for: `releases/42/SHA256.manifest.json`."""
         if not all(map(_SEGMENT.fullmatch, path.split("/"))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,13 +12,18 @@ from edgewise.errors import InputError
 from hub.durable import replace_file
 from hub.site.approving import approve_items
 
-NO_KEYS = "write_key_sha256: []"
+_NO_KEYS = b"write_key_sha256: []"
+
+
+def yaml_files(package: str, folder: str) -> dict[str, bytes]:
+    """The YAML files of a package's folder: path below the folder -> content."""
+    root = Path(str(files(package) / folder))
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.yaml"))}
 
 
 def invented_files() -> dict[str, bytes]:
-    """The files of the invented site: path below its folder -> content."""
-    folder = Path(str(files("hub.site") / "invented"))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.yaml"))}
+    """The files of the invented site, with nothing approved and no write key."""
+    return yaml_files("hub.site", "invented")
 
 
 def start_site(folder: Path, by: str) -> str:
@@ -32,8 +38,13 @@ def start_site(folder: Path, by: str) -> str:
     if taken or folder.is_file():
         raise InputError(f"{folder} is not empty ({', '.join(taken[:5]) or 'a file'}); name a new folder")
     write_key = secrets.token_urlsafe(24)
-    for path, content in invented_files().items():
-        digest = hashlib.sha256(write_key.encode()).hexdigest()
-        replace_file(folder / path, content.replace(NO_KEYS.encode(), f"write_key_sha256: [{digest}]".encode()))
-    approve_items(folder, by)
+    write_site(folder, invented_files(), write_key=write_key, by=by)
     return write_key
+
+
+def write_site(folder: Path, contents: Mapping[str, bytes], *, write_key: str, by: str) -> None:
+    """Write a site's files, with the digest of its write key and all items approved in the name of `by`."""
+    digest = hashlib.sha256(write_key.encode()).hexdigest()
+    for path, content in contents.items():
+        replace_file(folder / path, content.replace(_NO_KEYS, f"write_key_sha256: [{digest}]".encode()))
+    approve_items(folder, by)
