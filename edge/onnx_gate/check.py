@@ -78,6 +78,8 @@ def check_model(data: bytes, *, features: int | None, max_bytes: int = MOST_MODE
 
 
 def _check_opsets(graph: Graph) -> None:
+    used = {node.op.partition(":")[0] if ":" in node.op else "" for node in graph.nodes}
+    declared = {"" if domain == "ai.onnx" else domain for domain in graph.opsets}
     for domain, version in graph.opsets.items():
         if domain not in OPSETS:
             raise ModelRefused("operator", f"operators of domain {domain!r}; expected {sorted(OPSETS)}")
@@ -86,6 +88,9 @@ def _check_opsets(graph: Graph) -> None:
             raise ModelRefused(
                 "opset", f"opset {version} of {domain!r}; expected {allowed.start} to {allowed.stop - 1}"
             )
+    for domain in sorted(used - declared):
+        # A file cut short between two fields looks like this.
+        raise ModelRefused("operator", f"operators of domain {domain!r}, of which no opset is declared")
 
 
 def _input_shapes(graph: Graph, features: int | None) -> dict[str, Shape]:
