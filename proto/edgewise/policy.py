@@ -45,16 +45,19 @@ def pmf(scores: Scores, exploration: Exploration) -> Scores:
         case Greedy():
             probabilities = np.zeros(count)
             probabilities[best] = 1.0
+            return probabilities
         case EpsilonGreedy(epsilon=epsilon):
             probabilities = np.full(count, epsilon / count)
             probabilities[best] += 1 - epsilon
+            return probabilities
         case SquareCB(gamma=gamma, floor=floor):
             with np.errstate(over="ignore"):
-                probabilities = 1 / (count + gamma * (scores[best] - scores))
+                probabilities = np.asarray(1 / (count + gamma * (scores[best] - scores)), np.float64)
             probabilities[best] = 0.0
             probabilities[best] = 1 - probabilities.cumsum()[-1]
-            probabilities = floor / count + (1 - floor) * probabilities
-    return probabilities
+            probabilities *= 1 - floor
+            probabilities += floor / count
+            return probabilities
 
 
 def best_first(scores: NDArray[np.floating], most: int) -> NDArray[np.intp]:

@@ -23,11 +23,11 @@ from edgewise.ids import ItemId
 from edgewise.profile.read import window_count
 from edgewise.profile.state import COUNT_HORIZON_DAYS, DAY_MS
 
-Value = Attribute | Sequence[float]
+Value = Attribute | Sequence[float] | Sequence[str | float]
 Attributes = Mapping[str, Attribute]
 
 OPERATORS: Final = ("eq", "ne", "lt", "le", "gt", "ge", "in", "not_in", "contains", "exists")
-_ORDERED: Final = frozenset({"lt", "le", "gt", "ge"})
+ORDERED: Final = frozenset({"lt", "le", "gt", "ge"})
 _ITEM: Final = "item."
 _CONTEXT: Final = "context."
 _PROFILE: Final = "profile."
@@ -54,24 +54,25 @@ class Facts:
 
     def _profile(self, name: str) -> Value:
         profile, now_ms = self._view.profile, self._view.now_ms
-        if name.startswith(_TRAITS):
-            trait = profile.traits.get(name.removeprefix(_TRAITS))
-            return None if trait is None else trait.value
-        if name.startswith(_COUNTS):
-            kind, _, days = name.removeprefix(_COUNTS).partition(".")
-            return window_count(profile, Kind(kind), now_ms, int(days))
-        if name in DIMENSIONS:
-            values = profile.affinity.get(name, {})
-            return sorted(value for value, buckets in values.items() if buckets) or None
-        match name:
+        head, _, rest = name.partition(".")
+        value: Value = None
+        match head:
+            case "traits":
+                trait = profile.traits.get(rest)
+                value = None if trait is None else trait.value
+            case "counts":
+                kind, _, days = rest.partition(".")
+                value = window_count(profile, Kind(kind), now_ms, int(days))
             case "history_length":
-                return len(profile.items)
+                value = len(profile.items)
             case "items":
-                return list(profile.items) or None
+                value = list(profile.items) or None
             case "days_since_visit":
-                return max(0.0, (now_ms - profile.last_ms) / DAY_MS) if profile.last_ms else None
+                value = max(0.0, (now_ms - profile.last_ms) / DAY_MS) if profile.last_ms else None
             case _:
-                return None
+                values = profile.affinity.get(head, {})
+                value = sorted(text for text, buckets in values.items() if buckets) or None
+        return value
 
 
 Test = Callable[[ItemId, Attributes, Facts], bool]
@@ -171,22 +172,18 @@ def _reader(path: str) -> Callable[[ItemId, Attributes, Facts], Value]:
 
 
 def holds(op: str, left: Value, right: Value) -> bool:
-    """One comparison; the semantics are this module's docstring."""
+    """One comparison; the semantics are this module's docstring. False for an operator that does not exist."""
     match op:
-        case "eq":
-            return _same(left, right)
-        case "ne":
-            return not _same(left, right)
-        case "in":
-            return _is_in(left, right)
-        case "not_in":
-            return not _is_in(left, right)
+        case "eq" | "ne":
+            return _same(left, right) is (op == "eq")
+        case "in" | "not_in":
+            return _is_in(left, right) is (op == "in")
         case "contains":
             return _contains(left, right)
         case "exists":
             return (left is not None) is (right is not False)
         case _:
-            return op in _ORDERED and _is_ordered(op, left, right)
+            return op in ORDERED and _is_ordered(op, left, right)
 
 
 def _same(left: object, right: object) -> bool:

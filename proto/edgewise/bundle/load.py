@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.assign import CompiledExperiment, compile_experiments
-from edgewise.bundle.acceptance import LIMITS, Limits, check_contents, check_manifest, malformed, refuse
+from edgewise.bundle.acceptance import LIMITS, Limits, check_contents, check_manifest
 from edgewise.bundle.catalogue import Item, decode_catalogue
 from edgewise.bundle.golden import Golden, decode_golden
 from edgewise.bundle.items import ItemTable, encoded_content
 from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, NEIGHBOURS, POLICY, Manifest, ModelEntry
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
+from edgewise.bundle.refusal import malformed, refuse
 from edgewise.candidates import Catalogued
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import decode_features
@@ -112,7 +113,15 @@ def load_bundle(
     neighbours = None
     if NEIGHBOURS in manifest.resources:
         neighbours = _decode(NEIGHBOURS, resources[NEIGHBOURS], decode_neighbours)
-    check_contents(manifest, policy, table, catalogue, neighbours, golden, limits)
+    check_contents(
+        manifest,
+        policy=policy,
+        table=table,
+        catalogue=catalogue,
+        neighbours=neighbours,
+        golden=golden,
+        limits=limits,
+    )
     features = CompiledFeatures(table, ItemTable(catalogue), neighbours)
     models = {name: _model(entry, features, resources) for name, entry in manifest.models.items()}
     return Bundle(
@@ -129,7 +138,7 @@ def load_bundle(
 def _decode(resource: str, data: bytes, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(data)
-    except (msgspec.DecodeError, ValueError, RecursionError, OverflowError) as error:
+    except (ValueError, RecursionError) as error:
         malformed(resource, error)
 
 

@@ -1,0 +1,134 @@
+"""Whether a policy holds together: collections, arms, experiments, models and rules that it names are there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from edgewise.bundle import policy as decided
+from edgewise.bundle.manifest import NEIGHBOURS, POLICY
+from edgewise.bundle.refusal import refuse, require
+from edgewise.ids import ExperimentKey, ItemId, ModelName
+from edgewise.rules import OPERATORS, ORDERED, is_path, reference
+
+MOST_RULE_DEPTH: Final = 32
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_WEIGHTS_TOLERANCE: Final = 0.01
+
+
+def check_policy(
+    policy: decided.Policy, *, items: Collection[ItemId], models: Collection[ModelName], has_neighbours: bool
+) -> None:
+    """Raises BundleRefused. `items` and `models` are what the bundle holds."""
+    _check_site(policy.site)
+    for name, members in policy.collections.items():
+        require(bool(name), "blank", POLICY, "a collection has no name", "$.collections")
+        _check_items(members, items, f"$.collections.{name}")
+    for key, experiment in policy.experiments.items():
+        _check_experiment(key, experiment)
+    for placement_name, placement in policy.placements.items():
+        path = f"$.placements.{placement_name}"
+        require(bool(placement_name), "blank", POLICY, "a placement has no name", "$.placements")
+        message = f"no collection {placement.collection!r}"
+        require(placement.collection in policy.collections, "dangling", POLICY, message, f"{path}.collection")
+        _check_items(placement.fallback, items, f"{path}.fallback")
+        for arm_name, arm in placement.arms.items():
+            require(bool(arm_name), "blank", POLICY, "an arm has no name", f"{path}.arms")
+            _check_arm(arm, models, f"{path}.arms.{arm_name}", has_neighbours=has_neighbours)
+        _check_references(policy, placement, path)
+        for position, rule in enumerate(placement.eligibility):
+            _check_rule(rule, f"{path}.eligibility[{position}]", MOST_RULE_DEPTH)
+
+
+def _check_site(site: decided.Site) -> None:
+    require(bool(site.salt), "blank", POLICY, "the site has no salt", "$.site.salt")
+    for position, digest in enumerate(site.write_key_sha256):
+        is_digest = _SHA256.fullmatch(digest) is not None
+        path = f"$.site.write_key_sha256[{position}]"
+        require(is_digest, "invalid", POLICY, "a write key's digest is not 64 hex digits", path)
+    for position, origin in enumerate(site.origins):
+        require(bool(origin), "blank", POLICY, "an origin is blank", f"$.site.origins[{position}]")
+
+
+def _check_items(members: Sequence[ItemId], items: Collection[ItemId], path: str) -> None:
+    for position, member in enumerate(members):
+        if member not in items:
+            refuse("dangling", POLICY, f"no item {member!r} in the catalogue", f"{path}[{position}]")
+
+
+def _check_experiment(key: ExperimentKey, experiment: decided.Experiment) -> None:
+    path, arms, weights = f"$.experiments.{key}", experiment.arms, experiment.weights
+    require(bool(key), "blank", POLICY, "an experiment has no key", "$.experiments")
+    require(bool(experiment.seed), "blank", POLICY, f"experiment {key!r} has no seed", f"{path}.seed")
+    require(len(set(arms)) == len(arms), "invalid", POLICY, f"experiment {key!r} lists an arm twice", f"{path}.arms")
+    message = f"{len(weights)} weights for {len(arms)} arms"
+    require(len(weights) == len(arms), "invalid", POLICY, message, f"{path}.weights")
+    is_whole = abs(sum(weights) - 1) <= _WEIGHTS_TOLERANCE
+    require(is_whole, "invalid", POLICY, f"weights sum to {sum(weights):g}, not to 1", f"{path}.weights")
+
+
+def _check_arm(arm: decided.Arm, models: Collection[ModelName], path: str, *, has_neighbours: bool) -> None:
+    match arm.ranking:
+        case decided.ByModel(model=model):
+            message = f"no model {model!r} in the bundle"
+            require(model in models, "dangling", POLICY, message, f"{path}.ranking.model")
+        case decided.ByAttribute(attribute=attribute):
+            require(bool(attribute), "blank", POLICY, "a ranking names no attribute", f"{path}.ranking.attribute")
+        case decided.ByPriority():
+            pass
+    if isinstance(arm.retrieval, decided.ByNeighbours):
+        message = f"retrieval by neighbours needs {NEIGHBOURS}"
+        require(has_neighbours, "missing_resource", POLICY, message, f"{path}.retrieval")
+        names_one = bool(arm.retrieval.fill_attribute)
+        require(names_one, "blank", POLICY, "a retrieval names no attribute", f"{path}.retrieval.fill_attribute")
+
+
+def _check_references(policy: decided.Policy, placement: decided.Placement, path: str) -> None:
+    arms = placement.arms
+    for field, arm_name in (("arm", placement.arm), ("opted_out_arm", placement.opted_out_arm)):
+        require(arm_name in arms, "dangling", POLICY, f"no arm {arm_name!r}", f"{path}.{field}")
+    opted_out = arms[placement.opted_out_arm]
+    is_blind = not isinstance(opted_out.ranking, decided.ByModel)
+    is_blind = is_blind and not isinstance(opted_out.retrieval, decided.ByNeighbours)
+    message = f"arm {placement.opted_out_arm!r} looks at profiles; opted-out visitors are served by rule"
+    require(is_blind, "invalid", POLICY, message, f"{path}.opted_out_arm")
+    if placement.experiment is None:
+        return
+    experiment = policy.experiments.get(placement.experiment)
+    if experiment is None:
+        refuse("dangling", POLICY, f"no experiment {placement.experiment!r}", f"{path}.experiment")
+    for arm_name in experiment.arms:
+        message = f"experiment {placement.experiment!r} names arm {arm_name!r}, which is not there"
+        require(arm_name in arms, "dangling", POLICY, message, f"{path}.arms")
+
+
+def _check_rule(rule: decided.Rule, path: str, depth: int) -> None:
+    require(depth > 0, "too_large", POLICY, f"rules nest deeper than {MOST_RULE_DEPTH}", path)
+    match rule:
+        case decided.Every() | decided.Some():
+            for position, part in enumerate(rule.rules):
+                _check_rule(part, f"{path}.rules[{position}]", depth - 1)
+        case decided.Not():
+            _check_rule(rule.rule, f"{path}.rule", depth - 1)
+        case decided.Compare():
+            _check_compare(rule, path)
+
+
+def _check_compare(rule: decided.Compare, path: str) -> None:
+    op, to, named = rule.op, rule.to, reference(rule.to)
+    known = f"no operator {op!r}; there are {', '.join(OPERATORS)}"
+    require(op in OPERATORS, "unknown_rule", POLICY, known, f"{path}.op")
+    require(is_path(rule.of), "unknown_rule", POLICY, f"no value {rule.of!r}", f"{path}.of")
+    require(named is None or is_path(named), "unknown_rule", POLICY, f"no value {named!r}", f"{path}.to")
+    if op == "exists":
+        fits, expected = to is None or isinstance(to, bool), "true or false"
+    elif named is not None:
+        fits, expected = True, "another value"
+    elif op in {"in", "not_in"}:
+        fits, expected = isinstance(to, list), "a list"
+    elif op in ORDERED:
+        fits, expected = isinstance(to, (str, float, int)) and not isinstance(to, bool), "a number or text"
+    else:
+        fits, expected = to is not None, "something to compare with"
+    require(fits, "unknown_rule", POLICY, f"`{op}` takes {expected}, not {to!r}", f"{path}.to")
