@@ -9,7 +9,8 @@ says; the ledger's word for it follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts
 from hub.durable import locked
-from hub.ledger.ledger import Ledger
+from hub.ledger.ledger import Ledger, ledger_url
 from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
 from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
@@ -42,6 +43,16 @@ class Applied(NamedTuple):
     is_new: bool
     """False: the newest release holds exactly this already."""
     plan: Plan
+
+
+@contextmanager
+def open_releases(data_dir: Path, clock: Clock | None = None) -> Iterator[Releases]:
+    """The releases and models of a data folder, with the ledger beside them; closed at the end."""
+    ledger = Ledger.open(ledger_url(data_dir))
+    try:
+        yield Releases(data_dir, ledger, clock)
+    finally:
+        ledger.close()
 
 
 class Releases:

@@ -129,7 +129,9 @@ class _Reader:
         return [(feature, place) for file in files for feature, place in self._each(file, kind)]
 
     def refuse_strange_files(self) -> None:
-        """A file that nothing reads is mostly one that was meant to be read."""
+        """A file that nothing reads is mostly one that was meant to be read (but not in a folder that is no site)."""
+        if SITE_FILE not in self._read_already:
+            return
         for path in sorted(self._folder.rglob("*.y*ml")):
             file = path.relative_to(self._folder).as_posix()
             if file in self._read_already or any(part.startswith(".") for part in file.split("/")):
@@ -153,15 +155,16 @@ class _Reader:
         return [f"{kind}/{path.name}" for path in sorted((self._folder / kind).glob(f"*{ending}"))]
 
     def _document(self, file: str) -> Document | None:
-        self._read_already.add(file)
         path = self._folder / file
         try:
             text = path.read_text("utf-8")
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as wrong:
+            self._read_already.add(file)
             self.problems.append(Problem(f"{file}:1", f"cannot be read: {wrong}; save it as UTF-8 text"))
             return None
+        self._read_already.add(file)
         document, problems = read_yaml(file, text)
         self.problems += problems
         if document is not None and document.value is None:

@@ -1,0 +1,148 @@
+"""`edgewise site`: the folder in which a site's owner decides what is shown where."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from edgewise.terminal import Json, Quiet, Terminal
+from hub.data_dir import DataDir
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from hub.release.plan import Plan
+
+app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
+SHOWN_CHANGES = 60
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
+
+
+@app.command()
+def init(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Write a small invented site to start from, and make its signing keys in the hub's data folder."""
+    from hub.audit import person
+    from hub.keys import make_keys
+    from hub.site.starting import start_site
+
+    who = person(by, os.environ)
+    write_key = start_site(folder, who)
+    keys = make_keys(data_dir)
+    Terminal(json=json, quiet=quiet).result(
+        {"site": str(folder), "write_key": write_key, "keys": keys, "approved_by": who},
+        _lines(
+            f"wrote a site into {folder}; all its items are approved by {who}",
+            f"write key for its pages (kept nowhere, note it down): {write_key}",
+            f"made {', '.join(keys)} in {data_dir / 'keys'}" if keys else f"using the keys in {data_dir / 'keys'}",
+            f"next: edgewise site apply {folder}",
+        ),
+    )
+
+
+@app.command()
+def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
+    """Say everything that is wrong with a site, with file, line and cure; exit 1 if anything is."""
+    from hub.site.loading import load_site
+
+    contents = load_site(folder)
+    counts = {
+        "placements": len(contents.policy.placements),
+        "items": len(contents.catalogue.items),
+        "collections": len(contents.policy.collections),
+        "experiments": len(contents.policy.experiments),
+        "features": len(contents.features.features),
+        "models": len(contents.models),
+    }
+    shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
+    Terminal(json=json, quiet=quiet).result(
+        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting},
+        _lines(f"{contents.policy.site.name} is in order: {shown}", *_waiting(contents.waiting, folder)),
+    )
+
+
+@app.command()
+def plan(folder: Folder, data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> None:
+    """Show what a site would change against the release that serves; nothing is written."""
+    from hub.release.releases import open_releases
+    from hub.site.loading import load_site
+
+    contents = load_site(folder)
+    with open_releases(data_dir) as releases:
+        planned = releases.plan(contents)
+    Terminal(json=json, quiet=quiet).result(planned, _lines(*_shown(planned, folder)))
+
+
+@app.command()
+def apply(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Build a release from a site, for a person to approve."""
+    from hub.audit import person
+    from hub.release.releases import open_releases
+    from hub.site.loading import load_site
+
+    terminal = Terminal(json=json, quiet=quiet)
+    who = person(by, os.environ)
+    contents = load_site(folder)
+    with open_releases(data_dir) as releases, terminal.err.status("building and testing the release"):
+        applied = releases.apply(contents, by=who)
+    version = applied.release.version
+    if applied.is_new:
+        outcome = f"built release {version}; next: edgewise release approve {version}"
+    else:
+        outcome = f"nothing to build: release {version} ({applied.release.status}) holds exactly this"
+    terminal.result(
+        {"release": applied.release, "is_new": applied.is_new, "plan": applied.plan},
+        _lines(*_shown(applied.plan, folder), outcome),
+    )
+
+
+@app.command()
+def approve(
+    folder: Folder,
+    items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="All that wait, without.")] = None,
+    *,
+    by: By = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Approve the contents of items: writes who, and the digest of what, beside them."""
+    from edgewise.ids import ItemId
+    from hub.audit import person
+    from hub.site.approving import approve_items
+
+    who = person(by, os.environ)
+    approved = approve_items(folder, who, [ItemId(item) for item in items or ()])
+    Terminal(json=json, quiet=quiet).result(
+        {"by": who, "approved": [entry._asdict() for entry in approved]},
+        _lines(*(f"{entry.item}: approved in {entry.file}" for entry in approved))
+        if approved
+        else "nothing waits for an approval",
+    )
+
+
+def _shown(planned: Plan, folder: Path) -> list[str]:
+    against = "nothing serves yet" if planned.live is None else f"against release {planned.live}, which serves"
+    count = "1 change" if len(planned.changes) == 1 else f"{len(planned.changes)} changes"
+    lines = [f"{count}, {against}"]
+    lines += [f"  {change}" for change in planned.changes[:SHOWN_CHANGES]]
+    if len(planned.changes) > SHOWN_CHANGES:
+        lines.append(f"  … and {len(planned.changes) - SHOWN_CHANGES} more (all with --json)")
+    return [*lines, *_waiting(planned.waiting, folder)]
+
+
+def _waiting(waiting: tuple[str, ...], folder: Path) -> list[str]:
+    if not waiting:
+        return []
+    few = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")  # noqa: PLR2004
+    return [f"{len(waiting)} items wait for an approval and stay out ({few}): edgewise site approve {folder}"]
+
+
+def _lines(*lines: str) -> Text:
+    """Lines as they are: what a site's owner wrote is no markup."""
+    from rich.text import Text
+
+    return Text("\n".join(lines))
