@@ -42,6 +42,10 @@ else:
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
+class CacheError(UnavailableError):
+    """The cache cannot take a change: full of what must stay, or damaged. What was to be cached is in the spool."""
+
+
 class _Stamp(msgspec.Struct, frozen=True):
     format: int
     boot: str
@@ -93,7 +97,7 @@ class CacheFile:
         """Run `change` in one transaction; where the map is full, make room and run it again from the start.
 
         Raises:
-            UnavailableError: there is no room to be made, or the file is damaged.
+            CacheError: there is no room to be made, or the file is damaged.
         """
         for _ in range(ROOM_ATTEMPTS):
             try:
@@ -103,8 +107,8 @@ class CacheFile:
                 if not make_room():
                     break
             except lmdb.Error as wrong:
-                raise UnavailableError(f"profile cache: {wrong}") from wrong
-        raise UnavailableError("profile cache: the map is full of what must not be dropped")
+                raise CacheError(f"profile cache: {wrong}") from wrong
+        raise CacheError("profile cache: the map is full of what must not be dropped")
 
     def live_share(self) -> float:
         """Pages in use as a share of the map, in [0, 1]."""

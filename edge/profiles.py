@@ -17,6 +17,7 @@ from typing import Final, Self, TypeVar
 
 from edge.cache_file import REBUILT, CacheFile, Txn, keys_after
 from edge.profile_rows import MAX_PENDING, ProfileRow, ProfileRows, profile_of
+from edge.recent import RecentDecisions
 from edgewise.ids import SubjectId
 from edgewise.profile.preferences import (
     Preferences,
@@ -140,7 +141,7 @@ class ProfileCache:
         """Fold records into a profile, in one transaction. What may not be tied to a person is passed over.
 
         Raises:
-            UnavailableError: the map is full, or damaged. The records are in the spool and come back by the hub.
+            CacheError: the map is full, or damaged. The records are in the spool and come back by the hub.
         """
         self.write(lambda txn: self.apply_in(txn, subject, records))
 
@@ -163,7 +164,7 @@ class ProfileCache:
         """Let a visitor's statement hold from the next request on, on every worker.
 
         Raises:
-            UnavailableError: as `apply`; then it must not be acknowledged.
+            CacheError: as `apply`; then it must not be acknowledged.
         """
 
         def change(txn: Txn) -> None:
@@ -183,7 +184,7 @@ class ProfileCache:
 
         Raises:
             msgspec.DecodeError: the bytes are no profile or preferences; nothing was changed.
-            UnavailableError: as `apply`.
+            CacheError: as `apply`.
         """
         base = decode_profile(profile_bytes)
         stated = decode_preferences(preferences_bytes)
@@ -218,13 +219,14 @@ class ProfileCache:
         self.write(change)
 
     def erase(self, subject: SubjectId) -> None:
-        """Forget a subject: profile, preferences, and all that waits for a snapshot."""
+        """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot."""
 
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
             self._rows.drop(txn, key)
             for name in ("preferences", "wanted"):
                 txn.delete(key, db=self._db[name])
+            RecentDecisions(self.file).forget(txn, subject)
 
         self.write(change)
 
@@ -240,12 +242,12 @@ class ProfileCache:
     # --- what is asked of the hub -------------------------------------------------------------------------------------
     def want(self, subjects: Iterable[SubjectId]) -> None:
         """Ask the agent for profiles that are not cached."""
+        self.write(lambda txn: self.want_in(txn, subjects))
 
-        def change(txn: Txn) -> None:
-            for subject in subjects:
-                txn.put(bytes.fromhex(subject), b"", db=self._db["wanted"])
-
-        self.write(change)
+    def want_in(self, txn: Txn, subjects: Iterable[SubjectId]) -> None:
+        """As `want`, as a part of the caller's transaction."""
+        for subject in subjects:
+            txn.put(bytes.fromhex(subject), b"", db=self._db["wanted"])
 
     def take_wanted(self, most: int = 1_000) -> list[SubjectId]:
         """Subjects that were wanted since the last call, at most `most`; for the agent."""
@@ -266,7 +268,7 @@ class ProfileCache:
         """Run `change` in one write transaction; again from the start after room was made in a full map.
 
         Raises:
-            UnavailableError: no room can be made, or the file is damaged.
+            CacheError: no room can be made, or the file is damaged.
         """
         self._changes += 1
         if self._changes % CHECKED_EVERY == 0:

@@ -42,6 +42,10 @@ _u64 = struct.Struct("<Q")
 Sync = Callable[[int], None]
 
 
+class SpoolFullError(UnavailableError):
+    """There is no room for a record that its sender can send again."""
+
+
 class _Written(NamedTuple):
     """A frame that is in a file and not yet durable. `first_seq` differs from `seq` for a gap only."""
 

@@ -1,0 +1,171 @@
+"""All that one worker process has in hand when a request comes in. Opened once, after the process was spawned."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import Final, Self
+
+from edge.bundles import BundleStore
+from edge.cache_file import CacheError, Txn
+from edge.condition import Condition
+from edge.doorbell import SPOOL, WANTED
+from edge.identity import Access, Doorman
+from edge.layout import NodePaths, doorbell_address
+from edge.live_bundle import LiveBundle, Served
+from edge.metrics import Counts
+from edge.node import next_epoch, node_id
+from edge.node_keys import SiteKeys, load_site_keys
+from edge.node_log import Log
+from edge.profiles import ProfileCache
+from edge.recent import RecentDecisions, RecentMessages, RememberedDecision
+from edge.settings import EdgeSettings
+from edge.spool import SpoolWriter
+from edgewise.clock import Clock
+from edgewise.consent import Consent
+from edgewise.ids import DecisionId, NodeId, SubjectId, producer
+from edgewise.reasons import State
+
+MOST_UNFLUSHED: Final = 20_000
+"""Decisions, and subjects, that wait for the next flush."""
+
+
+class Desk:
+    """One worker's tools. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        *,
+        index: int,
+        node: NodeId,
+        epoch: int,
+        keys: SiteKeys,
+        cache: ProfileCache,
+        clock: Clock,
+        log: Log,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.settings = settings
+        self.paths: NodePaths = settings.paths
+        self.index = index
+        self.node = node
+        self.epoch = epoch
+        self.keys = keys
+        self.clock = clock
+        self.log = log
+        self.entropy = entropy
+        self.cache = cache
+        self.messages = RecentMessages(cache.file)
+        self.decisions = RecentDecisions(cache.file)
+        self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.spool = SpoolWriter(
+            self.paths.producer(epoch, index),
+            producer=producer(node, epoch, index),
+            most_bytes=settings.spool_most_bytes,
+            segment_bytes=settings.segment_bytes,
+            on_synced=lambda: self.ring(SPOOL),
+        )
+        self.live = LiveBundle(BundleStore(self.paths), log=log)
+        self.doorman = Doorman(
+            keys,
+            host=settings.host,
+            operator_keys_sha256=settings.operator_keys_sha256,
+            server_keys_sha256=settings.server_keys_sha256,
+        )
+        self.condition = Condition(self.paths, has_hub=settings.hub is not None, stale_after_ms=settings.stale_after_ms)
+        self.counts = Counts()
+        self.wanted: set[SubjectId] = set()
+        """Subjects to be asked of the hub with the next flush."""
+        self.unflushed: dict[DecisionId, RememberedDecision] = {}
+        """Decisions to be remembered with the next flush."""
+
+    @classmethod
+    def open(cls, settings: EdgeSettings, *, index: int, clock: Clock, log: Log) -> Self:
+        """Open everything; the bundle is loaded, so that the first request is answered by it.
+
+        Raises:
+            UnavailableError: a file of the node cannot be used.
+        """
+        paths = settings.paths
+        paths.create()
+        desk = cls(
+            settings,
+            index=index,
+            node=node_id(paths),
+            epoch=next_epoch(paths),
+            keys=load_site_keys(paths),
+            cache=ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes),
+            clock=clock,
+            log=log,
+        )
+        desk.live.load_now()
+        desk.condition.look()
+        return desk
+
+    async def close(self) -> None:
+        """Write down what is left, and let go."""
+        with contextlib.suppress(CacheError):
+            self.flush()
+        await self.spool.close()
+        self.cache.close()
+        self._doorbell.close()
+
+    # --- what requests ask for --------------------------------------------------------------------------------------
+    @property
+    def access(self) -> Access | None:
+        """The site's list of callers, None without a bundle."""
+        served = self.live.served
+        return None if served is None else served.access
+
+    @property
+    def default_consent(self) -> Consent:
+        """What holds for visitors who said nothing: the site's word, and nothing where the site is silent."""
+        served = self.live.served
+        return Consent() if served is None else served.bundle.policy.site.default_consent
+
+    def state(self, served: Served | None) -> State:
+        """How current the node is, answering with `served`."""
+        return self.condition.state(self.clock.now_ms(), serves=served is not None)
+
+    def looked_up(self, subject: SubjectId, *, found: bool, is_fresh: bool) -> None:
+        """Count a look at the cache; who was not found is wanted, unless his id was made a moment ago."""
+        if found:
+            self.counts.cache_hits += 1
+            return
+        self.counts.cache_misses += 1
+        if not is_fresh and len(self.wanted) < MOST_UNFLUSHED:
+            self.wanted.add(subject)
+
+    def remember(self, decision_id: DecisionId, decision: RememberedDecision) -> None:
+        """Keep a decision for `why`; the oldest goes when a failing cache lets them pile up."""
+        if len(self.unflushed) >= MOST_UNFLUSHED:
+            del self.unflushed[next(iter(self.unflushed))]
+        self.unflushed[decision_id] = decision
+
+    # --- between requests -------------------------------------------------------------------------------------------
+    def flush(self) -> None:
+        """Let the other workers, and the agent, have what waits to be remembered or asked for.
+
+        Raises:
+            CacheError: it waits on.
+        """
+        wanted, decisions = self.wanted, self.unflushed
+        if not wanted and not decisions:
+            return
+
+        def change(txn: Txn) -> None:
+            self.decisions.remember(txn, decisions.items())
+            self.cache.want_in(txn, wanted)
+
+        self.cache.write(change)
+        self.wanted, self.unflushed = set(), {}
+        if wanted:
+            self.ring(WANTED)
+
+    def ring(self, what: bytes) -> None:
+        """Tell the agent; it looks by itself, too, so nothing depends on being heard."""
+        with contextlib.suppress(OSError):
+            self._doorbell.sendto(what, doorbell_address(self.node))
