@@ -1,0 +1,130 @@
+"""Random catalogues, visitors, pages and feature tables, with everything that may be odd about them."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from world import NOW_MS
+
+from edgewise.bundle.catalogue import Catalogue, Item
+from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
+from edgewise.consent import Grants, Purpose
+from edgewise.events import DIMENSIONS, Kind
+from edgewise.features import table as declared
+from edgewise.features.table import FeatureTable
+from edgewise.features.values import CONTEXT_FIELDS
+from edgewise.ids import ItemId, Producer
+from edgewise.profile.state import DAY_MS, Impression, LastTouch, Profile
+from edgewise.request import Candidate, Context, Device, Geo, Page
+
+ITEMS = tuple(ItemId(f"i{number}") for number in range(9))
+"""Not all of them are in a catalogue or among the neighbours."""
+TEXTS = ("drama", "comedy", "noir", "3", "true", "")
+NAMES = ("category", "brand", "topic", "price", "popularity")
+TODAY = NOW_MS // DAY_MS
+
+items = st.sampled_from(ITEMS)
+texts = st.sampled_from(TEXTS)
+names = st.sampled_from(NAMES)
+numbers = st.sampled_from([0.0, 1.0, 3.0, -2.5, 0.1, 1e38, 1e39, -1e300]) | st.floats(-1e6, 1e6)
+scalars: st.SearchStrategy[Any] = texts | numbers | st.booleans()
+stated = st.dictionaries(
+    names, scalars | st.none() | st.integers(-(2**70), 2**70) | st.lists(texts, max_size=4), max_size=5
+)
+grants = st.builds(Grants, st.booleans(), st.booleans(), st.booleans())
+candidates = st.builds(Candidate, items, stated)
+
+
+@st.composite
+def catalogues(draw: st.DrawFn) -> Catalogue:
+    """Up to eight items; category, brand and topic are texts, lists of texts, or something wrong."""
+    attributes = st.dictionaries(names, texts | numbers | st.booleans() | st.lists(texts, max_size=4), max_size=5)
+    known = draw(st.lists(items, unique=True, max_size=8))
+    return Catalogue([Item(item, {"title": item}, draw(attributes)) for item in known])
+
+
+@st.composite
+def neighbours(draw: st.DrawFn) -> Neighbours:
+    """Sparse rows over some items; weights of both signs."""
+    known = draw(st.lists(items, unique=True, min_size=1))
+    lengths, indices, weights = [0], [], []
+    for _ in known:
+        row = draw(st.lists(st.integers(0, len(known) - 1), unique=True, max_size=4))
+        indices += row
+        weights += [draw(st.floats(-2, 2, width=32)) for _ in row]
+        lengths.append(len(indices))
+    data = encode_neighbours(
+        known, np.array(lengths, np.int32), np.array(indices, np.int32), np.array(weights, np.float32)
+    )
+    return decode_neighbours(data)
+
+
+@st.composite
+def buckets(draw: st.DrawFn) -> list[tuple[int, int]]:
+    """Counts of some days around today, also of the future (another node's clock)."""
+    days = draw(st.lists(st.integers(TODAY - 200, TODAY + 1), unique=True, max_size=5))
+    return [(day, draw(st.integers(1, 40))) for day in sorted(days)]
+
+
+@st.composite
+def profiles(draw: st.DrawFn) -> Profile:
+    """A visitor with touches, affinities and counts that need not fit each other."""
+    times = st.integers(NOW_MS - 40 * DAY_MS, NOW_MS + 60_000)
+    touched = draw(st.dictionaries(items, st.builds(LastTouch, times, st.sampled_from([Kind.VIEW, Kind.ORDER]))))
+    impressions = st.builds(Impression, times, st.just(Producer("n/1/0")), st.integers(0, 99), items)
+    return Profile(
+        first_ms=min((touch.time_ms for touch in touched.values()), default=0),
+        last_ms=max((touch.time_ms for touch in touched.values()), default=0),
+        items=touched,
+        counts=draw(st.dictionaries(st.sampled_from(list(Kind)), buckets(), max_size=3)),
+        affinity=draw(
+            st.dictionaries(st.sampled_from(DIMENSIONS), st.dictionaries(texts.filter(bool), buckets()), max_size=3)
+        ),
+        impressions=sorted(draw(st.lists(impressions, max_size=8, unique=True))),
+    )
+
+
+contexts = st.builds(
+    Context,
+    page=st.builds(Page, path=texts, referrer=texts, url=texts, title=texts),
+    device=st.builds(Device, texts),
+    locale=texts,
+    timezone=texts,
+    geo=st.builds(Geo, texts),
+    attributes=stated,
+)
+
+
+@st.composite
+def features(draw: st.DrawFn, name: str) -> declared.Feature:
+    """One feature of any type, for any purpose."""
+    purpose = draw(st.none() | st.sampled_from(list(Purpose)))
+    common: dict[str, Any] = {"name": name, "purpose": purpose}
+    half_life_days = draw(st.sampled_from([0.001, 1.0, 7.0, 30.0, 1e6]))
+    fields = st.sampled_from([*CONTEXT_FIELDS, "attributes.price", "attributes.category"])
+    last = draw(st.sampled_from([0, 1, 2, 5, 1024]))
+    dimension = draw(st.sampled_from(DIMENSIONS))
+    return draw(
+        st.sampled_from(
+            [
+                declared.NeighbourScore(**common, last=last),
+                declared.NeighbourMax(**common, last=last),
+                declared.ItemAttribute(**common, attribute=draw(names)),
+                declared.ItemIs(**common, attribute=draw(names), value=draw(texts)),
+                declared.Affinity(**common, dimension=dimension, half_life_days=half_life_days),
+                declared.AffinityMatch(**common, dimension=dimension, half_life_days=half_life_days),
+                declared.WindowCount(**common, kind=draw(st.sampled_from(list(Kind))), days=draw(st.integers(1, 400))),
+                declared.DaysSinceItem(**common),
+                declared.DaysSinceVisit(**common),
+                declared.HistoryLength(**common),
+                declared.ContextValue(**common, attribute=draw(names)),
+                declared.ContextIs(**common, field=draw(fields), value=draw(texts)),
+            ]
+        )
+    )
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> FeatureTable:
+    """Up to twelve features."""
+    return FeatureTable([draw(features(f"f{number}")) for number in range(draw(st.integers(0, 12)))])
