@@ -55,7 +55,9 @@ class _CallContext(msgspec.Struct):
     consent: _ConsentContext = msgspec.field(default_factory=_ConsentContext)
 
 
-class _Envelope(msgspec.Struct, rename="camel"):
+class Envelope(msgspec.Struct, rename="camel"):
+    """One call as it is sent; which fields it needs depends on its type (`decode_call`)."""
+
     type: CallType | None = None
     message_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     anonymous_id: _Id | None = None
@@ -89,7 +91,7 @@ class Call(msgspec.Struct, frozen=True):
     """Further identifiers: `groupId`, `previousId`."""
 
 
-_decoder = msgspec.json.Decoder(_Envelope)
+_decoder = msgspec.json.Decoder(Envelope)
 _encoder = msgspec.json.Encoder(order="deterministic")
 
 
