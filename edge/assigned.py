@@ -32,7 +32,7 @@ _CODES: list[tuple[type[Exception], str]] = [
     (exceptions.UnsignedMetadataError, "untrusted"),
     (exceptions.BadVersionNumberError, "rollback"),
     (exceptions.ExpiredMetadataError, "expired"),
-    (exceptions.LengthOrHashMismatchError, "mix_and_match"),
+    (exceptions.LengthOrHashMismatchError, "digest_mismatch"),
     (exceptions.DownloadLengthMismatchError, "too_large"),
     (exceptions.DownloadHTTPError, "missing"),
     (exceptions.RepositoryError, "untrusted"),
@@ -58,7 +58,7 @@ def ask_assigned(paths: NodePaths, root: bytes, node: NodeId, fetcher: FetcherIn
     """Refresh the metadata from the pinned root on, and read what it assigns; None: nothing is assigned yet.
 
     Raises:
-        BundleRefused: `untrusted`, `rollback`, `expired`, `mix_and_match`, `too_large`, `missing` or `malformed`.
+        BundleRefused: `untrusted`, `rollback`, `expired`, `digest_mismatch`, `too_large`, `missing` or `malformed`.
         UnavailableError: the hub cannot be reached.
     """
     # Caps on roles are ngclient's own (root 512,000 bytes, timestamp 16,384, …); it makes them hold while streaming.
@@ -83,7 +83,7 @@ def ask_assigned(paths: NodePaths, root: bytes, node: NodeId, fetcher: FetcherIn
             raise BundleRefused("missing", f"release {version} is assigned, but not among the signed releases")
         manifest = manifest_of(manifest_bytes)
         if manifest.version != version:
-            raise BundleRefused("mix_and_match", f"release {version} holds a manifest of version {manifest.version}")
+            raise BundleRefused("digest_mismatch", f"release {version} holds a manifest of version {manifest.version}")
         return Assigned(assignment, manifest, manifest_bytes)
 
 

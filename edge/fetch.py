@@ -75,7 +75,7 @@ class HubFetcher(FetcherInterface):
         """A bundle's resource by its digest, at most as long as the manifest says.
 
         Raises:
-            BundleRefused: `missing`, `too_large` or `damaged`.
+            BundleRefused: `missing`, `too_large` or `digest_mismatch`.
             UnavailableError: the hub cannot be reached, or sends too slowly.
         """
         received = bytearray()
@@ -98,7 +98,8 @@ class HubFetcher(FetcherInterface):
         found = hashlib.sha256(received).hexdigest()
         if len(received) != size_bytes or found != sha256:
             raise BundleRefused(
-                "damaged", f"blob {sha256}: {len(received)} bytes of {size_bytes} came, their SHA-256 is {found}"
+                "digest_mismatch",
+                f"blob {sha256}: {len(received)} bytes of {size_bytes} came, their SHA-256 is {found}",
             )
         return bytes(received)
 

@@ -22,9 +22,8 @@ from edgewise.clock import Clock
 from edgewise.errors import BundleRefused, RefusedError
 from edgewise.ids import BundleVersion, NodeId, SiteName
 
-PASSING: Final = frozenset({"missing", "damaged", "too_large", "expired", "worker_timeout", "trial_timeout"})
+PASSING: Final = frozenset({"missing", "digest_mismatch", "too_large", "expired", "worker_timeout", "trial_timeout"})
 """Refusals that another attempt may not meet; all others are the bundle's own fault, and it is quarantined."""
-RETRY_FIRST_MS: Final = 5_000
 RETRY_MOST_MS: Final = 300_000
 WORKERS_START_MS: Final = 60_000
 """Workers that are just starting get this long; only then does `worker_swap_timeout_ms` count."""
@@ -72,6 +71,8 @@ class Installer:
         self._clock = clock
         self._log = log
         self._refused: dict[str, _Refusal] = {}
+        self.retry_ms: float | None = None
+        """After a refusal: when another attempt makes sense; None when it did not get as far as to a bundle."""
         # One thread: two updaters on one metadata folder would break it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="install")
 
@@ -92,6 +93,7 @@ class Installer:
             RefusedError: it is not acceptable; what served before serves on.
             UnavailableError: the hub cannot be reached, or the disk does not take the bundle.
         """
+        self.retry_ms = None
         in_thread = asyncio.get_running_loop().run_in_executor
         assigned = await in_thread(self._thread, ask_assigned, self._paths, self._root, self._node, self._fetcher)
         if assigned is None:
@@ -181,16 +183,20 @@ class Installer:
         """Refuse again without fetching again what was refused before."""
         quarantined = self._store.quarantined(digest)
         if quarantined is not None:
+            self.retry_ms = self._settings.metadata_refresh_ms
             raise BundleRefused(quarantined.code, quarantined.message)
         refused = self._refused.get(digest)
-        if refused is not None and self._clock.monotonic_ms() < refused.until_ms:
+        if refused is not None and (left_ms := refused.until_ms - self._clock.monotonic_ms()) > 0:
+            self.retry_ms = left_ms
             raise BundleRefused(refused.code, refused.message)
 
     def _remember(self, digest: str, refused: RefusedError) -> None:
         if refused.code not in PASSING:
             self._store.quarantine(digest, code=refused.code, message=refused.message, now_ms=self._clock.now_ms())
+            self.retry_ms = self._settings.metadata_refresh_ms
             return
         before = self._refused.get(digest)
-        pause_ms = min(RETRY_MOST_MS, before.pause_ms * 2) if before else RETRY_FIRST_MS
+        pause_ms = min(RETRY_MOST_MS, before.pause_ms * 2) if before else self._settings.refused_retry_ms
         until_ms = self._clock.monotonic_ms() + pause_ms
+        self.retry_ms = pause_ms
         self._refused[digest] = _Refusal(refused.code, refused.message, until_ms, pause_ms)

@@ -57,6 +57,8 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reconnect_most_ms: Annotated[int, Meta(ge=10, le=600_000)] = 20_000
     metadata_refresh_ms: Annotated[int, Meta(ge=1_000)] = 600_000
     """Signed metadata is asked for this often even when nothing is offered."""
+    refused_retry_ms: Annotated[int, Meta(ge=10)] = 5_000
+    """A release that was refused for a cause that may pass is tried again after this, then after twice as long, …"""
     stale_after_ms: Annotated[int, Meta(ge=100)] = 60_000
     """STALE when the hub was not heard for so long."""
     worker_swap_timeout_ms: Annotated[int, Meta(ge=100)] = 10_000

@@ -12,11 +12,16 @@ import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from edgewise.errors import BundleRefused, EdgewiseError, RefusedError
+
+if TYPE_CHECKING:
+    from edgewise.bundle.golden import GoldenRows
+    from edgewise.bundle.load import LoadedModel
+    from edgewise.ids import ModelName
 
 REFUSED: Final = 3
 
@@ -62,25 +67,29 @@ def try_bundle(folder: Path, digest: str) -> None:
     # Imported under the limits.
     from edge.bundles import BundleStore
     from edge.layout import NodePaths
-    from edge.onnx_gate import check_model
-    from edge.scorer import OnnxScorer
-    from edgewise.bundle.golden import RELATIVE_TOLERANCE, unpack, worst_error
     from edgewise.bundle.load import load_bundle
 
     bundle = load_bundle(*BundleStore(NodePaths(folder)).read(digest))
     for name, model in bundle.models.items():
-        width = len(model.entry.features)
-        check_model(model.onnx, features=width)
-        scorer = OnnxScorer(model.onnx)
-        rows, expected = unpack(bundle.golden.models[name])
-        error = worst_error(expected, scorer.score(rows))
-        if not error <= RELATIVE_TOLERANCE:
-            raise BundleRefused(
-                "golden_mismatch", f"model {name} differs from its golden scores by {error:.3g} x max(1, |y|)"
-            )
-        if model.attribution is not None:
-            check_model(model.attribution, features=width)
-            OnnxScorer(model.attribution).attribute(rows)
+        _try_model(name, model, bundle.golden.models[name])
+
+
+def _try_model(name: ModelName, model: LoadedModel, golden: GoldenRows) -> None:
+    from edge.onnx_gate import check_model
+    from edge.scorer import OnnxScorer
+    from edgewise.bundle.golden import RELATIVE_TOLERANCE, unpack, worst_error
+
+    width = len(model.entry.features)
+    check_model(model.onnx, features=width)
+    rows, expected = unpack(golden)
+    error = worst_error(expected, OnnxScorer(model.onnx).score(rows))
+    if not error <= RELATIVE_TOLERANCE:
+        raise BundleRefused(
+            "golden_mismatch", f"model {name} differs from its golden scores by {error:.3g} x max(1, |y|)"
+        )
+    if model.attribution is not None:
+        check_model(model.attribution, features=width)
+        OnnxScorer(model.attribution).attribute(rows)
 
 
 if __name__ == "__main__":

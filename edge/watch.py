@@ -15,7 +15,7 @@ import grpc
 from edge.agent_state import AgentState
 from edge.backoff import Backoff, Draw
 from edge.bundles import BundleStore
-from edge.install import RETRY_FIRST_MS, RETRY_MOST_MS, Installed, Installer
+from edge.install import RETRY_MOST_MS, Installed, Installer
 from edge.node_log import Log
 from edge.node_status import Nacked, worker_statuses
 from edge.settings import EdgeSettings
@@ -62,7 +62,7 @@ class Watch:
         self._state = state
         self._clock = clock
         self._log = log
-        self._retry = Backoff(RETRY_FIRST_MS, RETRY_MOST_MS, draw)
+        self._retry = Backoff(settings.refused_retry_ms, RETRY_MOST_MS, draw)
         self._look = asyncio.Event()
         self._nonce = ""
         self._incarnation = ""
@@ -81,13 +81,16 @@ class Watch:
         try:
             async for answer in call:
                 heard()
-                self._state.connected = True
+                if not self._state.connected:
+                    self._state.connected = True
+                    self._state.write()
                 self._incarnation = answer.hub_incarnation
                 if answer.HasField("offer"):
                     self._nonce = answer.offer.nonce
                     self._look.set()
         finally:
             self._state.connected = False
+            self._state.write()
             heartbeats.cancel()
 
     def finish(self) -> None:
@@ -122,13 +125,15 @@ class Watch:
             installed = await self._installer.install()
         except RefusedError as refused:
             self._refuse(nonce, refused)
-            return self._retry.next_ms()
+            again_ms = self._installer.retry_ms
+            return self._retry.next_ms() if again_ms is None else again_ms
         except UnavailableError as failed:
             self._state.trouble(str(failed))
             self._log.warning("the offer cannot be followed now", detail=str(failed))
             return self._retry.next_ms()
         finally:
             self._state.metadata_expires_ms = metadata_expires_ms(self._paths)
+            self._state.write()
         self._retry.reset()
         if installed is not None:
             self._state.assigned_version = installed.version
