@@ -27,12 +27,10 @@ By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does t
 def init(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
     """Write a small invented site to start from, and make its signing keys in the hub's data folder."""
     from hub.audit import person
-    from hub.keys import make_keys
-    from hub.site.starting import start_site
+    from hub.release.beginning import begin
 
     who = person(by, os.environ)
-    write_key = start_site(folder, who)
-    keys = make_keys(data_dir)
+    _, write_key, keys = begin(folder, data_dir, by=who)
     Terminal(json=json, quiet=quiet).result(
         {"site": str(folder), "write_key": write_key, "keys": keys, "approved_by": who},
         _lines(

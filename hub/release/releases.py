@@ -20,12 +20,13 @@ from edgewise.clock import Clock, SystemClock
 from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts
-from hub.durable import locked
+from hub.durable import locked, replace_file
 from hub.ledger.ledger import Ledger, ledger_url
 from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
 from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
 from hub.release.candidates import CandidateFolder
+from hub.release.chain import Write
 from hub.release.plan import Plan, plan
 from hub.release.repository import Repository
 from hub.site.loading import SiteContents
@@ -58,12 +59,14 @@ def open_releases(data_dir: Path, clock: Clock | None = None) -> Iterator[Releas
 class Releases:
     """The releases of one data folder."""
 
-    def __init__(self, data_dir: Path, ledger: Ledger, clock: Clock | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, ledger: Ledger, clock: Clock | None = None, *, write: Write = replace_file
+    ) -> None:
         self._data_dir = data_dir
         self._ledger = ledger
         self._clock = clock or SystemClock()
         self._candidates = CandidateFolder(data_dir)
-        self.repository = Repository(data_dir, self._clock)
+        self.repository = Repository(data_dir, self._clock, write=write)
         self.registry = ModelRegistry(data_dir, ledger, self._clock)
 
     # --- looking ------------------------------------------------------------------------------------------------

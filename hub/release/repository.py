@@ -53,7 +53,7 @@ class Repository:
         self.path = data_dir / "repository"
         self._clock = clock or SystemClock()
         self._write = write
-        self._chain = ChainFolder(self.path / "metadata", KeyFolder(data_dir), write)
+        self.chain = ChainFolder(self.path / "metadata", KeyFolder(data_dir), write)
 
     # --- what a node may fetch ---------------------------------------------------------------------------------
     def metadata(self, name: str) -> bytes | None:
@@ -62,7 +62,7 @@ class Repository:
 
     def metadata_names(self) -> list[str]:
         """The metadata files that count now, by the names that a TUF client asks for."""
-        return self._chain.read().names()
+        return self.chain.read().names()
 
     def target(self, path: str) -> bytes | None:
         """A target by the path that a TUF client asks for: `releases/42/SHA256.manifest.json`."""
@@ -78,12 +78,12 @@ class Repository:
     @property
     def exists(self) -> bool:
         """Whether it was created."""
-        return self._chain.exists
+        return self.chain.exists
 
     @property
     def site(self) -> SiteName:
         """Whose repository this is. Raises UnavailableError when there is none."""
-        return SiteName(str(self._chain.read().root.signed.unrecognized_fields.get(SITE_FIELD, "")))
+        return SiteName(str(self.chain.read().root.signed.unrecognized_fields.get(SITE_FIELD, "")))
 
     def trust_anchor(self) -> bytes:
         """The root metadata that a new node pins. Raises UnavailableError when there is none."""
@@ -94,15 +94,15 @@ class Repository:
 
     def releases(self) -> dict[BundleVersion, str]:
         """Listed releases, oldest first: version -> digest of its manifest."""
-        return _listed(self._chain.read())
+        return _listed(self.chain.read())
 
     def assignment(self) -> Assignment | None:
         """Which node is to run which release; None before the first promotion."""
-        return self._assigned(self._chain.read())
+        return self._assigned(self.chain.read())
 
     def expiries_ms(self) -> dict[str, int]:
         """Role -> when its signature expires."""
-        return self._chain.read().expiries_ms()
+        return self.chain.read().expiries_ms()
 
     def release(self, version: BundleVersion) -> Release:
         """A bundle that was once released, also one that is not listed any more.
@@ -126,7 +126,7 @@ class Repository:
         """
         with locked(self.path / "lock"):
             if not self.exists:
-                self._chain.create(site, self._clock.now_ms())
+                self.chain.create(site, self._clock.now_ms())
         if self.site != site:
             raise RefusedError("other-site", f"{self.path} belongs to the site {self.site!r}, not to {site!r}")
 
@@ -144,7 +144,7 @@ class Repository:
         digest = hashlib.sha256(manifest_bytes).hexdigest()
         path = release_path(manifest.version)
         with locked(self.path / "lock"):
-            chain = self._chain.read()
+            chain = self.chain.read()
             if manifest.site != self.site:
                 raise BundleRefused("site", f"a bundle of the site {manifest.site!r}; expected {self.site!r}")
             if _listed(chain).get(manifest.version) == digest:
@@ -156,7 +156,7 @@ class Repository:
             self._write(self.path / "targets" / f"releases/{manifest.version}/{digest}.{MANIFEST}", manifest_bytes)
             chain.targets.signed.targets[path] = TargetFile.from_data(path, manifest_bytes, ["sha256"])
             self._retire(chain)
-            self._chain.commit(chain, ["targets"], self._clock.now_ms())
+            self.chain.commit(chain, ["targets"], self._clock.now_ms())
 
     def assign(self, default: BundleVersion, nodes: Mapping[NodeId, BundleVersion] | None = None) -> Assignment:
         """Say which release every node is to run, and which exceptions there are. Needs online keys only.
@@ -166,7 +166,7 @@ class Repository:
             UnavailableError: no repository, or a key is missing.
         """
         with locked(self.path / "lock"):
-            chain = self._chain.read()
+            chain = self.chain.read()
             known = self._assigned(chain)
             assignment = Assignment(1 if known is None else known.version + 1, default, dict(nodes or {}))
             for version in (default, *assignment.nodes.values()):
@@ -178,7 +178,7 @@ class Repository:
             target = TargetFile.from_data(ASSIGNMENT, data, ["sha256"])
             self._write(self.path / "targets" / _prefixed(ASSIGNMENT, target.hashes["sha256"]), data)
             chain.assignment.signed.targets[ASSIGNMENT] = target
-            self._chain.commit(chain, ["assignment"], self._clock.now_ms())
+            self.chain.commit(chain, ["assignment"], self._clock.now_ms())
             self._sweep_assignments(assignment)
         return assignment
 
@@ -188,12 +188,12 @@ class Repository:
         A running hub calls this every minute or so; it is cheap when nothing is due.
         """
         with locked(self.path / "lock"):
-            chain = self._chain.read()
+            chain = self.chain.read()
             now_ms = self._clock.now_ms()
-            due = self._chain.needs_refresh(chain, now_ms)
+            due = self.chain.needs_refresh(chain, now_ms)
             if due:
                 delegated = [role for role in ONLINE_ROLES if role not in {"snapshot", "timestamp"}]
-                self._chain.commit(chain, delegated, now_ms)
+                self.chain.commit(chain, delegated, now_ms)
         return due
 
     # --- inside ------------------------------------------------------------------------------------------------

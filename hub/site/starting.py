@@ -7,12 +7,15 @@ import secrets
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from edgewise.errors import InputError
+from edgewise.ids import SiteName
 from hub.durable import replace_file
 from hub.site.approving import approve_items
 
-_NO_KEYS = b"write_key_sha256: []"
+INVENTED: Final = SiteName("kettle-and-bean")
+_NO_KEYS: Final = b"write_key_sha256: []"
 
 
 def yaml_files(package: str, folder: str) -> dict[str, bytes]:
