@@ -1,0 +1,107 @@
+"""The demo's hub and edge nodes, as the processes that a person would start, ended by their pid."""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+from typing_extensions import Self
+
+from edgewise.clock import Clock
+from edgewise.errors import UnavailableError
+
+START_LIMIT_MS: Final = 60_000
+STOP_LIMIT_S: Final = 20
+
+
+class Served:
+    """One `edgewise … serve --json` process; its first line says where it answers."""
+
+    def __init__(self, name: str, arguments: list[str], log: Path, clock: Clock) -> None:
+        self.name = name
+        self._command = [sys.executable, "-c", "from edgewise.cli import main; main()", *arguments, "--json"]
+        self._log = log
+        self._clock = clock
+        self._process: subprocess.Popen[bytes] | None = None
+        self.said: dict[str, Any] = {}
+
+    def start(self) -> Self:
+        """Start it, and wait until it answers.
+
+        Raises:
+            UnavailableError: it ended, or said nothing for START_LIMIT_MS; the end of its log is quoted.
+        """
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        with self._log.open("ab") as log:
+            environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
+            )
+        line = self._first_line(self._process)
+        try:
+            self.said = msgspec.json.decode(line, type=dict[str, Any])
+        except msgspec.DecodeError:
+            self.stop()
+            raise UnavailableError(f"the {self.name} did not start: {self._last_words()}") from None
+        return self
+
+    def kill(self) -> None:
+        """End it without warning, as a power cut does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Ask it to end, and insist after STOP_LIMIT_S."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
+        assert process.stdout is not None
+        descriptor = process.stdout.fileno()
+        deadline_ms = self._clock.monotonic_ms() + START_LIMIT_MS
+        line = b""
+        while not line.endswith(b"\n"):
+            left_ms = deadline_ms - self._clock.monotonic_ms()
+            if left_ms <= 0 or not select.select([descriptor], [], [], left_ms / 1_000)[0]:
+                return line
+            piece = os.read(descriptor, 4_096)
+            if not piece:
+                return line
+            line += piece
+        return line
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
+        return lines[-1] if lines else f"it said nothing; see {self._log}"
+
+
+def hub(data_dir: Path, log: Path, clock: Clock, *, grpc: str = "127.0.0.1:0", admin: str = "127.0.0.1:0") -> Served:
+    """A hub on loopback."""
+    arguments = ["hub", "serve", "--data-dir", str(data_dir), "--grpc", grpc, "--admin", admin]
+    return Served("hub", arguments, log, clock)
+
+
+def edge(name: str, data_dir: Path, hub_address: str, log: Path, clock: Clock) -> Served:
+    """An edge node with one worker, on loopback: the demo shares two cores between two nodes, a hub and itself."""
+    arguments = ["edge", "serve", "--port", "0", "--workers", "1", "--data-dir", str(data_dir), "--hub", hub_address]
+    return Served(name, arguments, log, clock)

@@ -1,0 +1,57 @@
+"""The film shop as a site folder: YAML that a person could have written, and its films one a line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgewise.bundle.catalogue import content_sha256
+from hub.datasets.films import Film, FilmHistory
+from hub.demo.story import Story
+
+WRITE_KEY: Final = "demo"
+EDITOR: Final = "demo script"
+"""Who approves in the demo. In a real site a person does, by name."""
+_YAML: Final = "film_shop"
+_ORIGIN: Final = "http://storefront.invalid"
+_NO_KEYS: Final = "write_key_sha256: []"
+
+
+def write_shop(folder: Path, history: FilmHistory, story: Story, *, origin: str) -> None:
+    """Write the whole site: the shipped YAML, filled with the page's origin, and the films.
+
+    A film's `ratings` attribute, which the champion ranks by, counts the *past* only.
+    """
+    root = files("hub.demo") / _YAML
+    for kind in ("", "placements", "collections", "experiments", "features", "models"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for source in sorted((root / kind if kind else root).iterdir(), key=lambda path: path.name):
+            if source.name.endswith(".yaml"):
+                (folder / kind / source.name).write_text(_filled(source.read_text(encoding="utf-8"), origin))
+    ratings = Counter(rated.item for rated in story.past)
+    (folder / "items").mkdir(exist_ok=True)
+    encode = msgspec.json.Encoder().encode
+    with (folder / "items" / "films.jsonl").open("wb") as lines:
+        for item, film in history.items.items():
+            content = _content(film)
+            attributes: dict[str, object] = {"category": list(film.genres), "ratings": float(ratings[item])}
+            if film.year is not None:
+                attributes["year"] = float(film.year)
+            approved = {"by": EDITOR, "sha256": content_sha256(content)}
+            lines.write(
+                encode({"id": item, "content": content, "attributes": attributes, "approved": approved}) + b"\n"
+            )
+
+
+def _content(film: Film) -> dict[str, object]:
+    return {"title": film.title, "year": film.year, "genres": list(film.genres)}
+
+
+def _filled(text: str, origin: str) -> str:
+    digest = hashlib.sha256(WRITE_KEY.encode()).hexdigest()
+    return text.replace(_ORIGIN, origin).replace(_NO_KEYS, f"write_key_sha256: [{digest}]")
