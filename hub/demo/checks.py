@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -16,6 +17,8 @@ from hub.demo.visitors import PLACEMENT, TEN
 CLICKS: Final = 60
 DOWN_DECISIONS: Final = 400
 WAIT_MS: Final = 10_000
+POLL_S: Final = 0.02
+"""Pause between two looks at a node that is asked until something has happened."""
 
 
 class Milliseconds(msgspec.Struct, frozen=True):
@@ -40,31 +43,32 @@ def quantiles(durations_ms: Sequence[float]) -> Milliseconds:
     return Milliseconds(float(p50), float(p99))
 
 
-def click_to_changed(edges: Sequence[str], film: str, clock: Clock) -> tuple[Milliseconds, Milliseconds]:
+def click_to_changed(edges: Sequence[str], clock: Clock) -> tuple[Milliseconds, Milliseconds]:
     """From sending a click at the first node until the list has changed: there, and at the last node.
 
-    The clicked film leaves the list of those who have seen it, so the change is certain and visible. Each click is
-    that of a new visitor who was seen at both nodes before.
+    The clicked film leaves the list of its visitor, so the change is certain. The champion's list is watched, because
+    it explores nothing: it changes by the click alone. Each click is that of a new visitor, seen at both nodes before.
 
     Raises:
         UnavailableError: a change did not arrive within WAIT_MS.
     """
     here, there = NodeClient(edges[0], clock), NodeClient(edges[-1], clock)
-    same_ms, other_ms = [], []
-    for number in range(CLICKS):
-        for durations_ms, watcher, word in ((same_ms, here, "same"), (other_ms, there, "other")):
-            visitor = f"clicker-{word}-{number}"
-            for client in (here, there):
-                _shown(client, visitor, film)
-            started_ms = clock.monotonic_ms()
-            here.track(_click(visitor, film))
-            while _shown(watcher, visitor, film):
-                if clock.monotonic_ms() - started_ms > WAIT_MS:
-                    raise UnavailableError(f"a click did not reach {watcher.url} within {WAIT_MS / 1_000:.0f} s")
-            durations_ms.append(clock.monotonic_ms() - started_ms)
+    same_ms = [_one_click(here, here, there, f"clicker-same-{number}", clock) for number in range(CLICKS)]
+    other_ms = [_one_click(here, there, there, f"clicker-other-{number}", clock) for number in range(CLICKS)]
     here.close()
     there.close()
     return quantiles(same_ms), quantiles(other_ms)
+
+
+def _one_click(here: NodeClient, watcher: NodeClient, there: NodeClient, visitor: str, clock: Clock) -> float:
+    _list(there, visitor)
+    before = _list(here, visitor)
+    started_ms = clock.monotonic_ms()
+    here.track(_click(visitor, before[0]))
+    while _list(watcher, visitor) == before:
+        if clock.monotonic_ms() - started_ms > WAIT_MS:
+            raise UnavailableError(f"a click did not reach {watcher.url} within {WAIT_MS / 1_000:.0f} s")
+    return clock.monotonic_ms() - started_ms
 
 
 def without_hub(
@@ -78,9 +82,9 @@ def without_hub(
         client = clients[number % len(clients)]
         try:
             visitor = f"stubborn-{number % 40}"
-            client.decide(visitor, [{"name": PLACEMENT, "count": TEN}])
+            shown = client.decide(visitor, [{"name": PLACEMENT, "count": TEN}]).placements[PLACEMENT].ids
             if number % 8 == 0:
-                client.track(_click(visitor, film))
+                client.track(_click(visitor, shown[0]))
                 clicks += 1
         except UnavailableError:
             errors += 1
@@ -105,6 +109,7 @@ def wait_for_bundle(edges: Sequence[str], version: int, clock: Clock) -> list[in
             return versions
         if clock.monotonic_ms() > deadline_ms:
             raise UnavailableError(f"the nodes serve bundles {versions}, expected {version} within 60 s")
+        time.sleep(POLL_S)
 
 
 def _drained(clients: Sequence[NodeClient], clock: Clock) -> int:
@@ -113,11 +118,12 @@ def _drained(clients: Sequence[NodeClient], clock: Clock) -> int:
         pending = sum(int(client.status()["spool"]["pending"]) for client in clients)
         if pending == 0 or clock.monotonic_ms() > deadline_ms:
             return pending
+        time.sleep(POLL_S)
 
 
-def _shown(client: NodeClient, visitor: str, film: str) -> bool:
-    only: dict[str, Any] = {"name": PLACEMENT, "count": 1, "candidates": [{"id": film}]}
-    return film in client.decide(visitor, [only]).placements[PLACEMENT].ids
+def _list(client: NodeClient, visitor: str) -> list[str]:
+    answer = client.decide(visitor, [{"name": PLACEMENT, "count": TEN}], force={PLACEMENT: "champion"})
+    return answer.placements[PLACEMENT].ids
 
 
 def _click(visitor: str, film: str) -> dict[str, Any]:

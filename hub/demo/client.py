@@ -84,18 +84,20 @@ class NodeClient:
 
     def _call(self, method: str, path: str, body: Any) -> bytes:
         encoded = None if body is None else msgspec.json.encode(body)
-        for attempt in (1, 2):
+        try:
+            status, content = self._exchange(method, path, encoded)
+        except (http.client.HTTPException, OSError):
+            self._connection.close()
             try:
-                self._connection.request(method, path, encoded, self._headers)
-                answer = self._connection.getresponse()
-                content = answer.read()
-                break
+                status, content = self._exchange(method, path, encoded)
             except (http.client.HTTPException, OSError) as broken:
                 self._connection.close()
-                if attempt == 2:  # noqa: PLR2004
-                    raise UnavailableError(f"{self.url}{path}: {broken}") from broken
-        if answer.status != http.HTTPStatus.OK:
-            raise UnavailableError(
-                f"{self.url}{path} answered {answer.status}: {content[:300].decode(errors='replace')}"
-            )
+                raise UnavailableError(f"{self.url}{path}: {broken}") from broken
+        if status != http.HTTPStatus.OK:
+            raise UnavailableError(f"{self.url}{path} answered {status}: {content[:300].decode(errors='replace')}")
         return content
+
+    def _exchange(self, method: str, path: str, encoded: bytes | None) -> tuple[int, bytes]:
+        self._connection.request(method, path, encoded, self._headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()

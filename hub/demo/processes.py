@@ -8,10 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
-from typing_extensions import Self
 
 from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
