@@ -142,7 +142,8 @@ def open_session(model: bytes) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # Without `enable_fallback=0` a failure is printed to standard output and tried once more.
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
     except Exception as failed:
         # ONNX Runtime's exceptions share no base class but Exception.
         raise ScorerError(f"ONNX Runtime refuses the model: {_first_line(failed)}") from failed

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.onnx_gate import schema
-from edge.onnx_gate.wire import Message, read_message
+from edge.onnx_gate.wire import Message, decode_text, read_message
 from edgewise.errors import ModelRefused
 
 MOST_NODES = 2_000
@@ -240,12 +240,8 @@ def _node(part: memoryview, number: int) -> Node:
         attributes[name] = attribute
     return Node(
         op=called,
-        inputs=tuple(_text(name) for name in message.parts("input")),
-        outputs=tuple(_text(name) for name in message.parts("output")),
+        inputs=tuple(decode_text(name) for name in message.parts("input")),
+        outputs=tuple(decode_text(name) for name in message.parts("output")),
         attributes=attributes,
         where=where,
     )
-
-
-def _text(raw: memoryview) -> str:
-    return bytes(raw).decode("utf-8", "backslashreplace")

@@ -64,8 +64,12 @@ class Message:
         return self._bytes[name][0] if name in self._bytes else memoryview(b"")
 
     def text(self, name: str) -> str:
-        """A single text field; bytes that are no UTF-8 are shown escaped."""
-        return bytes(self.part(name)).decode("utf-8", "backslashreplace")
+        """A single text field.
+
+        Raises:
+            ModelRefused: it is no UTF-8.
+        """
+        return decode_text(self.part(name))
 
     def numbers(self, name: str) -> NDArray[np.generic]:
         """Every value of a repeated numeric field."""
@@ -91,6 +95,18 @@ class Message:
     def add_numbers(self, name: str, values: NDArray[np.generic]) -> None:
         """Keep a run of values of a numeric field."""
         self._numbers.setdefault(name, []).append(values)
+
+
+def decode_text(raw: memoryview) -> str:
+    """UTF-8 bytes as text.
+
+    Raises:
+        ModelRefused: they are no UTF-8.
+    """
+    try:
+        return bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise ModelRefused("malformed", f"{bytes(raw[:40])!r} is no UTF-8 text") from None
 
 
 def read_message(data: memoryview, fields: Mapping[int, Field], where: str) -> Message:
