@@ -96,7 +96,7 @@ def _with_approval(text: str, item: yaml.MappingNode, approval: dict[str, str]) 
     written = f'{{by: {by}, sha256: "{approval["sha256"]}"}}'
     for key, value in item.value:
         if key.value == KEY:
-            return text[: value.start_mark.index] + written + text[_end(text, value) :]
+            return text[: value.start_mark.index] + written + text[_end(value) :]
     key, value = next(pair for pair in item.value if pair[0].value == "id")
     if item.flow_style:
         end = value.end_mark.index
@@ -106,9 +106,8 @@ def _with_approval(text: str, item: yaml.MappingNode, approval: dict[str, str]) 
     return f"{text[:end]}\n{' ' * key.start_mark.column}{KEY}: {written}{text[end:]}"
 
 
-def _end(text: str, value: yaml.Node) -> int:
-    """Where a value's text ends; a block's mark lies behind the blank lines and comments that follow it."""
-    end = value.end_mark.index
-    if getattr(value, "flow_style", True):
-        return end
-    return len(text[:end].rstrip())
+def _end(value: yaml.Node) -> int:
+    """Where a value's text ends; a block's own mark lies behind the comments that follow it."""
+    if isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
+        return _end(value.value[-1][1])
+    return value.end_mark.index

@@ -128,7 +128,7 @@ def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...]
     match arm.ranking:
         case ByModel(model):
             if model not in files.models:
-                cure = f"{did_you_mean(model, files.models)} (files under models/)"
+                cure = did_you_mean(model, files.models) if files.models else f"say which one in models/{model}.yaml"
                 yield say((*path, "ranking", "model"), f"no model {model!r}; {cure}")
         case ByAttribute(attribute):
             yield from _numeric(files, attribute, candidates, (*path, "ranking", "attribute"), say)
@@ -156,7 +156,8 @@ def _numeric(
             for name, value in files.items[item][0].attributes.items()
             if isinstance(value, float)
         }
-        yield say(path, f"no item of the collection has a number {attribute!r}; {did_you_mean(attribute, known)}")
+        cure = did_you_mean(attribute, known) if known else "give the items one"
+        yield say(path, f"no item of the collection has a number {attribute!r}; {cure}")
 
 
 def _impersonal(placement: Placement, say: Say) -> Iterator[Problem]:

@@ -34,9 +34,12 @@ def convert(value: Any, into: type[T], path: Steps = ()) -> tuple[T | None, list
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown word: the closest known one, or all of them."""
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names) or 'nothing'}"
+    names = sorted(map(str, known))
+    if not names:
+        return "there is none yet"
+    longer = [name for name in names if word and name.startswith(word)]
+    close = longer or difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(names)}"
 
 
 def _wrong(value: Any, into: Any, path: tuple[str | int, ...]) -> Iterator[Wrong]:

@@ -1,0 +1,80 @@
+"""Every broken site is refused with file, line and cure; the site they were made from is not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from site_flaws import FLAWS, Flaw
+
+from edgewise.errors import SiteError
+from hub.site.loading import load_site
+from hub.site.starting import invented_files, write_site
+
+
+def write_flawed(folder: Path, flaw: Flaw) -> None:
+    """The invented site, approved by Ann, with one flaw."""
+    write_site(folder, invented_files(), write_key="key", by="Ann")
+    path = folder / flaw.file
+    path.parent.mkdir(exist_ok=True)
+    if flaw.also is not None:
+        (folder / flaw.also[0]).parent.mkdir(exist_ok=True)
+        (folder / flaw.also[0]).write_text(flaw.also[1])
+    if flaw.old is None:
+        path.write_bytes(flaw.new.encode("utf-8", "surrogateescape"))
+        return
+    text = path.read_text()
+    if flaw.old.startswith("APPROVAL OF "):
+        item = flaw.old.removeprefix("APPROVAL OF ")
+        changed = re.sub(rf"(- id: {item}\n)  approved:.*\n", r"\1", text)
+    else:
+        assert flaw.old in text, "the flaw must fit the site"
+        changed = text.replace(flaw.old, flaw.new, 1)
+    assert changed != text
+    path.write_text(changed)
+
+
+@pytest.mark.parametrize("flaw", FLAWS, ids=lambda flaw: flaw.name)
+def test_a_flaw_is_refused_with_file_line_and_cure(tmp_path: Path, flaw: Flaw) -> None:
+    write_flawed(tmp_path, flaw)
+    with pytest.raises(SiteError) as refused:
+        load_site(tmp_path)
+    problems = refused.value.problems
+    file = "placements/home_hero.yaml" if flaw.name.startswith("fallback") else flaw.file
+    found = [problem for problem in problems if problem.path == f"{file}:{flaw.line}" and flaw.says in problem.message]
+    assert found, problems
+    assert flaw.cure in found[0].message
+    assert all(flaw.says in problem.message for problem in problems), "one flaw, one problem, wherever it shows"
+
+
+def test_the_names_are_different() -> None:
+    names = [flaw.name for flaw in FLAWS]
+    assert len(set(names)) == len(names)
+
+
+def test_the_site_without_a_flaw_is_in_order(tmp_path: Path) -> None:
+    write_site(tmp_path, invented_files(), write_key="key", by="Ann")
+    contents = load_site(tmp_path)
+    assert contents.policy.site.name == "kettle-and-bean"
+    assert len(contents.catalogue.items) == 20
+    assert contents.waiting == ()
+
+
+def test_a_folder_without_a_site_says_how_to_start(tmp_path: Path) -> None:
+    (tmp_path / "unrelated.yaml").write_text("a: 1")
+    with pytest.raises(SiteError) as refused:
+        load_site(tmp_path)
+    (problem,) = refused.value.problems
+    assert problem.path == "site.yaml:1"
+    assert "edgewise site init" in problem.message
+
+
+def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
+    write_site(tmp_path, invented_files(), write_key="key", by="Ann")
+    for file in ("placements/home_hero.yaml", "placements/home_list.yaml"):
+        path = tmp_path / file
+        path.write_text(path.read_text().replace("count: ", "cuont: ").replace("fallback: [", "fallback: [1, "))
+    with pytest.raises(SiteError, match="4 problems") as refused:
+        load_site(tmp_path)
+    assert len(refused.value.problems) == 4
