@@ -79,6 +79,7 @@ def recommend(
         method_named(method)
     with _usage("--set"):
         chosen_settings = settings_of(method, settings or [])
+    separator = _separator(delimiter)
     if report is not None and not report.parent.is_dir():
         raise InputError(f"{report}: there is no folder {report.parent}")
     if interactions == MOVIELENS:
@@ -86,12 +87,12 @@ def recommend(
         user, item, time = user or "user_id", item or "item_id", time or "timestamp"
     else:
         path = Path(interactions)
-    columns = Columns(*_named(user, item, path, delimiter), time, weight)
+    columns = Columns(*_named(user, item, path, separator), time, weight)
     with terminal.err.status(f"reading {path.name}") if not quiet else contextlib.nullcontext():
         read = read_interactions(
             path,
             columns,
-            delimiter=delimiter,
+            delimiter=separator,
             test=chosen_split.path if isinstance(chosen_split, FileSplit) else None,
             catalogue=items,
         )
@@ -137,6 +138,15 @@ def _named(user: str | None, item: str | None, path: Path, delimiter: str | None
         absent = "--user" if user is None else "--item"
         raise typer.BadParameter(f"name that column of {path}; there are: {there}", param_hint=absent)
     return user, item
+
+
+def _separator(delimiter: str | None) -> str | None:
+    """One character; a tab may be written as backslash and t, which is what a shell can pass on."""
+    if delimiter is None or len(delimiter) == 1:
+        return delimiter
+    if delimiter == "\\t":
+        return "\t"
+    raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
 
 
 def _lengths(text: str) -> tuple[int, ...]:
