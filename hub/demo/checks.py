@@ -71,9 +71,7 @@ def _one_click(here: NodeClient, watcher: NodeClient, there: NodeClient, visitor
     return clock.monotonic_ms() - started_ms
 
 
-def without_hub(
-    edges: Sequence[str], film: str, kill: Callable[[], None], back: Callable[[], None], clock: Clock
-) -> Outage:
+def without_hub(edges: Sequence[str], kill: Callable[[], None], back: Callable[[], None], clock: Clock) -> Outage:
     """Kill the hub, go on deciding and clicking at all nodes, start it again, and wait until the spools are empty."""
     clients = [NodeClient(url, clock) for url in edges]
     errors = clicks = 0

@@ -50,6 +50,11 @@ class Served:
             raise UnavailableError(f"the {self.name} did not start: {self._last_words()}") from None
         return self
 
+    def become(self, successor: Served) -> None:
+        """Start a successor in its place: the same name and addresses, after this one was killed."""
+        self._command = successor._command
+        self.start()
+
     def kill(self) -> None:
         """End it without warning, as a power cut does."""
         if self._process is not None:

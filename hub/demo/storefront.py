@@ -31,6 +31,13 @@ class Shop(msgspec.Struct, rename="camel"):
     write_key: str
 
 
+class Results:
+    """What was measured; nothing until the demo has."""
+
+    page = b"<!doctype html><title>Measuring</title><p>The demo is still measuring. Look again in a minute."
+    json = b"null"
+
+
 class Storefront:
     """Serves the page from a thread of its own, so that the demo can go on measuring.
 
@@ -43,13 +50,19 @@ class Storefront:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self._results = Results()
 
     def open(self, shop: Shop) -> None:
         """Start to answer."""
-        config = uvicorn.Config(_application(shop), log_level="error", lifespan="off")
+        config = uvicorn.Config(_application(shop, self._results), log_level="error", lifespan="off")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, args=(self._server,), name="storefront", daemon=True)
         self._thread.start()
+
+    def publish(self, page: str, figures: object) -> None:
+        """Show what was measured at `/results`, and as `/results.json`."""
+        self._results.page = page.encode()
+        self._results.json = msgspec.json.encode(figures)
 
     def close(self) -> None:
         """Stop, and wait for it."""
@@ -63,7 +76,7 @@ class Storefront:
         asyncio.run(server.serve(sockets=[self._socket]))
 
 
-def _application(shop: Shop) -> Starlette:
+def _application(shop: Shop, results: Results) -> Starlette:
     policy = (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
         f"frame-ancestors 'none'; base-uri 'none'; connect-src 'self' {' '.join(shop.edges)}"
@@ -78,8 +91,15 @@ def _application(shop: Shop) -> Starlette:
     async def description(_: Request) -> Response:
         return Response(msgspec.json.encode(shop), media_type="application/json", headers=headers)
 
+    async def measured(_: Request) -> Response:
+        return Response(results.page, media_type="text/html; charset=utf-8", headers=headers)
+
+    async def measured_json(_: Request) -> Response:
+        return Response(results.json, media_type="application/json", headers=headers)
+
     async def icon(_: Request) -> Response:
         return Response(status_code=204)
 
     routes = [Route(path, page) for path in _PAGE]
+    routes += [Route("/results", measured), Route("/results.json", measured_json)]
     return Starlette(routes=[*routes, Route("/shop.json", description), Route("/favicon.ico", icon)])
