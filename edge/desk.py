@@ -19,10 +19,12 @@ from edge.metrics import Counts
 from edge.node import next_epoch, node_id
 from edge.node_keys import SiteKeys, load_site_keys
 from edge.node_log import Log
+from edge.node_status import WorkerStatus, write_status
 from edge.profiles import ProfileCache
 from edge.recent import RecentDecisions, RecentMessages, RememberedDecision
 from edge.settings import EdgeSettings
 from edge.spool import SpoolWriter
+from edge.tally import Tally, inherited_tally, tally_file, write_tally
 from edgewise.clock import Clock
 from edgewise.consent import Consent
 from edgewise.ids import DecisionId, NodeId, SubjectId, producer
@@ -76,7 +78,11 @@ class Desk:
             server_keys_sha256=settings.server_keys_sha256,
         )
         self.condition = Condition(self.paths, has_hub=settings.hub is not None, stale_after_ms=settings.stale_after_ms)
-        self.counts = Counts()
+        self._inherited = inherited_tally(self.paths, index)
+        self.counts: Counts = self._inherited.counts
+        """Of this worker and its predecessors."""
+        self._decisions_before = self.counts.decisions_made
+        self.is_listening = False
         self.wanted: set[SubjectId] = set()
         """Subjects to be asked of the hub with the next flush."""
         self.unflushed: dict[DecisionId, RememberedDecision] = {}
@@ -144,6 +150,39 @@ class Desk:
         if len(self.unflushed) >= MOST_UNFLUSHED:
             del self.unflushed[next(iter(self.unflushed))]
         self.unflushed[decision_id] = decision
+
+    # --- what this process says of itself ---------------------------------------------------------------------------
+    def own_status(self) -> WorkerStatus:
+        """For the supervisor, the agent and the other workers."""
+        served, refused = self.live.served, self.live.refused
+        return WorkerStatus(
+            index=self.index,
+            pid=os.getpid(),
+            epoch=self.epoch,
+            written_ms=self.clock.now_ms(),
+            listening=self.is_listening,
+            bundle_digest=None if served is None else served.bundle.digest,
+            bundle_version=None if served is None else served.bundle.version,
+            refused_digest=None if refused is None else refused.digest,
+            refused_detail="" if refused is None else refused.detail,
+            decisions=self.counts.decisions_made - self._decisions_before,
+        )
+
+    def own_tally(self) -> Tally:
+        """Its counters, and those of its predecessors."""
+        created, dropped = self.spool.next_seq, self.spool.dropped
+        return Tally(
+            epoch=self.epoch,
+            epoch_created=created,
+            created=self._inherited.created + created,
+            dropped=self._inherited.dropped + dropped,
+            counts=self.counts,
+        )
+
+    def tell(self) -> None:
+        """Write both down."""
+        write_status(self.paths.worker_status(self.index), self.own_status())
+        write_tally(tally_file(self.paths, self.index), self.own_tally())
 
     # --- between requests -------------------------------------------------------------------------------------------
     def flush(self) -> None:

@@ -97,12 +97,11 @@ class Refused(NamedTuple):
 class LiveBundle:
     """Holds what is served, and follows the store's `current`."""
 
-    def __init__(self, store: BundleStore, *, log: Log, on_change: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, store: BundleStore, *, log: Log) -> None:
         self.served: Served | None = None
         self.refused: Refused | None = None
         self._store = store
         self._log = log
-        self._on_change = on_change
         self._generation: object = None
 
     @property
@@ -115,8 +114,8 @@ class LiveBundle:
         self._generation = self._store.generation()
         self._settle(self._load())
 
-    async def follow(self) -> None:
-        """Swap whenever the store points at something else, until cancelled."""
+    async def follow(self, on_change: Callable[[], None]) -> None:
+        """Swap whenever the store points at something else, until cancelled; `on_change` after each attempt."""
         while True:
             await asyncio.sleep(POLL_MS / 1_000)
             generation = self._store.generation()
@@ -124,6 +123,7 @@ class LiveBundle:
                 # Before loading: if `current` is replaced meanwhile, the next round loads again.
                 self._generation = generation
                 self._settle(await asyncio.to_thread(self._load))
+                on_change()
 
     def _load(self) -> Served | Refused | None:
         """What is to be served; None for nothing."""
@@ -137,6 +137,8 @@ class LiveBundle:
         except EdgewiseError as refused:
             code = refused.code if isinstance(refused, RefusedError) else "scorer"
             return Refused(digest, f"{code}: {refused}")
+        except Exception as failed:  # noqa: BLE001  # an error of ours in a loader must not stop what serves
+            return Refused(digest, f"internal: {failed!r}")
 
     def _settle(self, loaded: Served | Refused | None) -> None:
         if isinstance(loaded, Refused):
@@ -147,4 +149,3 @@ class LiveBundle:
             if loaded is not self.served:
                 self._log.info("serves another bundle", digest=loaded and loaded.bundle.digest, before=self.digest)
             self.served = loaded
-        self._on_change()
