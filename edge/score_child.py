@@ -44,7 +44,11 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     answers = sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing that a library prints may get between the frames
-    serve(sys.stdin.buffer, answers, cpu_seconds)
+    try:
+        serve(sys.stdin.buffer, answers, cpu_seconds)
+    except InputError as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        return 1
     return 0
 
 

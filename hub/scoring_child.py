@@ -82,6 +82,11 @@ class ScoringChild:
     ) -> None:
         self.close()
 
+    @property
+    def process_id(self) -> int | None:
+        """Of the running scorer; None before the first model and after the end."""
+        return self._process.pid if self._process is not None else None
+
     def score(self, model: bytes, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores of a matrix, float32 (n, F) to (n,), or (n, W) for a model of W outputs."""
         parts = [
