@@ -12,17 +12,35 @@ from hub.datasets.download import default_cache
 from hub.datasets.films import FilmHistory
 
 
-@cache
 def movielens_100k() -> FilmHistory:
+    found = _movielens()
+    if isinstance(found, UnavailableError):
+        pytest.skip(f"needs MovieLens 100k: {found}")
+    return found
+
+
+def open_bandit_log(policy: open_bandit.LoggingPolicy, campaign: open_bandit.Campaign) -> Path:
+    absent = _open_bandit()
+    if absent is not None:
+        pytest.skip(f"needs the Open Bandit sample: {absent}")
+    return open_bandit.load(default_cache(os.environ), policy, campaign)
+
+
+# A failure is remembered, too: without a network one attempt is enough for all tests.
+
+
+@cache
+def _movielens() -> FilmHistory | UnavailableError:
     try:
         return movielens.load(default_cache(os.environ))
     except UnavailableError as absent:
-        pytest.skip(f"needs MovieLens 100k: {absent}")
+        return absent
 
 
 @cache
-def open_bandit_log(policy: open_bandit.LoggingPolicy, campaign: open_bandit.Campaign) -> Path:
+def _open_bandit() -> UnavailableError | None:
     try:
-        return open_bandit.load(default_cache(os.environ), policy, campaign)
+        open_bandit.load(default_cache(os.environ))
     except UnavailableError as absent:
-        pytest.skip(f"needs the Open Bandit sample: {absent}")
+        return absent
+    return None
