@@ -157,7 +157,8 @@ def _around_categories(forest: Forest, visitors: NDArray[np.float32]) -> NDArray
 def one_row_per_node(forest: Forest, rows: NDArray[np.float32]) -> NDArray[np.int64]:
     """For each node the number of a row that reaches it, or -1.
 
-    A threshold lies inside the range that its node sees, so putting it into such a row leaves the row at the node.
+    A threshold lies inside the range that its node sees, so putting it into such a row leaves the row at the node
+    (but where a split only parts missing values from the rest: its threshold is above all that comes there).
     """
     found = np.full(len(forest.feature), -1, dtype=np.int64)
     keys = _membership_keys(forest)
