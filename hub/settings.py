@@ -54,8 +54,6 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     admin: Address = "127.0.0.1:8092"
     admin_hosts: list[str] = []
     """Names by which the admin API may be called, beside the address that it listens on (a proxy's name)."""
-    database: str = ""
-    """URL of the ledger. Empty: ledger.db in the data folder."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # Keys: only digests. `printf %s "$KEY" | sha256sum` makes one.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from hub.commands.import_decisions import decisions
+from hub.commands.import_events import events
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -15,3 +16,4 @@ def imports() -> None:
 
 
 app.command("decisions")(decisions)
+app.command("events")(events)

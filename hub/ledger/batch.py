@@ -42,6 +42,17 @@ class Placed(NamedTuple):
     fault: str
 
 
+class Followed(NamedTuple):
+    """What of a batch follows on what is stored."""
+
+    accepted: list[Placed]
+    """In order, without holes, beginning right behind the mark."""
+    mark: int
+    """The last number of it, or what was stored before."""
+    hole: tuple[int, int] | None
+    """(expected, came) where records are missing; what lies behind is left out."""
+
+
 class ProducerParts(NamedTuple):
     """A producer's name taken apart; an import has neither epoch nor worker."""
 
@@ -91,6 +102,36 @@ def number_from(placed: Sequence[Placed], first_seq: int) -> list[Placed]:
     """Number payloads of which none knows its own, from `first_seq` on."""
     first, *rest = placed
     return _number_onwards([first._replace(first_seq=first_seq, last_seq=first_seq), *rest])
+
+
+def follow(placed: Sequence[Placed], mark: int) -> Followed:
+    """Take what comes behind `mark`, and pass over what was stored before.
+
+    The records of a batch are consecutive. So where exactly one number is out of its place, that number is wrong, not
+    the batch: the record becomes a dead letter in its place, or everything behind it would wait for ever.
+    """
+    accepted: list[Placed] = []
+    for index, one in enumerate(placed):
+        assert one.first_seq is not None
+        assert one.last_seq is not None
+        expected = mark + 1
+        if one.last_seq < expected:
+            continue
+        if one.first_seq > expected:
+            after = placed[index + 1].first_seq if index + 1 < len(placed) else None
+            before = placed[index - 1].last_seq if index else None
+            if after == expected + 1:
+                accepted.append(_out_of_place(one, expected))
+                mark = expected
+                continue
+            if one.first_seq != expected + 1 or before is None or before == mark:
+                return Followed(accepted, mark, (expected, one.first_seq))
+            accepted.append(_out_of_place(placed[index - 1], expected))
+            expected += 1
+        # a gap may begin below the mark: its first records had arrived, only their acknowledgement was lost
+        accepted.append(one._replace(first_seq=expected))
+        mark = one.last_seq
+    return Followed(accepted, mark, None)
 
 
 def fault_of(record: Record) -> str:
@@ -177,6 +218,10 @@ def _read(name: Producer, payload: bytes) -> Placed:
         return _refused(name, payload, fault)
     first_seq = record.first_seq if isinstance(record, GapRecord) else record.seq
     return Placed(first_seq, record.seq, payload, record, "")
+
+
+def _out_of_place(one: Placed, seq: int) -> Placed:
+    return Placed(seq, seq, one.payload, None, one.fault or f"numbered {one.last_seq}, in the place of {seq}")
 
 
 def _refused(name: Producer, payload: bytes, fault: str) -> Placed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -17,12 +18,23 @@ from hub.ledger.dialect import Storage, chunks, upsert
 from hub.ledger.migrate import migrate
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
-from hub.ledger.storing import POSITION, Stored, append_events, store_batches, take
+from hub.ledger.storing import append_events, store_batches
+from hub.ledger.writing import POSITION, Stored, take
 
 
 def ledger_url(data_dir: Path) -> str:
     """The SQLite file of a data folder, where no other database is configured."""
     return f"sqlite:///{data_dir.absolute() / 'ledger.db'}"
+
+
+@contextmanager
+def open_ledger(data_dir: Path) -> Iterator[Ledger]:
+    """The ledger of a data folder, closed at the end. Raises what `Ledger.open` raises."""
+    ledger = Ledger.open(ledger_url(data_dir))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 class Ledger(RecordReader, Registry):

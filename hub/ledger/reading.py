@@ -14,7 +14,7 @@ from hub.ledger import tables
 from hub.ledger.canonical import Folding
 from hub.ledger.dialect import Storage, chunks
 from hub.ledger.rows import Change, DeadLetter, GapRow, ProducerRow, RewardRow, StoredProfile, Totals
-from hub.ledger.storing import POSITION
+from hub.ledger.writing import POSITION
 
 PAGE: Final = 1_000
 
@@ -111,13 +111,14 @@ class RecordReader:
         """The last position that was given out."""
         return self._counter(POSITION)
 
-    def erased(self, subjects: Sequence[SubjectId]) -> set[SubjectId]:
-        """Those of `subjects` that were erased at some time."""
-        found: set[SubjectId] = set()
+    def erased(self, subjects: Sequence[SubjectId]) -> dict[SubjectId, int]:
+        """Those of `subjects` that were erased, and when last, in milliseconds."""
+        columns = tables.erasures.c
+        found: dict[SubjectId, int] = {}
         with self.storage.reading() as connection:
             for some in chunks(subjects):
-                query = sa.select(tables.erasures.c.subject).where(tables.erasures.c.subject.in_(some))
-                found.update(SubjectId(subject) for subject in connection.execute(query).scalars())
+                query = sa.select(columns.subject, columns.time_ms).where(columns.subject.in_(some))
+                found.update((SubjectId(row.subject), row.time_ms) for row in connection.execute(query))
         return found
 
     def stored_seq(self, name: Producer) -> int:

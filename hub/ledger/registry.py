@@ -13,7 +13,7 @@ from edgewise.ids import BundleVersion, ModelName
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, upsert
 from hub.ledger.rows import AuditEntry, AuditRow, ModelRow, ModelStatus, NodeRow, ReleaseRow, ReleaseStatus, typed
-from hub.ledger.storing import take
+from hub.ledger.writing import take
 
 
 class Registry:

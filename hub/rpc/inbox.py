@@ -16,7 +16,7 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger
-from hub.ledger.storing import Mark, Stored
+from hub.ledger.writing import Mark, Stored
 from hub.log import Log
 from hub.meters import Meters
 

@@ -17,7 +17,7 @@ from edgewise.v1.profiles_pb2_grpc import ProfilesServicer
 from hub.ledger.batch import MOST_ID_CHARACTERS
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import Change
-from hub.ledger.storing import Stored
+from hub.ledger.writing import Stored
 from hub.log import Log
 from hub.meters import Meters
 from hub.rpc.guard import Context, Streams, node_of, refuse

@@ -97,6 +97,7 @@ class RpcServer:
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._failed = asyncio.Event()
 
     async def start(self) -> str:
         """Listen; returns HOST:PORT as bound. Raises UnavailableError when the port is taken."""
@@ -129,10 +130,20 @@ class RpcServer:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
 
-    @property
-    def healthy(self) -> bool:
-        """Whether every part of it is running."""
-        return self._server is not None and bool(self._tasks) and not any(task.done() for task in self._tasks)
+    def trouble(self) -> str:
+        """Why it does not serve, or ""."""
+        if self._server is None:
+            return "gRPC is not listening"
+        return "a part of the hub has failed" if self._failed.is_set() else ""
+
+    async def until_failed(self, stopping: asyncio.Event) -> None:
+        """Wait for `stopping`. Raises UnavailableError when a part fails: half a hub is worse than a restart."""
+        waiting = [asyncio.create_task(stopping.wait()), asyncio.create_task(self._failed.wait())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+        if self._failed.is_set():
+            raise UnavailableError("a part of the hub has failed; its log says which")
 
     async def stop(self) -> None:
         """Answer what has come, end the streams, close the port; what had not been stored is sent again by its node."""
@@ -153,6 +164,7 @@ class RpcServer:
     def _notice(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._log.error("a part of the hub has failed", task=repr(task.get_coro()), exc_info=error)
+            self._failed.set()
 
 
 def _options(settings: HubSettings) -> list[tuple[str, Any]]:

@@ -12,7 +12,7 @@ from edgewise.errors import EdgewiseError, InputError
 from edgewise.v1 import uplink_pb2 as pb
 from edgewise.v1.uplink_pb2_grpc import UplinkServicer
 from hub.ledger.batch import MOST_SEQ, Batch, node_batch
-from hub.ledger.storing import Mark
+from hub.ledger.writing import Mark
 from hub.log import Log
 from hub.rpc.guard import Context, Streams, node_of, refuse
 from hub.rpc.inbox import Inbox

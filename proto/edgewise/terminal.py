@@ -25,8 +25,9 @@ class Terminal:
     def __init__(self, *, json: bool = False, quiet: bool = False) -> None:
         self.json = json
         self.quiet = quiet
-        self.out = Console(soft_wrap=True, highlight=False)
-        self.err = Console(stderr=True, soft_wrap=True, highlight=False)
+        # what is shown may be a visitor's words: `[/red]` and `:bomb:` are text
+        self.out = Console(soft_wrap=True, highlight=False, markup=False, emoji=False)
+        self.err = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
     def print(self, *what: Any) -> None:
         """Something for people; dropped under `--json` and `--quiet`."""

@@ -1,0 +1,59 @@
+"""`edgewise hub serve`: run a hub."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgewise.terminal import Json, Quiet, Terminal
+from hub.data_dir import DataDir
+
+app = typer.Typer(no_args_is_help=True, help="Run a hub.")
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `serve` a word of its own, although it is the only one so far."""
+
+
+@app.command()
+def serve(
+    data_dir: DataDir,
+    *,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Settings in TOML.")] = None,
+    grpc: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where nodes connect; port 0 takes any.", show_default="127.0.0.1:8091"),
+    ] = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Admin API and metrics; port 0 takes any.", show_default="127.0.0.1:8092"
+        ),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Serve nodes and people until SIGTERM or Ctrl-C; then finish what was begun, and exit with 0.
+
+    Prints both addresses once they answer. Settings come from --config, then EDGEWISE_HUB_… variables, then these
+    options.
+    """
+    from hub.settings import load_settings
+
+    settings = load_settings(config, os.environ, {"grpc": grpc, "admin": admin})
+
+    from hub.serve import serve_until_stopped
+
+    terminal = Terminal(json=json, quiet=quiet)
+    serve_until_stopped(
+        data_dir,
+        settings,
+        announce=lambda serving: terminal.result(
+            serving._asdict(),
+            f"hub answers nodes at {serving.hub} and people at {serving.admin} (process {serving.pid})",
+        ),
+    )

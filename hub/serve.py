@@ -1,0 +1,143 @@
+"""Runs a hub: gRPC for nodes, HTTP for people, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from edgewise.clock import Clock, SystemClock
+from edgewise.errors import EdgewiseError, UnavailableError
+from hub.admin.app import Admin, admin_app
+from hub.admin.server import AdminServer
+from hub.admin.views import storage_note
+from hub.incarnation import incarnation_of
+from hub.keys import KeyFolder
+from hub.ledger.dialect import wal_reset_bug
+from hub.ledger.ledger import Ledger, ledger_url
+from hub.log import Log, start_log
+from hub.meters import Meters
+from hub.release.releases import Releases
+from hub.release.repository import Repository
+from hub.rpc.server import RpcServer
+from hub.settings import HubSettings, on_loopback
+
+
+class Serving(NamedTuple):
+    """Where a hub answers."""
+
+    hub: str
+    """HOST:PORT of gRPC."""
+    admin: str
+    """URL."""
+    pid: int
+
+
+def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Callable[[Serving], None]) -> None:
+    """Run one hub until SIGTERM or SIGINT; `announce` is called once it answers.
+
+    Raises:
+        UnavailableError: no site in the folder, another hub on it, a port that is taken, a part that failed.
+    """
+    log = start_log(settings.log_level)
+
+    async def run() -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        await serve(data_dir, settings, clock=SystemClock(), log=log, announce=announce, stopping=stopping)
+
+    asyncio.run(run())
+
+
+async def serve(
+    data_dir: Path,
+    settings: HubSettings,
+    *,
+    clock: Clock,
+    log: Log,
+    announce: Callable[[Serving], None],
+    stopping: asyncio.Event,
+) -> None:
+    """The same inside an event loop, until `stopping` is set."""
+    repository = Repository(data_dir, clock)
+    if not repository.exists:
+        raise UnavailableError(_what_to_run(data_dir))
+    with _only_hub(data_dir), contextlib.closing(Ledger.open(ledger_url(data_dir))) as ledger:
+        incarnation = incarnation_of(data_dir)
+        meters = Meters()
+        rpc = RpcServer(
+            ledger,
+            repository,
+            KeyFolder(data_dir).secrets,
+            settings=settings,
+            incarnation=incarnation,
+            clock=clock,
+            meters=meters,
+            log=log,
+        )
+        refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
+        releases = Releases(data_dir, ledger, clock)
+        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, log)
+        http = AdminServer(admin_app(admin, settings), settings.admin)
+        try:
+            serving = Serving(await rpc.start(), f"http://{await http.start()}", os.getpid())
+            _say_what_to_know(settings, serving, log)
+            announce(serving)
+            await rpc.until_failed(stopping)
+        finally:
+            refreshing.cancel()
+            log.info("stopping")
+            await rpc.stop()
+            await http.stop()
+
+
+async def _refresh(repository: Repository, every_ms: int, log: Log) -> None:
+    """Keep the signatures of the online roles from expiring."""
+    while True:
+        try:
+            if await asyncio.to_thread(repository.refresh):
+                log.info("online metadata signed again")
+        except EdgewiseError as missing:
+            log.warning("online metadata cannot be signed again; nodes will turn STALE", reason=str(missing))
+        await asyncio.sleep(every_ms / 1_000)
+
+
+@contextlib.contextmanager
+def _only_hub(data_dir: Path) -> Iterator[None]:
+    """Hold the folder: two hubs on one folder would tell nodes different things."""
+    path = data_dir / "hub.lock"
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UnavailableError(
+                f"another hub serves {data_dir} already; stop it, or name another --data-dir"
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _what_to_run(data_dir: Path) -> str:
+    there = f"--data-dir {data_dir}"
+    if KeyFolder(data_dir).missing():
+        return f"{data_dir} holds no site; run `edgewise site init DIR {there}`, then `edgewise site apply DIR {there}`"
+    return f"{data_dir} holds the keys of a site, but nothing signed yet; run `edgewise site apply DIR {there}`"
+
+
+def _say_what_to_know(settings: HubSettings, serving: Serving, log: Log) -> None:
+    log.info("serving", hub=serving.hub, admin=serving.admin)
+    if wal_reset_bug():
+        log.warning(storage_note())
+    if not on_loopback(settings.grpc):
+        log.warning("gRPC is not encrypted; let only trusted networks reach it", address=serving.hub)
+    if not on_loopback(settings.admin):
+        log.warning("the admin API is not encrypted; put a TLS proxy in front", address=serving.admin)
