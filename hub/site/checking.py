@@ -19,6 +19,7 @@ from edgewise.bundle.policy import (
 from edgewise.errors import Problem
 from edgewise.ids import ItemId, PlacementName
 from hub.site.checking_features import check_features
+from hub.site.checking_recipes import check_recipes, statistics_of
 from hub.site.checking_rules import check_rule
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
@@ -34,6 +35,7 @@ def check(files: Files) -> list[Problem]:
         *(problem for name in files.experiments for problem in _experiment(*files.experiments[name])),
         *(problem for name in files.placements for problem in _placement(files, name)),
         *check_features(files),
+        *check_recipes(files),
     ]
 
 
@@ -147,6 +149,8 @@ def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...]
 def _numeric(
     files: Files, attribute: str, candidates: list[ItemId], path: tuple[str, ...], say: Say
 ) -> Iterator[Problem]:
+    if attribute in statistics_of(files):
+        return
     values = [files.items[item][0].attributes.get(attribute) for item in candidates if item in files.items]
     if candidates and not any(isinstance(value, float) for value in values):
         known = {

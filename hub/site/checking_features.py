@@ -16,6 +16,7 @@ from edgewise.features.table import (
     WindowCount,
 )
 from edgewise.features.values import ATTRIBUTE_PREFIX, CONTEXT_FIELDS, is_context_field
+from hub.site.checking_recipes import statistics_of
 from hub.site.converting import did_you_mean
 from hub.site.reading import Files, Place
 
@@ -23,7 +24,7 @@ from hub.site.reading import Files, Place
 def check_features(files: Files) -> Iterator[Problem]:
     """What is wrong with the declared features of a site."""
     first: dict[str, Place] = {}
-    attributes = {name for item, _ in files.items.values() for name in item.attributes}
+    attributes = {name for item, _ in files.items.values() for name in item.attributes} | statistics_of(files)
     for feature, place in files.features:
         if feature.name in first:
             where = first[feature.name].file_line

@@ -23,6 +23,7 @@ from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
+from hub.site.recipes import RankerRecipe
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -84,6 +85,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     """Its name in `edgewise model list`; the file's own name where it is not given."""
     use: Alias | Annotated[int, Meta(ge=1)] = "champion"
     """The promoted version, the challenger, or a version by number."""
+    train: RankerRecipe | None = None
+    """How `edgewise train ranker` makes it; None for a model that comes from elsewhere."""
 
 
 class ModelUse(msgspec.Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from edgewise.ids import ItemId, ModelName
 from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse
 from hub.site.reading import Files, raise_if_any, read_files
+from hub.site.recipes import RankerRecipe
 
 
 class SiteContents(NamedTuple):
@@ -25,6 +27,8 @@ class SiteContents(NamedTuple):
     """Name in the arms -> the registered model that is meant."""
     waiting: tuple[ItemId, ...] = ()
     """Items whose content nobody has approved yet; they are in no answer until somebody does."""
+    recipes: Mapping[ModelName, RankerRecipe] = {}
+    """Name in the arms -> how that model is trained."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -68,6 +72,7 @@ def _contents(files: Files) -> SiteContents:
         features=FeatureTable([feature for feature, _ in files.features]),
         models={name: ModelUse(model.model or name, model.use) for name, (model, _) in files.models.items()},
         waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
+        recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
     )
 
 

@@ -1,0 +1,72 @@
+"""How models are trained: placements, columns and attributes that a recipe names are there, and fit each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from edgewise.bundle.policy import ByModel
+from edgewise.errors import Problem
+from edgewise.events import DIMENSIONS
+from edgewise.features.table import NeighbourMax, NeighbourScore
+from edgewise.ids import ModelName
+from hub.site.converting import did_you_mean
+from hub.site.documents import Say
+from hub.site.reading import Files
+from hub.site.recipes import RankerRecipe
+
+_ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+def statistics_of(files: Files) -> set[str]:
+    """Item attributes that the site's models compute, whether or not an item file states them as well."""
+    recipes = [model.train for model, _ in files.models.values() if model.train is not None]
+    return {attribute for recipe in recipes for attribute in recipe.statistics}
+
+
+def check_recipes(files: Files) -> Iterator[Problem]:
+    """What is wrong with the `train` parts of a site's models."""
+    for name, (model, place) in files.models.items():
+        if model.train is not None:
+            yield from _recipe(files, name, model.train, place.problem)
+
+
+def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    if recipe.outcome.at_least is not None and recipe.outcome.kind != "review":
+        message = f"only reviews have stars, and the outcome is a {recipe.outcome.kind}; remove `at_least`"
+        yield say(("train", "outcome", "at_least"), message)
+    yield from _placement(files, name, recipe, say)
+    declared = {feature.name: feature for feature, _ in files.features}
+    taken = list(declared) if recipe.features is None else recipe.features
+    if not taken:
+        yield say(("train",), "there is no feature to learn from; declare some under features/")
+    for position, feature in enumerate(taken):
+        at = ("train", "features", position)
+        if feature not in declared:
+            yield say(at, f"no feature {feature!r}; {did_you_mean(feature, declared)}")
+        elif feature in taken[:position]:
+            yield say(at, f"the feature {feature!r} is listed twice; remove one")
+        elif recipe.neighbours is None and isinstance(declared[feature], (NeighbourScore, NeighbourMax)):
+            message = f"the feature {feature!r} needs neighbours; remove `neighbours: null`, or the feature"
+            yield say(("train", "neighbours"), message)
+    for attribute in recipe.statistics:
+        path = ("train", "statistics", attribute)
+        if _ATTRIBUTE.fullmatch(attribute) is None:
+            yield say(path, f"{attribute!r} is no name for an attribute; use small letters, digits and _")
+        elif attribute in DIMENSIONS:
+            yield say(path, f"{attribute!r} is a dimension of profiles and never a number; choose another name")
+
+
+def _placement(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    ranking = [
+        placement
+        for placement, (contents, _) in files.placements.items()
+        if any(isinstance(arm.ranking, ByModel) and arm.ranking.model == name for arm in contents.arms.values())
+    ]
+    if recipe.placement is not None and recipe.placement not in ranking:
+        cure = did_you_mean(recipe.placement, ranking) if ranking else "let an arm of it rank by this model"
+        message = f"no arm of the placement {recipe.placement!r} ranks by the model {name!r}; {cure}"
+        yield say(("train", "placement"), message)
+    elif recipe.placement is None and len(ranking) != 1:
+        which = ", ".join(ranking) or "none"
+        yield say(("train",), f"the model {name!r} ranks in {which}; name one with `placement: NAME`")

@@ -1,0 +1,91 @@
+"""How a ranker is trained: the `train` part of a site's models/NAME.yaml. Everything has a default but the outcome."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from edgewise.events import Kind
+from edgewise.ids import PlacementName
+
+Positive = Annotated[float, Meta(gt=0)]
+Part = Annotated[float, Meta(gt=0, lt=1)]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a visitor does with an item that was wanted: an event of this kind, a review with enough stars."""
+
+    kind: Literal["view", "click", "add", "order", "review"]
+    at_least: Annotated[float, Meta(ge=0, le=5)] | None = None
+    """Stars; only reviews have any."""
+
+    def counts(self, kind: Kind, rating: float | None) -> bool:
+        """Whether an event of `kind` with `rating` stars is the outcome."""
+        enough = self.at_least is None or (rating is not None and rating >= self.at_least)
+        return kind == self.kind and enough
+
+
+class Popularity(msgspec.Struct, frozen=True, tag="popularity", tag_field="statistic"):
+    """The share of visitors who touched the item, in [0, 1]; of those of the last `days` days where they are given."""
+
+    days: Annotated[int, Meta(ge=1)] | None = None
+
+
+class MeanRating(msgspec.Struct, frozen=True, tag="mean_rating", tag_field="statistic"):
+    """Mean stars of its reviews, drawn towards the mean of all reviews as if `weight` of these were its own."""
+
+    weight: Positive = 5.0
+
+
+Statistic = Popularity | MeanRating
+
+
+class NeighbourRecipe(msgspec.Struct, frozen=True, rename={"l2": "lambda"}):
+    """Which items speak for which: EASE, and beside it what visitors use shortly after one another."""
+
+    l2: Positive = 300.0
+    """EASE's lambda."""
+    closeness: Annotated[float, Meta(ge=0)] = 0.0
+    """Weight of proximity (`hub.recommend.proximity`) beside EASE; 0: EASE alone."""
+    window: Annotated[int, Meta(ge=1, le=200)] = 20
+    shrink: Positive = 30.0
+    per_item: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    most_items: Annotated[int, Meta(ge=2, le=20_000)] = 5_000
+    """Only the items that most visitors touched take part: EASE inverts a matrix of items x items."""
+
+
+class TreeRecipe(msgspec.Struct, frozen=True):
+    """LightGBM's settings, under its own names."""
+
+    objective: Literal["binary", "lambdarank"] = "binary"
+    rounds: Annotated[int, Meta(ge=1, le=2_000)] = 150
+    num_leaves: Annotated[int, Meta(ge=2, le=255)] = 15
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
+    min_data_in_leaf: Annotated[int, Meta(ge=1)] = 50
+    feature_fraction: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    lambda_l2: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class RankerRecipe(msgspec.Struct, frozen=True):
+    """The whole recipe."""
+
+    outcome: Outcome
+    placement: PlacementName | None = None
+    """Where it ranks; not needed when one placement alone asks this model."""
+    features: list[str] | None = None
+    """Columns of the feature table that it takes; all of them where they are not named."""
+    neighbours: NeighbourRecipe | None = NeighbourRecipe()
+    statistics: dict[str, Statistic] = {}
+    """Item attributes that training computes; a bundle's catalogue holds them in place of what item files say."""
+    fit_share: Part = 0.625
+    """Share of the history, in its order, that neighbours and statistics of the training rows are fitted on. Rows are
+    made from the rest, so that no row contains its own outcome."""
+    validation_share: Part = 0.33
+    """Share of the outcomes in that rest, the latest ones, that the model is judged on."""
+    negatives: Annotated[int, Meta(ge=1, le=1_000)] = 40
+    """Candidates that were not wanted, drawn for each outcome."""
+    most_outcomes: Annotated[int, Meta(ge=100)] = 20_000
+    """Only the latest outcomes make rows."""
+    trees: TreeRecipe = TreeRecipe()
