@@ -4,6 +4,7 @@ model.onnx          `x` float32 (rows, features) -> float32 (rows,)
 attribution.onnx    its path attributions: float32 (rows, features + 1), last column the bias
 golden.msgpack      rows with the scores that the trained model gave
 neighbours.msgpack  which items speak for which
+statistics.json     item attributes that training computed
 features.json       the columns that it was trained on, as they were declared then
 card.json           what it is, what it was trained on, how good it was
 """
@@ -30,15 +31,17 @@ from edgewise.bundle.neighbours import decode_neighbours
 from edgewise.errors import ModelRefused
 from edgewise.features.table import FeatureTable, decode_features, encode_features
 from edgewise.ids import ModelName
+from hub.item_statistics import ItemStatistics, decode_statistics, encode_statistics
 from hub.scoring_child import ScoringChild
 
 MODEL: Final = "model.onnx"
 ATTRIBUTION: Final = "attribution.onnx"
 GOLDEN: Final = "golden.msgpack"
 NEIGHBOURS: Final = "neighbours.msgpack"
+STATISTICS: Final = "statistics.json"
 FEATURES: Final = "features.json"
 CARD: Final = "card.json"
-FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, FEATURES, CARD)
+FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, FEATURES, CARD)
 
 _ONLY = ModelName("model")
 _card_encoder = msgspec.json.Encoder(order="deterministic")
@@ -54,6 +57,7 @@ class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
     """At least one row; must be there if `model` is."""
     attribution: bytes | None = None
     neighbours: bytes | None = None
+    statistics: ItemStatistics = {}
 
 
 def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
@@ -117,6 +121,7 @@ def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
         ATTRIBUTION: artefacts.attribution,
         GOLDEN: golden,
         NEIGHBOURS: artefacts.neighbours,
+        STATISTICS: encode_statistics(artefacts.statistics) if artefacts.statistics else None,
         FEATURES: encode_features(artefacts.features),
         CARD: _card_encoder.encode(card),
     }
@@ -132,6 +137,7 @@ def from_files(files: dict[str, bytes]) -> Artefacts:
         golden=None if golden is None else decode_golden(golden).models[_ONLY],
         attribution=files.get(ATTRIBUTION),
         neighbours=files.get(NEIGHBOURS),
+        statistics=decode_statistics(files[STATISTICS]) if STATISTICS in files else {},
     )
 
 

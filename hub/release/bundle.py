@@ -34,6 +34,7 @@ from edgewise.errors import ModelRefused
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, encode_features
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts, check_attribution, check_golden
+from hub.item_statistics import joined_statistics, with_statistics
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
 
@@ -68,12 +69,14 @@ def build_resources(
 
     Raises:
         ModelRefused: `features`: a model was trained on a column that the site declares otherwise or not at all;
-            `artefacts`: a model ranks but has no scores; `neighbours`: they are missing, or models disagree.
+            `artefacts`: a model ranks but has no scores; `neighbours`: they are missing, or models disagree;
+            `statistics`: models disagree about an item attribute that they compute.
     """
+    statistics = joined_statistics(models[name].statistics for name in sorted(contents.models))
     resources = {
         POLICY: encode_policy(contents.policy),
         FEATURES: encode_features(contents.features),
-        CATALOGUE: encode_catalogue(contents.catalogue),
+        CATALOGUE: encode_catalogue(with_statistics(contents.catalogue, statistics)),
     }
     entries: dict[ModelName, ModelEntry] = {}
     golden = {}
