@@ -150,6 +150,8 @@ class Decider:
                     asked=request.consent,
                     default=desk.default_consent,
                 )
+                if visit.is_unheard:
+                    desk.want(visit.subject)
                 dial = visit.preferences.dial.value
                 if not may_personalise(visit.grants, dial) or dial <= DIAL_PAGE:
                     return visit, Profile()

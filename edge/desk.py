@@ -142,7 +142,12 @@ class Desk:
             self.counts.cache_hits += 1
             return
         self.counts.cache_misses += 1
-        if not is_fresh and len(self.wanted) < MOST_UNFLUSHED:
+        if not is_fresh:
+            self.want(subject)
+
+    def want(self, subject: SubjectId) -> None:
+        """Ask the hub, with the next flush."""
+        if len(self.wanted) < MOST_UNFLUSHED:
             self.wanted.add(subject)
 
     def remember(self, decision_id: DecisionId, decision: RememberedDecision) -> None:

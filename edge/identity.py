@@ -3,7 +3,8 @@
 Authorisation looks at the connection and the headers alone, never at a URL that a Host header could colour.
 
 - *public*: a write key by Basic authentication, or an origin on the site's list. Both are known to every browser: they
-  keep others' pages out, not attackers. A node that listens on loopback and belongs to no site asks for neither.
+  keep others' pages out, not attackers. A node that listens on loopback and belongs to no site asks for neither, and
+  neither does one without a bundle: there is no list to look at, and nothing but the built-in fallback to give.
 - *operator*: an operator key as Bearer token, or this machine itself. A request that a proxy passed on, or that a page
   of another origin sent, does not count as this machine.
 - *proven visitor*: the cookie `ew_id`, or a token of the same make in `Edgewise-Visitor` or as Bearer token, signed by
@@ -98,12 +99,12 @@ class Doorman:
         has_operator_key = scheme == "bearer" and digest in self._operators
         has_write_key = scheme == "basic" and access is not None and digest in access.write_keys_sha256
         presents_nothing = scheme == "" or bearer is not None
-        needs_no_key = self._needs_no_key or (access is None and is_this_machine(scope))
         return Caller(
-            is_public=has_write_key
+            is_public=access is None
+            or has_write_key
             or is_server
             or has_operator_key
-            or (presents_nothing and (is_allowed_origin or needs_no_key)),
+            or (presents_nothing and (is_allowed_origin or self._needs_no_key)),
             is_operator=has_operator_key or is_this_machine(scope),
             is_server=is_server,
             visitor=bearer or self._visitor(headers, now_ms),

@@ -23,6 +23,8 @@ class Visit(msgspec.Struct, frozen=True):
     """The subject that the browser has proven to be; ANONYMOUS without a proof."""
     preferences: Preferences
     grants: Grants
+    is_unheard: bool = False
+    """Nothing is granted because the cache was lost, and with it what he may have stated: the hub is to be asked."""
 
     @property
     def logged_as(self) -> SubjectId:
@@ -72,7 +74,7 @@ def recognise(
         opted_out=preferences.dial.value == DIAL_NOTHING or is_unheard,
         global_privacy_control=caller.opts_out,
     )
-    return Visit(subject, own, preferences, grants)
+    return Visit(subject, own, preferences, grants, is_unheard)
 
 
 def without_claims(call: Call, caller: Caller) -> Call:

@@ -26,11 +26,16 @@ from edge.settings import EdgeSettings
 from edgewise.bundle.manifest import encode_manifest
 from edgewise.bundle.policy import Policy, encode_policy
 from edgewise.clock import Clock, ManualClock
+from edgewise.frames import scan
+from edgewise.profile.state import Profile
+from edgewise.records import DecisionRecord, EventRecord, Record, decode_record
+from edgewise.subjects import subject_of
 
 WEIGHTS = {0: 2.0, 2: 1.0, 4: 1e-3}
 """Column -> weight: the arithmetic of `world.score`."""
 KEYS = SiteKeys(SITE, b"subject-key-of-the-film-shop!!!!", b"visitor-key-of-the-film-shop!!!!")
 LOCAL = ("127.0.0.1", 50_000)
+VISITOR = "a-81f3"
 STRANGER = ("203.0.113.7", 50_000)
 DEMO = ("demo", "")
 """The write key, as Basic authentication."""
@@ -128,3 +133,25 @@ def node(
 def sha256(text: str) -> str:
     """How keys are stored."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def viewed(film: str, message_id: str | None = None, **fields: Any) -> dict[str, Any]:
+    said = {"type": "track", "event": "Product Viewed", "properties": {"product_id": film}, **fields}
+    return said if message_id is None else {**said, "messageId": message_id}
+
+
+def spooled(desk: Desk) -> list[Record]:
+    files = sorted(desk.paths.spool.glob("*/*.seg"))
+    return [decode_record(frame.payload) for file in files for frame in scan(file.read_bytes())]
+
+
+def decisions(desk: Desk) -> list[DecisionRecord]:
+    return [record for record in spooled(desk) if isinstance(record, DecisionRecord)]
+
+
+def events(desk: Desk) -> list[EventRecord]:
+    return [record for record in spooled(desk) if isinstance(record, EventRecord)]
+
+
+def profile_of(desk: Desk, visitor: str = VISITOR) -> Profile | None:
+    return desk.cache.profile(subject_of(desk.keys.subject_key, "anonymousId", visitor))

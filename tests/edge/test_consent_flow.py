@@ -1,0 +1,258 @@
+"""Consent and the dial at the node: what is not granted is not read, not written, not logged with identity."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_world import KEYS, VISITOR, decisions, events, node, profile_of, sha256, spooled, viewed
+from starlette.testclient import TestClient
+from world import HERO, LIST, NOW_MS, policy
+
+from edgewise.consent import Consent, ConsentState, Purpose
+from edgewise.records import EventRecord, PreferenceRecord
+from edgewise.subjects import subject_of
+from edgewise.visitor import sign_visitor
+
+SERVER = [sha256("server")]
+AS_SERVER = {"authorization": "Bearer server"}
+
+
+def decide(client: TestClient, consent: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"anonymousId": VISITOR, "placements": [{"name": HERO}, {"name": LIST}]}
+    if consent is not None:
+        body["consent"] = consent
+    answer = client.post("/v1/decide", json=body, headers=headers)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def reasons(told: dict[str, Any]) -> set[str]:
+    return {placed["reason"] for placed in told["placements"].values()}
+
+
+def state_as(client: TestClient, said: dict[str, Any], visitor: str = VISITOR) -> None:
+    """State preferences as the proven visitor."""
+    cookie = sign_visitor(KEYS.visitor_key, visitor, NOW_MS)
+    answer = client.put("/v1/preferences", json=said, headers={"cookie": f"ew_id={cookie}"})
+    assert answer.status_code == 200, answer.text
+
+
+def click(client: TestClient, film: str, **fields: Any) -> None:
+    body = {**viewed(film), "anonymousId": VISITOR, **fields}
+    assert client.post("/v1/track", json=body).status_code == 200
+
+
+SAID = [None, "granted", "denied", "pending"]
+
+
+def expected_grant(stored: str | None, asked: str | None, default: str | None, dial: int, gpc: bool) -> bool:  # noqa: FBT001
+    """The precedence of the interfaces, written down once more."""
+    if dial == 0 or gpc or stored == "denied":
+        return False
+    return (asked or stored or default) == "granted"
+
+
+@pytest.mark.parametrize("default", SAID)
+def test_the_whole_matrix_of_consent_at_the_node(tmp_path: Path, default: str | None) -> None:
+    said = None if default is None else ConsentState(default)
+    site = policy(default_consent=Consent(personalisation=said))
+    with node(tmp_path, policy=site) as (client, desk):
+        for number, (stored, asked, dial, gpc) in enumerate(itertools.product(SAID, SAID, [3, 0], [False, True])):
+            visitor = f"v-{number}"
+            if stored is not None or dial != 3:
+                state_as(
+                    client, {"dial": dial, "consent": {} if stored is None else {"personalisation": stored}}, visitor
+                )
+            body: dict[str, Any] = {
+                "anonymousId": visitor,
+                "placements": [{"name": LIST}],
+                "events": [viewed("film-3")],
+            }
+            if asked is not None:
+                body["consent"] = {"personalisation": asked}
+            client.cookies.clear()
+            answer = client.post("/v1/decide", json=body, headers={"sec-gpc": "1"} if gpc else {})
+            granted = expected_grant(stored, asked, default, dial, gpc)
+            case = (stored, asked, default, dial, gpc)
+            reason = answer.json()["placements"][LIST]["reason"]
+            assert (reason == "OPTED_OUT") is not granted, case
+            assert ("set-cookie" in answer.headers) is granted, case
+            assert (profile_of(desk, visitor) is not None) is granted, case
+            record = decisions(desk)[-1]
+            subject = subject_of(KEYS.subject_key, "anonymousId", visitor)
+            assert (record.subject == subject) is granted, case
+            event = events(desk)[-1]
+            assert event.subject == (subject if granted else ""), case
+            assert bool(event.identifiers) is granted, case
+            assert event.grants.allows(Purpose.PERSONALISATION) is granted, case
+
+
+def test_an_opted_out_visitors_profile_is_not_even_read(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        click(client, "film-3")
+        decide(client)
+        hits = desk.counts.cache_hits
+        assert hits == 1
+        told = decide(client, {"personalisation": "denied", "analytics": "denied"})
+        assert reasons(told) == {"OPTED_OUT"}
+        assert (desk.counts.cache_hits, desk.counts.cache_misses) == (hits, 0)
+        record = decisions(desk)[-1]
+        assert (record.subject, record.applied) == ("", {})
+        assert record.unit == record.decision_id
+
+
+def test_analytics_alone_ties_an_event_to_a_person_but_moves_no_profile(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        body = {
+            **viewed("film-3"),
+            "anonymousId": VISITOR,
+            "context": {"consent": {"categoryPreferences": {"personalization": False, "analytics": True}}},
+        }
+        assert client.post("/v1/track", json=body).status_code == 200
+        event = events(desk)[0]
+        assert event.subject == subject_of(KEYS.subject_key, "anonymousId", VISITOR)
+        assert profile_of(desk) is None
+
+
+@pytest.mark.parametrize(
+    ("dial", "seen_is_left_out", "reason"),
+    [(0, False, "OPTED_OUT"), (1, False, "MODEL"), (2, True, "MODEL"), (3, True, "MODEL")],
+)
+def test_the_dial_says_how_much_is_used(tmp_path: Path, dial: int, seen_is_left_out: bool, reason: str) -> None:  # noqa: FBT001
+    with node(tmp_path) as (client, desk):
+        click(client, "film-3")
+        state_as(client, {"dial": dial})
+        told = decide(client)
+        placed = told["placements"][LIST]
+        assert (placed["reason"] == "OPTED_OUT") == (reason == "OPTED_OUT")
+        shown = {item["id"] for item in placed["items"]}
+        if seen_is_left_out:
+            assert "film-3" not in shown
+        assert (desk.counts.cache_hits > 0) is (dial >= 2)
+        assert decisions(desk)[-1].dial == dial
+
+
+def test_the_dial_two_uses_this_session_only(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        click(client, "film-3")
+        desk.clock.advance(3_600_000)  # type: ignore[attr-defined]
+        click(client, "film-9")
+        state_as(client, {"dial": 2})
+        for _ in range(4):
+            shown = {item["id"] for item in decide(client)["placements"][LIST]["items"]}
+            assert "film-9" not in shown
+        state_as(client, {"dial": 3})
+        assert "film-3" not in {item["id"] for item in decide(client)["placements"][LIST]["items"]}
+
+
+def test_muted_things_are_never_shown_not_even_by_the_fallback(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, _):
+        state_as(client, {"mute": {"items": ["film-0", "film-20"], "categories": ["drama"]}})
+        for consent in ({"personalisation": "granted"}, {"personalisation": "denied"}):
+            shown = {
+                item["id"] for placed in decide(client, consent)["placements"].values() for item in placed["items"]
+            }
+            assert shown
+            assert not {"film-0", "film-20", "film-6", "film-12", "film-18"} & shown
+
+
+def test_a_statement_holds_for_the_pseudonym_that_the_same_browser_uses(tmp_path: Path) -> None:
+    """A page may name its own id; the will belongs to the person in front of it."""
+    with node(tmp_path) as (client, _):
+        assert "OPTED_OUT" not in reasons(decide(client))  # also gives the browser a cookie
+        answer = client.put("/v1/preferences", json={"dial": 0})
+        assert answer.status_code == 200
+        assert reasons(decide(client)) == {"OPTED_OUT"}
+        client.cookies.clear()
+        assert "OPTED_OUT" not in reasons(decide(client))
+
+
+def test_preferences_are_spooled_durable_and_hold_from_the_next_request_on(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        assert client.get("/v1/preferences").status_code == 401
+        assert client.put("/v1/preferences", json={"dial": 0}).status_code == 401
+        decide(client)
+        asked = client.get("/v1/preferences")
+        assert asked.headers["cache-control"] == "private, no-store"
+        assert asked.json() == {
+            "dial": 3,
+            "mute": {"categories": [], "topics": [], "brands": [], "items": []},
+            "more": [],
+            "less": [],
+            "consent": {},
+        }
+        said = {"dial": 1, "mute": {"brands": ["acme"]}, "less": ["x"], "consent": {"marketing": "denied"}}
+        told = client.put("/v1/preferences", json=said).json()
+        assert desk.spool.is_synced()
+        assert (told["dial"], told["mute"]["brands"], told["less"]) == (1, ["acme"], ["x"])
+        assert told["consent"] == {"marketing": "denied"}
+        desk.clock.advance(5)  # type: ignore[attr-defined]
+        told = client.put("/v1/preferences", json={"more": ["y"]}).json()
+        assert (told["dial"], told["more"]) == (1, ["y"])
+        stated = [record for record in spooled(desk) if isinstance(record, PreferenceRecord)]
+        assert [record.dial for record in stated] == [1, None]
+
+
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ({"dial": 4}, "$.dial"),
+        ({"dial": "0"}, "$.dial"),
+        ({"mute": {"items": [7]}}, "$.mute.items[0]"),
+        ({"more": ["x" * 201]}, "$.more[0]"),
+        ({"consent": {"analytics": "perhaps"}}, "$.consent.analytics"),
+    ],
+)
+def test_preferences_that_make_no_sense_are_refused(tmp_path: Path, said: dict[str, Any], path: str) -> None:
+    with node(tmp_path) as (client, desk):
+        decide(client)
+        before = len(spooled(desk))
+        answer = client.put("/v1/preferences", json=said)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["path"] == path
+        assert len(spooled(desk)) == before
+
+
+def test_a_server_states_preferences_for_whom_it_names(tmp_path: Path) -> None:
+    with node(tmp_path, server_keys_sha256=SERVER) as (client, _):
+        put = {"dial": 0, "anonymousId": VISITOR}
+        assert client.put("/v1/preferences", json=put).status_code == 401  # a write key proves nobody
+        client.auth = None  # type: ignore[assignment]
+        assert client.put("/v1/preferences", json=put, headers=AS_SERVER).status_code == 200
+        told = client.get("/v1/preferences", headers={**AS_SERVER, "edgewise-id": VISITOR}).json()
+        assert told["dial"] == 0
+
+
+def test_after_the_cache_was_lost_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, _):
+        state_as(client, {"dial": 0})
+    stamp = tmp_path / "profiles" / "stamp.json"
+    stamp.write_text(stamp.read_text().replace('"format":1', '"format":0'))
+    with node(tmp_path) as (client, desk):
+        assert reasons(decide(client)) == {"OPTED_OUT"}
+        desk.flush()
+        wanted = desk.cache.take_wanted()
+        assert wanted == [subject_of(KEYS.subject_key, "anonymousId", VISITOR)]
+        desk.cache.unknown(wanted[0])
+        assert "OPTED_OUT" not in reasons(decide(client))
+
+
+def test_nothing_of_a_visitor_without_grants_can_be_found_in_the_nodes_files(tmp_path: Path) -> None:
+    visitor, mail = "a-very-private-id", "private@example.org"
+    with node(tmp_path) as (client, desk):
+        consent = {"consent": {"categoryPreferences": {"personalisation": False, "analytics": False}}}
+        body = {"anonymousId": visitor, "traits": {"email": mail}, "context": consent}
+        assert client.post("/v1/identify", json=body).status_code == 200
+        denied = {"personalisation": "denied", "analytics": "denied"}
+        client.post("/v1/decide", json={"anonymousId": visitor, "placements": [{"name": HERO}], "consent": denied})
+        subject = subject_of(KEYS.subject_key, "anonymousId", visitor)
+        desk.flush()
+        assert all(isinstance(record, EventRecord) or record.grants.analytics is False for record in spooled(desk))  # type: ignore[union-attr]
+        for needle in (visitor.encode(), mail.encode(), subject.encode(), bytes.fromhex(subject)):
+            for file in tmp_path.rglob("*"):
+                if file.is_file() and file.stat().st_size:
+                    assert needle not in file.read_bytes(), (needle, file)
