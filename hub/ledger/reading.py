@@ -9,7 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from edgewise.ids import DecisionId, NodeId, Producer, SubjectId
-from edgewise.records import DecisionRecord, EventRecord, GapRecord, decode_record
+from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, decode_record
 from hub.ledger import tables
 from hub.ledger.canonical import Folding
 from hub.ledger.dialect import Storage, chunks
@@ -69,6 +69,11 @@ class RecordReader:
         """(position, event) of all subjects in the order of storing."""
         for position, payload in self._pages(tables.events, after_position=after_position):
             yield position, _events.decode(payload)
+
+    def preferences(self, *, after_position: int = 0) -> Iterator[tuple[int, PreferenceRecord]]:
+        """(position, statement) of all subjects in the order of storing."""
+        for position, payload in self._pages(tables.preferences, after_position=after_position):
+            yield position, _preferences.decode(payload)
 
     def rewards(self, decision_ids: Sequence[DecisionId]) -> list[RewardRow]:
         """What came of decisions, sorted by decision, item and message."""
@@ -191,3 +196,4 @@ class RecordReader:
 
 _events = msgspec.msgpack.Decoder(EventRecord)
 _decisions = msgspec.msgpack.Decoder(DecisionRecord)
+_preferences = msgspec.msgpack.Decoder(PreferenceRecord)
