@@ -136,7 +136,8 @@ def _waiting(waiting: tuple[str, ...], folder: Path) -> list[str]:
     if not waiting:
         return []
     few = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")  # noqa: PLR2004
-    return [f"{len(waiting)} items wait for an approval and stay out ({few}): edgewise site approve {folder}"]
+    count = "1 item waits" if len(waiting) == 1 else f"{len(waiting)} items wait"
+    return [f"{count} for an approval, out of every answer until then ({few}): edgewise site approve {folder}"]
 
 
 def _lines(*lines: str) -> Text:

@@ -48,7 +48,7 @@ class CandidateFolder:
         return built
 
     def drop(self, version: BundleVersion) -> None:
-        """Remove a candidate that was published or refused."""
+        """Remove a candidate that was published."""
         shutil.rmtree(self.of(version), ignore_errors=True)
 
 

@@ -164,6 +164,8 @@ class Releases:
         built = self.bundle(version)
         unfinished = row.status is ReleaseStatus.APPROVED and version not in self.repository.releases()
         if not unfinished:
+            if row.status is not ReleaseStatus.CANDIDATE:
+                raise RefusedError("release_status", f"release {version} is {row.status}; expected candidate")
             check_bundle(built, now_ms=self._clock.now_ms())
             row = self._ledger.set_release_status(
                 version,
@@ -177,21 +179,19 @@ class Releases:
         return row
 
     def refuse(self, version: BundleVersion, *, by: str, reason: str) -> ReleaseRow:
-        """A person turns a candidate down.
+        """A person turns a candidate down; its folder stays, to be looked at.
 
         Raises:
             InputError: there is no such release.
             RefusedError: `release_status`: it is no candidate any more.
         """
-        row = self._ledger.set_release_status(
+        return self._ledger.set_release_status(
             version,
             ReleaseStatus.REFUSED,
             AuditEntry(by, "release refuse", f"release {version}", {"reason": reason}),
             now_ms=self._clock.now_ms(),
             expected={ReleaseStatus.CANDIDATE},
         )
-        self._candidates.drop(version)
-        return row
 
     def promote(self, version: BundleVersion, *, by: str) -> ReleaseRow:
         """Assign an approved release to all nodes.
