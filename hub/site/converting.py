@@ -7,6 +7,7 @@ in a file that a person writes, an unknown key is a typing error.
 from __future__ import annotations
 
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Iterable, Iterator
@@ -71,13 +72,19 @@ def _wrong_inside(value: Any, into: Any, path: tuple[str | int, ...]) -> Iterato
 
 
 def _wrong_in_struct(value: dict[str, Any], into: type[msgspec.Struct], path: tuple[str | int, ...]) -> Iterator[Wrong]:
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(into)}
+    fields = _fields(into)
     tag = into.__struct_config__.tag_field
     for key, part in value.items():
         if key in fields:
             yield from _wrong(part, fields[key], (*path, key))
         elif key != tag:
             yield Wrong((*path, key), f"unknown key {key!r}; {did_you_mean(key, fields)}")
+
+
+@functools.cache
+def _fields(into: type[msgspec.Struct]) -> dict[str, Any]:
+    """Key -> type. Cached, because evaluating annotations is what reading a big catalogue would mostly do."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(into)}
 
 
 def _wrong_in_union(value: Any, members: tuple[Any, ...], path: tuple[str | int, ...]) -> Iterator[Wrong]:
