@@ -93,7 +93,7 @@ class Agent:
         state.metadata_expires_ms = metadata_expires_ms(paths)
         self._link = link = Link(settings, state, draw=draw, log=log)
         self._bell = bell = Doorbell(node)
-        self._cache = ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes)
+        self.cache = ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes)
         installer = Installer(
             settings,
             node=node,
@@ -105,8 +105,8 @@ class Agent:
             log=log,
         )
         self._watch = Watch(settings, node, installer, state=state, clock=clock, draw=draw, log=log)
-        self._uplink = Uplink(paths, node, bell=bell.spool, state=state, clock=clock, draw=draw, log=log)
-        self._profiles = ProfileSync(self._cache, node, bell=bell.wanted, state=state, log=log)
+        self._uplink = Uplink(settings, node, bell=bell.spool, state=state, clock=clock, draw=draw, log=log)
+        self._profiles = ProfileSync(self.cache, node, bell=bell.wanted, state=state, log=log)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Work until `stop` is set; returns the exit code."""
@@ -134,7 +134,7 @@ class Agent:
         await link.close()
         await asyncio.wait([*streams, install], timeout=LAST_SHIPMENT_S)
         self._bell.close()
-        self._cache.close()
+        self.cache.close()
         self._state.write()
         return 1 if broken else 0
 

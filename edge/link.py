@@ -63,6 +63,13 @@ class Link:
             try:
                 await session(channel, heard)
                 detail = "the hub ended the stream"
+            except asyncio.CancelledError:
+                # grpc.aio reports a stream that was cancelled, by us or by a failing request iterator, as if this task
+                # had been.
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                detail = "the stream was cancelled"
             except grpc.aio.AioRpcError as failed:
                 detail = f"{failed.code().name}: {failed.details()}"
             if self.stopping.is_set():

@@ -94,7 +94,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,  # standard output belongs to the supervisor's one announcement
                 stderr=output,
-                env=os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0", "OMP_NUM_THREADS": "1"},
+                env={"GRPC_VERBOSITY": "ERROR"} | os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0", "OMP_NUM_THREADS": "1"},
                 # Ctrl-C reaches a whole terminal group; our children are to be stopped in order, by us.
                 start_new_session=True,
             )

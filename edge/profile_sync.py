@@ -51,26 +51,40 @@ class ProfileSync:
     async def session(self, channel: grpc.aio.Channel, heard: Callable[[], None]) -> None:
         """One stream, until the hub or `finish` ends it."""
         stub = ProfilesStub(channel)  # type: ignore[no-untyped-call]  # generated
-        call: grpc.aio.StreamStreamCall[SyncRequest, SyncResponse] = stub.Sync(self._requests())
+        ended = asyncio.Event()
+        call: grpc.aio.StreamStreamCall[SyncRequest, SyncResponse] = stub.Sync(self._requests(ended))
         in_thread = asyncio.get_running_loop().run_in_executor
-        async for news in call:
-            heard()
-            self._asked.pop(SubjectId(news.subject), None)
-            await in_thread(self._thread, self._take, news)
+        try:
+            async for news in call:
+                heard()
+                self._asked.pop(SubjectId(news.subject), None)
+                await in_thread(self._thread, self._take, news)
+        finally:
+            # gRPC goes on asking for requests of a stream that has failed; it must not get what the next one is to ask.
+            ended.set()
+            self._bell.set()
 
-    async def _requests(self) -> AsyncIterator[SyncRequest]:
+    async def _requests(self, ended: asyncio.Event) -> AsyncIterator[SyncRequest]:
         in_thread = asyncio.get_running_loop().run_in_executor
         yield SyncRequest(node_id=self._node, add=list(self._asked))
         cached = self._cached()
-        while part := await in_thread(self._thread, lambda: next(cached, None)):
+        while not ended.is_set() and (part := await in_thread(self._thread, lambda: next(cached, None))):
             yield SyncRequest(add=part)
-        while not self._finishing:
-            wanted = await in_thread(self._thread, self._cache.take_wanted)
+        while not self._finishing and not ended.is_set():
+            wanted = await in_thread(self._thread, self._wanted)
             if wanted:
                 self._asked.update(dict.fromkeys(wanted))
                 yield SyncRequest(add=wanted)
             else:
                 await next_ring(self._bell)
+
+    def _wanted(self) -> list[SubjectId]:
+        try:
+            return self._cache.take_wanted()
+        except UnavailableError as failed:
+            # An exception must not leave a request iterator: gRPC swallows it and cancels the stream.
+            self._log.error("the profile cache cannot be asked", detail=str(failed))
+            return []
 
     def _cached(self) -> Iterator[list[SubjectId]]:
         part: list[SubjectId] = []

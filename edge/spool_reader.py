@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import struct
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -185,7 +186,7 @@ class SpoolReader:
         except FileNotFoundError:
             return []
         ends = [first for first, _ in found[1:]]
-        return [_Segment(first, path, until) for (first, path), until in zip(found, [*ends, None], strict=True)]
+        return [_Segment(first, path, until) for (first, path), until in zip_longest(found, ends)]
 
     def _synced(self) -> int:
         """Records below this number survive a power loss; 0 while the file is not there or not whole."""

@@ -19,16 +19,15 @@ import grpc
 from edge.agent_state import AgentState
 from edge.backoff import Backoff, Draw
 from edge.doorbell import next_ring
-from edge.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
+from edge.layout import SEGMENT_SUFFIX, ProducerKey, producer_of
 from edge.node_log import Log
+from edge.settings import EdgeSettings
 from edge.spool_reader import Batch, SpoolReader
 from edgewise.clock import Clock
 from edgewise.ids import NodeId
 from edgewise.v1.uplink_pb2 import ReportRequest, ReportResponse
 from edgewise.v1.uplink_pb2_grpc import UplinkStub
 
-ANSWER_TIMEOUT_MS: Final = 30_000
-"""A hub that has taken a batch and says nothing for so long is asked anew, on a new stream."""
 NO_PROGRESS_FIRST_MS: Final = 100
 NO_PROGRESS_MOST_MS: Final = 10_000
 
@@ -50,7 +49,7 @@ class Uplink:
 
     def __init__(
         self,
-        paths: NodePaths,
+        settings: EdgeSettings,
         node: NodeId,
         *,
         bell: asyncio.Event,
@@ -60,7 +59,8 @@ class Uplink:
         log: Log,
     ) -> None:
         """`bell` is set whenever a worker's spool has grown."""
-        self._paths = paths
+        self._paths = settings.paths
+        self._answer_timeout_ms = settings.answer_timeout_ms
         self._node = node
         self._bell = bell
         self._state = state
@@ -89,27 +89,25 @@ class Uplink:
             # What was under way on the last stream may or may not have arrived; the hub will say.
             one.under_way = None
             one.reader.seek(one.stored_seq + 1)
-        gave_up = False
+        ended = asyncio.Event()
 
         def give_up() -> None:
-            nonlocal gave_up
-            gave_up = True
             call.cancel()
 
         stub = UplinkStub(channel)  # type: ignore[no-untyped-call]  # generated
-        call: grpc.aio.StreamStreamCall[ReportRequest, ReportResponse] = stub.Report(self._requests(give_up))
+        call: grpc.aio.StreamStreamCall[ReportRequest, ReportResponse] = stub.Report(self._requests(give_up, ended))
         try:
             async for answer in call:
                 heard()
                 self._answered(answer)
                 self._bell.set()
-        except asyncio.CancelledError:
-            if not gave_up:
-                raise
+        finally:
+            # gRPC goes on asking for requests of a stream that has failed; it must not get the next stream's batches.
+            ended.set()
+            self._bell.set()
 
-    async def _requests(self, give_up: Callable[[], None]) -> AsyncIterator[ReportRequest]:
-        while True:
-            self._look()
+    async def _requests(self, give_up: Callable[[], None], ended: asyncio.Event) -> AsyncIterator[ReportRequest]:
+        while not ended.is_set():
             request = self._next_request()
             if request is not None:
                 yield request
@@ -118,7 +116,7 @@ class Uplink:
             if self._finishing and not waiting:
                 return
             now_ms = self._clock.monotonic_ms()
-            if any(now_ms - one.sent_ms > ANSWER_TIMEOUT_MS for one in waiting):
+            if any(now_ms - one.sent_ms > self._answer_timeout_ms for one in waiting):
                 self._log.warning("the hub does not answer for records", producers=len(waiting))
                 give_up()
                 return
@@ -132,6 +130,15 @@ class Uplink:
                 self._producers[key] = _Producer(SpoolReader(folder, key, self._node), self._draw)
 
     def _next_request(self) -> ReportRequest | None:
+        try:
+            self._look()
+            return self._read_next()
+        except OSError as failed:
+            # An exception must not leave a request iterator: gRPC swallows it and cancels the stream.
+            self._log.error("the spool cannot be read", detail=str(failed))
+            return None
+
+    def _read_next(self) -> ReportRequest | None:
         now_ms = self._clock.monotonic_ms()
         for key, one in list(self._producers.items()):
             if one.under_way is not None or now_ms < one.not_before_ms:

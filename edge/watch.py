@@ -72,11 +72,12 @@ class Watch:
     # --- the stream --------------------------------------------------------------------------------------------------
     async def session(self, channel: grpc.aio.Channel, heard: Callable[[], None]) -> None:
         """One stream, until the hub or `finish` ends it."""
-        self._said = asyncio.Queue()
+        said: asyncio.Queue[WatchRequest | None] = asyncio.Queue()
+        self._said = said
         self._nonce = ""
         self._say(WatchRequest(hello=self._hello()))
         stub = DistributionStub(channel)  # type: ignore[no-untyped-call]  # generated
-        call: grpc.aio.StreamStreamCall[WatchRequest, WatchResponse] = stub.Watch(self._statements(self._said))
+        call: grpc.aio.StreamStreamCall[WatchRequest, WatchResponse] = stub.Watch(self._statements(said))
         heartbeats = asyncio.create_task(self._beat())
         try:
             async for answer in call:
@@ -92,6 +93,7 @@ class Watch:
             self._state.connected = False
             self._state.write()
             heartbeats.cancel()
+            said.put_nowait(None)
 
     def finish(self) -> None:
         """End the stream by its last message."""

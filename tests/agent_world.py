@@ -16,6 +16,7 @@ from edge.layout import NodePaths
 from edge.node import node_id
 from edge.node_log import Log, start_log
 from edge.node_status import AgentStatus, WorkerStatus, read_status, write_status
+from edge.profiles import ProfileCache
 from edge.settings import EdgeSettings
 from edge.testing.fake_hub import FakeHub
 from edge.testing.signed_site import SignedSite
@@ -34,6 +35,8 @@ class Node(NamedTuple):
     paths: NodePaths
     store: BundleStore
     settings: EdgeSettings
+    cache: ProfileCache
+    """The agent's own handle: LMDB does not open one file twice in a process."""
     stuck: asyncio.Event
     """Set: the worker follows no bundle any more."""
 
@@ -84,16 +87,17 @@ async def running_agent(
         store = BundleStore(paths)
         store.activate(store.stage(has.manifest_bytes, has.resources))
     settings = settings_of(folder, hub.address, **values)
-    node = Node(node_id(paths), paths, BundleStore(paths), settings, asyncio.Event())
     stop = asyncio.Event()
-    agent = asyncio.create_task(Agent(settings, node.id, SystemClock(), log()).run(stop))
+    agent = Agent(settings, node_id(paths), SystemClock(), log())
+    node = Node(node_id(paths), paths, BundleStore(paths), settings, agent.cache, asyncio.Event())
+    running = asyncio.create_task(agent.run(stop))
     worker = asyncio.create_task(follow_bundles(node, serve))
     try:
         yield node
     finally:
         worker.cancel()
         stop.set()
-        assert await agent == 0
+        assert await running == 0
 
 
 async def follow_bundles(node: Node, serve: Callable[[str], bool]) -> None:

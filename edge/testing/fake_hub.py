@@ -50,6 +50,8 @@ class Fault(Enum):
     """The connection breaks before it is stored."""
     LOSE_ANSWER = "lose answer"
     """It is stored, and the connection breaks before that is said."""
+    SAY_NOTHING = "say nothing"
+    """It is not stored, and the connection stays: as if the hub were stuck."""
     ANSWER_TWICE = "answer twice"
     TAKE_HALF = "take half"
     """Only the first half is stored, as by a hub whose disk is slow; the mark says so."""
@@ -261,6 +263,8 @@ class _Uplink(UplinkServicer):
             fault = hub.next_fault()
             if fault is Fault.LOSE_REQUEST:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "lost on the way there")
+            if fault is Fault.SAY_NOTHING:
+                continue
             if fault is Fault.TAKE_HALF:
                 del request.records[len(request.records) // 2 :]
             mark = hub.store(request)

@@ -1,0 +1,102 @@
+"""The profile cache follows the hub: what is wanted is asked for, snapshots are taken over, erasures too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from agent_world import Node, patiently, running_agent
+
+from edge.testing.fake_hub import FakeHub, eventually
+from edge.testing.signed_site import SignedSite
+from edgewise.consent import Grants
+from edgewise.ids import ItemId, MessageId, NodeId, SubjectId, producer
+from edgewise.profile.preferences import Preferences, encode_preferences, state
+from edgewise.profile.reduce import fold
+from edgewise.profile.state import Profile, encode_profile
+from edgewise.records import EventRecord, PreferenceRecord, Touch
+
+ANN = SubjectId("a1" * 16)
+BOB = SubjectId("b2" * 16)
+ELSEWHERE = producer(NodeId("n-other"), 1, 0)
+
+
+def viewed(subject: SubjectId, item: str, seq: int = 0) -> EventRecord:
+    return EventRecord(
+        producer=ELSEWHERE,
+        seq=seq,
+        subject=subject,
+        message_id=MessageId(f"m-{item}"),
+        type="track",
+        name="Product Viewed",
+        time_ms=1_000 + seq,
+        received_ms=1_000 + seq,
+        grants=Grants(personalisation=True),
+        touches=(Touch(ItemId(item)),),
+    )
+
+
+def canonical(subject: SubjectId, *items: str) -> bytes:
+    return encode_profile(fold(Profile(), [viewed(subject, item, seq) for seq, item in enumerate(items)]))
+
+
+def wishes(dial: int) -> bytes:
+    preferences = Preferences()
+    state(preferences, PreferenceRecord(ELSEWHERE, 0, ANN, time_ms=5, received_ms=5, dial=dial))
+    return encode_preferences(preferences)
+
+
+def items(node: Node, subject: SubjectId) -> set[str] | None:
+    profile = node.cache.profile(subject)
+    return None if profile is None else set(profile.items)
+
+
+def test_wanted_profiles_are_fetched_and_kept_current(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:
+            hub.profiles[ANN] = (canonical(ANN, "one"), wishes(1))
+            node.cache.want([ANN, BOB])
+            await eventually(lambda: items(node, ANN) == {"one"})
+            assert node.cache.preferences(ANN).dial.value == 1
+            # Bob is known to be unknown: an empty profile, so that he is not asked for again.
+            await eventually(lambda: items(node, BOB) == set())
+            hub.push(ANN, canonical(ANN, "one", "two"), wishes(3))
+            await eventually(lambda: items(node, ANN) == {"one", "two"})
+            hub.erase(ANN)
+            await eventually(lambda: items(node, ANN) is None)
+            assert sorted(hub.asked) == [ANN, BOB]
+
+    patiently(story())
+
+
+def test_after_a_reconnect_the_node_names_everybody_it_caches(tmp_path: Path) -> None:
+    async def story() -> None:
+        hub = FakeHub(SignedSite("shop"))
+        await hub.start()
+        async with running_agent(tmp_path, hub) as node:
+            hub.profiles[ANN] = (canonical(ANN, "one"), wishes(3))
+            node.cache.want([ANN])
+            await eventually(lambda: items(node, ANN) == {"one"})
+            await hub.stop()
+            node.cache.want([BOB])  # while nobody listens
+            hub.profiles[ANN] = (canonical(ANN, "one", "two"), wishes(3))
+            hub.asked.clear()
+            await hub.start(hub.port)
+            await eventually(lambda: items(node, ANN) == {"one", "two"} and items(node, BOB) == set())
+            assert set(hub.asked) == {ANN, BOB}
+        await hub.stop()
+
+    patiently(story())
+
+
+def test_a_snapshot_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:
+            hub.profiles[ANN] = (b"\xc1", wishes(3))
+            hub.profiles[BOB] = (canonical(BOB, "one"), wishes(3))
+            node.cache.want([ANN])
+            await eventually(lambda: ANN in hub.asked)
+            node.cache.want([BOB])
+            await eventually(lambda: items(node, BOB) == {"one"})
+            assert items(node, ANN) is None
+
+    patiently(story())
