@@ -94,9 +94,8 @@ def install(paths: NodePaths, files: dict[str, bytes], **changes: Any) -> str:
 
 def open_desk(folder: Path, *, clock: Clock | None = None, enrolled: bool = True, **settings: Any) -> Desk:
     """A worker's desk on a node; without a bundle unless one was installed."""
-    chosen = EdgeSettings(
-        data_dir=str(folder), profile_map_bytes=32 << 20, **{"workers": 1, "stale_after_ms": 60_000, **settings}
-    )
+    known: dict[str, Any] = {"workers": 1, "profile_map_bytes": 32 << 20}
+    chosen = EdgeSettings(data_dir=str(folder), **{**known, **settings})
     chosen.paths.create()
     if enrolled:
         replace_site_keys(chosen.paths, KEYS)

@@ -1,0 +1,267 @@
+"""Segment's tracking API: valid calls once and durable, bad ones told where, identity only where it is proven."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from edge_world import (
+    KEYS,
+    STRANGER,
+    VISITOR,
+    events,
+    node,
+    profile_of,
+    sha256,
+    spooled,
+    viewed,
+)
+from starlette.testclient import TestClient
+from world import HERO, NOW_MS
+
+from edge.cache_file import CacheError
+from edgewise.ids import SubjectId
+from edgewise.records import PreferenceRecord
+from edgewise.subjects import subject_of
+from edgewise.visitor import sign_visitor
+
+
+def post(client: TestClient, kind: str, status: int = 200, headers: dict[str, str] | None = None, **body: Any) -> Any:
+    answer = client.post(f"/v1/{kind}", json=body, headers=headers)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def test_every_kind_of_call_is_taken(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        for kind in ("identify", "page", "screen", "group", "alias"):
+            assert post(client, kind, anonymousId=VISITOR) == {"success": True}
+        assert post(client, "track", anonymousId=VISITOR, event="Something Of Our Own") == {"success": True}
+        assert [event.type for event in events(desk)] == ["identify", "page", "screen", "group", "alias", "track"]
+        assert desk.spool.is_synced()
+        profile = profile_of(desk)
+        assert profile is not None
+        assert sum(sum(dict(days).values()) for days in profile.counts.values()) == 6
+
+
+def test_a_click_changes_the_next_decision(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, _):
+        body = {"anonymousId": VISITOR, "placements": [{"name": HERO}], "options": {"force": {HERO: "challenger"}}}
+        before = client.post("/v1/decide", json=body).json()["placements"][HERO]["items"][0]["id"]
+        post(client, "track", **viewed("film-15"), anonymousId=VISITOR)
+        after = client.post("/v1/decide", json=body).json()["placements"][HERO]["items"][0]["id"]
+        assert before == "film-0"
+        assert after in {"film-14", "film-16"}
+
+
+def test_a_repeated_message_is_accepted_and_counted_once_for_a_day(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        for _ in range(3):
+            assert post(client, "track", **viewed("film-3", "m-1"), anonymousId=VISITOR) == {"success": True}
+        assert len(events(desk)) == 1
+        assert desk.counts.events["track"] == {"accepted": 1, "duplicate": 2}
+        desk.clock.advance(86_400_001)  # type: ignore[attr-defined]
+        post(client, "track", **viewed("film-3", "m-1"), anonymousId=VISITOR)
+        assert len(events(desk)) == 2
+        post(client, "track", **viewed("film-3"), anonymousId=VISITOR)
+        post(client, "track", **viewed("film-3"), anonymousId=VISITOR)
+        assert len(events(desk)) == 4  # without an id there is nothing to tell them apart by
+
+
+BAD_CALLS = [
+    (b"{", "$", "truncated"),
+    (b'{"anonymousId":"a","event":7}', "$.event", "Expected `str"),
+    (b'{"event":"Product Viewed"}', "$.anonymousId", "expected an anonymousId or a userId"),
+    (b'{"anonymousId":"a"}', "$.event", "expected the name of what was done"),
+    (b'{"anonymousId":"a","event":"x","timestamp":"yesterday"}', "$.timestamp", "Invalid RFC3339"),
+    (b'{"anonymousId":"a","event":"x","properties":{"rating":NaN}}', "$", "malformed"),
+    (
+        b'{"anonymousId":"a","event":"Product Reviewed","properties":{"product_id":"p","rating":"NaN"}}',
+        "$.properties.rating",
+        "expected a number",
+    ),
+    (b'{"anonymousId":"a","event":"x","properties":{"product_id":{}}}', "$.properties.product_id", "item id"),
+    (b'{"anonymousId":"a","event":"x","x":"' + b"y" * 40_000 + b'"}', "$", "at most 32768 bytes"),
+]
+
+
+@pytest.mark.parametrize(("body", "path", "message"), BAD_CALLS)
+def test_a_bad_call_is_told_where_and_nothing_is_kept(tmp_path: Path, body: bytes, path: str, message: str) -> None:
+    with node(tmp_path) as (client, desk):
+        answer = client.post("/v1/track", content=body)
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["path"] == path
+        assert message in answer.json()["errors"][0]["message"]
+        assert spooled(desk) == []
+        assert desk.counts.events == {"track": {"rejected": 1}}
+
+
+def test_of_a_batch_the_valid_calls_are_kept_and_the_bad_ones_listed(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        told = post(
+            client,
+            "batch",
+            batch=[
+                {**viewed("film-1", "b-1"), "anonymousId": VISITOR},
+                {"type": "track", "anonymousId": VISITOR},
+                {"type": "walk", "anonymousId": VISITOR},
+                {**viewed("film-2", "b-1"), "anonymousId": VISITOR},
+                {**viewed("film-3"), "anonymousId": VISITOR, "properties": {"product_id": "p", "price": "dear"}},
+                {**viewed("film-4"), "anonymousId": VISITOR},
+            ],
+        )
+        assert told["success"] is True
+        assert [(one["index"], one["path"]) for one in told["rejected"]] == [
+            (1, "$.batch[1].event"),
+            (2, "$.batch[2].type"),
+            (4, "$.batch[4].properties.price"),
+        ]
+        assert [event.touches[0].item for event in events(desk)] == ["film-1", "film-4"]
+        assert post(client, "batch", batch=[]) == {"success": True, "rejected": []}
+        assert post(client, "batch", status=400, batch=7)["errors"][0]["path"] == "$.batch"
+
+
+def test_a_large_batch_is_taken_in_parts_and_whole(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        calls = [{**viewed(f"film-{n % 24}", f"b-{n}"), "anonymousId": f"v-{n % 7}"} for n in range(333)]
+        post(client, "batch", batch=calls)
+        post(client, "batch", batch=calls)
+        assert [event.message_id for event in events(desk)] == [f"b-{n}" for n in range(333)]
+
+
+def test_what_a_batch_says_of_time_and_consent_holds_for_its_calls(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        denied = {"consent": {"categoryPreferences": {"personalisation": False, "analytics": False}}}
+        own = {"consent": {"categoryPreferences": {"personalisation": True}}}
+        call = {**viewed("film-1"), "anonymousId": VISITOR, "timestamp": "2025-10-09T08:00:00Z"}
+        post(
+            client,
+            "batch",
+            sentAt="2025-10-09T08:00:10Z",
+            context=denied,
+            batch=[call, {**call, "context": own}],
+        )
+        first, second = events(desk)
+        assert first.time_ms == NOW_MS - 10_000
+        assert (first.subject, first.grants.personalisation) == ("", False)
+        assert (second.subject != "", second.grants.personalisation, second.grants.analytics) == (True, True, False)
+
+
+def test_other_identifiers_count_only_where_they_are_proven(tmp_path: Path) -> None:
+    """Whoever could name another's user id or e-mail address without proof would merge himself into him."""
+    claim: dict[str, Any] = {"userId": "u-1", "traits": {"email": "U@example.org", "plan": "gold"}}
+    token = sign_visitor(KEYS.visitor_key, VISITOR, NOW_MS)
+    with node(tmp_path, server_keys_sha256=[sha256("server")]) as (client, desk):
+        post(client, "identify", anonymousId=VISITOR, **claim)
+        post(client, "identify", anonymousId="another", headers={"cookie": f"ew_id={token}"}, **claim)
+        post(client, "identify", anonymousId=VISITOR, headers={"cookie": f"ew_id={token}"}, **claim)
+        client.auth = ("server", "")
+        post(client, "identify", anonymousId=VISITOR, **claim)
+        post(client, "identify", **claim)
+        unproven, foreign, proven, vouched, named = events(desk)
+        for event in (unproven, foreign):
+            assert set(event.identifiers) == {"anonymousId"}
+            assert event.traits == {"plan": "gold"}
+        for event in (proven, vouched):
+            assert event.identifiers["userId"] == subject_of(KEYS.subject_key, "userId", "u-1")
+            assert event.identifiers["email"] == subject_of(KEYS.subject_key, "email", "u@example.org")
+        assert named.subject == subject_of(KEYS.subject_key, "userId", "u-1")
+
+
+def test_a_claimed_user_without_a_pseudonym_is_counted_and_tied_to_nobody(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        post(client, "track", **viewed("film-1"), userId="u-1")
+        event = events(desk)[0]
+        assert (event.subject, event.identifiers, event.grants.personalisation) == ("", {}, False)
+
+
+def test_a_call_that_names_nobody_is_about_whom_the_cookie_or_the_header_names(tmp_path: Path) -> None:
+    token = sign_visitor(KEYS.visitor_key, "by-cookie", NOW_MS)
+    with node(tmp_path) as (client, desk):
+        post(client, "track", **viewed("film-1"), headers={"cookie": f"ew_id={token}"})
+        post(client, "track", **viewed("film-1"), headers={"edgewise-id": "by-header"})
+        assert [event.subject for event in events(desk)] == [
+            subject_of(KEYS.subject_key, "anonymousId", name) for name in ("by-cookie", "by-header")
+        ]
+
+
+@pytest.mark.parametrize("auth", [None, ("wrong", ""), ("", "demo")])
+def test_without_a_write_key_nothing_is_taken(tmp_path: Path, auth: tuple[str, str] | None) -> None:
+    with node(tmp_path, auth=auth) as (client, desk):
+        told = post(client, "track", status=401, **viewed("film-1"), anonymousId=VISITOR)
+        assert told["type"] == "urn:edgewise:problem:unauthorised"
+        assert spooled(desk) == []
+
+
+def test_a_node_of_nobody_on_loopback_needs_no_key_but_refuses_a_wrong_one(tmp_path: Path) -> None:
+    with node(tmp_path, auth=None, enrolled=False) as (client, _):
+        post(client, "track", **viewed("film-1"), anonymousId=VISITOR)
+        client.auth = ("wrong", "")
+        post(client, "track", status=401, **viewed("film-1"), anonymousId=VISITOR)
+    with node(tmp_path / "open", auth=None, enrolled=False, host="0.0.0.0", peer=STRANGER) as (client, _):
+        post(client, "track", status=401, **viewed("film-1"), anonymousId=VISITOR)
+
+
+def test_while_the_spool_is_full_events_are_refused_and_decisions_go_on(tmp_path: Path) -> None:
+    with node(tmp_path, spool_most_bytes=1 << 20, segment_bytes=4_096) as (client, desk):
+        desk.spool._most_bytes = 3_000
+        body = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
+        for _ in range(12):
+            assert client.post("/v1/decide", json=body).status_code == 200
+        assert desk.spool.dropped > 0
+        assert desk.counts.failures["exposure_dropped"] == desk.spool.dropped
+        answer = client.post("/v1/track", json={**viewed("film-1", "m-1"), "anonymousId": VISITOR})
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        # The visitor's will is never refused for want of room.
+        token = sign_visitor(KEYS.visitor_key, VISITOR, NOW_MS)
+        assert client.put("/v1/preferences", json={"dial": 0}, headers={"cookie": f"ew_id={token}"}).status_code == 200
+        told = client.get("/status").json()["spool"]
+        assert told["created"] == told["stored"] + told["dropped"] + told["pending"]
+        assert told["dropped"] == desk.spool.dropped
+        desk.spool._most_bytes = 1 << 20
+        assert client.post("/v1/track", json={**viewed("film-1", "m-1"), "anonymousId": VISITOR}).status_code == 200
+
+
+def test_what_could_not_be_made_durable_is_not_acknowledged_and_counts_when_it_is_sent_again(tmp_path: Path) -> None:
+    failing = True
+
+    def sync(descriptor: int) -> None:
+        if failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        os.fdatasync(descriptor)
+
+    with node(tmp_path) as (client, desk):
+        desk.spool._sync = sync
+        body = {**viewed("film-1", "m-1"), "anonymousId": VISITOR}
+        answer = client.post("/v1/track", json=body)
+        assert answer.status_code == 503
+        assert "durable" in answer.json()["detail"]
+        failing = False
+        assert client.post("/v1/track", json=body).status_code == 200
+        assert desk.spool.is_synced()
+        assert {event.message_id for event in events(desk)} == {"m-1"}
+
+
+def test_events_are_kept_when_the_cache_can_take_nothing_more(tmp_path: Path) -> None:
+    with node(tmp_path, profile_map_bytes=1 << 20) as (client, desk):
+        muted = {"items": tuple(f"an item with a long name {number}" for number in range(100))}
+        with pytest.raises(CacheError, match="must not be dropped"):  # noqa: PT012
+            for number in range(1_000):
+                record = PreferenceRecord(
+                    producer=desk.spool.producer,
+                    seq=number,
+                    subject=SubjectId(f"{number:032x}"),
+                    time_ms=1,
+                    received_ms=1,
+                    mute=muted,
+                )
+                desk.cache.state(record.subject, record)
+        post(client, "track", **viewed("film-1", "m-1"), anonymousId=VISITOR)
+        assert len(events(desk)) == 1
+        assert desk.counts.failures == {"cache": 1}
+        body = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
+        assert client.post("/v1/decide", json=body).json()["placements"][HERO]["items"]
