@@ -6,6 +6,8 @@ an `AuditEntry`); this is for all the rest, and for the person's name.
 
 from __future__ import annotations
 
+import os
+import pwd
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,11 +17,24 @@ from hub.ledger.rows import AuditEntry
 
 
 def person(by: str | None, environment: Mapping[str, str]) -> str:
-    """Who acts: `--by NAME`, else the user that the shell knows. Raises InputError when neither says."""
-    name = (by or environment.get("USER") or environment.get("LOGNAME") or "").strip()
+    """Who acts: `--by NAME`, else the user that the shell or the system knows.
+
+    Containers and schedulers often set no USER, so the account of the process speaks for them.
+
+    Raises:
+        InputError: nobody says.
+    """
+    name = (by or environment.get("USER") or environment.get("LOGNAME") or _account()).strip()
     if not name:
         raise InputError("nobody to write down as the one who did this; expected --by NAME")
     return name
+
+
+def _account() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
 
 
 def write_down(
