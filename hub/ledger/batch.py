@@ -68,6 +68,8 @@ class _Numbered(msgspec.Struct):
 
 
 _numbered = msgspec.msgpack.Decoder(_Numbered)
+_UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: text that is no UTF-8 is not wrapped by msgspec."""
 
 
 def node_batch(node: NodeId, epoch: int, worker: int, payloads: Sequence[bytes]) -> Batch:
@@ -99,7 +101,7 @@ def place(batch: Batch) -> list[Placed]:
 
 
 def number_from(placed: Sequence[Placed], first_seq: int) -> list[Placed]:
-    """Number payloads of which none knows its own, from `first_seq` on."""
+    """Number payloads of which none knows its own, from `first_seq` on, which may lie below 0."""
     first, *rest = placed
     return _number_onwards([first._replace(first_seq=first_seq, last_seq=first_seq), *rest])
 
@@ -210,7 +212,7 @@ def _fault_of_touch(touch: Touch) -> str:
 def _read(name: Producer, payload: bytes) -> Placed:
     try:
         record = decode_record(payload)
-    except (msgspec.DecodeError, RecursionError) as wrong:
+    except _UNREADABLE as wrong:
         return _refused(name, payload, str(wrong))
     if record.producer != name:
         return Placed(None, None, payload, None, f"record of {record.producer[:200]!r}, expected {name!r}")
@@ -228,7 +230,7 @@ def _refused(name: Producer, payload: bytes, fault: str) -> Placed:
     fault = fault[:MOST_REASON_CHARACTERS]
     try:
         numbered = _numbered.decode(payload)
-    except (msgspec.DecodeError, RecursionError):
+    except _UNREADABLE:
         return Placed(None, None, payload, None, fault)
     if numbered.producer != name or not 0 <= numbered.seq < MOST_SEQ:
         return Placed(None, None, payload, None, fault)

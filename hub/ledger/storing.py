@@ -85,15 +85,17 @@ def _marks(connection: sa.Connection, names: Iterable[Producer]) -> dict[Produce
 
 
 def _numbered(connection: sa.Connection, name: Producer, placed: list[Placed], mark: int) -> list[Placed]:
-    """Payloads that tell no number at all: either the last dead letters sent again, or what comes next."""
+    """Payloads that tell no number at all: dead letters sent again, or what comes next.
+
+    Taking what was sent again for something new would take the number of a record that is yet to come, and lose that.
+    """
     columns = tables.dead_letters.c
-    rows = connection.execute(
-        sa.select(columns.payload)
-        .where(columns.producer == name, columns.seq > mark - len(placed), columns.seq <= mark)
-        .order_by(columns.seq)
-    )
-    again = [row.payload for row in rows] == [one.payload for one in placed]
-    return number_from(placed, mark - len(placed) + 1 if again else mark + 1)
+    rows = connection.execute(sa.select(columns.seq, columns.payload).where(columns.producer == name))
+    known = {row.payload: row.seq for row in rows}
+    for index, one in enumerate(placed):
+        if one.payload in known:
+            return number_from(placed, known[one.payload] - index)
+    return number_from(placed, mark + 1)
 
 
 def _known_ids(connection: sa.Connection, records: Sequence[object]) -> _Known:
