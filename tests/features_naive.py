@@ -18,7 +18,7 @@ Weights = Mapping[ItemId, Mapping[ItemId, float]]
 """Speaker -> whom it speaks for -> weight."""
 
 
-def naive_feature(
+def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as the table lists them
     feature: declared.Feature,
     *,
     item: ItemId,

@@ -89,7 +89,7 @@ class Catalogued:
         codes, places = self.pool.rows.codes, self.pool.everything
         blocked = blocks.mask(self.placement, exclude)
         if blocked is not None:
-            places = np.flatnonzero(~blocked[codes])
+            places = (~blocked[codes]).nonzero()[0]
         if self._is_scheduled:
             places = places[in_schedule(self._items, codes[places], now_ms)]
         if self.rules.look_at_both:
@@ -119,13 +119,20 @@ def brought_pool(
     The page shows its own content, so the catalogue's approvals and schedules have no say; the visitor's will, the
     exclusions, caps and rules do.
     """
-    items, placement, rules = features.items, catalogued.placement, catalogued.rules
-    allowed: list[Candidate] = []
-    for candidate in candidates if rules.allow_visitor(facts) else ():
-        if blocks.allows(placement, exclude, candidate):
-            attributes = attributes_of(items, candidate)
-            if rules.allow_item(candidate.id, attributes) and rules.allow_pair(candidate.id, attributes, facts):
-                allowed.append(candidate)
+    rules = catalogued.rules
+    if not rules.allow_visitor(facts):
+        return Pool(features, features.rows(list[Candidate]()))
+    unwanted = blocks.unwanted(catalogued.placement)
+    allowed = [entry for entry in candidates if entry.id not in exclude and entry.id not in unwanted]
+    if rules.look_at_items or blocks.mute_something:
+        known = [attributes_of(features.items, candidate) for candidate in allowed]
+        allowed = [
+            candidate
+            for candidate, attributes in zip(allowed, known, strict=True)
+            if not blocks.is_muted(candidate.id, attributes)
+            and rules.allow_item(candidate.id, attributes)
+            and rules.allow_pair(candidate.id, attributes, facts)
+        ]
     return Pool(features, features.rows(allowed))
 
 
@@ -138,9 +145,10 @@ def retrieve(pool: Pool, places: Places, retrieval: Retrieval, view: View) -> Pl
     if isinstance(retrieval, Everything):
         return places[: retrieval.limit]
     limit = retrieval.limit
-    scores = view.neighbour_sum(0)[pool.neighbour_codes[places]]
-    spoken_for = np.flatnonzero(scores > 0)
-    found = places[spoken_for[best_first(scores[spoken_for], limit)]]
+    # As float32, which halves the time to find the best; what then is equal keeps the order of the pool.
+    scores = view.neighbour_sum(0).astype(np.float32)[pool.neighbour_codes[places]]
+    best = best_first(scores, limit)
+    found = places[best[scores[best] > 0]]
     if len(found) >= min(limit, len(places)):
         return found
     is_open = np.zeros(len(pool), np.bool_)

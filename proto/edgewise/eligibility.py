@@ -64,6 +64,11 @@ class PlacementRules:
         return _all(self._of_visitor, ItemId(""), {}, facts)
 
     @property
+    def look_at_items(self) -> bool:
+        """Whether some rule asks anything of an item."""
+        return bool(self._of_item or self._of_both)
+
+    @property
     def look_at_both(self) -> bool:
         """Whether some rule must be asked for every candidate of every request."""
         return bool(self._of_both)
@@ -87,6 +92,11 @@ class Blocks:
         if self._mute:
             self._muted_mask = self._mask_of_mutes()
 
+    @property
+    def mute_something(self) -> bool:
+        """Whether the visitor has muted anything."""
+        return bool(self._mute)
+
     def is_muted(self, item: ItemId, attributes: Attributes) -> bool:
         """Whether the visitor has muted an item or one of its categories, topics or brands."""
         for kind, values in self._mute.items():
@@ -97,13 +107,9 @@ class Blocks:
                 return True
         return False
 
-    def muted(self, code: int) -> bool:
-        """As `is_muted`, for an item of the catalogue."""
-        return self._muted_mask is not None and bool(self._muted_mask[code])
-
     def mask(self, placement: Placement, exclude: Collection[ItemId]) -> Mask | None:
         """All that is blocked in one placement; shape (items + 1,). None where nothing is."""
-        blocked: list[ItemId] = [*exclude, *self._unwanted(placement)]
+        blocked: list[ItemId] = [*exclude, *self.unwanted(placement)]
         if not blocked:
             return self._muted_mask
         code_of = self._items.code_of
@@ -112,16 +118,8 @@ class Blocks:
         mask[codes] = True
         return mask
 
-    def allows(self, placement: Placement, exclude: Collection[ItemId], candidate: Candidate) -> bool:
-        """Whether a candidate that the caller brought is not blocked."""
-        return not (
-            candidate.id in exclude
-            or candidate.id in self._unwanted(placement)
-            or self.is_muted(candidate.id, attributes_of(self._items, candidate))
-        )
-
-    def _unwanted(self, placement: Placement) -> Collection[ItemId]:
-        """Items that a placement leaves out because of this visitor's past."""
+    def unwanted(self, placement: Placement) -> Collection[ItemId]:
+        """Items that a placement leaves out because of this visitor's past: seen, or shown too often."""
         seen: Collection[ItemId] = self._profile.items if placement.exclude_seen else ()
         if placement.cap is None:
             return seen

@@ -9,6 +9,7 @@ then be a lie.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeVar
 
@@ -53,6 +54,9 @@ _KNOWN_ATTRIBUTES: Final = {
     "rating": "Rated highly by others",
 }
 
+
+_OF_NEIGHBOURS: Final = (declared.NeighbourScore, declared.NeighbourMax)
+_OF_AFFINITY: Final = (declared.Affinity, declared.AffinityMatch)
 
 F = TypeVar("F", bound=declared.Feature)
 
@@ -128,40 +132,38 @@ class _Explained:
         """Features that raised the score and have something true to say."""
         if self._shown.attributions is None:
             return []
-        contributions = self._shown.attributions[self._place, :-1]
+        contributions: list[float] = self._shown.attributions[self._place, :-1].tolist()
+        features, columns = self._features.features, self._shown.columns
+        raised = [
+            place for place, weight in enumerate(contributions) if weight > 0 and features[columns[place]].sentence
+        ]
+        raised.sort(key=lambda place: -contributions[place])
         causes: list[_Cause] = []
-        for position in np.argsort(-contributions, kind="stable").tolist():
-            weight = float(contributions[position])
-            if weight <= 0 or len(causes) == MOST_REASONS:
-                break
-            feature = self._features.features[self._shown.columns[position]]
+        for position in raised:
             value = float(self._shown.matrix[self._place, position])
-            cause = self._cause(feature, value, weight) if feature.sentence else None
+            cause = self._cause(features[columns[position]], value, contributions[position])
             if cause is not None:
                 causes.append(cause)
+            if len(causes) == MOST_REASONS:
+                break
         return causes
 
     def observed(self) -> list[_Cause]:
         """What the profile itself says for the item, as far as the model looks at it."""
-        causes: list[_Cause] = []
+        causes: list[_Cause | None] = []
         for position, column in enumerate(self._shown.columns):
             feature = self._features.features[column]
-            value = float(self._shown.matrix[self._place, position])
-            cause = None
-            match feature:
-                case declared.NeighbourScore() | declared.NeighbourMax():
-                    cause = self._of_neighbours(_with_sentence(feature, _BECAUSE_OF_ITEM), value, None)
-                case declared.Affinity() | declared.AffinityMatch():
-                    cause = self._of_affinity(_with_sentence(feature, _BECAUSE_OF_VALUE), value, value)
-                case _:
-                    pass
-            if cause is not None:
-                causes.append(cause)
-        return causes
+            if isinstance(feature, _OF_NEIGHBOURS):
+                value = float(self._shown.matrix[self._place, position])
+                causes.append(self._of_neighbours(_with_sentence(feature, _BECAUSE_OF_ITEM), value, None))
+            elif isinstance(feature, _OF_AFFINITY):
+                value = float(self._shown.matrix[self._place, position])
+                causes.append(self._of_affinity(_with_sentence(feature, _BECAUSE_OF_VALUE), value, value))
+        return [cause for cause in causes if cause is not None]
 
     def _cause(self, feature: declared.Feature, value: float, weight: float) -> _Cause | None:
         """The cause to tell for one feature; None where it would not be true, or its sentence cannot be filled."""
-        if np.isnan(value):
+        if math.isnan(value):
             return None
         match feature:
             case declared.NeighbourScore() | declared.NeighbourMax():

@@ -23,7 +23,8 @@ SlotDraw = Callable[[int], float]
 """Slot -> a uniform number in [0, 1)."""
 
 GREEDY: Final = Greedy()
-_FEW: Final = 4
+_SORTED_WHOLE: Final = 1_024
+"""Up to here, sorting everything is cheaper than finding the best first (measured)."""
 
 
 class Slate(NamedTuple):
@@ -62,14 +63,16 @@ def pmf(scores: Scores, exploration: Exploration) -> Scores:
 
 def best_first(scores: NDArray[np.floating], most: int) -> NDArray[np.intp]:
     """Positions of the `most` best scores, best first, earlier positions first among equals."""
-    if most * _FEW >= len(scores):
-        return np.argsort(-scores, kind="stable")[:most]
+    if most == 1 and len(scores):
+        return np.array([scores.argmax()], np.intp)
+    badness = -scores
+    if len(scores) <= _SORTED_WHOLE or most >= len(scores):
+        return badness.argsort(kind="stable")[:most]
     # Only the best are put in order. Of those that equal the last one to be taken, the earliest are taken.
-    last = -np.partition(-scores, most - 1)[most - 1]
-    better = np.flatnonzero(scores > last)
-    equal = np.flatnonzero(scores == last)[: most - len(better)]
-    chosen = np.concatenate([better, equal])
-    return chosen[np.argsort(-scores[chosen], kind="stable")]
+    last = np.partition(badness, most - 1)[most - 1]
+    chosen: NDArray[np.intp] = (badness <= last).nonzero()[0]
+    best: NDArray[np.intp] = chosen[badness[chosen].argsort(kind="stable")[:most]]
+    return best
 
 
 def slate(scores: Scores, count: int, exploration: Exploration, draw: SlotDraw) -> Slate:

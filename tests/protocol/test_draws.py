@@ -22,8 +22,6 @@ def test_a_draw_is_pinned() -> None:
     assert draw_from("salt", DECISION)(HERO, 0) == 0.1548047399388437
 
 
-
-
 def test_salt_decision_placement_and_slot_each_change_the_draw() -> None:
     other = DecisionId(ulid(1, bytes(10)))
     drawn = {

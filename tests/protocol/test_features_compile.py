@@ -60,6 +60,7 @@ def twin(
     grants=some.grants,
 )
 def test_every_cell_equals_its_naive_twin(
+    *,
     table: FeatureTable,
     catalogue: Catalogue,
     neighbours: Neighbours | None,

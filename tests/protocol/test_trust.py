@@ -17,9 +17,7 @@ def test_without_a_bundle_nothing_else_matters(now_ms: int, seen_ms: int | None,
 
 
 def test_a_node_without_hub_and_signatures_stays_ready() -> None:
-    assert (
-        state_of(has_bundle=True, now_ms=NOW_MS, hub_last_seen_ms=None, metadata_expires_ms=None) is State.READY
-    )
+    assert state_of(has_bundle=True, now_ms=NOW_MS, hub_last_seen_ms=None, metadata_expires_ms=None) is State.READY
 
 
 def test_a_hub_is_missed_after_sixty_seconds() -> None:

@@ -20,6 +20,7 @@ from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.bundle.refusal import malformed, refuse
 from edgewise.candidates import Catalogued
+from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
@@ -68,6 +69,8 @@ class Bundle:
             name: Catalogued(placement, policy.collections[placement.collection], features)
             for name, placement in policy.placements.items()
         }
+        for dimension in DIMENSIONS:
+            self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
         self._content_json = {
             item.id: encoded_content(item)

@@ -197,7 +197,9 @@ class CompiledFeatures:
         if granted.affinities:
             self._affinities(matrix, view, rows, granted)
         if granted.since_item:
-            matrix[:, granted.since_item] = self._days_since(view, rows)[:, None]
+            days = self._days_since(view, rows)
+            for column in granted.since_item:
+                matrix[:, column] = days
         if len(granted.absent):
             matrix[:, granted.absent] = np.nan
         return matrix
@@ -224,7 +226,7 @@ class CompiledFeatures:
                     matrix[place, column] = meaning(value)
 
     def _affinities(self, matrix: Matrix, view: View, rows: Rows, granted: _Granted) -> None:
-        gathered: dict[str, Codes] = {}
+        gathered: dict[tuple[str, float], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         for column, feature in granted.affinities:
             name, half_life_days = feature.dimension, feature.half_life_days
             dimension = self.items.dimension(name)
@@ -232,15 +234,15 @@ class CompiledFeatures:
             if row is None:
                 matrix[:, column] = np.nan
                 continue
-            if name not in gathered:
-                gathered[name] = dimension.codes.take(rows.codes, axis=1)
-            count = dimension.count[rows.codes]
-            share = row[gathered[name]]
+            key = (name, half_life_days)
+            if key not in gathered:
+                gathered[key] = row[dimension.codes.take(rows.codes, axis=1)], dimension.count[rows.codes]
+            share, count = gathered[key]
             # Down the first axis NumPy adds one row after the other, so that the sum has one defined order.
             if isinstance(feature, declared.Affinity):
-                matrix[:, column] = share.sum(axis=0) / count
+                matrix[:, column] = np.add.reduce(share, axis=0) / count
             else:
-                matrix[:, column] = share.max(axis=0, initial=0.0) + 0.0 * count
+                matrix[:, column] = np.maximum.reduce(share, axis=0, initial=0.0) + 0.0 * count
             if rows.brought is not None:
                 self._stated_affinities(matrix, column, feature, view, rows.brought)
 

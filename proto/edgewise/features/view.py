@@ -58,12 +58,12 @@ class _Fading(dict[int, float]):
 
     def __init__(self, now_ms: int, half_life_days: float) -> None:
         super().__init__()
-        self._now_ms = now_ms
+        self._noon_ms = now_ms - DAY_MS // 2
         self._half_life_days = half_life_days
 
     def __missing__(self, day: int) -> float:
-        age_days = max(0.0, (self._now_ms - (day * DAY_MS + DAY_MS // 2)) / DAY_MS)
-        factor: float = 2.0 ** (-age_days / self._half_life_days)
+        age_days = (self._noon_ms - day * DAY_MS) / DAY_MS
+        factor: float = 2.0 ** (-age_days / self._half_life_days) if age_days > 0 else 1.0
         self[day] = factor
         return factor
 
