@@ -62,8 +62,8 @@ _RANKED: Final = frozenset({Reason.RULE, Reason.OPTED_OUT, Reason.HOLDOUT})
 """Reasons under which a rule has put the items in order."""
 
 
-def explained(record: DecisionRecord, served: Served | None, profile: Profile) -> WhyAnswer:
-    """`served` is what serves now, `profile` what may be read of the visitor now."""
+def explained(record: DecisionRecord, served: Served | None, profile: Profile | None) -> WhyAnswer:
+    """`served` is what serves now, `profile` the visitor's, None where it may not be read, or is not here."""
     decision = _decisions.decode(record.decision)
     teller = _Teller(record, served, profile)
     return WhyAnswer(
@@ -97,10 +97,10 @@ def explained(record: DecisionRecord, served: Served | None, profile: Profile) -
 class _Teller:
     """Works out causes that were not told when the decision was made."""
 
-    def __init__(self, record: DecisionRecord, served: Served | None, profile: Profile) -> None:
+    def __init__(self, record: DecisionRecord, served: Served | None, profile: Profile | None) -> None:
         self._record = record
         self._served = served if served is not None and served.bundle.digest == record.bundle_digest else None
-        self._past = _as_of(readable(profile, record.dial, record.time_ms), record.time_ms)
+        self._past = None if profile is None else _as_of(readable(profile, record.dial, record.time_ms), record.time_ms)
 
     def causes(self, name: PlacementName, item: ChosenItem, placed: PlacementDecision) -> tuple[Why, ...]:
         """As `decide` would have told them."""
@@ -126,14 +126,17 @@ class _Teller:
             if request.name == name
             for candidate in request.candidates or ()
         }
+        columns = served.bundle.models[model].features
         matrix = np.frombuffer(rows.data, "<f4").reshape(-1, len(rows.names))
+        attributions = attributions_of(served.attribute, model, matrix)
+        if self._past is None:
+            # What the model saw of the visitor is no longer anybody's to tell: as if it had been missing.
+            personal = [features.features[column].purpose is not None for column in columns]
+            matrix = np.where(personal, np.float32(np.nan), matrix)
         shown = Shown(
-            features.rows([brought.get(each, Candidate(each)) for each in rows.items]),
-            matrix,
-            served.bundle.models[model].features,
-            attributions_of(served.attribute, model, matrix),
+            features.rows([brought.get(each, Candidate(each)) for each in rows.items]), matrix, columns, attributions
         )
-        view = features.view(self._past, record.context, record.time_ms)
+        view = features.view(self._past or Profile(), record.context, record.time_ms)
         return why_modelled(features, view, shown, rows.items.index(item))
 
 

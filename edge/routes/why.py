@@ -78,10 +78,10 @@ class WhyRoute:
         if subject_of(self._desk.keys.subject_key, "anonymousId", caller.visitor) not in remembered.owners:
             raise HttpProblem(HTTPStatus.NOT_FOUND, "unknown-decision", "that decision was not made for you")
 
-    def _readable(self, exchange: Exchange, record: DecisionRecord) -> Profile:
-        """What may be read of the visitor now: he may have changed his mind since."""
+    def _readable(self, exchange: Exchange, record: DecisionRecord) -> Profile | None:
+        """The visitor's profile if it may be read now: he may have changed his mind since."""
         if record.subject == ANONYMOUS or not record.grants.personalisation:
-            return Profile()
+            return None
         try:
             with self._desk.cache.reading() as reading:
                 preferences = reading.preferences(record.subject)
@@ -92,9 +92,9 @@ class WhyRoute:
                     opted_out=preferences.dial.value == DIAL_NOTHING,
                     global_privacy_control=exchange.caller.opts_out,
                 )
-                return (reading.profile(record.subject) if grants.personalisation else None) or Profile()
+                return reading.profile(record.subject) if grants.personalisation else None
         except (lmdb.Error, msgspec.DecodeError):
-            return Profile()
+            return None
 
 
 def _page(answer: WhyAnswer) -> str:
