@@ -1,4 +1,4 @@
-.PHONY: setup demo test test-slow check bench lock generate
+.PHONY: setup demo test test-slow check bench lock generate starter
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -10,8 +10,9 @@ setup: .venv/ready
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@
 
+# With nobody at a terminal the demo measures, prints and ends; otherwise it stays up.
 demo: setup
-	edgewise demo
+	if [ -t 0 ]; then edgewise demo; else edgewise demo --once; fi
 
 test: setup
 	pytest
@@ -35,3 +36,6 @@ lock: setup
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
 generate: setup
 	python proto/generate.py
+# The bundle that an edge starts with when there is no hub; written only when its content changed.
+starter: setup
+	python -m hub.release.starter exported_models/starter
