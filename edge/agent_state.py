@@ -29,6 +29,7 @@ class AgentState:
         self.assigned_version: int | None = None
         self.spool_bytes = 0
         self.records_stored = 0
+        self.stored_seqs: dict[str, int] = {}
         self.records_lost = 0
         self.torn_bytes = 0
         self.profiles_synced = 0
@@ -61,6 +62,7 @@ class AgentState:
                 last_error=self._last_error,
                 spool_bytes=self.spool_bytes,
                 records_stored=self.records_stored,
+                stored_seqs=self.stored_seqs,
                 records_lost=self.records_lost,
                 torn_bytes=self.torn_bytes,
                 profiles_synced=self.profiles_synced,

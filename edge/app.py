@@ -116,6 +116,8 @@ def make_app(desk: Desk) -> Starlette:
         upkeep.remove_done_callback(ended)
         upkeep.cancel()
         await asyncio.wait([upkeep])
+        with contextlib.suppress(OSError):
+            desk.tell()
         await desk.close()
 
     def ended(upkeep: asyncio.Task[None]) -> None:

@@ -71,6 +71,8 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What waits on disk."""
     records_stored: int = 0
     """Records that the hub acknowledged to this process."""
+    stored_seqs: dict[str, int] = {}
+    """Spool folder -> the hub has stored it up to and including this sequence; absent while it has not said."""
     records_lost: int = 0
     """Records that this process declared lost, because their frames were damaged or gone."""
     torn_bytes: int = 0

@@ -6,9 +6,10 @@ import msgspec
 
 from edge.answers import bundle_answer
 from edge.desk import Desk
+from edge.layout import ProducerKey
 from edge.metrics import Gauges, add_up, exposition
 from edge.node_status import WorkerStatus, worker_statuses
-from edge.tally import Tally, read_tallies
+from edge.tally import Tally, read_tallies, unstored_records
 from edgewise.ids import PlacementName
 from edgewise.reasons import State
 
@@ -136,20 +137,23 @@ def _tallies(desk: Desk) -> dict[int, Tally]:
 
 
 def _spool(desk: Desk) -> SpoolStatus:
-    tallies = _tallies(desk).values()
-    agent = desk.condition.agent
-    created = sum(tally.created for tally in tallies)
-    # The hub's mark also covers numbers that a gap declares; what it never saw has not been covered yet.
-    covered = min(created, agent.records_stored if agent else 0)
+    tallies, agent = _tallies(desk), desk.condition.agent
+    created = sum(tally.created for tally in tallies.values())
     lost = agent.records_lost if agent else 0
-    dropped = min(created, sum(tally.dropped for tally in tallies) + lost)
-    stored = max(0, covered - dropped)
+    dropped = min(created, sum(tally.dropped for tally in tallies.values()) + lost)
+    running = {status.index for status in _workers(desk) if status is not None}
+    living = {
+        ProducerKey(tally.epoch, index): tally.epoch_created for index, tally in tallies.items() if index in running
+    }
+    unstored = unstored_records(desk.paths, living, agent.stored_seqs if agent else {})
+    # Numbers that a gap is about to declare are dropped already, though the hub does not know yet.
+    pending = min(unstored, created - dropped)
     return SpoolStatus(
         bytes=desk.spool.spooled_bytes,
         created=created,
-        stored=stored,
+        stored=created - dropped - pending,
         dropped=dropped,
-        pending=created - stored - dropped,
+        pending=pending,
     )
 
 

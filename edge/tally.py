@@ -6,12 +6,14 @@ stored, dropped or is spooled over all processes that ever were, not only over t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
 from edge.durable import replace_file
-from edge.layout import SEGMENT_SUFFIX, NodePaths
+from edge.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
 from edge.metrics import Counts
 from edgewise.frames import scan
 from edgewise.records import decode_record
@@ -60,9 +62,45 @@ def inherited_tally(paths: NodePaths, index: int) -> Tally:
     agent has not shipped and deleted it.
     """
     last = read_tally(tally_file(paths, index))
-    segments = sorted(paths.producer(last.epoch, index).glob(f"*{SEGMENT_SUFFIX}")) if last.epoch else []
-    numbered = last.epoch_created
-    for segment in segments[-1:]:
-        for frame in scan(segment.read_bytes()):
-            numbered = max(numbered, decode_record(frame.payload).seq + 1)
+    spooled = numbered_in(paths.producer(last.epoch, index)) if last.epoch else 0
+    numbered = max(spooled, last.epoch_created)
     return msgspec.structs.replace(last, created=last.created + numbered - last.epoch_created)
+
+
+def numbered_in(folder: Path) -> int:
+    """How many records a producer has numbered, as far as its last segment shows."""
+    segments = sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))
+    if not segments:
+        return 0
+    try:
+        return _numbered_until(segments[-1], segments[-1].stat().st_size)
+    except FileNotFoundError:
+        return 0
+
+
+@lru_cache(maxsize=64)
+def _numbered_until(segment: Path, _size_bytes: int) -> int:
+    """By size, because a dead producer's segment is looked at again whenever somebody asks for the status."""
+    numbered = int(segment.stem)
+    for frame in scan(segment.read_bytes()):
+        numbered = decode_record(frame.payload).seq + 1
+    return numbered
+
+
+def unstored_records(paths: NodePaths, living: Mapping[ProducerKey, int], stored_seqs: Mapping[str, int]) -> int:
+    """How many numbers the hub has not covered yet, of all producers whose spool is still here.
+
+    `living` says how far each running producer has numbered; of all others their spool says it.
+    """
+    total = 0
+    for folder in paths.spool.iterdir():
+        key = producer_of(folder.name)
+        if key is None:
+            continue
+        numbered = living.get(key)
+        if numbered is None:
+            numbered = numbered_in(folder)
+        # What is not here any more was stored; of the oldest segment that is, a part may be.
+        oldest = min((int(segment.stem) for segment in folder.glob(f"*{SEGMENT_SUFFIX}")), default=numbered)
+        total += max(0, numbered - max(oldest, stored_seqs.get(folder.name, -1) + 1))
+    return total

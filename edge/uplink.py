@@ -163,6 +163,7 @@ class Uplink:
         batch, one.under_way = one.under_way, None
         self._state.records_stored += max(0, answer.stored_seq - one.stored_seq)
         one.stored_seq = answer.stored_seq
+        self._state.stored_seqs[one.reader.folder.name] = answer.stored_seq
         one.reader.seek(answer.stored_seq + 1)
         if batch is None or answer.stored_seq >= batch.last_seq:
             one.backoff.reset()
@@ -179,3 +180,4 @@ class Uplink:
         one.reader.acknowledge(one.stored_seq)
         if one.reader.is_gone:
             del self._producers[key]
+            self._state.stored_seqs.pop(one.reader.folder.name, None)
