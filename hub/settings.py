@@ -158,6 +158,7 @@ def _checked(values: Mapping[str, object], source: str, *, strict: bool) -> dict
     except msgspec.ValidationError as wrong:
         message, _, path = str(wrong).partition(" - at `")
         inside = path.rstrip("`")
-        problem = Problem(f"{source}: {inside}" if inside not in {"", "$"} else source, message)
+        told = strict and inside not in {"", "$"} and not source.startswith("--")  # a variable is its own place
+        problem = Problem(f"{source}: {inside}" if told else source, message)
         raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
     return {name: getattr(settings, name) for name in values}

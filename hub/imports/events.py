@@ -146,24 +146,29 @@ class _Reader:
         lines = read_lines(self._path, MAX_CALL_BYTES, lambda done: self._progress("reading", done, size))
         while some := list(islice(lines, AT_ONCE)):
             self.lines += len(some)
-            calls = list(self._calls(some, rejects))
+            refused: list[tuple[Line, Problem]] = []
+            calls = list(self._calls(some, refused))
             self._look_up({subject for _, _, subject in calls})
             for line, call, subject in calls:
                 try:
                     record = self._record(line, call, self._visitors[subject])
                 except InputError as wrong:
-                    rejects.add(line.number, wrong.problems[0], line.content)
+                    refused.append((line, wrong.problems[0]))
                     continue
                 if record is not None:
                     runs.add((record.time_ms, line.number), encode_record(record))
+            for line, problem in sorted(refused):
+                rejects.add(line.number, problem, line.content)
 
-    def _calls(self, lines: Iterable[Line], rejects: EventRejects) -> Iterator[tuple[Line, Call, SubjectId]]:
+    def _calls(
+        self, lines: Iterable[Line], refused: list[tuple[Line, Problem]]
+    ) -> Iterator[tuple[Line, Call, SubjectId]]:
         for line in lines:
             try:
                 call = _call(line)
                 yield line, call, subject_of_call(call, self._intake.subject_key)
             except InputError as wrong:
-                rejects.add(line.number, wrong.problems[0], line.content)
+                refused.append((line, wrong.problems[0]))
 
     def _look_up(self, subjects: set[SubjectId]) -> None:
         if len(self._visitors) > _VISITORS_REMEMBERED:

@@ -19,7 +19,7 @@ class Line(NamedTuple):
     number: int
     """Counted from 1, blank ones too."""
     content: bytes
-    """Without blanks around it; only its beginning when it is too long."""
+    """Without its line break; only its beginning when it is too long."""
     too_long: bool
 
 
@@ -31,15 +31,15 @@ def read_lines(path: Path, most_bytes: int, progress: Callable[[int], None]) -> 
     number = 0
     try:
         with path.open("rb") as raw, _unpacked(path, raw) as file:
-            while content := file.readline(most_bytes + 1):
+            while read := file.readline(most_bytes + 2):
                 number += 1
+                content = read.rstrip(b"\r\n")
                 too_long = len(content) > most_bytes
-                rest = content
-                while too_long and rest and not rest.endswith(b"\n"):
-                    rest = file.readline(most_bytes)
+                while too_long and read and not read.endswith(b"\n"):
+                    read = file.readline(most_bytes)
                 if number == 1:
                     content = content.removeprefix(codecs.BOM_UTF8)
-                if content := content.strip():
+                if content.strip():
                     yield Line(number, content[:most_bytes], too_long)
                 progress(raw.tell())
     except (EOFError, zlib.error, gzip.BadGzipFile) as damaged:

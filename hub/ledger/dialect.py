@@ -54,6 +54,7 @@ class Storage:
         self.path = Path(parsed.database)
         self._lock_path = self.path.with_name(self.path.name + ".writer")
         self._mutex = threading.Lock()
+        self._closed = False
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # what visitors did is nobody else's business on this machine; -wal and -shm take the same mode
@@ -85,9 +86,15 @@ class Storage:
             yield connection
 
     def close(self) -> None:
-        """Close every connection; the last one of all processes folds the WAL file into the database."""
+        """Close every connection; the last one of all processes folds the WAL file into the database.
+
+        Closing again does nothing.
+        """
         self._reader.dispose()
         with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
             self._wait_for_lock()
             try:
                 self._writer.dispose()

@@ -1,0 +1,215 @@
+"""The admin API: who may ask, what is answered, and that the document says the same."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads
+from starlette.testclient import TestClient
+
+from edgewise.ids import BundleVersion, ModelName, NodeId, SiteName
+from edgewise.reasons import State
+from hub.admin.app import Admin, admin_app
+from hub.ledger.batch import Batch
+from hub.ledger.ledger import Ledger, open_ledger
+from hub.ledger.rows import AuditEntry, ModelRow, NodeRow, ReleaseRow, ReleaseStatus
+from hub.meters import Meters
+from hub.settings import HubSettings
+
+ANN = AuditEntry("ann", "test", "test")
+KEY = "correct-horse-battery-staple"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with open_ledger(tmp_path) as opened:
+        yield opened
+
+
+def client(ledger: Ledger, *, host: str = "127.0.0.1:8092", not_ready: str = "", **settings: Any) -> TestClient:
+    log = structlog.get_logger()
+    admin = Admin(ledger, Meters(), "i" * 32, SiteName("film-shop"), ledger.releases, lambda: not_ready, log)
+    return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def fill(ledger: Ledger) -> None:
+    shown = decision(0, number=1, decision=b'{"decision_id":"x","placements":{}}')
+    clicked = event(1, decision_id=decision_id(1))
+    ledger.store([Batch(NODE, payloads(shown, clicked))], NOW_MS)
+    ledger.add_release(ReleaseRow(BundleVersion(3), "d" * 64, NOW_MS, status=ReleaseStatus.LIVE), ANN)
+    ledger.add_model(ModelRow(ModelName("ranker"), 1, "a" * 64, NOW_MS, card={"auc": 0.7}), ANN)
+    node = NodeRow(NodeId("n-a"), State.READY, BundleVersion(3), "d" * 64, 1, True, NOW_MS, NOW_MS, decisions=5)
+    away = NodeRow(
+        NodeId("n-b"),
+        State.STALE,
+        BundleVersion(2),
+        "c" * 64,
+        1,
+        False,
+        NOW_MS,
+        NOW_MS,
+        nack_code="digest",
+        nack_detail="one byte",
+        nacked_ms=NOW_MS,
+    )
+    ledger.save_nodes([node, away])
+
+
+def test_nodes_releases_models_and_decisions_are_told(ledger: Ledger) -> None:
+    fill(ledger)
+    api = client(ledger)
+    first, second = api.get("/api/v1/nodes").json()["nodes"]
+    assert (first["node"], first["bundleVersion"], first["connected"], first["lastNack"]) == ("n-a", 3, True, None)
+    assert second["lastNack"] == {"code": "digest", "detail": "one byte", "atMs": NOW_MS}
+    [release] = api.get("/api/v1/releases").json()["releases"]
+    assert (release["version"], release["status"], release["createdMs"]) == (3, "live", NOW_MS)
+    [model] = api.get("/api/v1/models").json()["models"]
+    assert (model["name"], model["card"]) == ("ranker", {"auc": 0.7})
+    logged = api.get(f"/api/v1/decisions/{decision_id(1)}").json()
+    assert (logged["node"], logged["bundleVersion"], logged["decision"]["placements"]) == ("n-a", 3, {})
+    assert [(outcome["itemId"], outcome["kind"], outcome["value"]) for outcome in logged["outcomes"]] == [
+        ("film-1", "click", 1)
+    ]
+
+
+def test_the_summary_counts_and_says_who_may_read(ledger: Ledger) -> None:
+    fill(ledger)
+    summary = client(ledger).get("/api/v1/summary").json()
+    assert summary["site"] == "film-shop"
+    assert summary["nodesConnected"] == 1
+    assert summary["nodesByVersion"] == {"3": 1}
+    assert summary["liveReleases"] == [3]
+    assert (summary["totals"]["events"], summary["totals"]["decisions"], summary["totals"]["deadLetters"]) == (1, 1, 0)
+    assert summary["reading"].startswith("open to whoever reaches this machine's loopback")
+    assert summary["storage"].startswith("SQLite ")
+
+
+def test_metrics_name_fleet_releases_and_totals(ledger: Ledger) -> None:
+    fill(ledger)
+    text = client(ledger).get("/metrics").text
+    assert 'edgewise_nodes{state="READY",version="3"} 1.0' in text
+    assert 'edgewise_nodes{state="AWAY",version="2"} 1.0' in text
+    assert 'edgewise_release_state{state="live",version="3"} 1.0' in text
+    assert 'edgewise_ledger_rows_total{table="events"} 1.0' in text
+    assert "edgewise_ingest_holes_total 0.0" in text
+
+
+def test_health_tells_a_process_that_runs_from_one_that_serves(ledger: Ledger) -> None:
+    healthy = client(ledger)
+    assert healthy.get("/health/live").json()["state"] == "LIVE"
+    assert (healthy.get("/health/ready").status_code, healthy.get("/health/ready").json()["state"]) == (200, "READY")
+    failing = client(ledger, not_ready="a part of the hub has failed")
+    assert failing.get("/health/live").status_code == 200
+    answer = failing.get("/health/ready")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "a part of the hub has failed")
+
+
+PATHS = ("/api/v1/summary", "/api/v1/nodes", "/api/v1/releases", "/api/v1/models", "/metrics", "/openapi.json")
+
+
+def test_the_document_names_every_path_and_each_answers_as_it_says(ledger: Ledger) -> None:
+    fill(ledger)
+    api = client(ledger)
+    document = api.get("/openapi.json").json()
+    assert document["openapi"] == "3.1.0"
+    components = document["components"]["schemas"]
+    assert set(re.findall(r'"#/components/schemas/(\w+)"', api.get("/openapi.json").text)) <= set(components)
+    for path, operations in document["paths"].items():
+        [content] = operations["get"]["responses"]["200"]["content"].items()
+        answer = api.get(path.replace("{id}", decision_id(1)))
+        assert answer.status_code == 200, path
+        assert answer.headers["content-type"].startswith(content[0])
+        if content[0] == "application/json":
+            schema = components[content[1]["schema"]["$ref"].rpartition("/")[2]]
+            assert set(schema["required"]) <= set(answer.json()) <= set(schema["properties"])
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_with_keys_only_their_holders_read(ledger: Ledger, path: str) -> None:
+    keys = [f"viewer:ann:{digest(KEY)}", f"node:n-a:{digest('node key')}"]
+    api = client(ledger, admin_keys=keys)
+    assert api.get(path, headers=bearer(KEY)).status_code == 200
+    assert api.get(path).status_code == 401
+    assert api.get(path).headers["www-authenticate"].startswith("Bearer")
+    assert api.get(path, headers=bearer("wrong")).status_code == 401
+    assert api.get(path, headers={"Authorization": f"Basic {KEY}"}).status_code == 401
+    assert api.get(path, headers=bearer(digest(KEY))).status_code == 401
+    assert api.get(path, headers=bearer("node key")).status_code == 403
+    assert api.get("/health/ready").status_code == 200
+
+
+def test_without_keys_nobody_reads_a_hub_that_others_can_reach(ledger: Ledger) -> None:
+    api = client(ledger, host="10.0.0.7:8092", admin="10.0.0.7:8092")
+    answer = api.get("/api/v1/summary")
+    assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+    assert "admin_keys is empty" in answer.json()["detail"]
+    assert api.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8092", 200),
+        ("localhost:1234", 200),
+        ("LOCALHOST", 200),
+        ("[::1]:8092", 200),
+        ("hub.example:443", 200),
+        ("hub.example", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("", 421),
+    ],
+)
+def test_a_request_must_name_this_hub(ledger: Ledger, host: str, status: int) -> None:
+    api = client(ledger, admin_hosts=["hub.example"])
+    assert api.get("/api/v1/nodes", headers={"Host": host}).status_code == status
+
+
+def test_two_names_are_none(ledger: Ledger) -> None:
+    twice = [("Host", "127.0.0.1"), ("Host", "127.0.0.1")]
+    assert client(ledger).get("/health/live", headers=twice).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("http://127.0.0.1:8092", 200), ("http://evil.example", 403), ("null", 403), ("http://127.0.0.1:9999", 403)],
+)
+def test_a_page_from_elsewhere_may_not_ask(ledger: Ledger, origin: str, status: int) -> None:
+    assert client(ledger).get("/api/v1/nodes", headers={"Origin": origin}).status_code == status
+
+
+def test_errors_are_problems_and_answers_are_not_kept(ledger: Ledger) -> None:
+    api = client(ledger)
+    for answer, status in (
+        (api.get("/nothing"), 404),
+        (api.get("/api/v1/decisions/unknown"), 404),
+        (api.post("/api/v1/nodes"), 405),
+    ):
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["status"] == status
+    headers = api.get("/api/v1/nodes").headers
+    assert headers["cache-control"] == "no-store"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_a_ledger_that_fails_is_said_and_not_shown(ledger: Ledger) -> None:
+    with ledger.storage.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE nodes")
+    answer = client(ledger).get("/api/v1/nodes")
+    assert (answer.status_code, answer.json()["title"]) == (503, "Service Unavailable")
