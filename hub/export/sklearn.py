@@ -30,6 +30,7 @@ from hub.export.forest import read_forest
 if TYPE_CHECKING:
     import onnx
 
+OUTPUT = "score"
 CLASSIFIER_OPTIONS = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
 
 
@@ -58,6 +59,11 @@ def register() -> None:
     )
     for model, alias in ((LGBMRegressor, "EdgewiseLGBMRegressor"), (LGBMRanker, "EdgewiseLGBMRanker")):
         update_registered_converter(model, alias, calculate_linear_regressor_output_shapes, _convert_regressor)
+
+
+def input_name(column: str) -> str:
+    """What the input for a column is called in an exported pipeline."""
+    return f"column_{column}" if column == OUTPUT else column
 
 
 def export_pipeline(
@@ -94,7 +100,7 @@ def export_pipeline(
         # skl2onnx raises RuntimeError, NotImplementedError, ValueError and classes of its own for one thing.
         said = (str(failed) or type(failed).__name__).splitlines()[0]
         raise ModelRefused("pipeline", f"skl2onnx cannot convert {type(final).__name__}: {said}") from failed
-    names = [f"column_{column.name}" if column.name == "score" else column.name for column in inputs]
+    names = [input_name(column.name) for column in inputs]
     columns = [
         {"name": column.name, "input": name, "kind": column.kind} for column, name in zip(inputs, names, strict=True)
     ]

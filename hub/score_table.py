@@ -1,0 +1,151 @@
+"""Score a table with an exported model, exactly as an edge does: its scorer, its gate, float32 all the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.errors import InputError, ModelRefused
+from hub.scoring_child import ScoringChild
+from hub.tables import read_content, read_table, require_columns
+from hub.train.scoring.columns import Cells, Column, cells
+
+MOST_BATCH_ROWS = 100_000
+SCORE = "score"
+MATRIX_INPUT = "x"
+
+
+class ModelColumn(msgspec.Struct, frozen=True):
+    """A column that a pipeline reads, as its metadata lists it."""
+
+    name: str
+    input: str
+    kind: str
+
+
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """What was scored and how fast; the JSON of `score onnx`."""
+
+    rows: int
+    columns: list[str]
+    """Of the output: the kept ones, then `score`, or one for each class."""
+    seconds: float
+    """In the scorer alone."""
+    batch_rows: int
+    p50_ms: float
+    """Of a batch."""
+    p99_ms: float
+    out: str
+
+
+class _Reading(NamedTuple):
+    """How a model wants its table."""
+
+    columns: tuple[Column, ...]
+    inputs: tuple[str, ...]
+    """One for each column; the same for all where the model reads one matrix."""
+    classes: tuple[str, ...]
+    is_matrix: bool
+
+
+def score_table(
+    model: Path,
+    table: Path,
+    out: Path,
+    *,
+    keep: Sequence[str] = (),
+    batch_rows: int = 100,
+    delimiter: str | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
+) -> Scored:
+    """Score every row of a table, in its order, and write the scores as CSV; `keep` columns are copied.
+
+    `progress` is told how many rows of how many are done.
+
+    Raises:
+        InputError: the table lacks a column that the model reads, or holds a word where it reads a number.
+        ModelRefused: the file is no model of a table, or the gate or the scorer refuses it.
+    """
+    if not 0 < batch_rows <= MOST_BATCH_ROWS:
+        raise InputError(f"batches of {batch_rows} rows; expected 1 to {MOST_BATCH_ROWS}")
+    data = read_content(model)
+    with ScoringChild() as child:
+        described = child.describe(data)
+        reading = _reading(model, dict(described.inputs), described.metadata)
+        words = [column.name for column in reading.columns if column.kind == "text"]
+        read = read_table(table, delimiter=delimiter, text=words)
+        require_columns(read, [*(column.name for column in reading.columns), *keep], where=str(table))
+        rows = cells(read, reading.columns)
+        scores: list[NDArray[np.float32]] = []
+        seconds: list[float] = []
+        for start in range(0, len(rows), batch_rows):
+            answer, spent = child.run_columns(data, _fed(reading, rows[start : start + batch_rows]))
+            scores.append(answer[SCORE])
+            seconds.append(spent)
+            progress(min(start + batch_rows, len(rows)), len(rows))
+    if not scores:
+        raise InputError(f"{table}: holds no row")
+    columns = _write(out, np.concatenate(scores), reading.classes, {name: read.column(name) for name in keep})
+    p50, p99 = np.percentile(np.array(seconds) * 1e3, [50, 99])
+    return Scored(
+        rows=len(rows),
+        columns=columns,
+        seconds=float(np.sum(seconds)),
+        batch_rows=batch_rows,
+        p50_ms=float(p50),
+        p99_ms=float(p99),
+        out=str(out),
+    )
+
+
+def _reading(path: Path, inputs: dict[str, str], metadata: dict[str, str]) -> _Reading:
+    """What the metadata of an export says about its columns, checked against the model's inputs."""
+    try:
+        classes = tuple(msgspec.json.decode(metadata.get("edgewise.classes", "[]"), type=list[str]))
+        if "edgewise.columns" in metadata:
+            listed = msgspec.json.decode(metadata["edgewise.columns"], type=list[ModelColumn])
+            columns = tuple(Column(held.name, "text" if held.kind == "text" else "number") for held in listed)
+            reading = _Reading(columns, tuple(held.input for held in listed), classes, is_matrix=False)
+        else:
+            names = msgspec.json.decode(metadata["edgewise.features"], type=list[str])
+            columns = tuple(Column(name, "number") for name in names)
+            reading = _Reading(columns, (MATRIX_INPUT,) * len(names), classes, is_matrix=True)
+    except (KeyError, msgspec.DecodeError) as wrong:
+        raise ModelRefused(
+            "metadata", f"{path}: does not say which columns it reads (edgewise.columns or edgewise.features): {wrong}"
+        ) from None
+    absent = sorted(set(inputs) - set(reading.inputs))
+    if absent:
+        raise ModelRefused("metadata", f"{path}: its input {absent[0]!r} belongs to none of the columns it lists")
+    return reading
+
+
+def _fed(reading: _Reading, rows: Cells) -> dict[str, NDArray[Any]]:
+    if reading.is_matrix:
+        return {MATRIX_INPUT: rows.astype(np.float32)}
+    return {
+        name: rows[:, [index]].astype(np.float32 if column.kind == "number" else object)
+        for index, (column, name) in enumerate(zip(reading.columns, reading.inputs, strict=True))
+    }
+
+
+def _write(out: Path, scores: NDArray[np.float32], classes: tuple[str, ...], kept: dict[str, Any]) -> list[str]:
+    import pyarrow as pa
+    from pyarrow import csv
+
+    if scores.ndim == 1:
+        written = {SCORE: scores}
+    else:
+        names = classes if len(classes) == scores.shape[1] else tuple(map(str, range(scores.shape[1])))
+        written = {f"{SCORE}_{name}": scores[:, index] for index, name in enumerate(names)}
+    columns = kept | {name: pa.array(values) for name, values in written.items()}
+    try:
+        csv.write_csv(pa.table(columns), out)
+    except OSError as failed:
+        raise InputError(f"{out}: cannot be written: {failed}") from None
+    return list(columns)

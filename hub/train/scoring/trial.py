@@ -1,0 +1,248 @@
+"""A score from a table, end to end: read, look, judge on rows held back, fit on all, export, prove equal."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from edgewise.errors import InputError
+from hub.export.sklearn import Input, export_pipeline
+from hub.parity import Parity
+from hub.scoring_child import ScoringChild
+from hub.tables import read_table, require_columns
+from hub.train.scoring.cautions import judge_table
+from hub.train.scoring.choices import ModelName, ScoreKind
+from hub.train.scoring.columns import Cells, Column, cells, choose_features, kind_of
+from hub.train.scoring.judging import Measured, folds, over_folds, over_rows
+from hub.train.scoring.metrics import Floats, measure
+from hub.train.scoring.parity import check_table_parity
+from hub.train.scoring.pipelines import Examples, Setting, fit_pipeline, predict
+from hub.train.scoring.target import Target, read_target
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Say = Callable[[str], None]
+FEWEST_FOLDS = 2
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What to learn from which table, and how to judge it."""
+
+    table: Path
+    target: str
+    kind: ScoreKind | None = None
+    """None: guessed from the target's values."""
+    features: tuple[str, ...] | None = None
+    """None: every column but the target, `drop` and `time`."""
+    drop: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    """Columns of codes that are names, not numbers."""
+    time: str | None = None
+    cv: int = 5
+    test: Path | None = None
+    """Judge on this file instead of folds."""
+    model: ModelName = ModelName.LIGHTGBM
+    settings: dict[str, Setting] = {}
+    seed: int = 0
+    delimiter: str | None = None
+
+
+class FeatureUse(msgspec.Struct, frozen=True):
+    """A column that the model reads, and its share of all splits' gain (LightGBM only)."""
+
+    name: str
+    kind: str
+    importance: float | None
+
+
+class ScoringReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was learned and how good it is; the JSON of `train scoring`."""
+
+    model: str
+    kind: str
+    kind_guessed: bool
+    target: str
+    classes: list[str]
+    """A binary score is the probability of the second."""
+    rows: int
+    metrics: dict[str, Measured]
+    judged_by: str
+    """Which rows were held back and what the intervals are."""
+    parity: Parity
+    features: list[FeatureUse]
+    warnings: list[str]
+    settings: dict[str, Setting]
+    seed: int
+    table_sha256: str
+    model_sha256: str
+    model_bytes: int
+
+
+class Trained(NamedTuple):
+    """The report, and the model as it would be shipped."""
+
+    report: ScoringReport
+    onnx: bytes
+
+
+class _Table(NamedTuple):
+    """A table as the model sees it: rows with a target only."""
+
+    rows: Cells
+    target: Target
+    time: Floats | None
+
+
+def train_scoring(plan: Plan, *, say: Say = lambda _: None) -> Trained:
+    """Run a plan; `say` is told what is being done.
+
+    Raises:
+        InputError: the table or an option cannot be used; the message names row, column and value.
+        ModelRefused: the model cannot be exported, or its export is not equal.
+    """
+    if plan.cv < FEWEST_FOLDS:
+        raise InputError(f"{plan.cv} folds; expected at least {FEWEST_FOLDS}")
+    say(f"reading {plan.table}")
+    table = read_table(plan.table, delimiter=plan.delimiter, text=plan.categorical)
+    time = [plan.time] if plan.time else []
+    require_columns(
+        table, [plan.target, *(plan.features or ()), *plan.drop, *plan.categorical, *time], where=str(plan.table)
+    )
+    chosen = choose_features(
+        table,
+        target=plan.target,
+        wanted=plan.features,
+        dropped={*plan.drop, *(time if plan.features is None else ())},
+        categorical=plan.categorical,
+    )
+    read = _rows(plan, table, chosen.columns, kind=plan.kind)
+    say(f"looking at {len(read.rows)} rows")
+    judged = judge_table(read.rows, chosen.columns, read.target, seed=plan.seed)
+    kept = [index for index, column in enumerate(chosen.columns) if column in judged.columns]
+    columns = judged.columns
+    rows = read.rows[:, kept]
+    examples = Examples(read.target.kind, columns, rows, read.target.values)
+    say(f"fitting {plan.model.value} on {len(rows)} rows")
+    pipeline = fit_pipeline(plan.model, examples, settings=plan.settings, seed=plan.seed)
+    if plan.test is None:
+        metrics, judged_by = _by_folds(plan, examples, read, say)
+    else:
+        metrics, judged_by = _by_file(plan, pipeline, examples, read.target, say)
+    say("exporting, and comparing the export with the model")
+    onnx = _exported(plan, pipeline, columns, read.target)
+    with ScoringChild() as child:
+        parity = check_table_parity(pipeline, examples, onnx, child=child, seed=plan.seed)
+    report = ScoringReport(
+        model=plan.model.value,
+        kind=read.target.kind.value,
+        kind_guessed=read.target.guessed,
+        target=plan.target,
+        classes=list(read.target.classes),
+        rows=len(rows),
+        metrics=metrics,
+        judged_by=judged_by,
+        parity=parity,
+        features=_uses(pipeline, columns),
+        warnings=[*chosen.left_out, *judged.warnings],
+        settings=plan.settings,
+        seed=plan.seed,
+        table_sha256=hashlib.sha256(plan.table.read_bytes()).hexdigest(),
+        model_sha256=hashlib.sha256(onnx).hexdigest(),
+        model_bytes=len(onnx),
+    )
+    return Trained(report, onnx)
+
+
+def _rows(
+    plan: Plan,
+    table: pa.Table,
+    columns: Sequence[Column],
+    *,
+    kind: ScoreKind | None,
+    classes: tuple[str, ...] = (),
+    timed: bool = True,
+) -> _Table:
+    target = read_target(table, plan.target, kind, classes=classes)
+    held = table.filter(target.present)
+    return _Table(cells(held, columns), target, _times(held, plan.time) if timed and plan.time else None)
+
+
+def _times(table: pa.Table, name: str) -> Floats:
+    """A time column as numbers that order the rows.
+
+    Raises:
+        InputError: a time is missing, or is neither a number nor a date.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = table.column(name)
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
+        raise InputError(f"column {name!r} has no time in row {row} of those with a target")
+    if pa.types.is_string(column.type):
+        try:
+            column = pc.cast(column, pa.timestamp("us"))
+        except pa.ArrowInvalid as wrong:
+            raise InputError(f"column {name!r} is no time: {str(wrong).splitlines()[0]}") from None
+    if pa.types.is_temporal(column.type):
+        # Only the order counts, so ticks of whatever unit will do.
+        column = column.cast(pa.int32() if column.type.bit_width == pa.int32().bit_width else pa.int64())
+    elif kind_of(column.type) != "number":
+        raise InputError(f"column {name!r} is {column.type}; expected numbers, dates or times")
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+
+
+def _by_folds(plan: Plan, examples: Examples, read: _Table, say: Say) -> tuple[dict[str, Measured], str]:
+    measured = []
+    for number, fold in enumerate(folds(read.target, plan.cv, seed=plan.seed, time=read.time), start=1):
+        say(f"fold {number} of {plan.cv}")
+        learned = examples._replace(rows=examples.rows[fold.train], target=examples.target[fold.train])
+        fitted = fit_pipeline(plan.model, learned, settings=plan.settings, seed=plan.seed)
+        scores = predict(fitted, examples.kind, examples.rows[fold.test])
+        measured.append(measure(examples.kind, examples.target[fold.test], scores))
+    divided = "stretches of time, each after all that was learned from" if read.time is not None else "random folds"
+    return over_folds(measured), f"{plan.cv} {divided}; intervals: t over the fold means"
+
+
+def _by_file(
+    plan: Plan, pipeline: Any, examples: Examples, target: Target, say: Say
+) -> tuple[dict[str, Measured], str]:
+    path = plan.test
+    assert path is not None
+    table = read_table(path, delimiter=plan.delimiter, text=plan.categorical)
+    require_columns(table, [plan.target, *(column.name for column in examples.columns)], where=str(path))
+    judged = _rows(plan, table, examples.columns, kind=target.kind, classes=target.classes, timed=False)
+    say(f"judging on {len(judged.rows)} rows of {path}")
+    scores = predict(pipeline, target.kind, judged.rows)
+    metrics = over_rows(target.kind, judged.target.values, scores, seed=plan.seed)
+    return metrics, f"{len(judged.rows)} rows of {path.name}; intervals: bootstrap over its rows"
+
+
+def _exported(plan: Plan, pipeline: Any, columns: Sequence[Column], target: Target) -> bytes:
+    inputs = [Input(column.name, column.kind) for column in columns]
+    metadata = {
+        "edgewise.target": plan.target,
+        "edgewise.kind": target.kind.value,
+        "edgewise.classes": list(target.classes),
+    }
+    data: bytes = export_pipeline(pipeline, inputs, metadata=metadata).SerializeToString(deterministic=True)
+    return data
+
+
+def _uses(pipeline: Any, columns: Sequence[Column]) -> list[FeatureUse]:
+    final = pipeline.named_steps["model"]
+    if not hasattr(final, "booster_"):
+        return [FeatureUse(column.name, column.kind, None) for column in columns]
+    gains = final.booster_.feature_importance(importance_type="gain")
+    total = float(gains.sum()) or 1.0
+    uses = [
+        FeatureUse(column.name, column.kind, float(gain) / total) for column, gain in zip(columns, gains, strict=True)
+    ]
+    return sorted(uses, key=lambda use: -(use.importance or 0.0))
