@@ -41,13 +41,32 @@ def hold_file(lock: Path, *, wait: bool) -> Iterator[str | None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
-            yield os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            yield _noted_pid(descriptor)
             return
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield None
     finally:
         os.close(descriptor)
+
+
+def holder_of(lock: Path) -> str | None:
+    """Process id of who holds a lock file, None when nobody does. Changes nothing."""
+    try:
+        descriptor = os.open(lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _noted_pid(descriptor)
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _noted_pid(descriptor: int) -> str:
+    return os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
 
 
 @contextmanager
@@ -62,8 +81,8 @@ def reserve_port(host: str, port: int) -> Iterator[int]:
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    except socket.gaierror as unknown:
-        raise UnavailableError(f"--host {host}: {unknown.strerror}") from unknown
+    except (socket.gaierror, UnicodeError) as unknown:
+        raise UnavailableError(f"--host {host}: {getattr(unknown, 'strerror', 'no host name')}") from unknown
     with socket.socket(family, kind, protocol) as reserved:
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
