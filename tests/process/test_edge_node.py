@@ -1,0 +1,93 @@
+"""A node as people run it: it starts without a hub, replaces what dies, refuses a second one, and ends in order."""
+
+from __future__ import annotations
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processes import Started, ask, edgewise, is_gone, run_edgewise, until
+
+from edge.bundles import BundleStore
+from edge.layout import NodePaths
+from edge.testing.small_bundle import small_bundle
+
+pytestmark = pytest.mark.process
+
+
+def serve(folder: Path, *words: str) -> tuple[str, ...]:
+    return ("edge", "serve", "--port", "0", "--data-dir", str(folder), *words)
+
+
+def decide(url: str, placement: str = "home_hero") -> Any:
+    return ask(f"{url}/v1/decide", {"anonymousId": "ann", "placements": [{"name": placement}]})
+
+
+def worker_pids(node: Started) -> list[int]:
+    return [worker["pid"] for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
+
+
+def test_a_node_without_a_hub_serves_the_starter_survives_its_workers_and_ends_in_order(tmp_path: Path) -> None:
+    folder, log = tmp_path / "node", tmp_path / "log"
+    with edgewise(*serve(folder, "--workers", "2"), log=log) as node:
+        url, port = node.said["url"], node.said["url"].rpartition(":")[2]
+        assert node.said["pid"] == node.process.pid
+        decision = decide(url)
+        assert decision["bundle"]["version"] == 0
+        assert decision["placements"]["home_hero"]["items"]
+
+        # A second supervisor on the folder, and a second node on the port, are told so in one sentence.
+        second = run_edgewise(*serve(folder))
+        assert (second.returncode, second.stdout) == (1, "")
+        assert f"is in use by the edge node with process id {node.process.pid}" in second.stderr
+        assert "Traceback" not in second.stderr
+        other = run_edgewise("edge", "serve", "--port", port, "--data-dir", str(tmp_path / "other"))
+        assert other.returncode == 1
+        assert f"port {port}: address already in use" in other.stderr
+        assert "Traceback" not in other.stderr
+
+        before = worker_pids(node)
+        os.kill(before[0], signal.SIGKILL)
+        until(lambda: before[0] not in (now := worker_pids(node)) and len(now) == 2)
+        assert decide(url)["bundle"]["version"] == 0
+
+        children = node.children()
+        assert len(children) == 2
+        assert node.stop() == 0
+        assert all(map(is_gone, children))
+    assert "a worker ended and is started again" in log.read_text()
+
+
+def test_children_end_with_a_supervisor_that_was_killed(tmp_path: Path) -> None:
+    with edgewise(*serve(tmp_path / "node", "--workers", "2"), log=tmp_path / "log") as node:
+        children = node.children()
+        assert not any(map(is_gone, children))
+        node.stop(number=signal.SIGKILL)
+        until(lambda: all(map(is_gone, children)))
+    # The kernel has given the folder back.
+    with edgewise(*serve(tmp_path / "node", "--workers", "1"), log=tmp_path / "log") as node:
+        assert decide(node.said["url"])["bundle"]["version"] == 0
+        assert node.stop(number=signal.SIGINT) == 0
+
+
+def test_a_bundle_that_crashes_workers_is_reverted(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    with edgewise(*serve(folder, "--workers", "2"), log=tmp_path / "log") as node:
+        url = node.said["url"]
+        bad = small_bundle("shop", version=7)
+        store = BundleStore(NodePaths(folder))
+        store.activate(store.stage(bad.manifest_bytes, bad.resources))
+        until(lambda: decide(url)["bundle"]["version"] == 7)
+        for crash in range(2):
+            victims = until(lambda: len(found := worker_pids(node)) == 2 and found)
+            os.kill(victims[crash], signal.SIGSEGV)
+            until(partial(is_gone, victims[crash]))
+        until(lambda: decide(url)["bundle"]["version"] == 0)
+        held = store.quarantined(bad.digest)
+        assert held is not None
+        assert held.code == "crash"
+        assert node.stop() == 0
+    assert "the bundle is reverted" in (tmp_path / "log").read_text()
