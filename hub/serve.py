@@ -38,12 +38,29 @@ class Serving(NamedTuple):
     pid: int
 
 
+def site_repository(data_dir: Path, clock: Clock) -> Repository:
+    """The signed repository of a data folder. Raises UnavailableError with what to run where there is none."""
+    repository = Repository(data_dir, clock)
+    if repository.exists:
+        return repository
+    there = f"--data-dir {data_dir}"
+    if KeyFolder(data_dir).missing():
+        raise UnavailableError(
+            f"{data_dir} holds no site; run `edgewise site init DIR {there}`, then `edgewise site apply DIR {there}`"
+        )
+    raise UnavailableError(
+        f"{data_dir} holds the keys of a site, but nothing signed yet; run `edgewise site apply DIR {there}`"
+    )
+
+
 def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Callable[[Serving], None]) -> None:
     """Run one hub until SIGTERM or SIGINT; `announce` is called once it answers.
 
     Raises:
         UnavailableError: no site in the folder, another hub on it, a port that is taken, a part that failed.
     """
+    clock = SystemClock()
+    repository = site_repository(data_dir, clock)
     log = start_log(settings.log_level)
 
     async def run() -> None:
@@ -51,13 +68,14 @@ def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Call
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
-        await serve(data_dir, settings, clock=SystemClock(), log=log, announce=announce, stopping=stopping)
+        await serve(data_dir, repository, settings, clock=clock, log=log, announce=announce, stopping=stopping)
 
     asyncio.run(run())
 
 
 async def serve(
     data_dir: Path,
+    repository: Repository,
     settings: HubSettings,
     *,
     clock: Clock,
@@ -66,9 +84,6 @@ async def serve(
     stopping: asyncio.Event,
 ) -> None:
     """The same inside an event loop, until `stopping` is set."""
-    repository = Repository(data_dir, clock)
-    if not repository.exists:
-        raise UnavailableError(_what_to_run(data_dir))
     with _only_hub(data_dir), contextlib.closing(Ledger.open(ledger_url(data_dir))) as ledger:
         incarnation = incarnation_of(data_dir)
         meters = Meters()
@@ -124,13 +139,6 @@ def _only_hub(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _what_to_run(data_dir: Path) -> str:
-    there = f"--data-dir {data_dir}"
-    if KeyFolder(data_dir).missing():
-        return f"{data_dir} holds no site; run `edgewise site init DIR {there}`, then `edgewise site apply DIR {there}`"
-    return f"{data_dir} holds the keys of a site, but nothing signed yet; run `edgewise site apply DIR {there}`"
 
 
 def _say_what_to_know(settings: HubSettings, serving: Serving, log: Log) -> None:

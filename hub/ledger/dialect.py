@@ -17,8 +17,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from edgewise.errors import InputError, UnavailableError
@@ -122,8 +121,7 @@ def upsert(
     """Insert rows, or overwrite the columns `update` of those whose primary key is there."""
     if not rows:
         return
-    build = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    statement = build(table)
+    statement = sqlite.insert(table)  # PostgreSQL has the same construct under its own dialect
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
@@ -137,8 +135,7 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     """Insert rows; those whose primary key is there stay as they are."""
     if not rows:
         return
-    build = postgresql_insert if connection.dialect.name == "postgresql" else sqlite_insert
-    connection.execute(build(table).on_conflict_do_nothing(), list(rows))
+    connection.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))
 
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
