@@ -226,15 +226,10 @@ class SpoolWriter:
         appended = self._next_seq
         # A round that was already under way may have begun before the last append: then another one is needed.
         while self._written and self._written[0].seq < appended:
-            if self._round is None:
+            if self._round is None or self._round.done():
                 self._round = asyncio.ensure_future(self._run_round())
-                self._round.add_done_callback(self._end_round)
+                self._round.add_done_callback(_take_exception)
             await asyncio.shield(self._round)
-
-    def _end_round(self, ended: asyncio.Task[None]) -> None:
-        self._round = None
-        if not ended.cancelled():
-            ended.exception()  # has been raised in all who waited, if anybody did
 
     async def _run_round(self) -> None:
         try:
@@ -314,6 +309,12 @@ class SpoolWriter:
             os.close(segment.descriptor)
         os.close(self._synced_file)
         os.close(self._lock)
+
+
+def _take_exception(ended: asyncio.Task[None]) -> None:
+    """It has been raised in all who waited, if anybody did."""
+    if not ended.cancelled():
+        ended.exception()
 
 
 def _lane(record: Record) -> str:

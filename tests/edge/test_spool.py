@@ -152,6 +152,30 @@ def test_all_who_wait_share_one_sync(tmp_path: Path) -> None:
     assert disk.calls <= 3
 
 
+def test_who_commits_in_the_moment_in_which_a_sync_ends_gets_one_of_his_own(tmp_path: Path) -> None:
+    """The sync has ended, whoever waited for it has not been told yet: nobody may wait for it any more."""
+
+    async def run() -> None:
+        late: list[asyncio.Task[None]] = []
+
+        async def click() -> None:
+            spool.append(event(spool.next_seq))
+            await spool.commit()
+
+        def click_again() -> None:
+            if not late:
+                late.append(asyncio.ensure_future(click()))
+
+        spool = writer(tmp_path, on_synced=click_again)
+        await click()
+        async with asyncio.timeout(5):
+            await late[0]
+        assert synced(tmp_path) == 2
+        await spool.close()
+
+    asyncio.run(run())
+
+
 def test_segments_roll_and_none_is_lost_between_them(tmp_path: Path) -> None:
     async def run() -> None:
         spool = writer(tmp_path, segment_bytes=1_000)
