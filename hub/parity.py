@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from edgewise.errors import InputError, ModelRefused
 from hub.export.booster import Output
 from hub.export.forest import MEMBER, Forest, read_forest
-from hub.scoring_child import ScoringChild
+from hub.scoring_child import ScoringChild, scorer
 
 if TYPE_CHECKING:
     import lightgbm
@@ -60,11 +60,8 @@ def check_parity(
     forest = read_forest(booster)
     rows = parity_rows(forest, base, seed=seed)
     trained = np.asarray(booster.predict(rows, raw_score=output == "raw"))
-    if child is None:
-        with ScoringChild() as scorer:
-            served = scorer.score(model, rows)
-    else:
-        served = child.score(model, rows)
+    with scorer(child) as running:
+        served = running.score(model, rows)
     return compare(trained, served, thresholds=len(_numeric_nodes(forest)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError, ModelRefused
-from hub.scoring_child import ScoringChild
+from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_content, read_table, require_columns
 from hub.train.scoring.columns import Cells, Column, cells
 
@@ -62,10 +62,11 @@ def score_table(
     batch_rows: int = 100,
     delimiter: str | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
+    child: ScoringChild | None = None,
 ) -> Scored:
     """Score every row of a table, in its order, and write the scores as CSV; `keep` columns are copied.
 
-    `progress` is told how many rows of how many are done.
+    `progress` is told how many rows of how many are done; `child` is a scorer to use instead of a new one.
 
     Raises:
         InputError: the table lacks a column that the model reads, or holds a word where it reads a number.
@@ -74,8 +75,8 @@ def score_table(
     if not 0 < batch_rows <= MOST_BATCH_ROWS:
         raise InputError(f"batches of {batch_rows} rows; expected 1 to {MOST_BATCH_ROWS}")
     data = read_content(model)
-    with ScoringChild() as child:
-        described = child.describe(data)
+    with scorer(child) as running:
+        described = running.describe(data)
         reading = _reading(model, dict(described.inputs), described.metadata)
         words = [column.name for column in reading.columns if column.kind == "text"]
         read = read_table(table, delimiter=delimiter, text=words)
@@ -84,7 +85,7 @@ def score_table(
         scores: list[NDArray[np.float32]] = []
         seconds: list[float] = []
         for start in range(0, len(rows), batch_rows):
-            answer, spent = child.run_columns(data, _fed(reading, rows[start : start + batch_rows]))
+            answer, spent = running.run_columns(data, _fed(reading, rows[start : start + batch_rows]))
             scores.append(answer[SCORE])
             seconds.append(spent)
             progress(min(start + batch_rows, len(rows)), len(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import selectors
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple, Self, cast
 
@@ -208,6 +210,11 @@ class ScoringChild:
             how = signal.Signals(-code).name
         said = f": {lines[-1]}" if lines else ""
         return ModelRefused("scorer-died", f"the scorer died of this model ({how}){said}")
+
+
+def scorer(child: ScoringChild | None) -> AbstractContextManager[ScoringChild]:
+    """The given child, which its owner ends, or one of our own, which ends with the `with` block."""
+    return ScoringChild() if child is None else contextlib.nullcontext(child)
 
 
 def _read(pipe: Any, size: int, deadline: float) -> bytes:

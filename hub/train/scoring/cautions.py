@@ -111,9 +111,12 @@ def _about_column(column: Column, values: NDArray[np.object_], target: Target, s
         numbers = values.astype(np.float64)
         present = numbers[~np.isnan(numbers)]
         whole = bool((present % 1 == 0).all())
-        if whole and len(np.unique(present)) > max(IDENTIFIER_SHARE * len(values), FEW_ROWS / 2):
+        beyond = whole and np.abs(present).max() > EXACT_IN_FLOAT32
+        # Beyond 2^24 float32 has already made several identifiers one.
+        share = IDENTIFIER_SHARE / 4 if beyond else IDENTIFIER_SHARE
+        if whole and len(np.unique(present)) > max(share * len(values), FEW_ROWS / 2):
             yield f"column {column.name!r} looks like an identifier: {len(np.unique(present))} different whole numbers"
-        if whole and np.abs(present).max() > EXACT_IN_FLOAT32:
+        if beyond:
             yield f"column {column.name!r} goes beyond {EXACT_IN_FLOAT32:,}: float32 does not tell neighbours apart"
 
 
@@ -131,9 +134,15 @@ def _alone(column: Column, values: NDArray[np.object_], target: Target, seed: in
             truth = (target.values == label).astype(np.int64)
             largest = max(largest, auc(truth, _by_group(groups, truth.astype(np.float64), half), np.ones(len(truth))))
         return f"AUC {largest:.3f}" if largest > LEAK_AUC else None
-    if column.kind == "number" and np.array_equal(values.astype(np.float64), target.values.astype(np.float32)):
-        return "it is the same"
     explained = r2(target.values, _by_group(groups, target.values, half), np.ones(len(groups)))
+    if column.kind == "number":
+        numbers = values.astype(np.float64)
+        if np.array_equal(numbers, target.values.astype(np.float32)):
+            return "it is the same"
+        known = ~np.isnan(numbers)
+        both = numbers[known], target.values[known]
+        if known.sum() > len(values) / 2 and all(np.ptp(part) > 0 for part in both):
+            explained = max(explained, float(np.corrcoef(*both)[0, 1]) ** 2)
     return f"R2 {explained:.4f}" if explained > LEAK_R2 else None
 
 

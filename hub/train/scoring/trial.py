@@ -13,7 +13,7 @@ import numpy as np
 from edgewise.errors import InputError
 from hub.export.sklearn import Input, export_pipeline
 from hub.parity import Parity
-from hub.scoring_child import ScoringChild
+from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_table, require_columns
 from hub.train.scoring.cautions import judge_table
 from hub.train.scoring.choices import ModelName, ScoreKind
@@ -99,8 +99,8 @@ class _Table(NamedTuple):
     time: Floats | None
 
 
-def train_scoring(plan: Plan, *, say: Say = lambda _: None) -> Trained:
-    """Run a plan; `say` is told what is being done.
+def train_scoring(plan: Plan, *, say: Say = lambda _: None, child: ScoringChild | None = None) -> Trained:
+    """Run a plan; `say` is told what is being done, `child` is a scorer to use instead of a new one.
 
     Raises:
         InputError: the table or an option cannot be used; the message names row, column and value.
@@ -136,8 +136,8 @@ def train_scoring(plan: Plan, *, say: Say = lambda _: None) -> Trained:
         metrics, judged_by = _by_file(plan, pipeline, examples, read.target, say)
     say("exporting, and comparing the export with the model")
     onnx = _exported(plan, pipeline, columns, read.target)
-    with ScoringChild() as child:
-        parity = check_table_parity(pipeline, examples, onnx, child=child, seed=plan.seed)
+    with scorer(child) as running:
+        parity = check_table_parity(pipeline, examples, onnx, child=running, seed=plan.seed)
     report = ScoringReport(
         model=plan.model.value,
         kind=read.target.kind.value,
