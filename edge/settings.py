@@ -54,7 +54,7 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     heartbeat_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000
     reconnect_ms: Annotated[int, Meta(ge=10, le=60_000)] = 500
     """Pause after the first failure, doubled at each further one, with full jitter."""
-    reconnect_most_ms: Annotated[int, Meta(ge=10, le=600_000)] = 20_000
+    reconnect_most_ms: Annotated[int, Meta(ge=10, le=600_000)] = 10_000
     answer_timeout_ms: Annotated[int, Meta(ge=10)] = 30_000
     """A hub that has taken records and says nothing about them for so long is asked anew."""
     metadata_refresh_ms: Annotated[int, Meta(ge=1_000)] = 600_000
