@@ -17,6 +17,9 @@ from edge.problems import CLOSE, Answer, HttpProblem, answer_of
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 << 10
 MAX_TARGET_BYTES: Final = 8 << 10
+LINGER_BYTES: Final = 16 << 20
+"""A body that is too large is read to here, and thrown away: who answers and closes while the other still sends makes
+the kernel reset the connection, and the sender never sees why."""
 HEADERS: Final = "edgewise.headers"
 """Key of the scope under which the guard leaves the headers as a dictionary; of a repeated one the last."""
 
@@ -75,7 +78,7 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_
         ConnectionError: the client went away. Half a body is never taken for a whole one.
     """
     announced = scope[HEADERS].get(b"content-length", b"0")
-    if not announced.isdigit() or len(announced) > 18 or int(announced) > most_bytes:  # noqa: PLR2004  # below 2**63
+    if not announced.isdigit() or len(announced) > 18 or int(announced) > LINGER_BYTES:  # noqa: PLR2004  # below 2**63
         raise _body_too_large(most_bytes)
     message = await _next_part(receive, timeout_ms)
     body: bytes = message.get("body", b"")
@@ -83,11 +86,15 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_
         return body
     parts, size = [body], len(body)
     deadline = asyncio.get_running_loop().time() + timeout_ms / 1_000
-    while message.get("more_body", False) and size <= most_bytes:
+    while message.get("more_body", False):
         left_ms = (deadline - asyncio.get_running_loop().time()) * 1_000
         message = await _next_part(receive, left_ms)
         parts.append(message.get("body", b""))
         size += len(parts[-1])
+        if size > most_bytes:
+            parts.clear()
+        if size > LINGER_BYTES:
+            break
     if size > most_bytes:
         raise _body_too_large(most_bytes)
     return b"".join(parts)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import uvloop
@@ -104,14 +105,20 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
         log_access=False,
     )
     server.workers_kill_timeout = max(1, settings.drain_timeout_ms // 1_000)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+    _on_stop(server.stop)
     await server.serve()
 
 
 async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: EdgeSettings) -> None:
     import uvicorn
+
+    class OwnSignalsServer(uvicorn.Server):
+        """Ends with its process's exit code, not once more by the signal that ended it."""
+
+        @contextlib.contextmanager
+        @override
+        def capture_signals(self) -> Iterator[None]:
+            yield
 
     config = uvicorn.Config(
         app,
@@ -128,7 +135,14 @@ async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: Edg
         limit_concurrency=None,
         timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1_000),
     )
-    await uvicorn.Server(config).serve(sockets=[listening])
+    server = OwnSignalsServer(config)
+    _on_stop(lambda: server.handle_exit(signal.SIGTERM, None))
+    await server.serve(sockets=[listening])
+
+
+def _on_stop(stop: Callable[[], None]) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
 if __name__ == "__main__":

@@ -111,8 +111,10 @@ def test_a_body_comes_whole_however_it_is_cut() -> None:
 
 TOO_LARGE: dict[str, tuple[list[Message], bytes]] = {
     "in one piece": ([part(b"x" * 11, more=False)], b""),
-    "in pieces": ([part(b"x" * 4, more=True)] * 9, b""),
-    "announced": ([], b"11"),
+    "in pieces": ([part(b"x" * 4, more=True)] * 9 + [part(b"", more=False)], b""),
+    "announced, and sent": ([part(b"x" * 8, more=True), part(b"x" * 3, more=False)], b"11"),
+    "without end": ([part(b"x" * (1 << 20), more=True)] * 17, b""),
+    "announced beyond all patience": ([], b"16777217"),
     "announced with 40 digits": ([], b"1" * 40),
     "a negative length": ([], b"-1"),
     "a length as Python writes it": ([], b"1_0"),
