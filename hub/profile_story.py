@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from edgewise.decision import Decision
 from edgewise.errors import InputError
 from edgewise.events import Kind, kind_of
 from edgewise.ids import DecisionId, ItemId, Producer, SubjectId
@@ -123,7 +124,10 @@ def _moment(record: Folding) -> Moment:
             what = record.name if kind_of(record.type, record.name) is not Kind.PAGE else f"{record.type} {record.name}"
             return Moment(record.time_ms, what or record.type, items, record.producer, record.seq, record.decision_id)
         case DecisionRecord():
-            about = ", ".join(f"{placement}: {', '.join(rows.items)}" for placement, rows in record.shown.items())
+            about = "; ".join(
+                f"{placement}: {', '.join(item.id for item in shown.items)}"
+                for placement, shown in msgspec.json.decode(record.decision, type=Decision).placements.items()
+            )
             return Moment(record.time_ms, "decision", about, record.producer, record.seq, record.decision_id)
         case PreferenceRecord():
             return Moment(record.time_ms, "preferences", _said(record), record.producer, record.seq)

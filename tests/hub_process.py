@@ -51,7 +51,7 @@ def make_site(data_dir: Path) -> Repository:
 @contextmanager
 def hub_process(data_dir: Path, *options: str) -> Iterator[HubProcess]:
     """Serve a data folder on free ports; whatever still runs at the end is killed."""
-    words = [EDGEWISE, "hub", "serve", "--data-dir", data_dir, "--json"]
+    words: list[str | Path] = [EDGEWISE, "hub", "serve", "--data-dir", data_dir, "--json"]
     ports = ["--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
     process = subprocess.Popen([*words, *ports, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

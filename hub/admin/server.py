@@ -11,12 +11,49 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from edgewise.errors import UnavailableError
 from hub.settings import host_port
 
 MOST_CONNECTIONS: Final = 500
 MOST_HEADER_BYTES: Final = 16 << 10
+HEAD_TIMEOUT_S: Final = 5.0
+
+
+class _Impatient(H11Protocol):
+    """Closes a connection that does not finish a request's head in time; uvicorn itself waits for ever."""
+
+    head_timeout_s = HEAD_TIMEOUT_S
+    _deadline: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn narrows it
+        super().connection_made(transport)
+        self._expect_a_head()
+
+    @override
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_a_head()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _expect_a_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(self.head_timeout_s, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        answering: RequestResponseCycle | None = (
+            self.cycle
+        )  # none before the first request, whatever uvicorn's types say
+        if answering is None or answering.response_complete:
+            self.transport.close()
 
 
 class _Server(uvicorn.Server):
@@ -36,7 +73,7 @@ class AdminServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http="h11",  # of the two parsers the one that refuses a missing or a second Host by itself
+                http=_Impatient,  # on h11: of the two parsers the one that refuses a missing Host by itself
                 h11_max_incomplete_event_size=MOST_HEADER_BYTES,
                 limit_concurrency=MOST_CONNECTIONS,
                 timeout_graceful_shutdown=5,

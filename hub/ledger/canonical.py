@@ -21,6 +21,7 @@ from hub.ledger import tables
 from hub.ledger.dialect import chunks, upsert
 
 Folding = EventRecord | DecisionRecord | PreferenceRecord
+_NOTHING: Final = (encode_profile(Profile()), encode_preferences(Preferences()))
 _UNFOLDABLE: Final = (OverflowError, ValueError, TypeError, KeyError)
 
 
@@ -122,12 +123,13 @@ def _fold(
     folds: Sequence[Fold],
     unfoldable: dict[tuple[str, int], str],
 ) -> tuple[bytes, bytes]:
+    good = _NOTHING if before is None else before
     try:
-        profile, preferences = _decoded(before)
+        profile, preferences = _decoded(good)
     except msgspec.DecodeError:
         # damaged, or of another format: the records are the truth
-        profile, preferences = _decoded(rebuild(connection, subject))
-    good = (encode_profile(profile), encode_preferences(preferences))
+        good = rebuild(connection, subject)
+        profile, preferences = _decoded(good)
     try:
         _apply_all(profile, preferences, folds)
         return encode_profile(profile), encode_preferences(preferences)
@@ -154,7 +156,5 @@ def _apply_all(profile: Profile, preferences: Preferences, folds: Iterable[Fold]
                 apply(profile, record)
 
 
-def _decoded(stored: tuple[bytes, bytes] | None) -> tuple[Profile, Preferences]:
-    if stored is None:
-        return Profile(), Preferences()
+def _decoded(stored: tuple[bytes, bytes]) -> tuple[Profile, Preferences]:
     return decode_profile(stored[0]), decode_preferences(stored[1])

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hub_records import NODE, NOW_MS, decision, event, payloads, preference
+from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads, preference
 
 from edgewise.consent import Consent, ConsentState
+from edgewise.decision import ChosenItem, Decision, PlacementDecision, canonical_bytes
 from edgewise.errors import InputError
 from edgewise.events import Kind
-from edgewise.ids import ItemId, MessageId, PlacementName, Producer, SubjectId
-from edgewise.records import FeatureRows, Touch
+from edgewise.ids import ArmName, BundleVersion, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.reasons import Reason
+from edgewise.records import Touch
 from edgewise.subjects import subject_of
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
@@ -31,11 +33,16 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
             0, subject=ANN, message_id=MessageId("p"), name="Order Completed", touches=bought, time_ms=NOW_MS - 9_000
         )
         opened.append(name, [past], NOW_MS)
-        shown = {PlacementName("home"): FeatureRows(("a",), (ItemId("film-1"), ItemId("film-2")), b"")}
+        items = tuple(
+            ChosenItem(ItemId(film), rank, Reason.RULE, 1.0, 1.0, "")
+            for rank, film in enumerate(["film-1", "film-2"], 1)
+        )
+        home = {PlacementName("home"): PlacementDecision(items, Reason.RULE, ArmName("champion"))}
+        made = canonical_bytes(Decision(decision_id(1), BundleVersion(3), "d" * 64, home))
         refused = Consent(marketing=ConsentState.DENIED)
         live = (
             event(0, subject=ANN, traits={"plan": "gold"}, type="identify", name=""),
-            decision(1, subject=ANN, shown=shown),
+            decision(1, subject=ANN, decision=made),
             preference(2, subject=ANN, dial=2, consent=refused, mute={"topics": ("war",)}, time_ms=NOW_MS + 2_000),
             event(3, subject=ANN),
         )

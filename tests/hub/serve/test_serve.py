@@ -29,7 +29,7 @@ SUBJECT = SubjectId("5" * 32)
 
 
 def failed_serve(data_dir: Path) -> tuple[int, str]:
-    words = [EDGEWISE, "hub", "serve", "--data-dir", data_dir, "--grpc", "127.0.0.1:0"]
+    words: list[str | Path] = [EDGEWISE, "hub", "serve", "--data-dir", data_dir, "--grpc", "127.0.0.1:0"]
     second = subprocess.run(words, capture_output=True, text=True, check=False)
     assert second.stdout == ""
     return second.returncode, second.stderr
