@@ -126,7 +126,7 @@ def _fold(
     good = _NOTHING if before is None else before
     try:
         profile, preferences = _decoded(good)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         # damaged, or of another format: the records are the truth
         good = rebuild(connection, subject)
         profile, preferences = _decoded(good)

@@ -179,13 +179,16 @@ def test_events_without_a_number_continue_their_producer(ledger: Ledger) -> None
     assert [(record.producer, record.seq) for record in ledger.events_of(SUBJECT)] == [(name, 0), (name, 1), (name, 2)]
 
 
-def test_a_damaged_profile_is_rebuilt_from_the_records(ledger: Ledger) -> None:
+@pytest.mark.parametrize(
+    "damage", [b"\xc1", msgspec.msgpack.encode({"format": 99}), b"\x81\xa7applied\x81\xa1\x80\x01"]
+)
+def test_a_damaged_profile_is_rebuilt_from_the_records(ledger: Ledger, damage: bytes) -> None:
     store(ledger, *payloads(event(0), decision(1), preference(2), event(3)))
     store(ledger, *payloads(event(0, producer=OTHER_NODE, message=f"{NODE}:3")), producer=OTHER_NODE)
     sound = ledger.profile(SUBJECT)
     assert sound is not None
     with ledger.storage.writing() as connection:
-        connection.exec_driver_sql("UPDATE profiles SET profile = x'c1', preferences = x'c1'")
+        connection.exec_driver_sql("UPDATE profiles SET profile = ?, preferences = ?", (damage, damage))
     store(ledger, *payloads(event(4, grants=msgspec.structs.replace(event(4).grants, personalisation=False))))
     store(ledger, *payloads(event(5)))
     repaired = ledger.profile(SUBJECT)
