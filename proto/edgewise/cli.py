@@ -42,12 +42,12 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(USAGE_ERROR)
     try:
         app: typer.Typer = point.load()
+        app(words[1:], prog_name=f"edgewise {words[0]}")
     except ModuleNotFoundError as missing:
+        # commands import what is heavy where they need it, so a package may turn out missing only now
         side = point.value.partition(".")[0]
         terminal.error(f"`edgewise {words[0]}` needs {missing.name}, which is not here: pip install 'edgewise[{side}]'")
         sys.exit(REFUSED)
-    try:
-        app(words[1:], prog_name=f"edgewise {words[0]}")
     except EdgewiseError as refused:
         terminal.problem(refused)
         sys.exit(REFUSED)

@@ -25,6 +25,8 @@ MAX_CALL_BYTES: Final = 32 * 1024
 """Segment's own limit for one call."""
 MAX_PRODUCTS: Final = 200
 MAX_TEXT: Final = 500
+MAX_VALUE: Final = 100_000_000_000
+"""Money that one line of an order may be worth; sums of such lines stay within 64 bits."""
 
 CallType = Literal["track", "identify", "page", "screen", "group", "alias"]
 AttributesOf = Callable[[ItemId], Mapping[str, AttributeValue] | None]
@@ -235,6 +237,8 @@ def _touch(product: Mapping[str, Any], path: str, attributes_of: AttributesOf) -
     item = ItemId(str(stated))
     quantity = _number(product, "quantity", path)
     price = _number(product, "price", path)
+    if abs((price or 0) * (1 if quantity is None else quantity)) > MAX_VALUE:
+        raise _wrong(f"{path}.price", f"expected price times quantity to be at most {MAX_VALUE:,}")
     known = attributes_of(item) or product
     dimensions = {name: values for name in DIMENSIONS if (values := _values(known.get(name)))}
     return Touch(

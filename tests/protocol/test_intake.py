@@ -158,6 +158,7 @@ def test_a_bad_call_is_told_where_and_what(raw: bytes, kind: CallType | None, pa
         ({"product_id": "p" * 201}, "$.properties.product_id"),
         ({"product_id": "p", "price": "a lot"}, "$.properties.price"),
         ({"product_id": "p", "price": 1e300}, "$.properties.price"),
+        ({"product_id": "p", "price": 1e9, "quantity": 1_000}, "$.properties.price"),
         ({"product_id": "p", "rating": True}, "$.properties.rating"),
         ({"products": "p"}, "$.properties.products"),
         ({"products": [1]}, "$.properties.products[0]"),
