@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.onnx_gate.graph import Node, within
+from edge.onnx_gate.graph import Constant, Node, within
 from edgewise.errors import ModelRefused
 
 MOST_TREE_NODES = 2_000_000
@@ -34,16 +34,16 @@ def check_tree_ensemble(node: Node, width: int) -> int:
     _same_length(node, len(feature), ["nodes_truenodeids", "nodes_trueleafs", "nodes_falsenodeids", "nodes_falseleafs"])
     if len(node.integers("nodes_missing_value_tracks_true")) not in {0, len(feature)}:
         raise ModelRefused("tree", f"{node.where}: nodes_missing_value_tracks_true does not fit the nodes")
-    modes = _vector(node, "nodes_modes", "uint8", len(feature))
-    _vector(node, "nodes_splits", "float32", len(feature))
+    modes = _vector(node, "nodes_modes", ("uint8",), len(feature)).values()
+    dtype = _vector(node, "nodes_splits", ("float32", "float64"), len(feature)).dtype
     target = node.integers("leaf_targetids")
-    _vector(node, "leaf_weights", "float32", len(target))
+    _vector(node, "leaf_weights", (dtype,), len(target))
     targets = node.integer("n_targets", 1)
     _in_range(node, "n_targets", np.array([targets]), MOST_TARGETS + 1)
     _in_range(node, "nodes_featureids", feature, width)
     _in_range(node, "nodes_modes", modes.astype(np.int64), MODES)
     _in_range(node, "leaf_targetids", target, targets)
-    _check_members(node, int((modes == MEMBER_MODE).sum()))
+    _check_members(node, int((modes == MEMBER_MODE).sum()), dtype)
     children = []
     for side in ("true", "false"):
         child, is_leaf = node.integers(f"nodes_{side}nodeids"), node.integers(f"nodes_{side}leafs")
@@ -114,9 +114,9 @@ def targets_of(node: Node, votes: str) -> int:
     return targets
 
 
-def _check_members(node: Node, member_nodes: int) -> None:
+def _check_members(node: Node, member_nodes: int, dtype: str) -> None:
     sets = node.tensor("membership_values")
-    ends = int(np.isnan(sets.values()).sum()) if sets is not None and sets.dtype == "float32" else 0
+    ends = int(np.isnan(sets.values()).sum()) if sets is not None and sets.dtype == dtype else 0
     if ends != member_nodes:
         raise ModelRefused("tree", f"{node.where}: {ends} sets for {member_nodes} membership nodes")
 
@@ -144,12 +144,12 @@ def _check_forest(node: Node, roots: Integers, true_child: Integers, false_child
         raise ModelRefused("tree", f"{node.where}: {nodes - reached} nodes are in a circle")
 
 
-def _vector(node: Node, name: str, dtype: str, length: int) -> NDArray[np.generic]:
+def _vector(node: Node, name: str, dtypes: tuple[str, ...], length: int) -> Constant:
     held = node.tensor(name)
-    if held is None or held.dtype != dtype or held.shape != (length,):
+    if held is None or held.dtype not in dtypes or held.shape != (length,):
         found = "nothing" if held is None else f"{held.dtype} {held.shape}"
-        raise ModelRefused("tree", f"{node.where}: {name} is {found}; expected {dtype} ({length},)")
-    return held.values()
+        raise ModelRefused("tree", f"{node.where}: {name} is {found}; expected {' or '.join(dtypes)} ({length},)")
+    return held
 
 
 def _elements(node: Node, name: str) -> int:

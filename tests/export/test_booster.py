@@ -179,6 +179,24 @@ def test_a_model_without_a_split_and_one_without_a_tree_are_constants() -> None:
     assert_equal(untrained, table, "raw")
 
 
+def test_leaves_of_thousands_that_add_up_to_one_are_exact() -> None:
+    """In float32 such sums are wrong in the fifth digit."""
+    rng = np.random.default_rng(18)
+    table = rows(rng, 4_000)
+    outliers = np.where(rng.random(4_000) < 0.003, 1.0, 0.0) * rng.choice([-8e4, 8e4], size=4_000)
+    data = lightgbm.Dataset(table, target(rng, table, "regression") + outliers)
+    model = lightgbm.train(QUIET | {"objective": "regression", "min_data_in_leaf": 1}, data, 200)
+    assert_equal(model, parity_rows(read_forest(model), table, seed=0), "raw")
+
+
+def test_a_booster_read_back_from_its_text_exports_the_same_model() -> None:
+    table = rows(np.random.default_rng(19), 500, categories=1)
+    model = booster(table, "binary", categories=1, cat_smooth=1, min_data_per_group=1)
+    again = lightgbm.Booster(model_str=model.model_to_string())
+    exports = [export_booster(held, feature_names=names(model), output="raw") for held in (model, again)]
+    assert exports[0] == exports[1]
+
+
 def test_early_stopping_exports_the_best_iteration_as_predict_does() -> None:
     rng = np.random.default_rng(11)
     table, held_out = rows(rng, 400), rows(rng, 400)

@@ -54,9 +54,9 @@ def test_thresholds_rounded_to_the_nearest_float32_are_caught() -> None:
 def with_splits(exported: onnx.ModelProto, splits: np.ndarray) -> bytes:
     changed = onnx.ModelProto()
     changed.CopyFrom(exported)
-    for attribute in changed.graph.node[0].attribute:
-        if attribute.name == "nodes_splits":
-            attribute.t.CopyFrom(numpy_helper.from_array(splits, "nodes_splits"))
+    ensemble = next(node for node in changed.graph.node if node.op_type == "TreeEnsemble")
+    held = next(attribute for attribute in ensemble.attribute if attribute.name == "nodes_splits")
+    held.t.CopyFrom(numpy_helper.from_array(splits.astype(np.float64), "nodes_splits"))
     return changed.SerializeToString()
 
 

@@ -128,6 +128,13 @@ def test_the_interval_over_folds_is_the_t_interval() -> None:
     assert measured.ci_high == pytest.approx(0.74 + 2.7764 * 0.0316228 / 5**0.5, abs=1e-5)
 
 
+def test_an_interval_stays_within_what_the_metric_can_be() -> None:
+    measured = over_folds([{"auc": value, "rmse": 1 - value, "r2": value - 1} for value in (0.5, 0.99, 0.999)])
+    assert measured["auc"].ci_high == 1.0
+    assert measured["rmse"].ci_low == 0.0
+    assert measured["r2"].ci_low < -0.5
+
+
 def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says() -> None:
     """40 test sets with a known mean absolute error of 1: 95 % intervals miss it in at most 7 (p < .001)."""
     rng = np.random.default_rng(3)

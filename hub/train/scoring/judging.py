@@ -15,6 +15,8 @@ from hub.train.scoring.metrics import METRICS, Floats
 from hub.train.scoring.target import Target
 
 LEVEL = 0.95
+UNBOUNDED_BELOW = frozenset({"r2"})
+AT_MOST_ONE = frozenset({"auc", "average_precision", "brier", "accuracy", "macro_auc", "r2"})
 MOST_RESAMPLES = 1_000
 FEWEST_RESAMPLES = 100
 BOOTSTRAP_WORK = 2e7
@@ -81,7 +83,7 @@ def _check_classes(target: Target, fold: Fold) -> None:
 
 
 def over_folds(measured: Sequence[dict[str, float]]) -> dict[str, Measured]:
-    """Mean over the folds and a t-interval of the fold means.
+    """Mean over the folds and a t-interval of the fold means, cut to what the metric can be.
 
     The folds share training rows, so their means are not quite independent and the interval is somewhat narrow
     (Nadeau and Bengio, "Inference for the generalization error", 2003).
@@ -92,7 +94,10 @@ def over_folds(measured: Sequence[dict[str, float]]) -> dict[str, Measured]:
     for name in measured[0]:
         values = np.array([fold[name] for fold in measured])
         reach = stats.t.ppf(0.5 + LEVEL / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-        result[name] = Measured(float(values.mean()), float(values.mean() - reach), float(values.mean() + reach))
+        mean = float(values.mean())
+        low = mean - reach if name in UNBOUNDED_BELOW else max(mean - reach, 0.0)
+        high = min(mean + reach, 1.0) if name in AT_MOST_ONE else mean + reach
+        result[name] = Measured(mean, float(low), float(high))
     return result
 
 
