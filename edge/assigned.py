@@ -20,6 +20,7 @@ from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 from edge.bundles import manifest_of, sha256
 from edge.durable import replace_file
 from edge.layout import NodePaths
+from edge.trust import UNFINISHED
 from edgewise.bundle.assignment import ASSIGNMENT, Assignment, decode_assignment, release_path
 from edgewise.bundle.manifest import Manifest
 from edgewise.errors import BundleRefused, UnavailableError
@@ -62,7 +63,7 @@ def ask_assigned(paths: NodePaths, root: bytes, node: NodeId, fetcher: FetcherIn
         UnavailableError: the hub cannot be reached.
     """
     # Caps on roles are ngclient's own (root 512,000 bytes, timestamp 16,384, …); it makes them hold while streaming.
-    with _in_our_words(), tempfile.TemporaryDirectory(dir=paths.trust, prefix=".fetch-") as folder:
+    with _in_our_words(), tempfile.TemporaryDirectory(dir=paths.trust, prefix=UNFINISHED) as folder:
         updater = Updater(
             metadata_dir=str(paths.metadata),
             metadata_base_url="metadata/",

@@ -11,6 +11,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -26,12 +27,13 @@ _HEX: Final = frozenset("0123456789abcdef")
 
 
 class Quarantined(msgspec.Struct, frozen=True):
-    """Why a bundle must not be tried again."""
+    """Why a bundle must not be tried again, by this version of the program: another one may know better."""
 
     digest: str
     code: str
     message: str
     at_ms: int
+    program: str
 
 
 class BundleStore:
@@ -185,15 +187,16 @@ class BundleStore:
 
     def quarantine(self, digest: str, *, code: str, message: str, now_ms: int) -> None:
         """Remember that a bundle must not be tried again."""
-        entry = Quarantined(digest, code, message, now_ms)
+        entry = Quarantined(digest, code, message, now_ms, version("edgewise"))
         replace_file(self._paths.quarantine / f"{digest}.json", msgspec.json.encode(entry))
 
     def quarantined(self, digest: str) -> Quarantined | None:
         """Why a bundle must not be tried, None when it may be."""
         try:
-            return msgspec.json.decode((self._paths.quarantine / f"{digest}.json").read_bytes(), type=Quarantined)
+            held = msgspec.json.decode((self._paths.quarantine / f"{digest}.json").read_bytes(), type=Quarantined)
         except (OSError, msgspec.DecodeError):
             return None
+        return held if held.program == version("edgewise") else None
 
     def _file(self, digest: str, path: str) -> bytes:
         if not _is_digest(digest):

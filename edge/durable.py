@@ -6,8 +6,12 @@ A reader sees the old content or the new, never a part; after a power loss, too.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
+from typing import Final
+
+_BESIDE: Final = re.compile(r"\..+\.[0-9a-f]{8}")
 
 
 def replace_file(path: Path, content: bytes, *, mode: int = 0o600, durable: bool = True) -> None:
@@ -36,6 +40,13 @@ def create_file(path: Path, content: bytes, *, mode: int = 0o600) -> bool:
         beside.unlink(missing_ok=True)
     sync_folder(path.parent)
     return True
+
+
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left beside their files. To be called while nobody writes there."""
+    for path in folder.iterdir():
+        if _BESIDE.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

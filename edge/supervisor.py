@@ -22,6 +22,7 @@ import msgspec
 
 from edge.bundles import BundleStore
 from edge.claims import hold_folder, reserve_port
+from edge.durable import sweep
 from edge.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
 from edge.node import node_id
 from edge.node_keys import load_site_keys
@@ -30,7 +31,7 @@ from edge.node_status import AgentStatus, worker_statuses, write_status
 from edge.process import Process
 from edge.settings import EdgeSettings, encode_settings
 from edge.starter import FolderBundle, install_folder, install_starter, is_starter, read_folder
-from edge.trust import metadata_expires_ms
+from edge.trust import UNFINISHED, metadata_expires_ms
 from edgewise.clock import Clock
 from edgewise.errors import InputError, UnavailableError
 from edgewise.ids import NodeId
@@ -89,6 +90,7 @@ class Supervisor:
         with hold_folder(self._paths), reserve_port(self._settings.host, self._settings.port) as port:
             data_dir = str(self._paths.root.absolute())
             settings = msgspec.structs.replace(self._settings, port=port, data_dir=data_dir)
+            self._sweep()
             node = node_id(self._paths)
             load_site_keys(self._paths)
             self._prepare_trust()
@@ -108,6 +110,14 @@ class Supervisor:
                 await self._drain()
 
     # --- before anything runs ----------------------------------------------------------------------------------------
+    def _sweep(self) -> None:
+        """Delete what processes that were killed left half-done."""
+        paths = self._paths
+        for folder in (paths.root, paths.trust, paths.bundles, paths.run):
+            sweep(folder)
+        for unfinished in paths.trust.glob(f"{UNFINISHED}*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
+
     def _prepare_trust(self) -> None:
         """Take over the enrolment that was handed over, or make sure that the first contact will be safe."""
         settings, paths = self._settings, self._paths

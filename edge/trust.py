@@ -13,6 +13,8 @@ from edge.bundles import sha256
 from edge.durable import replace_file
 from edge.layout import NodePaths
 
+UNFINISHED = ".fetch-"
+"""How folders of downloads begin that are under way."""
 ROLES = ("timestamp", "snapshot", "targets", "assignment")
 
 

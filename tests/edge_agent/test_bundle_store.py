@@ -156,9 +156,12 @@ def test_pointers_that_are_none_point_nowhere(store: BundleStore, tmp_path: Path
         store.activate("0" * 64)
 
 
-def test_what_is_in_quarantine_is_remembered(store: BundleStore) -> None:
+def test_what_is_in_quarantine_is_remembered(store: BundleStore, tmp_path: Path) -> None:
     assert store.quarantined(FIRST.digest) is None
     store.quarantine(FIRST.digest, code="crash", message="2 workers", now_ms=7)
     held = store.quarantined(FIRST.digest)
     assert held is not None
     assert (held.code, held.message, held.at_ms) == ("crash", "2 workers", 7)
+    file = tmp_path / "exported_models" / "quarantine" / f"{FIRST.digest}.json"
+    file.write_bytes(file.read_bytes().replace(held.program.encode(), b"0.0.1"))
+    assert store.quarantined(FIRST.digest) is None, "another version of the program may know better"

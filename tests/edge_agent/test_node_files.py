@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.claims import hold_file, hold_folder, holder_of, reserve_port
-from edge.durable import create_file, replace_file
+from edge.durable import create_file, replace_file, sweep
 from edge.layout import NodePaths, ProducerKey, default_data_dir, doorbell_address, producer_of
 from edge.node import next_epoch, node_id
 from edge.node_keys import SiteKeys, load_site_keys, replace_site_keys
@@ -140,6 +140,18 @@ def test_files_are_replaced_whole_and_created_once(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         replace_file(folder, b"x")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".agent.json.0123abcd", ".agent.json", "agent.json", "x.0123abcd", ".agent.json.0123ABCD"):
+        (tmp_path / name).write_text("")
+    sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        ".agent.json",
+        "agent.json",
+        "x.0123abcd",
+        ".agent.json.0123ABCD",
+    }
 
 
 def test_status_is_believed_only_while_its_writer_lives(paths: NodePaths) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,11 @@ from processes import Started, ask, edgewise, is_gone, run_edgewise, until
 
 from edge.bundles import BundleStore
 from edge.layout import NodePaths
+from edge.node_keys import load_site_keys
+from edge.testing.fake_hub import FakeHub, eventually
+from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import small_bundle
+from edgewise.v1.distribution_pb2 import Ack
 
 pytestmark = pytest.mark.process
 
@@ -91,3 +97,35 @@ def test_a_bundle_that_crashes_workers_is_reverted(tmp_path: Path) -> None:
         assert held.code == "crash"
         assert node.stop() == 0
     assert "the bundle is reverted" in (tmp_path / "log").read_text()
+
+
+def test_a_node_that_meets_its_hub_late_takes_over_the_sites_keys(tmp_path: Path) -> None:
+    """Until then it works under keys of its own; what it cached under them is forgotten."""
+    site = SignedSite("shop")
+    site.release(small_bundle("shop", version=1))
+    site.assign(1)
+    paths = NodePaths(tmp_path / "node")
+
+    async def story() -> None:
+        hub = FakeHub(site)
+        await hub.start()
+        await hub.stop()
+        words = serve(paths.root, "--workers", "1", "--hub", hub.address)
+        async with AsyncExitStack() as stack:
+            node = stack.enter_context(edgewise(*words, log=tmp_path / "log"))
+            url = node.said["url"]
+            assert load_site_keys(paths).site is None
+            before = await asyncio.to_thread(worker_pids, node)
+            decision = await asyncio.to_thread(decide, url)
+            assert decision["placements"]["home_hero"]["reason"] == "FALLBACK_NO_BUNDLE"
+            (paths.profiles / "old").write_text("beside the old profiles")
+            await hub.start(hub.port)
+            stack.push_async_callback(hub.stop)
+            await eventually(lambda: any(isinstance(answer, Ack) for answer in hub.answers), most_s=40)
+            assert load_site_keys(paths).subject_key == site.subject_key
+            assert (await asyncio.to_thread(ask, f"{url}/status"))["bundle"]["version"] == 1
+            assert (await asyncio.to_thread(worker_pids, node)) != before
+            assert [path.name for path in paths.profiles.glob("*") if path.name in {"old", "data.mdb"}] == ["data.mdb"]
+            assert await asyncio.to_thread(node.stop) == 0
+
+    asyncio.run(story())
