@@ -60,9 +60,9 @@ class TreeRecipe(msgspec.Struct, frozen=True):
     """LightGBM's settings, under its own names."""
 
     objective: Literal["binary", "lambdarank"] = "binary"
-    rounds: Annotated[int, Meta(ge=1, le=2_000)] = 150
+    rounds: Annotated[int, Meta(ge=1, le=2_000)] = 100
     num_leaves: Annotated[int, Meta(ge=2, le=255)] = 15
-    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.06
+    learning_rate: Annotated[float, Meta(gt=0, le=1)] = 0.08
     min_data_in_leaf: Annotated[int, Meta(ge=1)] = 50
     feature_fraction: Annotated[float, Meta(gt=0, le=1)] = 0.8
     lambda_l2: Annotated[float, Meta(ge=0)] = 0.0
@@ -84,7 +84,7 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     made from the rest, so that no row contains its own outcome."""
     validation_share: Part = 0.33
     """Share of the outcomes in that rest, the latest ones, that the model is judged on."""
-    negatives: Annotated[int, Meta(ge=1, le=1_000)] = 40
+    negatives: Annotated[int, Meta(ge=1, le=1_000)] = 20
     """Candidates that were not wanted, drawn for each outcome."""
     most_outcomes: Annotated[int, Meta(ge=100)] = 20_000
     """Only the latest outcomes make rows."""

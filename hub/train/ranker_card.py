@@ -1,0 +1,139 @@
+"""A ranker's card: what it is for, what it learned from, how good it was, and what it cannot do.
+
+Plain JSON, section by section, as `edgewise model card` prints it. Nothing in it depends on when or how fast it was
+made, so that the same data give the same card, and with it the same digest.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import msgspec
+
+from edgewise.features import table as declared
+from edgewise.features.table import FeatureTable, encode_features
+from hub.parity import Parity
+from hub.site.recipes import RankerRecipe
+from hub.train.dataset import RankingRows
+from hub.train.history import History
+from hub.train.judging import Judged
+from hub.train.shop import Seat
+
+DIGITS = 6
+
+
+class Evidence(NamedTuple):
+    """All that a card is written from."""
+
+    history: History
+    recipe: RankerRecipe
+    seat: Seat
+    features: FeatureTable
+    gains: list[float]
+    """One a feature."""
+    rows: RankingRows
+    through: int
+    judged_from: int
+    unavailable: int
+    judged: dict[str, Judged]
+    parity: Parity
+    seed: int
+
+
+def ranker_card(evidence: Evidence) -> dict[str, Any]:
+    """Sections by name; a text, a mapping or a list each."""
+    outcome = evidence.recipe.outcome
+    stars = "" if outcome.at_least is None else f" with {outcome.at_least:g} stars or more"
+    return {
+        "summary": (
+            f"Ranks the candidates of the placement {evidence.seat.placement} (arm {evidence.seat.arm}) by how likely "
+            f"the visitor's next {outcome.kind}{stars} is about them. Scores are log-odds, good for ordering only."
+        ),
+        "kind": "ranker",
+        "data": _data(evidence),
+        "metrics": {
+            f"{measure}, {group} visitors": {
+                name: round(value, DIGITS) for name, value in msgspec.structs.asdict(estimate).items()
+            }
+            for group, judged in evidence.judged.items()
+            for measure, estimate in judged.measures.items()
+        },
+        "features": _features(evidence),
+        "consent": {
+            "purposes": sorted({str(feature.purpose) for feature in evidence.features.features if feature.purpose}),
+            "learned from": "records of visitors who granted personalisation, tied to keyed hashes",
+        },
+        "known_limits": _limits(evidence),
+        "parity": msgspec.structs.asdict(evidence.parity),
+        "settings": msgspec.to_builtins(evidence.recipe),
+        "reproduction": {
+            "seed": evidence.seed,
+            "data_sha256": evidence.history.digest(),
+            "features_sha256": hashlib.sha256(encode_features(evidence.features)).hexdigest(),
+            "packages_sha256": packages_digest(),
+        },
+    }
+
+
+def packages_digest() -> str:
+    """SHA-256 over the names and versions of all packages that were installed, 64 hex digits."""
+    installed = sorted({f"{found.name.lower()}=={found.version}" for found in metadata.distributions()})
+    return hashlib.sha256("\n".join(installed).encode()).hexdigest()
+
+
+def _data(evidence: Evidence) -> dict[str, Any]:
+    history, judged = evidence.history, evidence.judged["all"]
+    return {
+        "from": _day(history, 0),
+        "to": _day(history, -1),
+        "records": len(history),
+        "visitors": history.visitors,
+        "items_touched": len(history.touches.items),
+        "items of the rows fitted until": _day(history, evidence.through - 1),
+        "judged on outcomes from": _day(history, evidence.judged_from),
+        "outcomes_learned_from": evidence.rows.choices - judged.choices,
+        "outcomes_judged": judged.choices,
+        "visitors_judged": judged.visitors,
+        "outcomes_left_out": evidence.unavailable,
+        "rows": len(evidence.rows),
+    }
+
+
+def _day(history: History, number: int) -> str:
+    return dt.datetime.fromtimestamp(history.deeds[number].moment_ms / 1_000, dt.UTC).isoformat(timespec="seconds")
+
+
+def _features(evidence: Evidence) -> dict[str, Any]:
+    total = sum(evidence.gains)
+    return {
+        feature.name: {
+            "type": type(feature).__struct_config__.tag,
+            "purpose": feature.purpose,
+            "gain_share": round(gain / total, DIGITS),
+        }
+        for feature, gain in sorted(
+            zip(evidence.features.features, evidence.gains, strict=True), key=lambda pair: -pair[1]
+        )
+    }
+
+
+def _limits(evidence: Evidence) -> list[str]:
+    limits = [
+        "A hit rate on a replay is evidence, not lift: visitors were not shown what the model would have shown them.",
+        "What a visitor did not touch counts as not wanted, though he may never have seen it.",
+        "The judged model knows items as they were when its rows begin; the served one knows them until the end.",
+        "The hit rates have no causal claim about groups of people; nothing about fairness was measured.",
+    ]
+    context = [
+        feature.name
+        for feature in evidence.features.features
+        if isinstance(feature, (declared.ContextIs, declared.ContextValue))
+    ]
+    if context:
+        limits.append(f"History says nothing of the page: {', '.join(context)} were missing in every row.")
+    if evidence.recipe.trees.objective == "lambdarank":
+        limits.append("Scores order the candidates of one decision; they do not compare across decisions.")
+    return limits
