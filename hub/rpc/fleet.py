@@ -129,15 +129,16 @@ class Fleet:
     async def flush(self) -> None:
         """Write what changed since the last time. What cannot be written is kept for the next."""
         self._urgent.clear()
-        changed, self._changed = self._changed, set()
-        if not changed:
+        if not self._changed:
             return
-        rows = [self._rows[node] for node in changed]
+        # they stay marked until they are written: what a cancelled flush lets go, the last one takes
+        rows = [self._rows[node] for node in self._changed]
         try:
             await asyncio.get_running_loop().run_in_executor(self._writer, self._ledger.save_nodes, rows)
         except EdgewiseError as refused:
             self._log.error("nodes not written", reason=str(refused))
-            self._changed |= changed
+        else:
+            self._changed -= {row.node for row in rows if self._rows[row.node] is row}
 
     def _set(self, node: NodeId, **changes: Any) -> None:
         self._rows[node] = msgspec.structs.replace(self._rows[node], last_seen_ms=self._clock.now_ms(), **changes)
