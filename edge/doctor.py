@@ -19,6 +19,7 @@ from edge.bundles import BundleStore, Quarantined
 from edge.claims import holder_of, reserve_port
 from edge.enrolment import is_enrolled, is_loopback
 from edge.layout import SEGMENT_SUFFIX, producer_of
+from edge.node import check_epoch, node_id
 from edge.node_keys import load_site_keys
 from edge.node_status import AgentStatus, read_last_status, worker_statuses
 from edge.producers import is_alive
@@ -56,6 +57,7 @@ def examine(settings: EdgeSettings, clock: Clock) -> list[Finding]:
         node.folder,
         node.disk,
         node.clock,
+        node.identity,
         node.supervisor,
         node.port,
         node.enrolment,
@@ -121,6 +123,13 @@ class _Node:
             yield Finding("clock", "failure", detail, "set the clock (NTP); signatures expire by it")
         else:
             yield Finding("clock", "ok", "not behind what was written")
+
+    def identity(self) -> Iterator[Finding]:
+        """The name, and the counter that keeps records apart."""
+        if self.paths.node.exists():
+            name = node_id(self.paths)
+            check_epoch(self.paths)
+            yield Finding("identity", "ok", name)
 
     def supervisor(self) -> Iterator[Finding]:
         """Whether the node runs, with all its workers."""

@@ -47,18 +47,30 @@ def next_epoch(paths: NodePaths) -> int:
     descriptor = os.open(paths.epoch, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        text = os.pread(descriptor, _DIGITS + 1, 0)
-        if text and not (len(text) == _DIGITS + 1 and text[:-1].isdigit() and text.endswith(b"\n")):
-            raise UnavailableError(
-                f"{paths.epoch} holds {text!r}, expected {_DIGITS} digits; "
-                "delete it together with node.json, and the node takes a new name"
-            )
-        epoch = max(int(text or b"0"), _newest_spooled(paths)) + 1
+        text = os.pread(descriptor, _DIGITS + 2, 0)
+        epoch = max(_number(paths, text), _newest_spooled(paths)) + 1
         os.pwrite(descriptor, f"{epoch:0{_DIGITS}}\n".encode(), 0)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return epoch
+
+
+def check_epoch(paths: NodePaths) -> None:
+    """Raises UnavailableError when `next_epoch` would, without taking a number."""
+    if paths.epoch.exists():
+        _number(paths, paths.epoch.read_bytes())
+
+
+def _number(paths: NodePaths, text: bytes) -> int:
+    if not text:
+        return 0  # made, and not yet written to
+    if len(text) != _DIGITS + 1 or not text[:-1].isdigit() or not text.endswith(b"\n"):
+        raise UnavailableError(
+            f"{paths.epoch} holds {text!r}, expected {_DIGITS} digits; "
+            "delete it together with node.json, and the node takes a new name"
+        )
+    return int(text)
 
 
 def _newest_spooled(paths: NodePaths) -> int:

@@ -18,6 +18,8 @@ STEADY_MS: Final = 10_000
 """Who ran so long did not fail to start: the pauses begin anew."""
 FIRST_PAUSE_MS: Final = 50
 LONGEST_PAUSE_MS: Final = 10_000
+FORCED: Final = {"GRPC_ENABLE_FORK_SUPPORT": "0", "OMP_NUM_THREADS": "1"}
+"""In every child's environment: nothing forks here, and parallel workers are what uses the cores."""
 _LOG_MOST_BYTES: Final = 8 << 20
 _KILL_PATIENCE_S: Final = 5.0
 
@@ -94,7 +96,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,  # standard output belongs to the supervisor's one announcement
                 stderr=output,
-                env={"GRPC_VERBOSITY": "ERROR"} | os.environ | {"GRPC_ENABLE_FORK_SUPPORT": "0", "OMP_NUM_THREADS": "1"},
+                env={"GRPC_VERBOSITY": "ERROR"} | os.environ | FORCED,
                 # Ctrl-C reaches a whole terminal group; our children are to be stopped in order, by us.
                 start_new_session=True,
             )

@@ -24,7 +24,7 @@ from edge.bundles import BundleStore
 from edge.claims import hold_folder, reserve_port
 from edge.durable import sweep
 from edge.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
-from edge.node import node_id
+from edge.node import check_epoch, node_id
 from edge.node_keys import load_site_keys
 from edge.node_log import Log
 from edge.node_status import AgentStatus, worker_statuses, write_status
@@ -92,6 +92,7 @@ class Supervisor:
             settings = msgspec.structs.replace(self._settings, port=port, data_dir=data_dir)
             self._sweep()
             node = node_id(self._paths)
+            check_epoch(self._paths)
             load_site_keys(self._paths)
             self._prepare_trust()
             self._prepare_bundle()

@@ -17,6 +17,7 @@ from edge.claims import hold_folder
 from edge.commands.doctor import app
 from edge.doctor import Finding, examine
 from edge.layout import NodePaths, segment_name
+from edge.node import node_id
 from edge.node_status import AgentStatus, Nacked, write_status
 from edge.producers import hold
 from edge.profiles import ProfileCache
@@ -98,6 +99,11 @@ def tear_a_tail(paths: NodePaths) -> None:
     os.close(held)
 
 
+def damage_the_counter(paths: NodePaths) -> None:
+    node_id(paths)
+    paths.epoch.write_text("17")
+
+
 def forget_the_root(paths: NodePaths) -> None:
     paths.trusted_root.unlink()
 
@@ -110,6 +116,7 @@ HARMS: list[tuple[Callable[[NodePaths], None], str, str, str]] = [
     (turn_the_clock_back, "clock", "failure", "ahead of the clock"),
     (put_in_quarantine, "quarantine", "warning", "2 workers"),
     (refuse_an_offer, "last refusal", "warning", "a stranger signed it"),
+    (damage_the_counter, "identity", "failure", "delete it together with node.json"),
     (tear_a_tail, "spool", "warning", "11 bytes behind the last whole record"),
 ]
 

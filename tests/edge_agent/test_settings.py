@@ -120,4 +120,6 @@ def test_edge_serve_refuses_what_cannot_be(tmp_path: Path) -> None:
     assert "--trust FILE" in str(remote.exception)
     nowhere = run(edge_app, ["serve", *data, "--bundle", str(tmp_path / "nowhere")])
     assert "manifest.json: No such file" in str(nowhere.exception)
+    (tmp_path / "node" / "epoch").write_text("17")
+    assert "delete it together with node.json" in str(run(edge_app, ["serve", *data]).exception)
     assert run(edge_app, ["serve", "--port", "many"]).exit_code == 2
