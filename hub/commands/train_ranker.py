@@ -1,0 +1,115 @@
+"""`edgewise train ranker`: learn from the ledger how to rank a placement, judge it, register it for approval."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from edgewise.ids import ModelName
+from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.data_dir import DataDir
+
+if TYPE_CHECKING:
+    from hub.train.dataset import Progress as Say
+    from hub.train.ranker import TrainedRanker
+
+
+def ranker(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the site: models/NAME.yaml says how.")],
+    data_dir: DataDir,
+    *,
+    site: Annotated[Path, typer.Option(help="The site's folder.", file_okay=False)],
+    seed: Annotated[int, typer.Option(min=0, help="Of draws, trees and intervals.")] = 0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE over the site's recipe, as in trees.rounds=200.", metavar="KEY=VALUE"),
+    ] = None,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Learn to rank a placement from what visitors did, and keep the model for a person to approve.
+
+    Every visitor's past is replayed as the edge would have known it. The latest outcomes are held back to judge by:
+    how often was the item that was wanted next among those shown? The exported model is compared with the trained one
+    by the scorer that runs on the edge; a model that differs is refused.
+    """
+    from hub.audit import person
+    from hub.ledger.ledger import open_ledger
+    from hub.registry import ModelRegistry
+    from hub.site.loading import load_site
+    from hub.train.ranker import train_ranker
+
+    terminal = Terminal(json=json, quiet=quiet)
+    who = person(by, os.environ)
+    contents = load_site(site)
+    with open_ledger(data_dir) as ledger, _telling(terminal) as say:
+        trained = train_ranker(
+            contents,
+            ledger,
+            ModelRegistry(data_dir, ledger),
+            ModelName(name),
+            by=who,
+            seed=seed,
+            settings=settings or [],
+            progress=say,
+        )
+    terminal.result(_plain(trained), _shown(trained))
+
+
+@contextlib.contextmanager
+def _telling(terminal: Terminal) -> Iterator[Say]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal.err, disable=terminal.quiet) as bars:
+        tasks: dict[str, Any] = {}
+
+        def say(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=of)
+            bars.update(tasks[what], completed=done, total=of)
+
+        yield say
+
+
+def _plain(trained: TrainedRanker) -> dict[str, Any]:
+    return {
+        "model": trained.model,
+        "version": trained.version,
+        "sha256": trained.sha256,
+        "metrics": {group: judged.measures for group, judged in trained.judged.items()},
+        "visitors": {group: judged.visitors for group, judged in trained.judged.items()},
+        "choices": {group: judged.choices for group, judged in trained.judged.items()},
+        "parity": trained.card["parity"],
+        "data": trained.card["data"],
+    }
+
+
+def _shown(trained: TrainedRanker) -> Group:
+    measures = list(next(iter(trained.judged.values())).measures)
+    rows = [
+        [
+            measure,
+            *(
+                f"{judged.measures[measure].estimate:.4f} "
+                f"[{judged.measures[measure].ci_low:.4f}, {judged.measures[measure].ci_high:.4f}]"
+                for judged in trained.judged.values()
+            ),
+        ]
+        for measure in measures
+    ]
+    columns = [f"{group} ({judged.choices:,} outcomes)" for group, judged in trained.judged.items()]
+    parity = trained.card["parity"]
+    return Group(
+        table(["on later outcomes", *columns], rows, title=f"{trained.model}@{trained.version}"),
+        f"parity: {parity['rows']:,} rows, {parity['mismatches']} mismatches; sha256 {trained.sha256[:12]}",
+        f"next: edgewise model approve {trained.model}@{trained.version}",
+    )
