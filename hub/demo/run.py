@@ -108,7 +108,7 @@ class Demo:
             write_shop(self._site_dir, self._history, self._story, origin=self._storefront.url)
             write_history(self._story, self._folder / "history.jsonl", self._clock.now_ms() - 60_000)
         with self._step("make the site's keys"):
-            self._edgewise("keys", "init", "--site", "film-shop")
+            self._edgewise("keys", "init")
         with self._step(f"import {len(self._story.past):,} events"):
             self._edgewise("import", "events", str(self._folder / "history.jsonl"), "--site", str(self._site_dir))
         with self._step("train: EASE, then a LightGBM ranker; export to ONNX; parity by the edge's scorer"):
