@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import io
 import json
 import signal
 from collections import Counter
@@ -12,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Started, ask, edgewise, run_edgewise, until
+from processes import Started, ask, edgewise, until
 
 from edge.layout import NodePaths
 from edge.node_keys import load_site_keys
 from edge.profiles import ProfileCache
+from edgewise.cli import main
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of
 from hub.ledger.ledger import open_ledger
@@ -40,11 +43,13 @@ class Shop:
         self.headers = {"Authorization": f"Basic {base64.b64encode(key).decode()}"}
 
     def run(self, *words: str) -> Any:
-        """A command on the hub's folder that must succeed; its JSON."""
+        """A command on the hub's folder that must succeed, run in this process to save its start; its JSON."""
         by = ("--by", "tester") if words[0] in {"site", "release"} else ()
-        done = run_edgewise(*words, "--data-dir", str(self.hub_dir), *by, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+            main([*words, "--data-dir", str(self.hub_dir), *by, "--json"])
+        assert ended.value.code == 0, said.getvalue()
+        return json.loads(said.getvalue())
 
     def release(self) -> int:
         """Build and approve a release of what the site says now."""
