@@ -22,8 +22,7 @@ from edge.live_bundle import Served
 from edge.metrics import NO_PLACEMENT
 from edge.problems import HttpProblem
 from edge.reception import Offer, Reception, Taken
-from edge.visit import Visit, recognise
-from edgewise.consent import NOTHING
+from edge.visit import CLOSED, Visit, recognise
 from edgewise.decide import Outcome, decide
 from edgewise.decision import Decision
 from edgewise.draws import draw_from
@@ -31,12 +30,12 @@ from edgewise.eligibility import may_personalise
 from edgewise.errors import InputError, Problem
 from edgewise.fallback import fallback_decision
 from edgewise.ids import DecisionId, ulid
-from edgewise.profile.preferences import DIAL_PAGE, Preferences
+from edgewise.profile.preferences import DIAL_PAGE
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.reasons import Degradation
-from edgewise.records import ANONYMOUS, EventRecord
+from edgewise.records import EventRecord
 from edgewise.request import DecideRequest
 
 _ID_BYTES: Final = 10
@@ -156,10 +155,9 @@ class Decider:
                 if not may_personalise(visit.grants, dial) or dial <= DIAL_PAGE:
                     return visit, Profile()
                 profile = reading.profile(visit.subject)
-        except (lmdb.Error, msgspec.DecodeError):
-            # Without his preferences nobody is personalised: consent fails closed.
+        except (lmdb.Error, ValueError):
             desk.counts.failed("cache")
-            return Visit(ANONYMOUS, ANONYMOUS, Preferences(), NOTHING), Profile()
+            return CLOSED, Profile()
         if not request.options.dry_run:
             desk.looked_up(visit.subject, found=profile is not None, is_fresh=asking.named == asking.fresh_id)
         if profile is None:

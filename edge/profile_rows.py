@@ -6,6 +6,7 @@ many the oldest are given up, and the row remembers up to where, so that a snaps
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -17,12 +18,13 @@ from edge.cache_file import Txn
 from edgewise.ids import Producer
 from edgewise.profile.state import Profile, decode_profile, encode_profile
 from edgewise.records import DecisionRecord, EventRecord, decode_record, encode_record
+from edgewise.request import Context
 
 MAX_PENDING: Final = 256
 """Local records kept a visitor."""
 
-_key = struct.Struct(">16sIHQ")
-"""Subject, epoch, worker, seq: sorted by producer, and then by its own order, which is what `apply` asks for."""
+_key = struct.Struct(">16s8sQ")
+"""Subject, hash of the producer, seq: one producer's records in its own order, which is what `apply` asks for."""
 _head = struct.Struct("<HI")
 """Number of pending records, length of `given_up`; then `given_up` as MessagePack, then the profile."""
 _given_up = msgspec.msgpack.Decoder(dict[Producer, int])
@@ -46,13 +48,16 @@ class ProfileRows:
         self._most_pending = most_pending
 
     def get(self, txn: Txn, key: bytes) -> ProfileRow | None:
-        """None when nothing is cached."""
+        """None when nothing is cached, or what is cached cannot be read: the hub has it."""
         found = txn.get(key, db=self._profiles)
         if found is None:
             return None
-        pending, length = _head.unpack_from(found)
-        given_up = _given_up.decode(found[_head.size : _head.size + length]) if length else {}
-        return ProfileRow(profile_of(found), pending, given_up)
+        try:
+            pending, length = _head.unpack_from(found)
+            given_up = _given_up.decode(found[_head.size : _head.size + length]) if length else {}
+            return ProfileRow(profile_of(found), pending, given_up)
+        except (ValueError, struct.error):
+            return None
 
     def put(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
         """Replace a row."""
@@ -62,8 +67,9 @@ class ProfileRows:
 
     def add_pending(self, txn: Txn, key: bytes, row: ProfileRow, record: EventRecord | DecisionRecord) -> None:
         """Keep a record until a snapshot contains it, or too many came since; changes `row`."""
-        _, epoch, worker = record.producer.rsplit("/", 2)
-        txn.put(_key.pack(key, int(epoch), int(worker), record.seq), encode_record(record), db=self._pending)
+        producer = hashlib.blake2b(record.producer.encode(), digest_size=8).digest()
+        payload = encode_record(_what_moves_profiles(record))
+        txn.put(_key.pack(key, producer, record.seq), payload, db=self._pending)
         row.pending += 1
         if row.pending > self._most_pending:
             self._give_up_oldest(txn, key, row)
@@ -96,7 +102,20 @@ class ProfileRows:
         txn.delete(key, db=self._profiles)
 
 
+def _what_moves_profiles(record: EventRecord | DecisionRecord) -> EventRecord | DecisionRecord:
+    """A record without what no profile looks at: it may have to be applied again, and nothing else."""
+    if isinstance(record, EventRecord):
+        return msgspec.structs.replace(record, body=b"")
+    return msgspec.structs.replace(
+        record, placements=(), context=Context(), applied={}, decision=b"", shown={}, sampled={}, force={}, mute={}
+    )
+
+
 def profile_of(row: bytes) -> Profile:
-    """The profile in a stored row, without the rest: the one thing that a decision reads."""
+    """The profile in a stored row, without the rest: the one thing that a decision reads.
+
+    Raises:
+        ValueError, struct.error: it is no row.
+    """
     _, length = _head.unpack_from(row)
     return decode_profile(row[_head.size + length :])

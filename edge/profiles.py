@@ -10,6 +10,7 @@ are kept apart, because they are read first and decide whether the profile may b
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -58,14 +59,23 @@ class Reading:
         self._txn.abort()
 
     def preferences(self, subject: SubjectId) -> Preferences:
-        """What the visitor has stated; the defaults where nothing is known."""
+        """What the visitor has stated; the defaults where nothing is known.
+
+        Raises:
+            ValueError: what is stored cannot be read. Then nothing is known, and nothing may be granted.
+        """
         found = self._txn.get(bytes.fromhex(subject), db=self._file.db["preferences"])
         return Preferences() if found is None else decode_preferences(found)
 
     def profile(self, subject: SubjectId) -> Profile | None:
-        """The visitor's profile, the caller's to keep; None when nothing is cached, and it should be wanted."""
+        """The visitor's profile, the caller's to keep; None when nothing readable is cached: it should be wanted."""
         found = self._txn.get(bytes.fromhex(subject), db=self._file.db["profiles"])
-        return None if found is None else profile_of(found)
+        if found is None:
+            return None
+        try:
+            return profile_of(found)
+        except (ValueError, struct.error):
+            return None
 
     def consent_is_unknown(self, subject: SubjectId) -> bool:
         """Whether this cache was rebuilt and has not heard of the visitor since.
@@ -169,8 +179,7 @@ class ProfileCache:
 
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
-            found = txn.get(key, db=self._db["preferences"])
-            preferences = Preferences() if found is None else decode_preferences(found)
+            preferences = self._stated(txn, key) or Preferences()
             state(preferences, record)
             txn.put(key, encode_preferences(preferences), db=self._db["preferences"])
 
@@ -191,9 +200,9 @@ class ProfileCache:
         return self.write(lambda txn: self._take(txn, bytes.fromhex(subject), base, stated))
 
     def _take(self, txn: Txn, key: bytes, base: Profile, stated: Preferences) -> bool:
-        known = txn.get(key, db=self._db["preferences"])
+        known = self._stated(txn, key)
         if known is not None:
-            stated = merge_preferences(decode_preferences(known), stated)
+            stated = merge_preferences(known, stated)
         txn.put(key, encode_preferences(stated), db=self._db["preferences"])
         row = self._rows.get(txn, key)
         if row is not None and any(base.applied.get(producer, -1) < seq for producer, seq in row.given_up.items()):
@@ -207,6 +216,14 @@ class ProfileCache:
                 txn.delete(pending_key, db=self._db["pending"])
         self._rows.put(txn, key, taken)
         return True
+
+    def _stated(self, txn: Txn, key: bytes) -> Preferences | None:
+        """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""
+        found = txn.get(key, db=self._db["preferences"])
+        try:
+            return None if found is None else decode_preferences(found)
+        except ValueError:
+            return None
 
     def unknown(self, subject: SubjectId) -> None:
         """The hub knows nothing of this subject: remember that, so that it is not asked again."""

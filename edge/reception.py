@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import lmdb
 import msgspec
 
 from edge.cache_file import CacheError, Txn
 from edge.desk import Desk
 from edge.identity import Caller
 from edge.spool import SpoolFullError
-from edge.visit import Visit, recognise, without_claims
+from edge.visit import CLOSED, Visit, recognise, without_claims
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.consent import NOTHING, Consent
 from edgewise.errors import InputError, Problem
@@ -182,19 +183,23 @@ class Reception:
 
     def _recognise(self, offers: Sequence[Offer], caller: Caller) -> list[Visit]:
         desk = self._desk
-        with desk.cache.reading() as reading:
-            return [
-                recognise(
-                    reading,
-                    desk.keys.subject_key,
-                    caller,
-                    anonymous_id=offer.call.anonymous_id,
-                    user_id=offer.call.user_id,
-                    asked=_first_said(offer.call.consent, offer.around),
-                    default=desk.default_consent,
-                )
-                for offer in offers
-            ]
+        try:
+            with desk.cache.reading() as reading:
+                return [
+                    recognise(
+                        reading,
+                        desk.keys.subject_key,
+                        caller,
+                        anonymous_id=offer.call.anonymous_id,
+                        user_id=offer.call.user_id,
+                        asked=_first_said(offer.call.consent, offer.around),
+                        default=desk.default_consent,
+                    )
+                    for offer in offers
+                ]
+        except (lmdb.Error, ValueError):
+            desk.counts.failed("cache")
+            return [CLOSED] * len(offers)
 
     def _attributes_of(self, item: ItemId) -> dict[str, AttributeValue] | None:
         served = self._desk.live.served

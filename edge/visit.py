@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from edge.identity import Caller
 from edge.profiles import Reading
-from edgewise.consent import Consent, Grants, effective
+from edgewise.consent import NOTHING, Consent, Grants, effective
 from edgewise.ids import SubjectId
 from edgewise.intake import Call
 from edgewise.profile.preferences import DIAL_NOTHING, Preferences, merge_preferences
@@ -37,6 +39,10 @@ class Visit(msgspec.Struct, frozen=True):
         if self.logged_as == ANONYMOUS:
             return ()
         return tuple({self.subject, self.own} - {ANONYMOUS})
+
+
+CLOSED: Final = Visit(ANONYMOUS, ANONYMOUS, Preferences(), NOTHING)
+"""Somebody whose preferences cannot be read: consent fails closed."""
 
 
 def recognise(

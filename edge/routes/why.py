@@ -8,7 +8,6 @@ from http import HTTPStatus
 from typing import Final
 
 import lmdb
-import msgspec
 
 from edge.desk import Desk
 from edge.endpoint import PRIVATE, Exchange, json_answer
@@ -93,7 +92,7 @@ class WhyRoute:
                     global_privacy_control=exchange.caller.opts_out,
                 )
                 return reading.profile(record.subject) if grants.personalisation else None
-        except (lmdb.Error, msgspec.DecodeError):
+        except (lmdb.Error, ValueError):
             return None
 
 

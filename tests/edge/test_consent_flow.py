@@ -145,6 +145,7 @@ def test_the_dial_two_uses_this_session_only(tmp_path: Path) -> None:
         for _ in range(4):
             shown = {item["id"] for item in decide(client)["placements"][LIST]["items"]}
             assert "film-9" not in shown
+        desk.clock.advance(1)  # type: ignore[attr-defined]
         state_as(client, {"dial": 3})
         assert "film-3" not in {item["id"] for item in decide(client)["placements"][LIST]["items"]}
 

@@ -166,6 +166,33 @@ def test_a_subject_that_the_hub_does_not_know_is_not_asked_for_again(cache: Prof
     assert len(profile.items) == 1
 
 
+def test_rows_that_cannot_be_read_are_as_good_as_none_and_nobody_is_granted_anything_by_them(
+    cache: ProfileCache,
+) -> None:
+    key = bytes.fromhex(SUBJECT)
+
+    def damage(row: bytes) -> None:
+        with cache.file.env.begin(write=True) as txn:
+            for name in ("profiles", "preferences"):
+                txn.put(key, row, db=cache.file.db[name])
+
+    for row in (b"", b"\xc1" * 30, b"\x00" * 6 + b"\xa2\xff\xff"):
+        damage(row)
+        assert cache.profile(SUBJECT) is None
+        with pytest.raises(ValueError, match=r".*"):
+            cache.preferences(SUBJECT)
+        cache.apply(SUBJECT, [view(0)])
+        profile = cache.profile(SUBJECT)
+        assert profile is not None
+        assert len(profile.items) == 1
+        damage(row)
+        cache.state(SUBJECT, statement(1, dial=0))
+        assert cache.preferences(SUBJECT).dial.value == 0
+        damage(row)
+        assert cache.snapshot(SUBJECT, encode_profile(Profile()), NOBODY)
+        assert cache.preferences(SUBJECT).dial.value == 3
+
+
 def test_an_erased_subject_is_gone_with_all_that_waited(cache: ProfileCache) -> None:
     other = SubjectId("6" * 32)
     cache.apply(SUBJECT, [view(0)])

@@ -246,6 +246,20 @@ def test_what_could_not_be_made_durable_is_not_acknowledged_and_counts_when_it_i
         assert {event.message_id for event in events(desk)} == {"m-1"}
 
 
+def test_where_preferences_cannot_be_read_everything_goes_on_for_nobody(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        key = bytes.fromhex(subject_of(KEYS.subject_key, "anonymousId", VISITOR))
+        with desk.cache.file.env.begin(write=True) as txn:
+            txn.put(key, b"garbage", db=desk.cache.file.db["preferences"])
+        post(client, "track", **viewed("film-1"), anonymousId=VISITOR)
+        assert (events(desk)[0].subject, events(desk)[0].grants.personalisation) == ("", False)
+        body = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
+        answer = client.post("/v1/decide", json=body)
+        assert answer.json()["placements"][HERO]["reason"] == "OPTED_OUT"
+        assert "set-cookie" not in answer.headers
+        assert desk.counts.failures == {"cache": 2}
+
+
 def test_events_are_kept_when_the_cache_can_take_nothing_more(tmp_path: Path) -> None:
     with node(tmp_path, profile_map_bytes=1 << 20) as (client, desk):
         muted = {"items": tuple(f"an item with a long name {number}" for number in range(100))}
