@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
 
 import grpc
+import msgspec
 import numpy as np
 
 from edge.agent_state import AgentState
@@ -33,7 +35,7 @@ from edge.node_log import Log, start_log
 from edge.node_status import INTERVAL_MS
 from edge.profile_sync import ProfileSync
 from edge.profiles import ProfileCache
-from edge.settings import EdgeSettings, decode_settings
+from edge.settings import ENROL_TOKEN, EdgeSettings, decode_settings
 from edge.trial_process import TrialProcess
 from edge.trust import fingerprint, metadata_expires_ms, pinned_root
 from edge.uplink import Uplink
@@ -53,7 +55,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run until SIGTERM; exit 0 then, ENROLLED after a first enrolment, 1 when something is broken."""
     parser = argparse.ArgumentParser(prog="python -m edge.agent")
     parser.add_argument("--settings", required=True, help="JSON, as the supervisor writes it")
-    settings = decode_settings(parser.parse_args(arguments).settings)
+    handed = decode_settings(parser.parse_args(arguments).settings)
+    settings = msgspec.structs.replace(handed, enrol_token=os.environ.get(ENROL_TOKEN, ""))
     log = start_log("agent", settings.log_level)
     # An agent of a supervisor that was killed may still be draining: two would share one doorbell and one TUF cache.
     with hold_file(settings.paths.agent_lock, wait=True):

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +31,17 @@ class Process:
     """Keeps `python -m MODULE ARGUMENT…` running; belongs to one event loop."""
 
     def __init__(
-        self, name: str, module: str, arguments: Sequence[str], *, clock: Clock, log: Log, log_file: Path | None
+        self,
+        name: str,
+        module: str,
+        arguments: Sequence[str],
+        *,
+        clock: Clock,
+        log: Log,
+        log_file: Path | None,
+        secrets: Mapping[str, str] | None = None,
     ) -> None:
+        """`secrets` go into the environment: arguments can be read by every user of the machine."""
         self.name: Final = name
         self.failures = 0
         """Ends in a row without having run steadily."""
@@ -41,6 +50,7 @@ class Process:
         self._clock = clock
         self._log = log
         self._log_file = log_file
+        self._secrets = secrets or {}
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -96,7 +106,7 @@ class Process:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,  # standard output belongs to the supervisor's one announcement
                 stderr=output,
-                env={"GRPC_VERBOSITY": "ERROR"} | os.environ | FORCED,
+                env={"GRPC_VERBOSITY": "ERROR"} | os.environ | FORCED | self._secrets,
                 # Ctrl-C reaches a whole terminal group; our children are to be stopped in order, by us.
                 start_new_session=True,
             )

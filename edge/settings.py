@@ -19,6 +19,8 @@ from edge.layout import NodePaths, default_data_dir
 from edgewise.errors import InputError, Problem
 
 PREFIX: Final = "EDGEWISE_EDGE_"
+ENROL_TOKEN: Final = f"{PREFIX}ENROL_TOKEN"
+"""Handed to the agent in its environment, not among the arguments, which every user of the machine can read."""
 
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$", description="HOST:PORT")]

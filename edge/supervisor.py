@@ -29,7 +29,7 @@ from edge.node_keys import load_site_keys
 from edge.node_log import Log
 from edge.node_status import AgentStatus, worker_statuses, write_status
 from edge.process import Process
-from edge.settings import EdgeSettings, encode_settings
+from edge.settings import ENROL_TOKEN, EdgeSettings, encode_settings
 from edge.starter import FolderBundle, install_folder, install_starter, is_starter, read_folder
 from edge.trust import UNFINISHED, metadata_expires_ms
 from edgewise.clock import Clock
@@ -96,7 +96,7 @@ class Supervisor:
             load_site_keys(self._paths)
             self._prepare_trust()
             self._prepare_bundle()
-            self._make_processes(encode_settings(settings))
+            self._make_processes(encode_settings(msgspec.structs.replace(settings, enrol_token="")))
             try:
                 if self._agent:
                     self._agent.start(self._agent_ended)
@@ -165,7 +165,8 @@ class Supervisor:
         def make(name: str, module: str, *arguments: str) -> Process:
             log_file = self._paths.log(name) if self._settings.log_to == "files" else None
             command = [*arguments, "--settings", argument]
-            return Process(name, module, command, clock=self._clock, log=self._log, log_file=log_file)
+            secrets = {ENROL_TOKEN: self._settings.enrol_token} if module == "edge.agent" else {}
+            return Process(name, module, command, clock=self._clock, log=self._log, log_file=log_file, secrets=secrets)
 
         if self._settings.hub is not None:
             self._agent = make("agent", "edge.agent")

@@ -65,6 +65,8 @@ class FakeHub:
         self.site = site
         self.address = ""
         self.incarnation = "one"
+        self.tokens: list[str] = []
+        """Shown at enrolments."""
         self.hellos: list[Hello] = []
         self.heartbeats: list[Heartbeat] = []
         self.answers: list[Ack | Nack] = []
@@ -197,6 +199,7 @@ class _Distribution(DistributionServicer):
 
     @override
     async def Enrol(self, request: EnrolRequest, context: Context) -> EnrolResponse:
+        self._hub.tokens.append(request.token)
         return self._hub.site.enrolment
 
     @override
