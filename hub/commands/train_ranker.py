@@ -32,7 +32,7 @@ def ranker(
         typer.Option("--set", help="KEY=VALUE over the site's recipe, as in trees.rounds=200.", metavar="KEY=VALUE"),
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")
+        str | None, typer.Option("--by", metavar="NAME", help="Who has it trained; $USER where it is not given.")
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -50,7 +50,8 @@ def ranker(
     from hub.train.ranker import train_ranker
 
     terminal = Terminal(json=json, quiet=quiet)
-    who = person(by, os.environ)
+    # Nothing that visitors see changes by training, so that a scheduler without a name may do it.
+    who = person(by, {"USER": "training", **os.environ})
     contents = load_site(site)
     with open_ledger(data_dir) as ledger, _telling(terminal) as say:
         trained = train_ranker(

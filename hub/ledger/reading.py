@@ -13,7 +13,7 @@ from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceR
 from hub.ledger import tables
 from hub.ledger.canonical import Folding
 from hub.ledger.dialect import Storage, chunks
-from hub.ledger.rows import Change, DeadLetter, GapRow, ProducerRow, RewardRow, StoredProfile, Totals
+from hub.ledger.rows import Change, DeadLetter, GapRow, ProducerRow, Repeat, RewardRow, StoredProfile, Totals
 from hub.ledger.writing import POSITION
 
 PAGE: Final = 1_000
@@ -47,6 +47,14 @@ class RecordReader:
                     if applied is None or record.seq <= applied.get(record.producer, -1):
                         records.append(record)
         return sorted(records, key=lambda record: (record.producer, record.seq))
+
+    def repeats_of(self, subject: SubjectId) -> list[Repeat]:
+        """A subject's records whose id was stored before, under another number, in each producer's order."""
+        columns = tables.duplicates.c
+        query = sa.select(columns.producer, columns.seq, columns.id).where(columns.subject == subject)
+        with self.storage.reading() as connection:
+            rows = connection.execute(query.order_by(columns.producer, columns.seq))
+            return [Repeat(Producer(row.producer), row.seq, row.id) for row in rows]
 
     def decision(self, decision_id: DecisionId) -> DecisionRecord | None:
         """One decision as it was logged."""

@@ -146,6 +146,14 @@ class RewardRow(msgspec.Struct, frozen=True):
     time_ms: int
 
 
+class Repeat(NamedTuple):
+    """A record that came once more: its message or decision id was stored before."""
+
+    producer: Producer
+    seq: int
+    id: str
+
+
 class GapRow(msgspec.Struct, frozen=True):
     """Records that their producer dropped, and said so."""
 

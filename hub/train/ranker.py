@@ -92,10 +92,12 @@ def train_ranker(
     recipe = recipe_of(contents, name, settings)
     progress("reading the ledger", 0, 1)
     history = read_history(ledger)
+    progress("reading the ledger", 1, 1)
     made = make_ranker(history, contents, name, recipe, seed=seed, progress=progress)
     registered = contents.models[name].model
     progress("registering", 0, 1)
     version = registry.register(registered, made.artefacts, made.card, by=by)
+    progress("registering", 1, 1)
     row = registry.row(registered, version)
     return TrainedRanker(row.name, row.version, row.sha256, made.judged, made.card)
 
@@ -143,8 +145,9 @@ def make_ranker(
             f"records; expected at least {FEWEST_OUTCOMES}"
         )
     judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
-    progress("fitting items", 0, 1)
+    progress("fitting items", 0, 2)
     shop = Shop(contents, name, recipe, fit_items(history, recipe, through))
+    progress("fitting items", 1, 2)
     replayed = replayed_rows(
         history,
         shop,
@@ -166,10 +169,11 @@ def make_ranker(
     judged = judge(late, ranks, k=shop.count, is_known=is_known, seed=seed)
     rows = together(early, sampled(late, recipe.negatives, seed))
     booster = _train(rows, recipe.trees, seed, "training", progress)
-    progress("fitting items", 0, 1)
     items = fit_items(history, recipe, len(history))
+    progress("fitting items", 2, 2)
     progress("comparing with the edge", 0, 1)
     model, attribution, golden, parity = _exported(booster, rows, shop.features, seed)
+    progress("comparing with the edge", 1, 1)
     artefacts = Artefacts(
         features=shop.features,
         model=model,

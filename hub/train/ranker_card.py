@@ -125,7 +125,7 @@ def _limits(evidence: Evidence) -> list[str]:
         "A hit rate on a replay is evidence, not lift: visitors were not shown what the model would have shown them.",
         "What a visitor did not touch counts as not wanted, though he may never have seen it.",
         "The judged model knows items as they were when its rows begin; the served one knows them until the end.",
-        "The hit rates have no causal claim about groups of people; nothing about fairness was measured.",
+        "Nothing was measured about how it serves different groups of people.",
     ]
     context = [
         feature.name

@@ -1,0 +1,84 @@
+"""`edgewise explain DECISION_ID`: what was asked and shown, and why."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from edgewise.consent import Purpose
+from edgewise.ids import DecisionId
+from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.data_dir import DataDir
+
+if TYPE_CHECKING:
+    from hub.explain import ExplainedPlacement, Explanation
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def explain(
+    decision: Annotated[str, typer.Argument(metavar="DECISION_ID", help="As the answer of /v1/decide names it.")],
+    data_dir: DataDir,
+    *,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say what a logged decision was asked, what it showed, with which probability, and why."""
+    from hub.explain import explain_decision, plain
+
+    explained = explain_decision(data_dir, DecisionId(decision))
+    Terminal(json=json, quiet=quiet).result(plain(explained), *_shown(explained))
+
+
+def _shown(explained: Explanation) -> list[Any]:
+    granted = [purpose for purpose in Purpose if explained.grants.allows(purpose)]
+    mutes = "; ".join(f"{kind}: {', '.join(of)}" for kind, of in explained.mute.items())
+    moment = dt.datetime.fromtimestamp(explained.time_ms / 1_000, dt.UTC).isoformat(timespec="milliseconds")
+    facts: list[list[Any]] = [
+        ["made", f"{moment} by {explained.producer}"],
+        ["bundle", f"{explained.bundle_version} ({explained.bundle_digest[:12] or 'none'})"],
+        ["for", explained.subject or "nobody in particular"],
+        ["granted", ", ".join(granted) or "nothing"],
+        ["dial", explained.dial],
+        *([["mutes", mutes]] if mutes else []),
+        *([["left out", explained.degradation]] if explained.degradation != "NONE" else []),
+        ["profile", ", ".join(f"{source} up to {seq:,}" for source, seq in explained.applied.items()) or "empty"],
+        ["page", explained.context.page.path or "not said"],
+        ["came of it", ", ".join(f"{one.kind} {one.item}" for one in explained.outcomes) or "nothing yet"],
+        ["causes", explained.causes],
+    ]
+    shown: list[Any] = [table(["what", explained.decision_id], facts)]
+    for name, placed in explained.placements.items():
+        shown += _placement(name, placed)
+    return shown
+
+
+def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
+    arm = f", arm {placed.policy}" if placed.policy else ""
+    experiment = "" if placed.experiment is None else f" of experiment {placed.experiment.key}"
+    slate = table(
+        ["", "item", "reason", "score", "probability", "why"],
+        [
+            [
+                item.rank,
+                item.id if item.title == item.id else f"{item.title} ({item.id})",
+                item.reason,
+                f"{item.score:.4g}",
+                f"{item.propensity:.4g}",
+                "; ".join(cause.text for cause in item.why),
+            ]
+            for item in placed.items
+        ],
+        title=f"\n{name}: {placed.reason}{arm}{experiment}; probability of the slate {placed.propensity:.4g}",
+    )
+    columns = list(placed.items[0].features) if placed.items else []
+    if not columns:
+        return [slate]
+    rows = [
+        [column, *("-" if item.features[column] is None else f"{item.features[column]:.4g}" for item in placed.items)]
+        for column in columns
+    ]
+    return [slate, table(["feature", *(item.id for item in placed.items)], rows, title="\nwhat the model saw")]

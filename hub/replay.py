@@ -1,0 +1,251 @@
+"""A logged decision, made again: the same bundle, the same profile, the same question, the same scorer's code.
+
+What comes out must equal what was logged to the byte: the decision, the feature rows of what was shown, the sampled
+matrices, the impressions. Then the record explains the decision completely, and served features are those that
+training computes. What cannot be asked again (a profile with a hole, a bundle that is gone) is said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.load import Bundle, load_bundle
+from edgewise.decide import decide
+from edgewise.decision import Decision, canonical_bytes
+from edgewise.draws import draw_from
+from edgewise.errors import BundleRefused, EdgewiseError, InputError
+from edgewise.fallback import fallback_decision
+from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
+from edgewise.question import question_of
+from edgewise.records import DecisionRecord, FeatureRows
+from hub.ledger.ledger import Ledger
+from hub.past_profile import past_profile
+from hub.release.candidates import read_bundle
+from hub.release.releases import Releases
+from hub.scoring_child import ScoringChild
+
+BUNDLES_KEPT: Final = 8
+_STARTER: Final = ("edge/starter_bundle/bundle", "exported_models/starter/bundle")
+"""Where the bundle of version 0 lies beside this package: in a wheel, in a checkout."""
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """The first place where a replay differs from the record."""
+
+    path: str
+    """`$.decision.placements.home.items[2].score`, `$.shown.home.film-3.popularity`."""
+    logged: Any
+    replayed: Any
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """What came of asking again."""
+
+    decision_id: DecisionId
+    identical: bool
+    """The decision's canonical bytes and everything logged beside them."""
+    sha256: str
+    """Of the logged bytes."""
+    replayed_sha256: str
+    bundle_version: int
+    bundle_digest: str
+    difference: Difference | None
+    missing: tuple[str, ...]
+    """Why the profile could not be rebuilt; then nothing identical may be expected."""
+    notes: tuple[str, ...]
+
+
+class Again(NamedTuple):
+    """A decision made again, with everything that is logged beside one."""
+
+    decision: Decision
+    shown: dict[PlacementName, FeatureRows]
+    sampled: dict[PlacementName, FeatureRows]
+    impressions: tuple[ItemId, ...]
+    missing: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class Replayer:
+    """Replays decisions of one data folder. Bundles and models are loaded once for several decisions."""
+
+    def __init__(self, ledger: Ledger, releases: Releases, child: ScoringChild) -> None:
+        self._ledger = ledger
+        self._releases = releases
+        self._child = child
+        self._bundles: dict[str, Bundle] = {}
+
+    def record(self, decision_id: DecisionId) -> DecisionRecord:
+        """A logged decision. Raises InputError when the ledger has none of this id."""
+        record = self._ledger.decision(decision_id)
+        if record is None:
+            raise InputError(
+                f"the ledger holds no decision {decision_id!r}; expected the id of one that a node has reported"
+            )
+        return record
+
+    def replay(self, decision_id: DecisionId) -> Replay:
+        """Decide again and compare.
+
+        Raises:
+            InputError: no such decision.
+            BundleRefused: its bundle is not here, or damaged.
+        """
+        record = self.record(decision_id)
+        again = self.again(record)
+        replayed = canonical_bytes(again.decision)
+        difference = first_difference(record, again, replayed)
+        return Replay(
+            decision_id=decision_id,
+            identical=difference is None,
+            sha256=hashlib.sha256(record.decision).hexdigest(),
+            replayed_sha256=hashlib.sha256(replayed).hexdigest(),
+            bundle_version=record.bundle_version,
+            bundle_digest=record.bundle_digest,
+            difference=difference,
+            missing=again.missing,
+            notes=again.notes,
+        )
+
+    def again(self, record: DecisionRecord, *, explain: bool | None = None) -> Again:
+        """Ask a record's question again; with `explain`, ask for causes whether or not they were asked for then.
+
+        Raises BundleRefused: its bundle is not here, or damaged.
+        """
+        question = question_of(record)
+        if explain is not None:
+            question = msgspec.structs.replace(question, explain=explain)
+        if not record.bundle_digest:
+            return Again(fallback_decision(question), {}, {}, (), (), ())
+        bundle = self.bundle(record)
+        past = past_profile(self._ledger, record.subject, record.applied)
+        failures: list[str] = []
+        outcome = decide(
+            question,
+            past.profile,
+            bundle=bundle,
+            score=lambda model, matrix: self._scores(bundle, model, matrix, failures),
+            attribute=lambda model, matrix: self._attributions(bundle, model, matrix),
+            draw=draw_from(bundle.policy.site.salt, record.decision_id),
+            now_ms=record.time_ms,
+        )
+        return Again(
+            decision=outcome.decision,
+            shown=outcome.shown,
+            sampled=outcome.matrices if record.sampled else {},
+            impressions=() if record.deferred else outcome.impressions,
+            missing=past.missing,
+            notes=(*past.notes, *failures),
+        )
+
+    def bundle(self, record: DecisionRecord) -> Bundle:
+        """The bundle that decided. Raises BundleRefused when it is not here, or damaged."""
+        digest = record.bundle_digest
+        if digest not in self._bundles:
+            while len(self._bundles) >= BUNDLES_KEPT:
+                del self._bundles[next(iter(self._bundles))]
+            self._bundles[digest] = self._load(record)
+        return self._bundles[digest]
+
+    def _load(self, record: DecisionRecord) -> Bundle:
+        version, digest = record.bundle_version, record.bundle_digest
+        found = None
+        if version == 0:
+            beside = Path(__file__).parent.parent
+            folders = [beside / folder for folder in _STARTER if (beside / folder).is_dir()]
+            found = read_bundle(folders[0]) if folders else None
+        if found is None or found.digest != digest:
+            try:
+                found = self._releases.bundle(version)
+            except InputError as unknown:
+                raise BundleRefused("unknown-release", f"{unknown}; its bundle {digest} is not here") from unknown
+        if found.digest != digest:
+            raise BundleRefused(
+                "digest", f"release {version} here has digest {found.digest}, the decision was made with {digest}"
+            )
+        return load_bundle(found.manifest, digest, found.resources)
+
+    def _scores(
+        self, bundle: Bundle, model: ModelName, matrix: NDArray[np.float32], failures: list[str]
+    ) -> NDArray[np.float32]:
+        try:
+            scores = self._child.score(bundle.models[model].onnx, matrix)
+        except EdgewiseError as failed:
+            failures.append(f"the scorer failed here on the model {model}: {failed}")
+            raise
+        return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores  # noqa: PLR2004
+
+    def _attributions(self, bundle: Bundle, model: ModelName, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        twin = bundle.models[model].attribution
+        if twin is None:
+            raise KeyError(model)
+        return self._child.score(twin, matrix)
+
+
+def first_difference(record: DecisionRecord, again: Again, replayed: bytes) -> Difference | None:
+    """The first difference by path: in the decision, then in what was logged beside it; None when there is none."""
+    if replayed != record.decision:
+        logged, here = msgspec.json.decode(record.decision), msgspec.json.decode(replayed)
+        found = next(_differences(logged, here, "$.decision"), None)
+        return found or Difference("$.decision", record.decision.decode("utf-8", "replace"), replayed.decode())
+    rows: tuple[tuple[str, Mapping[PlacementName, FeatureRows], Mapping[PlacementName, FeatureRows]], ...] = (
+        ("$.shown", record.shown, again.shown),
+        ("$.sampled", record.sampled, again.sampled),
+    )
+    for path, logged_rows, here_rows in rows:
+        if logged_rows != here_rows:
+            return next(_differences(_tree(logged_rows), _tree(here_rows), path), Difference(path, "rows", "others"))
+    return next(_differences(list(record.impressions), list(again.impressions), "$.impressions"), None)
+
+
+def _differences(logged: Any, here: Any, path: str) -> Iterator[Difference]:
+    if isinstance(logged, dict) and isinstance(here, dict):
+        for key in sorted({*logged, *here}):
+            yield from _differences(logged.get(key), here.get(key), f"{path}.{key}")
+    elif isinstance(logged, list) and isinstance(here, list) and len(logged) == len(here):
+        for position, (one, other) in enumerate(zip(logged, here, strict=True)):
+            yield from _differences(one, other, f"{path}[{position}]")
+    elif not _same(logged, here):
+        yield Difference(path, logged, here)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal in value and type; NaN, which is what a missing feature is, equals itself."""
+    is_nan = isinstance(one, float) and isinstance(other, float) and one != one and other != other  # noqa: PLR0124
+    return is_nan or (type(one) is type(other) and one == other)
+
+
+def _tree(rows: Mapping[PlacementName, FeatureRows]) -> dict[str, Any]:
+    """Placement -> item -> column -> value."""
+    return {
+        placement: {item: dict(zip(of.names, values, strict=True)) for item, values in rows_of(of)}
+        for placement, of in rows.items()
+    }
+
+
+def rows_of(rows: FeatureRows) -> list[tuple[ItemId, list[float]]]:
+    """Item and values, row by row. Raises ValueError when the bytes are not so many rows."""
+    matrix = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))
+    return list(zip(rows.items, matrix.tolist(), strict=True))
+
+
+def replay_decisions(
+    data_dir: Path, decision_ids: list[DecisionId], progress: Callable[[int], None] = lambda _done: None
+) -> list[Replay]:
+    """Replay several decisions of a data folder; raises as `Replayer.replay`."""
+    from hub.ledger.ledger import open_ledger
+
+    with open_ledger(data_dir) as ledger, ScoringChild() as child:
+        replayer = Replayer(ledger, Releases(data_dir, ledger), child)
+        replays = []
+        for decision_id in decision_ids:
+            replays.append(replayer.replay(decision_id))
+            progress(len(replays))
+        return replays
