@@ -50,7 +50,7 @@ class Process:
         self._clock = clock
         self._log = log
         self._log_file = log_file
-        self._secrets = secrets or {}
+        self._secrets = dict(secrets or {})
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None

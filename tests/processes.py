@@ -36,6 +36,10 @@ class Started:
         found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return [int(pid) for pid in found.split()]
 
+    def arguments_of_children(self) -> list[str]:
+        """What every user of the machine may read of them."""
+        return [Path(f"/proc/{pid}/cmdline").read_text() for pid in self.children()]
+
 
 @contextmanager
 def edgewise(*words: str, log: Path) -> Iterator[Started]:
