@@ -102,12 +102,17 @@ def wait_for_bundle(edges: Sequence[str], version: int, clock: Clock) -> list[in
     clients = [NodeClient(url, clock) for url in edges]
     deadline_ms = clock.monotonic_ms() + 60_000
     while True:
-        versions = [int(client.status()["bundle"]["version"]) for client in clients]
+        versions = [_running(client) for client in clients]
         if all(running == version for running in versions):
             return versions
         if clock.monotonic_ms() > deadline_ms:
             raise UnavailableError(f"the nodes serve bundles {versions}, expected {version} within 60 s")
         time.sleep(POLL_S)
+
+
+def _running(client: NodeClient) -> int:
+    bundle = client.status()["bundle"]
+    return -1 if bundle is None else int(bundle["version"])
 
 
 def _drained(clients: Sequence[NodeClient], clock: Clock) -> int:

@@ -89,6 +89,14 @@ def load_history(cache: Path, *, offline: bool = False) -> tuple[FilmHistory, st
         return world.simulate(), str(unavailable)
 
 
+class _Release(msgspec.Struct):
+    version: int
+
+
+class _Applied(msgspec.Struct):
+    release: _Release
+
+
 class Demo:
     """One run. `folder` is empty and holds everything that is written."""
 
@@ -118,7 +126,7 @@ class Demo:
             self._edgewise("model", "promote", MODEL, "--by", EDITOR)
         with self._step("build, approve, sign and promote a release"):
             applied = self._edgewise("site", "apply", str(self._site_dir), "--by", EDITOR)
-            version = str(msgspec.json.decode(applied, type=dict[str, object])["version"])
+            version = str(msgspec.json.decode(applied, type=_Applied).release.version)
             self._edgewise("release", "approve", version, "--by", EDITOR)
             self._edgewise("release", "promote", version, "--by", EDITOR)
         return int(version)

@@ -92,6 +92,8 @@ def settle_known(story: Story, edges: Sequence[str], clock: Clock, *, limit_ms: 
     rated_before = {rated.visitor: rated.item for rated in story.past}
     clients = [NodeClient(url, clock) for url in edges]
     waiting = sorted(story.known)
+    for visitor in waiting:  # the arrival itself; a dry run leaves no trace, so it would fetch nothing
+        clients[home_node(visitor, len(edges))].decide(visitor, [{"name": PLACEMENT, "count": 1}])
     deadline_ms = clock.monotonic_ms() + limit_ms
     while waiting and clock.monotonic_ms() < deadline_ms:
         waiting = [
