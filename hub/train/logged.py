@@ -1,0 +1,165 @@
+"""A training set from decisions: the rows that the model saw when it decided, joined to what came of what was shown.
+
+Nothing is computed again. A column that a decision did not log makes the decision useless here, not zero.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from edgewise.decision import ChosenItem, Decision
+from edgewise.events import ACTIVATIONS, Kind
+from edgewise.ids import DecisionId, ItemId, PlacementName
+from edgewise.records import DecisionRecord, FeatureRows
+from hub.ledger import tables
+from hub.ledger.dialect import chunks
+from hub.ledger.ledger import Ledger
+from hub.ledger.rows import RewardRow
+from hub.site.recipes import Outcome
+from hub.train.shop import Matrix
+
+NOT_SHOWN: Final = 0
+_AT_ONCE: Final = 1_000
+_decisions = msgspec.json.Decoder(Decision)
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRows:
+    """Rows of several decisions, one behind the other, in the order in which they were stored."""
+
+    names: tuple[str, ...]
+    """Columns."""
+    matrix: Matrix
+    """Float32 (n, F), as it was logged, to the bit."""
+    label: NDArray[np.float32]
+    """(n,): 1 where the outcome followed, else 0; also 0 for what was not shown, of which nobody can know."""
+    slot: NDArray[np.int32]
+    """(n,): from 1; NOT_SHOWN for a candidate of a sampled matrix that was not shown."""
+    propensity: NDArray[np.float64]
+    """(n,): P(item in this slot | items of earlier slots); NaN where it was not shown."""
+    size: NDArray[np.int64]
+    """(decisions,): rows of each; they add up to n."""
+    sample_probability: NDArray[np.float64]
+    """(decisions,): with which probability the whole matrix was kept; 0 where only what was shown was."""
+    decision_ids: tuple[DecisionId, ...]
+    time_ms: NDArray[np.int64]
+    """(decisions,): when it was decided."""
+    bundle_digests: tuple[str, ...]
+    """(decisions,): rows of different bundles may mean different things."""
+    left_out: Mapping[str, int]
+    """Why decisions of the placement made no row -> how many: `no-model`, `other-columns`, `not-shown`, `damaged`."""
+
+
+class _Chosen(NamedTuple):
+    record: DecisionRecord
+    rows: FeatureRows
+    items: Mapping[ItemId, ChosenItem]
+    is_sampled: bool
+
+
+def logged_rows(
+    ledger: Ledger,
+    placement: PlacementName,
+    outcome: Outcome,
+    names: Sequence[str],
+    *,
+    since_ms: int = 0,
+    until_ms: int | None = None,
+) -> LoggedRows:
+    """Rows of the decisions in one placement that were made in `since_ms <= time < until_ms`.
+
+    A deferred decision counts once its activation event has come.
+    """
+    left_out: Counter[str] = Counter()
+    parts: list[tuple[_Chosen, Matrix, NDArray[np.float32]]] = []
+    decisions = (record for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms))
+    while some := list(islice(decisions, _AT_ONCE)):
+        chosen = [found for record in some if (found := _chosen(record, placement, left_out)) is not None]
+        activated = _activated(ledger, [found.record for found in chosen if found.record.deferred])
+        rewards: dict[DecisionId, list[RewardRow]] = {}
+        for reward in ledger.rewards([found.record.decision_id for found in chosen]):
+            if reward.placement in (None, placement):
+                rewards.setdefault(reward.decision_id, []).append(reward)
+        for found in chosen:
+            identifier = found.record.decision_id
+            if found.record.deferred and identifier not in activated:
+                left_out["not-shown"] += 1
+                continue
+            matrix = _matrix(found.rows, names, left_out)
+            if matrix is not None:
+                wanted = {reward.item for reward in rewards.get(identifier, []) if _counts(outcome, reward)}
+                label = np.array([item in wanted and item in found.items for item in found.rows.items], np.float32)
+                parts.append((found, matrix, label))
+    return _joined(parts, tuple(names), left_out)
+
+
+def _chosen(record: DecisionRecord, placement: PlacementName, left_out: Counter[str]) -> _Chosen | None:
+    try:
+        placed = _decisions.decode(record.decision).placements.get(placement)
+    except msgspec.DecodeError:
+        left_out["damaged"] += 1
+        return None
+    if placed is None or record.dry_run:
+        return None
+    sampled = record.sampled.get(placement)
+    rows = record.shown.get(placement) if sampled is None else sampled
+    if rows is None:
+        left_out["no-model"] += 1
+        return None
+    return _Chosen(record, rows, {item.id: item for item in placed.items}, sampled is not None)
+
+
+def _matrix(rows: FeatureRows, names: Sequence[str], left_out: Counter[str]) -> Matrix | None:
+    if not set(names) <= set(rows.names):
+        left_out["other-columns"] += 1
+        return None
+    logged = np.frombuffer(rows.data, "<f4")
+    if len(logged) != len(rows.items) * len(rows.names):
+        left_out["damaged"] += 1
+        return None
+    columns = [rows.names.index(name) for name in names]
+    return logged.reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
+
+
+def _counts(outcome: Outcome, reward: RewardRow) -> bool:
+    return outcome.counts(Kind(reward.kind), reward.value)
+
+
+def _activated(ledger: Ledger, deferred: Sequence[DecisionRecord]) -> set[DecisionId]:
+    columns = tables.events.c
+    found: set[DecisionId] = set()
+    with ledger.storage.reading() as connection:
+        for some in chunks([record.decision_id for record in deferred]):
+            query = sa.select(columns.decision_id).where(columns.decision_id.in_(some), columns.name.in_(ACTIVATIONS))
+            found.update(DecisionId(identifier) for identifier in connection.execute(query).scalars())
+    return found
+
+
+def _joined(
+    parts: Sequence[tuple[_Chosen, Matrix, NDArray[np.float32]]], names: tuple[str, ...], left_out: Counter[str]
+) -> LoggedRows:
+    items = [found.items.get(item) for found, _, _ in parts for item in found.rows.items]
+    return LoggedRows(
+        names=names,
+        matrix=np.concatenate([np.zeros((0, len(names)), np.float32), *(matrix for _, matrix, _ in parts)]),
+        label=np.concatenate([np.zeros(0, np.float32), *(label for _, _, label in parts)]),
+        slot=np.array([NOT_SHOWN if item is None else item.rank for item in items], np.int32),
+        propensity=np.array([np.nan if item is None else item.propensity for item in items], np.float64),
+        size=np.array([len(matrix) for _, matrix, _ in parts], np.int64),
+        sample_probability=np.array(
+            [found.record.sample_probability if found.is_sampled else 0.0 for found, _, _ in parts], np.float64
+        ),
+        decision_ids=tuple(found.record.decision_id for found, _, _ in parts),
+        time_ms=np.array([found.record.time_ms for found, _, _ in parts], np.int64),
+        bundle_digests=tuple(found.record.bundle_digest for found, _, _ in parts),
+        left_out=dict(left_out),
+    )
