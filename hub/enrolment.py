@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
+
+import msgspec
 
 from edgewise.errors import RefusedError
 from edgewise.ids import SiteName
@@ -31,6 +34,24 @@ class Anchor(NamedTuple):
     site: SiteName
     root: bytes
     secrets: SiteSecrets
+
+
+def enrolment_file(anchor: Anchor) -> bytes:
+    """What `edgewise edge serve --trust FILE` reads: `EnrolResponse` in protobuf's JSON form, bytes as base64.
+
+    It holds the site's keys: hand it over as one hands over a password.
+    """
+
+    def base64(data: bytes) -> str:
+        return b64encode(data).decode()
+
+    fields = {
+        "site": anchor.site,
+        "root": base64(anchor.root),
+        "subjectKey": base64(anchor.secrets.subject_key),
+        "visitorKey": base64(anchor.secrets.visitor_key),
+    }
+    return msgspec.json.format(msgspec.json.encode(fields), indent=2)
 
 
 class Enrolment:

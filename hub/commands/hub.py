@@ -14,11 +14,6 @@ from hub.data_dir import DataDir
 app = typer.Typer(no_args_is_help=True, help="Run a hub.")
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `serve` a word of its own, although it is the only one so far."""
-
-
 @app.command()
 def serve(
     data_dir: DataDir,
@@ -56,4 +51,35 @@ def serve(
             serving._asdict(),
             f"hub answers nodes at {serving.hub} and people at {serving.admin} (process {serving.pid})",
         ),
+    )
+
+
+@app.command()
+def trust(
+    data_dir: DataDir,
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it; readable by its owner only.")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write the file that a node on another machine needs: `edgewise edge serve --hub HOST:PORT --trust FILE`.
+
+    It holds the site's root and its keys: hand it over as one hands over a password.
+    """
+    from edgewise.clock import SystemClock
+    from edgewise.errors import UnavailableError
+    from hub.durable import replace_file
+    from hub.enrolment import Anchor, enrolment_file
+    from hub.keys import KeyFolder
+    from hub.release.repository import Repository
+
+    repository = Repository(data_dir, SystemClock())
+    if not repository.exists:
+        raise UnavailableError(
+            f"{data_dir} has nothing signed yet; run `edgewise site apply DIR --data-dir {data_dir}`"
+        )
+    anchor = Anchor(repository.site, repository.trust_anchor(), KeyFolder(data_dir).secrets())
+    replace_file(out, enrolment_file(anchor), mode=0o600)
+    Terminal(json=json, quiet=quiet).result(
+        {"site": anchor.site, "file": str(out)}, f"wrote the enrolment of {anchor.site} into {out}; keep it secret"
     )

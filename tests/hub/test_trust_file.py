@@ -1,0 +1,33 @@
+"""The file that takes a site's trust to a node on another machine."""
+
+import json
+import stat
+from pathlib import Path
+
+from google.protobuf import json_format
+from hub_process import make_site
+from typer.testing import CliRunner
+
+from edgewise.v1.distribution_pb2 import EnrolResponse
+from hub.commands.hub import app
+from hub.keys import KeyFolder
+from hub.release.repository import Repository
+
+
+def test_it_is_what_a_node_reads_and_only_its_owner_may(tmp_path: Path) -> None:
+    make_site(tmp_path)
+    written = tmp_path / "site.trust"
+    told = CliRunner().invoke(app, ["trust", "--data-dir", str(tmp_path), "--out", str(written), "--json"])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["file"] == str(written)
+    assert stat.S_IMODE(written.stat().st_mode) == 0o600
+    answer = json_format.Parse(written.read_text(), EnrolResponse())
+    repository, secrets = Repository(tmp_path), KeyFolder(tmp_path).secrets()
+    assert (answer.site, answer.root) == (repository.site, repository.trust_anchor())
+    assert (answer.subject_key, answer.visitor_key) == (secrets.subject_key, secrets.visitor_key)
+
+
+def test_without_a_site_it_says_what_to_run(tmp_path: Path) -> None:
+    told = CliRunner().invoke(app, ["trust", "--data-dir", str(tmp_path), "--out", str(tmp_path / "f")])
+    assert "edgewise site apply" in str(told.exception)
+    assert not (tmp_path / "f").exists()
