@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     Txn = lmdb.Transaction[bytes]
 else:
     Txn = lmdb.Transaction  # cannot be subscripted at run time
+_STAMP: Final = "stamp.json"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -62,7 +63,10 @@ class CacheFile:
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        rebuilt = self._check(folder)
+        stamp = _Stamp(FORMAT, _BOOT.read_text("ascii").strip() if _BOOT.exists() else "")
+        is_first = self._come_in()
+        before = _read_stamp(folder) if is_first else stamp
+        dropped = is_first and _drop_unsound(folder, before, stamp)
         try:
             self.env = lmdb.open(
                 str(folder),
@@ -78,9 +82,12 @@ class CacheFile:
             )
             self.db = {name: self.env.open_db(name.encode()) for name in DATABASES}
             self.env.reader_check()
-            if rebuilt:
+            if dropped:
                 with self.env.begin(write=True) as txn:
                     txn.put(REBUILT, b"", db=self.db["marks"])
+            if before != stamp:
+                self._forget_messages()
+                replace_file(folder / _STAMP, msgspec.json.encode(stamp), durable=False)
         except lmdb.Error as wrong:
             os.close(self._lock)
             raise UnavailableError(
@@ -117,32 +124,43 @@ class CacheFile:
         pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
         return pages * stats[0]["psize"] / self.env.info()["map_size"]
 
-    def _check(self, folder: Path) -> bool:
-        """Drop a file that cannot be trusted; True if there was one.
-
-        Done by whoever comes first, while others wait; nobody checks under the feet of a process that has it open.
-        """
+    def _come_in(self) -> bool:
+        """Whether no other process has the file open, so that it may be checked while others wait."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             fcntl.flock(self._lock, fcntl.LOCK_SH)
             return False
-        stamp = _Stamp(FORMAT, _BOOT.read_text("ascii").strip() if _BOOT.exists() else "")
-        data = folder / "data.mdb"
-        dropped = data.exists() and not _is_sound(folder, stamp)
-        if dropped:
-            for file in (data, folder / "lock.mdb"):
-                file.unlink(missing_ok=True)
-        replace_file(folder / "stamp.json", msgspec.json.encode(stamp), durable=False)
-        return dropped
+        return True
+
+    def _forget_messages(self) -> None:
+        """After a crash of the machine a message id may be here whose event was not durable.
+
+        Its sender had no answer and sends it again; it must not be taken for a repetition.
+        """
+        with self.env.begin(write=True) as txn:
+            for name in ("messages", "message_ages"):
+                txn.drop(self.db[name], delete=False)
 
 
-def _is_sound(folder: Path, now: _Stamp) -> bool:
-    with contextlib.suppress(OSError, msgspec.DecodeError, lmdb.verify.VerifyError):
-        stamp = msgspec.json.decode((folder / "stamp.json").read_bytes(), type=_Stamp)
-        if stamp.format == now.format:
-            return stamp.boot == now.boot or not lmdb.verify.verify(str(folder))  # type: ignore[no-untyped-call]
-    return False
+def _read_stamp(folder: Path) -> _Stamp | None:
+    with contextlib.suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((folder / _STAMP).read_bytes(), type=_Stamp)
+    return None
+
+
+def _drop_unsound(folder: Path, before: _Stamp | None, now: _Stamp) -> bool:
+    """Delete a file that cannot be trusted; True if there was one."""
+    data = folder / "data.mdb"
+    if not data.exists() or before == now:
+        return False
+    if before is not None and before.format == now.format:
+        with contextlib.suppress(OSError, lmdb.verify.VerifyError):
+            if not lmdb.verify.verify(str(folder)):  # type: ignore[no-untyped-call]
+                return False
+    for file in (data, folder / "lock.mdb"):
+        file.unlink(missing_ok=True)
+    return True
 
 
 def keys_after(txn: Txn, database: lmdb._Database, after: bytes, *, most: int) -> list[bytes]:

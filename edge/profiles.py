@@ -9,12 +9,15 @@ are kept apart, because they are read first and decide whether the profile may b
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
+
+import lmdb
 
 from edge.cache_file import REBUILT, CacheFile, Txn, keys_after
 from edge.profile_rows import MAX_PENDING, ProfileRow, ProfileRows, profile_of
@@ -298,9 +301,11 @@ class ProfileCache:
 
         Keys are hashes, so whoever follows a random one is a random choice; who comes back is fetched again.
         """
-        with self.file.env.begin(write=True) as txn:
-            keys = keys_after(txn, self._db["profiles"], os.urandom(16), most=EVICTED_AT_ONCE)
-            keys = keys or keys_after(txn, self._db["profiles"], b"", most=EVICTED_AT_ONCE)
-            for key in keys:
-                self._rows.drop(txn, key)
-        return len(keys)
+        for most in (EVICTED_AT_ONCE, EVICTED_AT_ONCE // 8, 1):
+            with contextlib.suppress(lmdb.MapFullError), self.file.env.begin(write=True) as txn:
+                keys = keys_after(txn, self._db["profiles"], os.urandom(16), most=most)
+                keys = keys or keys_after(txn, self._db["profiles"], b"", most=most)
+                for key in keys:
+                    self._rows.drop(txn, key)
+                return len(keys)
+        return 0

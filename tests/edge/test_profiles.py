@@ -13,6 +13,7 @@ from strategies_profile import SUBJECT, histories
 
 from edge.cache_file import REBUILT
 from edge.profiles import ProfileCache
+from edge.recent import RecentMessages
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import UnavailableError
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
@@ -245,6 +246,17 @@ def test_after_another_boot_the_file_is_verified_and_after_another_format_droppe
     with cache.reading() as reading:
         assert reading.consent_is_unknown(SubjectId("7" * 32)) is not kept
     cache.close()
+
+
+def test_after_another_boot_message_ids_are_forgotten(tmp_path: Path) -> None:
+    """The event behind one of them may not have been durable when the machine crashed."""
+    for stamp, is_new in ((None, True), (None, False), ('{"format":1,"boot":"another"}', True)):
+        if stamp is not None:
+            (tmp_path / "stamp.json").write_text(stamp)
+        cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+        with cache.file.env.begin(write=True) as txn:
+            assert RecentMessages(cache.file).is_new(txn, MessageId("m"), 1) is is_new
+        cache.close()
 
 
 def test_a_damaged_file_is_dropped_and_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:
