@@ -10,7 +10,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from edge.desk import Desk
-from edge.guard import HEADERS, read_body, respond
+from edge.guard import HEADERS, read_body, respond, unpack_body
 from edge.identity import Caller
 from edge.problems import Answer, Headers, HttpProblem, answer_of, problem_from
 
@@ -80,10 +80,9 @@ class Endpoint:
             caller.require_public()
         body = b""
         if method in {"POST", "PUT"}:
-            settings = desk.settings
-            body = await read_body(
-                scope, receive, most_bytes=settings.body_most_bytes, timeout_ms=settings.body_timeout_ms
-            )
+            most_bytes, timeout_ms = desk.settings.body_most_bytes, desk.settings.body_timeout_ms
+            body = await read_body(scope, receive, most_bytes=most_bytes, timeout_ms=timeout_ms)
+            body = unpack_body(scope, body, most_bytes=most_bytes)
         return await handler(
             Exchange(
                 caller=caller,

@@ -7,12 +7,14 @@ an ASGI layer cannot see, broken framing, is the server's part.
 from __future__ import annotations
 
 import asyncio
+import zlib
 from http import HTTPStatus
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.problems import CLOSE, Answer, HttpProblem, answer_of
+from edge.problems import CLOSE, Answer, HttpProblem, answer_of, invalid
+from edgewise.errors import Problem
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 16 << 10
@@ -98,6 +100,30 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_
     if size > most_bytes:
         raise _body_too_large(most_bytes)
     return b"".join(parts)
+
+
+def unpack_body(scope: Scope, body: bytes, *, most_bytes: int) -> bytes:
+    """The body without its Content-Encoding; Segment's libraries may send gzip.
+
+    Raises:
+        HttpProblem: 415 for another encoding, 413 when it unpacks to more than `most_bytes`, 400 when it is damaged.
+    """
+    encoding = scope[HEADERS].get(b"content-encoding")
+    if encoding is None or encoding.lower() == b"identity":
+        return body
+    if encoding.lower() not in {b"gzip", b"x-gzip"}:
+        detail = f"Content-Encoding {encoding.decode('latin-1')!r}; gzip is understood"
+        raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", detail)
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacking.decompress(body, most_bytes + 1)
+    except zlib.error as damaged:
+        raise invalid([Problem("$", f"not gzip: {damaged}")]) from None
+    if len(unpacked) > most_bytes:
+        raise _body_too_large(most_bytes)
+    if not unpacking.eof:
+        raise invalid([Problem("$", "not gzip: it ends too early")])
+    return unpacked
 
 
 async def _next_part(receive: Receive, timeout_ms: float) -> Message:

@@ -104,7 +104,7 @@ def _problem(status: int, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any
 def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
     statuses = set(operation.problems)
     if operation.body is not None:
-        statuses |= {400, 408, 413}
+        statuses |= {400, 408, 413, 415}
     if route.access in {"public", "visitor"}:
         statuses.add(401)
     if route.access == "operator":
@@ -119,6 +119,7 @@ _MEANING: Final = {
     404: "There is no such thing.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",
+    415: "The body is encoded in a way that is not understood.",
     503: "Not now; Retry-After says when.",
 }
 _SECURITY_SCHEMES: Final = {

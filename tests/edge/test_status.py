@@ -212,7 +212,7 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
         } == set(told["paths"])  # fmt: skip
         decide = told["paths"]["/v1/decide"]["post"]
         assert set(decide["requestBody"]["content"]) == {"application/json", "application/msgpack"}
-        assert {"200", "400", "401", "403", "404", "408", "413", "503"} == set(decide["responses"])
+        assert {"200", "400", "401", "403", "404", "408", "413", "415", "503"} == set(decide["responses"])
         schemas = told["components"]["schemas"]
         references = re.findall(r'"#/components/schemas/([^"]+)"', client.get("/openapi.json").text)
         assert set(references) <= set(schemas)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -244,6 +246,24 @@ def test_what_could_not_be_made_durable_is_not_acknowledged_and_counts_when_it_i
         assert client.post("/v1/track", json=body).status_code == 200
         assert desk.spool.is_synced()
         assert {event.message_id for event in events(desk)} == {"m-1"}
+
+
+def test_packed_bodies_are_unpacked_within_bounds(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        call = json.dumps({**viewed("film-1"), "anonymousId": VISITOR}).encode()
+        bomb = gzip.compress(b" " * (50 << 20))
+        assert len(bomb) < 1 << 20
+        for body, encoding, status in (
+            (gzip.compress(call), "gzip", 200),
+            (call, "identity", 200),
+            (bomb, "gzip", 413),
+            (call, "gzip", 400),
+            (gzip.compress(call)[:-9], "gzip", 400),
+            (call, "br", 415),
+        ):
+            answer = client.post("/v1/track", content=body, headers={"content-encoding": encoding})
+            assert answer.status_code == status, answer.text
+        assert len(events(desk)) == 2
 
 
 def test_where_preferences_cannot_be_read_everything_goes_on_for_nobody(tmp_path: Path) -> None:
