@@ -32,6 +32,7 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
     """One cell of the matrix."""
     if feature.purpose is not None and not grants.allows(feature.purpose):
         return np.float32(math.nan)
+    value: float
     match feature:
         case declared.NeighbourScore(last=last):
             value = 0.0

@@ -104,24 +104,21 @@ def features(draw: st.DrawFn, name: str) -> declared.Feature:
     fields = st.sampled_from([*CONTEXT_FIELDS, "attributes.price", "attributes.category"])
     last = draw(st.sampled_from([0, 1, 2, 5, 1024]))
     dimension = draw(st.sampled_from(DIMENSIONS))
-    return draw(
-        st.sampled_from(
-            [
-                declared.NeighbourScore(**common, last=last),
-                declared.NeighbourMax(**common, last=last),
-                declared.ItemAttribute(**common, attribute=draw(names)),
-                declared.ItemIs(**common, attribute=draw(names), value=draw(texts)),
-                declared.Affinity(**common, dimension=dimension, half_life_days=half_life_days),
-                declared.AffinityMatch(**common, dimension=dimension, half_life_days=half_life_days),
-                declared.WindowCount(**common, kind=draw(st.sampled_from(list(Kind))), days=draw(st.integers(1, 400))),
-                declared.DaysSinceItem(**common),
-                declared.DaysSinceVisit(**common),
-                declared.HistoryLength(**common),
-                declared.ContextValue(**common, attribute=draw(names)),
-                declared.ContextIs(**common, field=draw(fields), value=draw(texts)),
-            ]
-        )
-    )
+    of_each_type: list[declared.Feature] = [
+        declared.NeighbourScore(**common, last=last),
+        declared.NeighbourMax(**common, last=last),
+        declared.ItemAttribute(**common, attribute=draw(names)),
+        declared.ItemIs(**common, attribute=draw(names), value=draw(texts)),
+        declared.Affinity(**common, dimension=dimension, half_life_days=half_life_days),
+        declared.AffinityMatch(**common, dimension=dimension, half_life_days=half_life_days),
+        declared.WindowCount(**common, kind=draw(st.sampled_from(list(Kind))), days=draw(st.integers(1, 400))),
+        declared.DaysSinceItem(**common),
+        declared.DaysSinceVisit(**common),
+        declared.HistoryLength(**common),
+        declared.ContextValue(**common, attribute=draw(names)),
+        declared.ContextIs(**common, field=draw(fields), value=draw(texts)),
+    ]
+    return draw(st.sampled_from(of_each_type))
 
 
 @st.composite

@@ -94,7 +94,7 @@ def test_the_edge_holds_no_trainer_is_small_and_decides(environment: Path, tmp_p
 
 def decide_once(environment: Path, folder: Path) -> dict:  # type: ignore[type-arg]
     """Start an edge node from the wheel alone, ask it once, stop it."""
-    command = [
+    command: list[str | Path] = [
         environment / "edgewise",
         "edge",
         "serve",

@@ -159,8 +159,9 @@ def test_one_text_is_told_once() -> None:
         *world.feature_table().features[2:],
     ]
     bundle = world.bundle(features=FeatureTable(features))
-    item = first(world.profile(["film-13"]), bundle=bundle, attribute=None)
-    assert [text for _, text in told(item)].count("Because you looked at Film 13") == 1
+    credited = crediting(liked_alike=3.0, last_alike=2.0, popularity=1.0)
+    item = first(world.profile(["film-13"]), bundle=bundle, attribute=credited)
+    assert told(item) == [("a", "Because you looked at Film 13"), ("popularity", "Popular right now")]
 
 
 def test_what_is_explored_says_so_and_nothing_else() -> None:

@@ -7,17 +7,20 @@ import pytest
 import strategies_features as some
 import world
 from features_naive import naive_feature
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.bundle.catalogue import Catalogue
+from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.items import ItemTable
-from edgewise.bundle.neighbours import Neighbours
+from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
 from edgewise.consent import NOTHING, Grants, Purpose
+from edgewise.events import Kind
+from edgewise.features import table as declared
 from edgewise.features.compile import CompiledFeatures, Rows, joined
 from edgewise.features.table import FeatureTable, WindowCount
 from edgewise.ids import ItemId
-from edgewise.profile.state import Profile
+from edgewise.profile.read import history
+from edgewise.profile.state import DAY_MS, LastTouch, Profile
 from edgewise.request import Candidate, Context
 
 
@@ -49,7 +52,6 @@ def twin(
     return matrix
 
 
-@settings(max_examples=300)
 @given(
     table=some.tables(),
     catalogue=some.catalogues(),
@@ -81,6 +83,87 @@ def test_every_cell_equals_its_naive_twin(
     np.testing.assert_array_equal(compiled.compute(profile, context, grants, world.NOW_MS, by_id), expected)
     codes = compiled.items.codes(by_id)
     np.testing.assert_array_equal(compiled.compute(profile, context, grants, world.NOW_MS, codes), expected)
+
+
+def crowded_table() -> FeatureTable:
+    """Every type of feature that looks at a profile, at parameters where windows, ends and ties matter."""
+    features: list[declared.Feature] = [
+        *(declared.NeighbourScore(name=f"sum_{last}", last=last) for last in (3, 0, 1, 5)),
+        *(declared.NeighbourMax(name=f"max_{last}", last=last) for last in (2, 0)),
+        *(declared.WindowCount(name=f"count_{days}", kind=Kind.VIEW, days=days) for days in (1, 2, 7, 400)),
+        declared.DaysSinceItem(name="since_item"),
+        declared.DaysSinceVisit(name="since_visit"),
+        declared.HistoryLength(name="history"),
+    ]
+    for half_life_days in (0.5, 30.0):
+        for dimension in ("category", "brand"):
+            name = f"{dimension}_{half_life_days:g}".replace(".", "_")
+            common: dict[str, Any] = {"dimension": dimension, "half_life_days": half_life_days}
+            features.append(declared.Affinity(name=f"mean_{name}", **common))
+            features.append(declared.AffinityMatch(name=f"best_{name}", **common))
+    return FeatureTable(features)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_crowded_worlds_equal_their_naive_twin(seed: int) -> None:
+    """Random worlds in which nearly every value is there; hypothesis prefers empty ones."""
+    generator = np.random.default_rng(seed)
+    films = [ItemId(f"film-{number}") for number in range(30)]
+    values = [f"value-{number}" for number in range(12)]
+    today = world.NOW_MS // DAY_MS
+
+    def some_values(most: int) -> list[str]:
+        return [values[code] for code in generator.choice(12, generator.integers(0, most + 1), replace=False).tolist()]
+
+    def some_buckets() -> list[tuple[int, int]]:
+        ages = sorted(set(generator.integers(-1, 9, 5).tolist()), reverse=True)
+        return [(today - age, int(generator.integers(1, 9))) for age in ages]
+
+    attributes: list[dict[str, Any]] = [{"category": some_values(10), "brand": some_values(1)} for _ in films]
+    catalogue = Catalogue([Item(film, {}, held) for film, held in zip(films[:25], attributes, strict=False)])
+    indices = np.concatenate([generator.choice(30, 12, replace=False) for _ in films]).astype(np.int32)
+    neighbours = decode_neighbours(
+        encode_neighbours(
+            films, np.arange(0, 361, 12, dtype=np.int32), indices, generator.normal(size=360).astype(np.float32)
+        )
+    )
+    touched = generator.choice(30, 9, replace=False).tolist()
+    # Whole minutes, so that some touches share their moment and the order of ids decides.
+    profile = Profile(
+        last_ms=world.NOW_MS - int(generator.integers(0, 3 * DAY_MS)),
+        items={
+            films[film]: LastTouch(world.NOW_MS - 60_000 * int(generator.integers(-1, 4)), Kind.VIEW)
+            for film in touched
+        },
+        counts={Kind.VIEW: some_buckets()},
+        affinity={
+            dimension: {value: some_buckets() for value in some_values(12)} for dimension in ("category", "brand")
+        },
+    )
+    candidates = [Candidate(film, {"category": some_values(10)} if film.endswith("7") else {}) for film in films]
+    table = crowded_table()
+    compiled = CompiledFeatures(table, ItemTable(catalogue), neighbours)
+    visitor: dict[str, Any] = {"profile": profile, "context": Context(), "grants": world.EVERYTHING_GRANTED}
+    for now_ms in (world.NOW_MS, today * DAY_MS, today * DAY_MS + DAY_MS - 1):
+        got = compiled.compute(profile, Context(), world.EVERYTHING_GRANTED, now_ms, candidates)
+        np.testing.assert_array_equal(got, twin(table, catalogue, neighbours, candidates, now_ms=now_ms, **visitor))
+        assert np.isfinite(got).mean() > 0.5, "the world is crowded"
+        for column, feature in enumerate(table.features):
+            alone = CompiledFeatures(FeatureTable([feature]), compiled.items, neighbours)
+            column_alone = alone.compute(profile, Context(), world.EVERYTHING_GRANTED, now_ms, candidates)[:, 0]
+            np.testing.assert_array_equal(column_alone, got[:, column])
+
+    # Ids alone, also such as only the neighbours know; and who speaks loudest for each.
+    by_id = compiled.compute(profile, Context(), world.EVERYTHING_GRANTED, world.NOW_MS, films)
+    np.testing.assert_array_equal(
+        by_id, twin(table, catalogue, neighbours, [Candidate(film) for film in films], now_ms=world.NOW_MS, **visitor)
+    )
+    view, weights = compiled.view(profile, Context(), world.NOW_MS), weights_of(neighbours)
+    for code, film in enumerate(films):
+        for last in (0, 4):
+            said = [(weights[speaker].get(film, 0.0), speaker) for speaker in history(profile, last)]
+            loudness, speaker = max(said, key=lambda entry: entry[0])
+            assert view.loudest(code, last) == ((speaker, loudness) if loudness > 0 else None)
 
 
 @given(some.tables(), some.catalogues(), some.neighbours(), some.profiles(), st.data())

@@ -246,6 +246,13 @@ REFUSED: list[tuple[str, str, Callable[[], object]]] = [
     ("dangling", ".arm", with_hero(arm="none")),
     ("dangling", ".opted_out_arm", with_hero(opted_out_arm="none")),
     ("invalid", ".opted_out_arm", with_hero(opted_out_arm=world.CHALLENGER)),
+    (
+        "invalid",
+        ".opted_out_arm",
+        with_hero(
+            arms={ArmName("nosy"): Arm(ByAttribute("x"), retrieval=ByNeighbours("x"))}, arm="nosy", opted_out_arm="nosy"
+        ),
+    ),
     ("dangling", ".experiment", with_hero(experiment=ExperimentKey("none"))),
     ("dangling", ".arms.new.ranking.model", with_arm(Arm(ByModel(ModelName("none"))))),
     ("blank", ".arms.new.ranking.attribute", with_arm(Arm(ByAttribute("")))),
