@@ -15,7 +15,7 @@ demo: setup
 	if [ -t 0 ]; then edgewise demo; else edgewise demo --once; fi
 
 test: setup
-	pytest
+	pytest -n 2 --dist worksteal
 
 test-slow: setup
 	pytest -m slow

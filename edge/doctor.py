@@ -15,17 +15,17 @@ from typing import Final, Literal
 
 import msgspec
 
-from edge.bundles import BundleStore, Quarantined
-from edge.claims import holder_of, reserve_port
-from edge.enrolment import is_enrolled, is_loopback
-from edge.layout import SEGMENT_SUFFIX, producer_of
-from edge.node import check_epoch, node_id
-from edge.node_keys import load_site_keys
-from edge.node_status import AgentStatus, read_last_status, worker_statuses
-from edge.producers import is_alive
+from edge.node.bundles import BundleStore, Quarantined
+from edge.node.claims import holder_of, reserve_port
+from edge.node.enrolment import is_enrolled, is_loopback
+from edge.node.epochs import check_epoch, node_id
+from edge.node.keys import load_site_keys
+from edge.node.layout import SEGMENT_SUFFIX, producer_of
+from edge.node.status import AgentStatus, read_last_status, worker_statuses
+from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
 from edge.settings import EdgeSettings
-from edge.trust import fingerprint, metadata_expires_ms, pinned_root
-from edgewise.bundle.load import load_bundle
+from edge.spool.producers import is_alive
+from edgewise.admission.load import load_bundle
 from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from edgewise.frames import scan

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.backoff import pause
-from edge.node_log import Log
+from edge.log import Log
 from edgewise.clock import Clock
 
 STEADY_MS: Final = 10_000

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from edge.node_log import start_log
+from edge.log import start_log
 from edge.settings import EdgeSettings
 from edge.supervisor import Serving, Supervisor
 from edgewise.clock import SystemClock

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, get_type_hints
 import msgspec
 from msgspec import Meta
 
-from edge.layout import NodePaths, default_data_dir
+from edge.node.layout import NodePaths, default_data_dir
 from edgewise.errors import InputError, Problem
 
 PREFIX: Final = "EDGEWISE_EDGE_"

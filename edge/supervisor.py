@@ -1,7 +1,7 @@
 """One node: starts its processes, replaces those that die, and stops them all in order.
 
-    supervisor ── agent         `python -m edge.agent  --settings JSON`              only with a hub
-               └─ worker 0..N-1 `python -m edge.worker --index I --settings JSON`    all on one port (SO_REUSEPORT)
+    supervisor ── agent         `python -m edge.agent.run  --settings JSON`              only with a hub
+               └─ worker 0..N-1 `python -m edge.worker.run --index I --settings JSON`    all on one port (SO_REUSEPORT)
 
 Children are new programs, never forks: nothing of LMDB, gRPC or ONNX Runtime may be inherited. The settings that
 they get hold the real port. `edge.child` ends them with the supervisor.
@@ -20,18 +20,18 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.bundles import BundleStore
-from edge.claims import hold_folder, reserve_port
-from edge.durable import sweep
-from edge.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
-from edge.node import check_epoch, node_id
-from edge.node_keys import load_site_keys
-from edge.node_log import Log
-from edge.node_status import AgentStatus, worker_statuses, write_status
+from edge.log import Log
+from edge.node.bundles import BundleStore
+from edge.node.claims import hold_folder, reserve_port
+from edge.node.durable import sweep
+from edge.node.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
+from edge.node.epochs import check_epoch, node_id
+from edge.node.keys import load_site_keys
+from edge.node.starter import FolderBundle, install_folder, install_starter, is_starter, read_folder
+from edge.node.status import AgentStatus, worker_statuses, write_status
+from edge.node.trust import UNFINISHED, metadata_expires_ms
 from edge.process import Process
 from edge.settings import ENROL_TOKEN, EdgeSettings, encode_settings
-from edge.starter import FolderBundle, install_folder, install_starter, is_starter, read_folder
-from edge.trust import UNFINISHED, metadata_expires_ms
 from edgewise.clock import Clock
 from edgewise.errors import InputError, UnavailableError
 from edgewise.ids import NodeId
@@ -165,13 +165,13 @@ class Supervisor:
         def make(name: str, module: str, *arguments: str) -> Process:
             log_file = self._paths.log(name) if self._settings.log_to == "files" else None
             command = [*arguments, "--settings", argument]
-            secrets = {ENROL_TOKEN: self._settings.enrol_token} if module == "edge.agent" else {}
+            secrets = {ENROL_TOKEN: self._settings.enrol_token} if module == "edge.agent.run" else {}
             return Process(name, module, command, clock=self._clock, log=self._log, log_file=log_file, secrets=secrets)
 
         if self._settings.hub is not None:
-            self._agent = make("agent", "edge.agent")
+            self._agent = make("agent", "edge.agent.run")
         count = self._settings.workers
-        self._workers = [make(f"worker-{index}", "edge.worker", "--index", str(index)) for index in range(count)]
+        self._workers = [make(f"worker-{index}", "edge.worker.run", "--index", str(index)) for index in range(count)]
 
     # --- while it runs -----------------------------------------------------------------------------------------------
     def _start_workers(self) -> None:

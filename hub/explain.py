@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from edgewise.bundle.load import Bundle
+from edgewise.admission.load import Bundle
 from edgewise.consent import Grants
 from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
 from edgewise.errors import BundleRefused

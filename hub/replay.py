@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.load import Bundle, load_bundle
+from edgewise.admission.load import Bundle, load_bundle
 from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from

@@ -183,7 +183,7 @@ class ScoringChild:
         if self._process is not None:
             return self._process
         self._errors = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115  # closed by close()
-        command = [sys.executable, "-m", "edge.score_child"]
+        command = [sys.executable, "-m", "edge.scoring.child"]
         limits = [str(self._memory_bytes), str(self._cpu_seconds_per_job)]
         try:
             self._process = subprocess.Popen(

@@ -9,14 +9,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from edge.agent import Agent
-from edge.bundles import BundleStore
-from edge.enrolment import checked, take_over
-from edge.layout import NodePaths
-from edge.node import node_id
-from edge.node_log import Log, start_log
-from edge.node_status import AgentStatus, WorkerStatus, read_status, write_status
-from edge.profiles import ProfileCache
+from edge.agent.run import Agent
+from edge.log import Log, start_log
+from edge.node.bundles import BundleStore
+from edge.node.enrolment import checked, take_over
+from edge.node.epochs import node_id
+from edge.node.layout import NodePaths
+from edge.node.status import AgentStatus, WorkerStatus, read_status, write_status
+from edge.profiles.cache import ProfileCache
 from edge.settings import EdgeSettings
 from edge.testing.fake_hub import FakeHub
 from edge.testing.signed_site import SignedSite

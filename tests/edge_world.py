@@ -16,13 +16,13 @@ from onnx import TensorProto, helper, numpy_helper
 from starlette.testclient import TestClient
 from world import NOW_MS, SITE, feature_table, manifest, resources
 
-from edge.app import make_app
-from edge.bundles import BundleStore
-from edge.desk import Desk
-from edge.layout import NodePaths
-from edge.node_keys import SiteKeys, replace_site_keys
-from edge.node_log import Log
+from edge.log import Log
+from edge.node.bundles import BundleStore
+from edge.node.keys import SiteKeys, replace_site_keys
+from edge.node.layout import NodePaths
 from edge.settings import EdgeSettings
+from edge.worker.app import make_app
+from edge.worker.desk import Desk
 from edgewise.bundle.manifest import encode_manifest
 from edgewise.bundle.policy import Policy, encode_policy
 from edgewise.clock import Clock, ManualClock

@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import strategies as st
 from world import NOW_MS
 
+from edgewise.attributes import CONTEXT_FIELDS
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
 from edgewise.consent import Grants, Purpose
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable
-from edgewise.features.values import CONTEXT_FIELDS
 from edgewise.ids import ItemId, Producer
 from edgewise.profile.state import DAY_MS, Impression, LastTouch, Profile
 from edgewise.request import Candidate, Context, Device, Geo, Page

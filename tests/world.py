@@ -14,9 +14,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.catalogue import Catalogue, Item, content_sha256, encode_catalogue
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
-from edgewise.bundle.load import Bundle, load_bundle
 from edgewise.bundle.manifest import (
     CATALOGUE,
     FEATURES,

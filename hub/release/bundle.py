@@ -12,10 +12,10 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edgewise.bundle.acceptance import accept
+from edgewise.admission.acceptance import accept
+from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.catalogue import encode_catalogue
 from edgewise.bundle.golden import Golden, encode_golden
-from edgewise.bundle.load import Bundle, load_bundle
 from edgewise.bundle.manifest import (
     CATALOGUE,
     FEATURES,

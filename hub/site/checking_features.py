@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edgewise.attributes import ATTRIBUTE_PREFIX, CONTEXT_FIELDS, is_context_field
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features.table import (
@@ -15,7 +16,6 @@ from edgewise.features.table import (
     ItemIs,
     WindowCount,
 )
-from edgewise.features.values import ATTRIBUTE_PREFIX, CONTEXT_FIELDS, is_context_field
 from hub.site.checking_recipes import statistics_of
 from hub.site.converting import did_you_mean
 from hub.site.reading import Files, Place

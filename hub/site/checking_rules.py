@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from edgewise.attributes import CONTEXT_FIELDS
 from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
 from edgewise.errors import Problem
 from edgewise.events import Kind
-from edgewise.features.values import CONTEXT_FIELDS
 from edgewise.rules import OPERATORS, is_path, reference
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say

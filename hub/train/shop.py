@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.admission.load import Bundle
 from edgewise.bundle.golden import Golden
 from edgewise.bundle.items import ItemTable
-from edgewise.bundle.load import Bundle
 from edgewise.bundle.manifest import PROTOCOL_VERSION, Manifest
 from edgewise.bundle.policy import ByModel
 from edgewise.candidates import retrieve, rule_scores

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.attributes import number_of
 from edgewise.bundle.policy import ByAttribute, ByNeighbours, Everything, Placement, Ranking, Retrieval
 from edgewise.eligibility import Blocks, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import CompiledFeatures, Rows
-from edgewise.features.values import number_of
 from edgewise.features.view import View
 from edgewise.ids import ItemId
 from edgewise.policy import Scores, best_first

@@ -10,8 +10,8 @@ the profile and one call of each model.
 
 from __future__ import annotations
 
+from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
-from edgewise.bundle.load import Bundle
 from edgewise.decision import Decision
 from edgewise.draws import Draw
 from edgewise.entry import Asked, enter, field

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.attributes import texts_of
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.policy import Cap, Placement, Rule
 from edgewise.consent import Grants
-from edgewise.features.values import texts_of
 from edgewise.features.view import View
 from edgewise.ids import ItemId
 from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION, Mutes

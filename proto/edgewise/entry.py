@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 
+from edgewise.admission.load import Bundle
 from edgewise.assign import Assigned, assign, in_holdout
-from edgewise.bundle.load import Bundle
 from edgewise.bundle.policy import Placement
 from edgewise.candidates import Catalogued, Places, Pool, brought_pool, retrieve
 from edgewise.eligibility import Blocks, may_personalise, readable

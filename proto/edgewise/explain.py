@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.attributes import texts_of
 from edgewise.bundle.policy import ByAttribute, ByPriority, Ranking
 from edgewise.decision import Why
 from edgewise.eligibility import attributes_of
 from edgewise.features import table as declared
 from edgewise.features.compile import CompiledFeatures, Matrix, Rows
-from edgewise.features.values import texts_of
 from edgewise.features.view import View
 from edgewise.ids import ModelName
 from edgewise.reasons import Reason

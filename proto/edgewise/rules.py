@@ -15,9 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from edgewise.attributes import Attribute, context_field, is_context_field
 from edgewise.bundle.policy import Compare, Every, Not, Operand, Rule, Some
 from edgewise.events import DIMENSIONS, Kind
-from edgewise.features.values import Attribute, context_field, is_context_field
 from edgewise.features.view import View
 from edgewise.ids import ItemId
 from edgewise.profile.read import window_count

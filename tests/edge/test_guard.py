@@ -13,8 +13,8 @@ from edge_world import node
 from starlette.types import Message, Receive, Scope, Send
 from world import HERO
 
-from edge.guard import HEADERS, MAX_HEADERS, Guard, read_body
-from edge.problems import HttpProblem
+from edge.worker.guard import HEADERS, MAX_HEADERS, Guard, read_body
+from edge.worker.problems import HttpProblem
 
 HOST = (b"host", b"edge.example")
 

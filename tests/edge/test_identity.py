@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import HERO, NOW_MS, policy
 
-from edge.guard import HEADERS
-from edge.identity import Access, Caller, Doorman, is_this_machine
-from edge.node_keys import SiteKeys
+from edge.node.keys import SiteKeys
+from edge.worker.guard import HEADERS
+from edge.worker.identity import Access, Caller, Doorman, is_this_machine
 from edgewise.visitor import MAX_AGE_MS, sign_visitor
 
 ACCESS = Access(frozenset({sha256("write")}), frozenset({"https://shop.example"}))

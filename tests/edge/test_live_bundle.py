@@ -11,11 +11,11 @@ import pytest
 from edge_world import bundle_files, install, silent_log
 from world import FILMS, RANKER, feature_table, golden
 
-from edge.bundles import BundleStore
-from edge.layout import NodePaths
-from edge.live_bundle import LiveBundle, Served
+from edge.node.bundles import BundleStore
+from edge.node.layout import NodePaths
+from edge.worker.live_bundle import LiveBundle, Served
+from edgewise.admission.load import load_bundle
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows, unpack
-from edgewise.bundle.load import load_bundle
 from edgewise.errors import BundleRefused, EdgewiseError
 from edgewise.ids import ItemId
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from onnx_corpus import graph, node, value
 
-from edge.onnx_gate import check_model
-from edge.scorer import ScorerError, TableScorer
+from edge.scoring.onnx_gate import check_model
+from edge.scoring.scorer import ScorerError, TableScorer
 from edgewise.errors import ModelRefused
 
 
@@ -405,7 +405,7 @@ def test_the_gate_reads_the_tensors_that_protobuf_reads(data: st.DataObject) -> 
         tensor = numpy_helper.from_array(held, "c")
     else:
         tensor = helper.make_tensor("c", helper.np_dtype_to_tensor_dtype(held.dtype), held.shape, held.tolist())
-    from edge.onnx_gate.graph import read_tensor
+    from edge.scoring.onnx_gate.graph import read_tensor
 
     name, constant = read_tensor(memoryview(tensor.SerializeToString()), "here")
     assert name == "c"
@@ -414,7 +414,7 @@ def test_the_gate_reads_the_tensors_that_protobuf_reads(data: st.DataObject) -> 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=40), st.lists(st.floats(width=32), max_size=40))
 def test_the_gate_reads_the_lists_that_protobuf_reads(integers: list[int], floats: list[float]) -> None:
-    from edge.onnx_gate.graph import read_graph
+    from edge.scoring.onnx_gate.graph import read_graph
 
     model = graph([])
     for name, held in (("ints", integers), ("floats", floats)):

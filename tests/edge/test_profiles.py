@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies_profile import SUBJECT, histories
 
-from edge.cache_file import REBUILT
-from edge.profiles import ProfileCache
-from edge.recent import RecentMessages
+from edge.profiles.cache import ProfileCache
+from edge.profiles.cache_file import REBUILT
+from edge.profiles.recent import RecentMessages
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import UnavailableError
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.cache_file import CacheFile
-from edge.recent import MESSAGE_AGE_MS, RecentDecisions, RecentMessages, RememberedDecision
+from edge.profiles.cache_file import CacheFile
+from edge.profiles.recent import MESSAGE_AGE_MS, RecentDecisions, RecentMessages, RememberedDecision
 from edgewise.ids import DecisionId, MessageId, SubjectId, ulid
 
 HIM, HER = SubjectId("1" * 32), SubjectId("2" * 32)

@@ -12,7 +12,7 @@ from boosters import booster, names, rows
 from onnx import TensorProto
 from onnx_corpus import graph, node, value
 
-from edge.scorer import OnnxScorer, ScorerError, TableScorer, open_session
+from edge.scoring.scorer import OnnxScorer, ScorerError, TableScorer, open_session
 from edgewise.errors import EdgewiseError
 from hub.export import export_booster
 from hub.export.attribution import export_attribution

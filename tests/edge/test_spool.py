@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.producers import is_alive
-from edge.spool import SYNCED, SpoolWriter
+from edge.spool.producers import is_alive
+from edge.spool.writer import SYNCED, SpoolWriter
 from edgewise.consent import Grants
 from edgewise.errors import UnavailableError
 from edgewise.frames import scan

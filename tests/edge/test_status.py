@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from world import HERO, LIST, NOW_MS
 
-from edge.condition import Condition
-from edge.layout import NodePaths
-from edge.metrics import EDGES_SECONDS, Counts, Gauges, add_up, exposition
-from edge.node_status import AgentStatus, WorkerStatus, read_status, write_status
-from edge.tally import Tally, inherited_tally, read_tally, tally_file, write_tally
+from edge.node.layout import NodePaths
+from edge.node.status import AgentStatus, WorkerStatus, read_status, write_status
+from edge.worker.condition import Condition
+from edge.worker.metrics import EDGES_SECONDS, Counts, Gauges, add_up, exposition
+from edge.worker.tally import Tally, inherited_tally, read_tally, tally_file, write_tally
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason, State
 

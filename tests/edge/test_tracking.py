@@ -24,7 +24,7 @@ from edge_world import (
 from starlette.testclient import TestClient
 from world import HERO, NOW_MS
 
-from edge.cache_file import CacheError
+from edge.profiles.cache_file import CacheError
 from edgewise.ids import SubjectId
 from edgewise.records import PreferenceRecord
 from edgewise.subjects import subject_of

@@ -22,7 +22,7 @@ from edge_world import (
 from starlette.testclient import TestClient
 from world import HERO, LIST, NOW_MS
 
-from edge.why import explained
+from edge.worker.why import explained
 from edgewise.ids import DecisionId, ulid
 from edgewise.visitor import sign_visitor
 

@@ -11,16 +11,16 @@ import pytest
 from agent_world import enrolled, log, patiently, running_agent, settings_of
 from google.protobuf import json_format
 
-from edge.agent import run
+from edge.agent.run import run
 from edge.backoff import Backoff
-from edge.bundles import BundleStore
-from edge.enrolment import ENROLLED, checked, is_loopback, read_enrolment, take_over
-from edge.layout import NodePaths
-from edge.node_keys import load_site_keys
+from edge.node.bundles import BundleStore
+from edge.node.enrolment import ENROLLED, checked, is_loopback, read_enrolment, take_over
+from edge.node.keys import load_site_keys
+from edge.node.layout import NodePaths
+from edge.node.trust import pinned_root
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import small_bundle
-from edge.trust import pinned_root
 from edgewise.clock import SystemClock
 from edgewise.errors import InputError, RefusedError
 from edgewise.v1.distribution_pb2 import EnrolResponse

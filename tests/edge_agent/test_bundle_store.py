@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundles import BundleStore
-from edge.layout import NodePaths
+from edge.node.bundles import BundleStore
+from edge.node.layout import NodePaths
 from edge.testing.small_bundle import MadeBundle, small_bundle
 from edgewise.bundle.manifest import CATALOGUE, MANIFEST
 from edgewise.errors import BundleRefused, UnavailableError

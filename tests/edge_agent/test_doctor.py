@@ -12,16 +12,16 @@ import pytest
 from agent_world import enrolled
 from typer.testing import CliRunner
 
-from edge.bundles import BundleStore
-from edge.claims import hold_folder
 from edge.commands.doctor import app
 from edge.doctor import Finding, examine
-from edge.layout import NodePaths, segment_name
-from edge.node import node_id
-from edge.node_status import AgentStatus, Nacked, write_status
-from edge.producers import hold
-from edge.profiles import ProfileCache
+from edge.node.bundles import BundleStore
+from edge.node.claims import hold_folder
+from edge.node.epochs import node_id
+from edge.node.layout import NodePaths, segment_name
+from edge.node.status import AgentStatus, Nacked, write_status
+from edge.profiles.cache import ProfileCache
 from edge.settings import EdgeSettings
+from edge.spool.producers import hold
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import small_bundle
 from edgewise.bundle.manifest import CATALOGUE

@@ -13,9 +13,9 @@ TRAINERS = ("lightgbm", "sklearn", "pandas", "scipy", "onnx", "skl2onnx", "hub")
 @pytest.mark.parametrize(
     ("module", "never"),
     [
-        ("edge.worker", ("grpc", *TRAINERS)),
+        ("edge.worker.run", ("grpc", *TRAINERS)),
         ("edge.serve", ("grpc", "onnxruntime", "starlette", "granian", "lmdb", *TRAINERS)),
-        ("edge.agent", ("onnxruntime", "starlette", "granian", *TRAINERS)),
+        ("edge.agent.run", ("onnxruntime", "starlette", "granian", *TRAINERS)),
         ("edge.child", ("grpc", "onnxruntime", "starlette", "numpy", *TRAINERS)),
     ],
 )

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from edge.claims import hold_file, hold_folder, holder_of, reserve_port
-from edge.durable import create_file, replace_file, sweep
-from edge.layout import NodePaths, ProducerKey, default_data_dir, doorbell_address, producer_of
-from edge.node import next_epoch, node_id
-from edge.node_keys import SiteKeys, load_site_keys, replace_site_keys
-from edge.node_status import AgentStatus, WorkerStatus, read_last_status, read_status, write_status
-from edge.producers import hold, is_alive
+from edge.node.claims import hold_file, hold_folder, holder_of, reserve_port
+from edge.node.durable import create_file, replace_file, sweep
+from edge.node.epochs import next_epoch, node_id
+from edge.node.keys import SiteKeys, load_site_keys, replace_site_keys
+from edge.node.layout import NodePaths, ProducerKey, default_data_dir, doorbell_address, producer_of
+from edge.node.status import AgentStatus, WorkerStatus, read_last_status, read_status, write_status
+from edge.spool.producers import hold, is_alive
 from edgewise.errors import UnavailableError
 from edgewise.ids import NodeId, SiteName
 
@@ -52,7 +52,8 @@ def test_no_epoch_is_given_out_twice(paths: NodePaths) -> None:
 
 def test_epochs_of_other_processes_differ_too(paths: NodePaths) -> None:
     code = (
-        f"from edge.layout import *; from edge.node import *; print(next_epoch(NodePaths(Path({str(paths.root)!r}))))"
+        "from edge.node.layout import *; from edge.node.epochs import *; "
+        f"print(next_epoch(NodePaths(Path({str(paths.root)!r}))))"
     )
     first = next_epoch(paths)
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

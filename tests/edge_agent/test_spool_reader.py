@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.layout import ProducerKey, segment_name
-from edge.producers import hold
-from edge.spool_reader import BATCH_MOST_RECORDS, LOST, SpoolReader
+from edge.node.layout import ProducerKey, segment_name
+from edge.spool.producers import hold
+from edge.spool.reader import BATCH_MOST_RECORDS, LOST, SpoolReader
 from edgewise.consent import Grants
 from edgewise.frames import frame, scan
 from edgewise.ids import MessageId, NodeId, Producer, SubjectId
@@ -160,7 +160,7 @@ def test_a_gap_that_the_hub_knows_in_part_is_passed_as_the_rest(tmp_path: Path) 
 
 
 def test_frames_that_were_written_again_into_a_new_segment_come_out_once(tmp_path: Path) -> None:
-    """As `edge.spool` does after a failed fdatasync: the old file may still show what was not durable."""
+    """As `edge.spool.writer` does after a failed fdatasync: the old file may still show what was not durable."""
     spool = Spool(tmp_path)
     spool.segment(0, framed(*map(event, range(6)))[:-3])
     spool.segment(3, framed(*map(event, range(3, 8))))

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.bundles import BundleStore
-from edge.layout import NodePaths
-from edge.starter import install_folder, install_starter, is_starter, read_folder, starter_folder
+from edge.node.bundles import BundleStore
+from edge.node.layout import NodePaths
+from edge.node.starter import install_folder, install_starter, is_starter, read_folder, starter_folder
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import MadeBundle, small_bundle
-from edgewise.bundle.load import load_bundle
+from edgewise.admission.load import load_bundle
 from edgewise.bundle.manifest import CATALOGUE, MANIFEST
 from edgewise.errors import BundleRefused
 

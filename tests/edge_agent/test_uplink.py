@@ -14,16 +14,16 @@ from agent_world import log, patiently, settings_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.agent_state import AgentState
-from edge.doorbell import Doorbell
-from edge.layout import NodePaths, doorbell_address
-from edge.link import Link
-from edge.node import next_epoch, node_id
+from edge.agent.link import Link
+from edge.agent.state import AgentState
+from edge.agent.uplink import Uplink
+from edge.node.doorbell import Doorbell
+from edge.node.epochs import next_epoch, node_id
+from edge.node.layout import NodePaths, doorbell_address
 from edge.settings import EdgeSettings
-from edge.spool import SpoolWriter
+from edge.spool.writer import SpoolWriter
 from edge.testing.fake_hub import FakeHub, Fault, ProducerKey, eventually
 from edge.testing.signed_site import SignedSite
-from edge.uplink import Uplink
 from edgewise.clock import SystemClock
 from edgewise.consent import Grants
 from edgewise.ids import MessageId, SubjectId, producer

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.scorer import OnnxScorer
+from edge.scoring.scorer import OnnxScorer
 from edgewise.errors import ModelRefused
 from hub.export.attribution import export_attribution, leaf_credits
 from hub.export.forest import read_forest

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.scorer import OnnxScorer, TableScorer
+from edge.scoring.scorer import OnnxScorer, TableScorer
 from edgewise.errors import ModelRefused
 from hub.export import export_booster
 from hub.export.booster import Output

@@ -16,8 +16,8 @@ from sklearn.linear_model import LogisticRegression, PoissonRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from edge.onnx_gate import check_model
-from edge.scorer import TableScorer
+from edge.scoring.onnx_gate import check_model
+from edge.scoring.scorer import TableScorer
 from edgewise.errors import ModelRefused
 from hub.export.sklearn import Input, export_pipeline, register
 from hub.parity import compare

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import numpy_helper
 
-from edge.scorer import TableScorer
+from edge.scoring.scorer import TableScorer
 from edgewise.errors import InputError, ModelRefused
 from hub.export import export_booster
 from hub.export.forest import MEMBER, Forest, read_forest

@@ -13,8 +13,8 @@ from boosters import booster, names, rows
 from onnx import TensorProto
 from onnx_corpus import graph, node, value
 
-from edge.score_child import MOST_MODELS, Desk
-from edge.scorer import OnnxScorer
+from edge.scoring.child import MOST_MODELS, Desk
+from edge.scoring.scorer import OnnxScorer
 from edgewise.errors import InputError, ModelRefused
 from edgewise.score_job import Load, Loaded, Ran, Refused, Run, body_length, decode_answer, encode, to_tensor
 from hub.export import export_booster
@@ -150,7 +150,7 @@ def test_a_scorer_that_does_not_answer_in_time_is_ended() -> None:
 
 
 def test_the_child_alone_explains_how_it_is_called_and_ends_with_its_input() -> None:
-    command = [sys.executable, "-m", "edge.score_child"]
+    command = [sys.executable, "-m", "edge.scoring.child"]
     wrong = subprocess.run([*command, "lots"], capture_output=True, check=False)
     assert wrong.returncode == 2
     assert b"MEMORY_BYTES" in wrong.stderr
@@ -166,7 +166,7 @@ def test_the_child_alone_explains_how_it_is_called_and_ends_with_its_input() -> 
 
 
 def test_frames_that_are_no_jobs_end_the_child_with_one_line() -> None:
-    command = [sys.executable, "-m", "edge.score_child", str(3 << 30), "10"]
+    command = [sys.executable, "-m", "edge.scoring.child", str(3 << 30), "10"]
     done = subprocess.run(command, input=b"\x00\x00\x00\x01\xc1", capture_output=True, check=False)
     assert done.returncode == 1
     assert b"not a scoring job" in done.stderr

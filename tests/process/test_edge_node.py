@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from processes import Started, ask, edgewise, is_gone, run_edgewise, until
 
-from edge.bundles import BundleStore
-from edge.layout import NodePaths
-from edge.node_keys import load_site_keys
+from edge.node.bundles import BundleStore
+from edge.node.keys import load_site_keys
+from edge.node.layout import NodePaths
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import small_bundle

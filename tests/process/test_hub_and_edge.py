@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from processes import Started, ask, edgewise, until
 
-from edge.layout import NodePaths
-from edge.node_keys import load_site_keys
-from edge.profiles import ProfileCache
+from edge.node.keys import load_site_keys
+from edge.node.layout import NodePaths
+from edge.profiles.cache import ProfileCache
 from edgewise.cli import main
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of

@@ -21,10 +21,10 @@ import pytest
 from edge_world import KEYS, VISITOR, bundle_files, install, viewed
 from world import HERO, LIST
 
-from edge.claims import reserve_port
-from edge.layout import NodePaths
-from edge.node_keys import replace_site_keys
-from edge.node_status import WorkerStatus, read_status
+from edge.node.claims import reserve_port
+from edge.node.keys import replace_site_keys
+from edge.node.layout import NodePaths
+from edge.node.status import WorkerStatus, read_status
 from edge.settings import EdgeSettings, encode_settings
 from edgewise.frames import scan
 from edgewise.records import EventRecord, Record, decode_record
@@ -55,7 +55,7 @@ class Node:
             self.wait(index)
 
     def _start(self, index: int) -> subprocess.Popen[bytes]:
-        command = ["-m", "edge.worker", "--index", str(index), "--settings", encode_settings(self.settings)]
+        command = ["-m", "edge.worker.run", "--index", str(index), "--settings", encode_settings(self.settings)]
         return subprocess.Popen([sys.executable, *command])
 
     def restart(self, index: int) -> None:
@@ -280,7 +280,7 @@ def test_a_worker_whose_folder_is_broken_says_so_and_ends(tmp_path: Path) -> Non
     paths.create()
     paths.node.write_text("nonsense")
     settings = encode_settings(EdgeSettings(data_dir=str(tmp_path), port=0))
-    command = [sys.executable, "-m", "edge.worker", "--index", "0", "--settings", settings]
+    command = [sys.executable, "-m", "edge.worker.run", "--index", "0", "--settings", settings]
     ended = subprocess.run(command, capture_output=True, check=False, timeout=DEADLINE_S, env=os.environ)
     assert ended.returncode == 1
     assert b"node.json" in ended.stderr

@@ -9,9 +9,9 @@ import pytest
 import world
 from numpy.typing import NDArray
 
+from edgewise.admission.load import Bundle
 from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, content_sha256
 from edgewise.bundle.golden import Golden, golden_rows
-from edgewise.bundle.load import Bundle
 from edgewise.bundle.neighbours import encode_neighbours
 from edgewise.bundle.policy import (
     Arm,

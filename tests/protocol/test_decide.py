@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import CHALLENGER, CHAMPION, FILMS, HERO, LIST, NOW_MS
 
+from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.golden import Golden, encode_golden
-from edgewise.bundle.load import Bundle, load_bundle
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Cap, Compare, EpsilonGreedy, SquareCB, encode_policy
 from edgewise.consent import NOTHING, Grants

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import HERO, NOW_MS
 
-from edgewise.bundle.load import Bundle
+from edgewise.admission.load import Bundle
 from edgewise.bundle.policy import Arm, ByAttribute, ByPriority, EpsilonGreedy
 from edgewise.consent import Grants
 from edgewise.decide import decide

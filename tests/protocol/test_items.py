@@ -10,9 +10,7 @@ import world
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.bundle.catalogue import Catalogue, Item
-from edgewise.bundle.items import UNKNOWN, ItemTable
-from edgewise.features.values import (
+from edgewise.attributes import (
     CONTEXT_FIELDS,
     context_field,
     is_context_field,
@@ -20,6 +18,8 @@ from edgewise.features.values import (
     number_of,
     texts_of,
 )
+from edgewise.bundle.catalogue import Catalogue, Item
+from edgewise.bundle.items import UNKNOWN, ItemTable
 from edgewise.ids import ItemId
 from edgewise.request import Context, Device, Geo, Page
 

@@ -12,11 +12,11 @@ import world
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.bundle import acceptance
-from edgewise.bundle.acceptance import LIMITS, Limits, accept, read_manifest
+from edgewise.admission import acceptance
+from edgewise.admission.acceptance import LIMITS, Limits, accept, read_manifest
+from edgewise.admission.load import NO_CONTENT, Bundle, load_bundle
 from edgewise.bundle.catalogue import Item
 from edgewise.bundle.golden import Golden, GoldenRows, encode_golden
-from edgewise.bundle.load import NO_CONTENT, Bundle, load_bundle
 from edgewise.bundle.manifest import (
     CATALOGUE,
     FEATURES,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from release_world import tiny_model, tiny_neighbours
 
+from edgewise.admission.load import load_bundle
 from edgewise.bundle.golden import golden_rows, unpack
-from edgewise.bundle.load import load_bundle
 from edgewise.bundle.manifest import GOLDEN, NEIGHBOURS
 from edgewise.bundle.policy import Policy
 from edgewise.errors import BundleRefused, ModelRefused

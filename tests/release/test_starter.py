@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
-from edgewise.bundle.load import load_bundle
+from edgewise.admission.load import load_bundle
 from edgewise.consent import ConsentState
 from edgewise.features.table import FeatureTable
 from edgewise.ids import PlacementName

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pyarrow import csv
 from shop_visits import visits, with_column, written
 
-from edge.onnx_gate import check_model
-from edge.scorer import OnnxScorer
+from edge.scoring.onnx_gate import check_model
+from edge.scoring.scorer import OnnxScorer
 from edgewise.errors import EdgewiseError, InputError, ModelRefused
 from edgewise.terminal import Terminal
 from hub.commands.score import app as score_app

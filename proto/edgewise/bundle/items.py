@@ -12,8 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.attributes import number_of, texts_of
 from edgewise.bundle.catalogue import Catalogue, Item, content_sha256
-from edgewise.features.values import number_of, texts_of
 from edgewise.ids import ItemId
 
 UNKNOWN: Final = -1

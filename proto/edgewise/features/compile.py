@@ -13,12 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.attributes import Attribute, context_field, is_or_contains, number_of, texts_of
 from edgewise.bundle.items import UNKNOWN, ItemTable
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.consent import Grants
 from edgewise.events import Kind
 from edgewise.features import table as declared
-from edgewise.features.values import Attribute, context_field, is_or_contains, number_of, texts_of
 from edgewise.features.view import NeighbourIndex, View
 from edgewise.ids import ItemId
 from edgewise.profile.state import DAY_MS, Profile

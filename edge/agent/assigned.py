@@ -1,0 +1,136 @@
+"""What the signed metadata says that this node is to run: the TUF client workflow, then the assignment.
+
+Blocking; runs in a thread of the agent. Every error of python-tuf becomes a `BundleRefused` with a short code, or an
+`UnavailableError` where only the connection is to blame.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+from tuf.api import exceptions
+from tuf.api.serialization import DeserializationError
+from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+
+from edge.node.bundles import manifest_of, sha256
+from edge.node.durable import replace_file
+from edge.node.layout import NodePaths
+from edge.node.trust import UNFINISHED
+from edgewise.bundle.assignment import ASSIGNMENT, Assignment, decode_assignment, release_path
+from edgewise.bundle.manifest import Manifest
+from edgewise.errors import BundleRefused, UnavailableError
+from edgewise.ids import NodeId
+
+MANIFEST_MOST_BYTES = 1 << 20
+ASSIGNMENT_MOST_BYTES = 8 << 20
+
+_CODES: list[tuple[type[Exception], str]] = [
+    (exceptions.UnsignedMetadataError, "untrusted"),
+    (exceptions.BadVersionNumberError, "rollback"),
+    (exceptions.ExpiredMetadataError, "expired"),
+    (exceptions.LengthOrHashMismatchError, "digest_mismatch"),
+    (exceptions.DownloadLengthMismatchError, "too_large"),
+    (exceptions.DownloadHTTPError, "missing"),
+    (exceptions.RepositoryError, "untrusted"),
+    (DeserializationError, "malformed"),
+]
+"""The first that fits."""
+
+
+class Assigned(NamedTuple):
+    """The release that this node is to run."""
+
+    assignment: Assignment
+    manifest: Manifest
+    manifest_bytes: bytes
+
+    @property
+    def digest(self) -> str:
+        """Names the bundle."""
+        return sha256(self.manifest_bytes)
+
+
+def ask_assigned(paths: NodePaths, root: bytes, node: NodeId, fetcher: FetcherInterface) -> Assigned | None:
+    """Refresh the metadata from the pinned root on, and read what it assigns; None: nothing is assigned yet.
+
+    Raises:
+        BundleRefused: `untrusted`, `rollback`, `expired`, `digest_mismatch`, `too_large`, `missing` or `malformed`.
+        UnavailableError: the hub cannot be reached.
+    """
+    # Caps on roles are ngclient's own (root 512,000 bytes, timestamp 16,384, …); it makes them hold while streaming.
+    with _in_our_words(), tempfile.TemporaryDirectory(dir=paths.trust, prefix=UNFINISHED) as folder:
+        updater = Updater(
+            metadata_dir=str(paths.metadata),
+            metadata_base_url="metadata/",
+            target_dir=folder,
+            target_base_url="targets/",
+            fetcher=fetcher,
+            config=UpdaterConfig(),
+            bootstrap=root,
+        )
+        updater.refresh()
+        assignment_bytes = _target(updater, ASSIGNMENT, ASSIGNMENT_MOST_BYTES)
+        if assignment_bytes is None:
+            return None
+        assignment = _newer_assignment(paths, assignment_bytes)
+        version = assignment.of(node)
+        manifest_bytes = _target(updater, release_path(version), MANIFEST_MOST_BYTES)
+        if manifest_bytes is None:
+            raise BundleRefused("missing", f"release {version} is assigned, but not among the signed releases")
+        manifest = manifest_of(manifest_bytes)
+        if manifest.version != version:
+            raise BundleRefused("digest_mismatch", f"release {version} holds a manifest of version {manifest.version}")
+        return Assigned(assignment, manifest, manifest_bytes)
+
+
+def known_assignment(paths: NodePaths) -> Assignment | None:
+    """The newest assignment that this node has verified, None before any."""
+    try:
+        return decode_assignment(paths.assignment.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _newer_assignment(paths: NodePaths, data: bytes) -> Assignment:
+    """Keep the assignment unless it is older than one that was seen: then a rollback is being played."""
+    try:
+        assignment = decode_assignment(data)
+    except msgspec.DecodeError as wrong:
+        raise BundleRefused("malformed", f"{ASSIGNMENT}: {wrong}") from wrong
+    known = known_assignment(paths)
+    if known is not None and (
+        assignment.version < known.version or (assignment.version == known.version and assignment != known)
+    ):
+        raise BundleRefused(
+            "rollback", f"assignment version {assignment.version}; this node has seen {known.version}, and none falls"
+        )
+    if assignment != known:
+        replace_file(paths.assignment, data)
+    return assignment
+
+
+def _target(updater: Updater, path: str, most_bytes: int) -> bytes | None:
+    info = updater.get_targetinfo(path)
+    if info is None:
+        return None
+    if info.length > most_bytes:
+        raise BundleRefused("too_large", f"{path} is signed with {info.length} bytes, at most {most_bytes} are taken")
+    return Path(updater.download_target(info)).read_bytes()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except (exceptions.RepositoryError, exceptions.DownloadError, DeserializationError) as failed:
+        for kind, code in _CODES:
+            if isinstance(failed, kind):
+                raise BundleRefused(code, f"signed metadata: {failed}") from failed
+        raise UnavailableError(f"signed metadata: {failed}") from failed
+    except OSError as failed:
+        raise UnavailableError(f"signed metadata cannot be kept: {failed}") from failed

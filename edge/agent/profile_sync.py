@@ -1,0 +1,114 @@
+"""Keeps the node's profile cache current: says whom it caches, takes the hub's snapshots.
+
+Nothing on the request path ever waits for it.
+
+LMDB calls run in a thread of their own: a worker that was stopped in the middle of a write holds the file's lock, and
+must not hold up the agent's heartbeats as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import grpc
+import msgspec
+
+from edge.agent.state import AgentState
+from edge.log import Log
+from edge.node.doorbell import next_ring
+from edge.profiles.cache import ProfileCache
+from edgewise.errors import UnavailableError
+from edgewise.ids import NodeId, SubjectId
+from edgewise.v1.profiles_pb2 import SyncRequest, SyncResponse
+from edgewise.v1.profiles_pb2_grpc import ProfilesStub
+
+SUBJECTS_A_REQUEST: Final = 1_000
+
+
+class ProfileSync:
+    """One node's interest, and the answers to it. Belongs to the agent's event loop."""
+
+    def __init__(self, cache: ProfileCache, node: NodeId, *, bell: asyncio.Event, state: AgentState, log: Log) -> None:
+        """`bell` is set whenever a worker wants a profile that is not cached."""
+        self._cache = cache
+        self._node = node
+        self._bell = bell
+        self._state = state
+        self._log = log
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="profiles")
+        self._asked: dict[SubjectId, None] = {}
+        """Wanted, and not answered yet: asked again on the next stream."""
+        self._finishing = False
+
+    def finish(self) -> None:
+        """End the stream by its last message."""
+        self._finishing = True
+        self._bell.set()
+
+    async def session(self, channel: grpc.aio.Channel, heard: Callable[[], None]) -> None:
+        """One stream, until the hub or `finish` ends it."""
+        stub = ProfilesStub(channel)  # type: ignore[no-untyped-call]  # generated
+        ended = asyncio.Event()
+        call: grpc.aio.StreamStreamCall[SyncRequest, SyncResponse] = stub.Sync(self._requests(ended))
+        in_thread = asyncio.get_running_loop().run_in_executor
+        try:
+            async for news in call:
+                heard()
+                self._asked.pop(SubjectId(news.subject), None)
+                await in_thread(self._thread, self._take, news)
+        finally:
+            # gRPC goes on asking for requests of a stream that has failed; it must not get what the next one is to ask.
+            ended.set()
+            self._bell.set()
+
+    async def _requests(self, ended: asyncio.Event) -> AsyncIterator[SyncRequest]:
+        in_thread = asyncio.get_running_loop().run_in_executor
+        yield SyncRequest(node_id=self._node, add=list(self._asked))
+        cached = self._cached()
+        while not ended.is_set() and (part := await in_thread(self._thread, lambda: next(cached, None))):
+            yield SyncRequest(add=part)
+        while not self._finishing and not ended.is_set():
+            wanted = await in_thread(self._thread, self._wanted)
+            if wanted:
+                self._asked.update(dict.fromkeys(wanted))
+                yield SyncRequest(add=wanted)
+            else:
+                await next_ring(self._bell)
+
+    def _wanted(self) -> list[SubjectId]:
+        try:
+            return self._cache.take_wanted()
+        except UnavailableError as failed:
+            # An exception must not leave a request iterator: gRPC swallows it and cancels the stream.
+            self._log.error("the profile cache cannot be asked", detail=str(failed))
+            return []
+
+    def _cached(self) -> Iterator[list[SubjectId]]:
+        part: list[SubjectId] = []
+        for subject in self._cache.subjects():
+            part.append(subject)
+            if len(part) == SUBJECTS_A_REQUEST:
+                yield part
+                part = []
+        if part:
+            yield part
+
+    def _take(self, news: SyncResponse) -> None:
+        subject = SubjectId(news.subject)
+        try:
+            match news.WhichOneof("news"):
+                case "snapshot":
+                    self._cache.snapshot(subject, news.snapshot.profile, news.snapshot.preferences)
+                    self._state.profiles_synced += 1
+                case "erasure":
+                    self._cache.erase(subject)
+                case "unknown":
+                    self._cache.unknown(subject)
+                case _:
+                    self._log.warning("news of a kind that this node does not know", subject=subject)
+        except (UnavailableError, msgspec.DecodeError, ValueError) as failed:
+            # It comes again with the next change; until then the node decides with what it has.
+            self._log.warning("a profile from the hub was not taken over", subject=subject, detail=str(failed))

@@ -1,0 +1,189 @@
+"""The agent process of a node: `python -m edge.agent.run --settings JSON`. The only one that speaks gRPC.
+
+    watch         offers of releases, their installation, ACK and NACK
+    uplink        the spool to the hub, exactly once
+    profiles      snapshots of the visitors that this node caches
+
+One event loop, one connection, three streams. Started by the supervisor, and only when there is a hub.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import grpc
+import msgspec
+import numpy as np
+
+from edge.agent.fetch import HubFetcher
+from edge.agent.install import Installer
+from edge.agent.link import Link
+from edge.agent.profile_sync import ProfileSync
+from edge.agent.state import AgentState
+from edge.agent.trial_process import TrialProcess
+from edge.agent.uplink import Uplink
+from edge.agent.watch import Watch
+from edge.backoff import Backoff, pause
+from edge.log import Log, start_log
+from edge.node.claims import hold_file
+from edge.node.doorbell import Doorbell
+from edge.node.enrolment import ENROLLED, checked, is_enrolled, take_over
+from edge.node.epochs import node_id
+from edge.node.keys import load_site_keys
+from edge.node.status import INTERVAL_MS
+from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
+from edge.profiles.cache import ProfileCache
+from edge.settings import ENROL_TOKEN, EdgeSettings, decode_settings
+from edgewise.clock import Clock, SystemClock
+from edgewise.errors import EdgewiseError
+from edgewise.ids import NodeId
+from edgewise.v1.distribution_pb2 import EnrolRequest, EnrolResponse
+from edgewise.v1.distribution_pb2_grpc import DistributionStub
+
+LAST_SHIPMENT_S: Final = 2.0
+"""How long the agent goes on shipping after it was told to stop."""
+ENROL_TIMEOUT_S: Final = 10.0
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until SIGTERM; exit 0 then, ENROLLED after a first enrolment, 1 when something is broken."""
+    parser = argparse.ArgumentParser(prog="python -m edge.agent.run")
+    parser.add_argument("--settings", required=True, help="JSON, as the supervisor writes it")
+    handed = decode_settings(parser.parse_args(arguments).settings)
+    settings = msgspec.structs.replace(handed, enrol_token=os.environ.get(ENROL_TOKEN, ""))
+    log = start_log("agent", settings.log_level)
+    # An agent of a supervisor that was killed may still be draining: two would share one doorbell and one TUF cache.
+    with hold_file(settings.paths.agent_lock, wait=True):
+        try:
+            return asyncio.run(run(settings, SystemClock(), log))
+        except EdgewiseError as refused:
+            log.critical("the agent cannot run", detail=str(refused))
+            return 1
+
+
+async def run(settings: EdgeSettings, clock: Clock, log: Log) -> int:
+    """The agent's life in this event loop; returns the exit code."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    node = node_id(settings.paths)
+    if not is_enrolled(settings.paths):
+        return await _enrol(settings, node, clock, log, stop)
+    agent = Agent(settings, node, clock, log)
+    return await agent.run(stop)
+
+
+class Agent:
+    """All parts of an enrolled node's agent."""
+
+    def __init__(self, settings: EdgeSettings, node: NodeId, clock: Clock, log: Log) -> None:
+        paths = settings.paths
+        site, root = load_site_keys(paths).site, pinned_root(paths)
+        assert site is not None
+        assert root is not None
+        draw = np.random.default_rng().random
+        self._log = log
+        self._state = state = AgentState(
+            paths, clock, site=site, root_fingerprint=fingerprint(root), hub=settings.hub or ""
+        )
+        state.metadata_expires_ms = metadata_expires_ms(paths)
+        self._link = link = Link(settings, state, draw=draw, log=log)
+        self._bell = bell = Doorbell(node)
+        self.cache = ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes)
+        installer = Installer(
+            settings,
+            node=node,
+            site=site,
+            root=root,
+            fetcher=HubFetcher(lambda: link.channel, asyncio.get_running_loop(), clock),
+            try_bundle=TrialProcess(settings),
+            clock=clock,
+            log=log,
+        )
+        self._watch = Watch(settings, node, installer, state=state, clock=clock, draw=draw, log=log)
+        self._uplink = Uplink(settings, node, bell=bell.spool, state=state, clock=clock, draw=draw, log=log)
+        self._profiles = ProfileSync(self.cache, node, bell=bell.wanted, state=state, log=log)
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Work until `stop` is set; returns the exit code."""
+        link = self._link
+        streams = [
+            asyncio.create_task(link.keep("watch", self._watch.session), name="watch"),
+            asyncio.create_task(link.keep("uplink", self._uplink.session), name="uplink"),
+            asyncio.create_task(link.keep("profiles", self._profiles.session), name="profiles"),
+        ]
+        install = asyncio.create_task(self._watch.install_offers(link.stopping), name="install")
+        status = asyncio.create_task(self._tell(), name="status")
+        stopped = asyncio.create_task(stop.wait(), name="stop")
+        parts = [*streams, install, status]
+        ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
+        broken = [task for task in ended if task is not stopped]
+        for task in broken:
+            self._log.error("a part of the agent failed", part=task.get_name(), exc_info=task.exception())
+        # By message, not by cancellation: see `edge.agent.link`. What was recorded last is shipped first.
+        link.stopping.set()
+        self._uplink.finish()
+        self._watch.finish()
+        self._profiles.finish()
+        await asyncio.wait(streams, timeout=LAST_SHIPMENT_S)
+        status.cancel()
+        await link.close()
+        await asyncio.wait([*streams, install], timeout=LAST_SHIPMENT_S)
+        self._bell.close()
+        self.cache.close()
+        self._state.write()
+        return 1 if broken else 0
+
+    async def _tell(self) -> None:
+        while True:
+            self._uplink.measure()
+            self._state.write()
+            await asyncio.sleep(INTERVAL_MS / 1_000)
+
+
+async def _enrol(settings: EdgeSettings, node: NodeId, clock: Clock, log: Log, stop: asyncio.Event) -> int:
+    """Ask a hub on this machine for the site's trust anchor until it answers.
+
+    The supervisor lets no other hub get here (`edge.supervisor`), because nobody vouches for its answer.
+    """
+    assert settings.hub is not None
+    state = AgentState(settings.paths, clock, site=None, root_fingerprint=None, hub=settings.hub)
+    link = Link(settings, state, draw=np.random.default_rng().random, log=log)
+    backoff = Backoff(settings.reconnect_ms, settings.reconnect_most_ms, np.random.default_rng().random)
+    try:
+        while not stop.is_set():
+            state.write()
+            try:
+                stub = DistributionStub(link.channel)  # type: ignore[no-untyped-call]  # generated
+                request = EnrolRequest(node_id=node, token=settings.enrol_token)
+                answer: EnrolResponse = await stub.Enrol(request, timeout=ENROL_TIMEOUT_S)
+                enrolment = checked(answer, f"the hub at {settings.hub}")
+                take_over(settings.paths, enrolment)
+            except grpc.aio.AioRpcError as failed:
+                detail = f"{failed.code().name}: {failed.details()}"
+            except EdgewiseError as refused:
+                detail = str(refused)
+            else:
+                log.warning(
+                    "enrolled: the root of this site is pinned, because the hub is on this machine",
+                    site=enrolment.keys.site,
+                    root_sha256=fingerprint(enrolment.root),
+                )
+                return ENROLLED
+            state.trouble(f"enrolment: {detail}")
+            log.warning("not enrolled yet", hub=settings.hub, detail=detail)
+            await pause(stop, backoff.next_ms())
+    finally:
+        await link.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

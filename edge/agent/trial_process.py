@@ -1,0 +1,54 @@
+"""Runs `edge.agent.trial` for the agent, and puts into words how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from typing import Final
+
+import msgspec
+
+from edge.agent.trial import Verdict
+from edge.settings import EdgeSettings
+
+START_S: Final = 30.0
+"""What a process may take to start on a busy machine, on top of the processor time that its trial may use."""
+_ANSWER_MOST_BYTES: Final = 64 << 10
+
+
+class TrialProcess:
+    """Tries staged bundles, each in a child of its own."""
+
+    def __init__(self, settings: EdgeSettings) -> None:
+        self._settings = settings
+
+    async def __call__(self, digest: str) -> Verdict:
+        """What the trial says; a child that died or hung is a verdict, too."""
+        settings = self._settings
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edge.child", str(os.getpid()), "edge.agent.trial"),
+            *("--folder", str(settings.paths.root), "--digest", digest),
+            *("--memory-bytes", str(settings.trial_memory_bytes)),
+            *("--cpu-seconds", str(settings.trial_cpu_seconds)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            limit=_ANSWER_MOST_BYTES,
+        )
+        try:
+            answer, _ = await asyncio.wait_for(child.communicate(), settings.trial_cpu_seconds + START_S)
+        except TimeoutError:
+            child.kill()
+            await child.wait()
+            return Verdict("trial_timeout", f"the trial took longer than {settings.trial_cpu_seconds + START_S:.0f} s")
+        code = child.returncode or 0
+        if code < 0:
+            number = signal.Signals(-code)
+            if number is signal.SIGXCPU:
+                return Verdict("cpu", f"loading takes more than {settings.trial_cpu_seconds} s of processor time")
+            return Verdict("crash", f"loading ended the trial process with {number.name}")
+        try:
+            return msgspec.json.decode(answer, type=Verdict)
+        except msgspec.DecodeError:
+            return Verdict("crash", f"the trial process ended with exit code {code} and no verdict")

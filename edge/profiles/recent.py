@@ -1,0 +1,116 @@
+"""What a node remembers for a while, beside the profiles: message ids for a day, decisions as long as room lasts."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from edge.profiles.cache_file import CacheFile, Txn
+from edgewise.ids import DecisionId, MessageId, SubjectId
+
+MESSAGE_AGE_MS: Final = 86_400_000
+MAX_MESSAGES: Final = 200_000
+EXPIRED_AT_ONCE: Final = 4
+"""Old entries dropped for each new one: more than one, so that a backlog shrinks, and few, so that nobody waits."""
+DECISION_SHARE: Final = 0.15
+"""Of the map, for remembered decisions."""
+
+_age = struct.Struct(">Q16s")
+_time = struct.Struct(">Q")
+
+
+class RecentMessages:
+    """Message ids of the last 24 hours, at most MAX_MESSAGES, the oldest forgotten first; shared by all workers."""
+
+    def __init__(self, file: CacheFile, *, most: int = MAX_MESSAGES) -> None:
+        self._messages = file.db["messages"]
+        self._ages = file.db["message_ages"]
+        self._most = most
+
+    def is_new(self, txn: Txn, message_id: MessageId, now_ms: int) -> bool:
+        """Whether a message was not seen in the last 24 hours; from now on it was."""
+        key = _key_of(message_id)
+        found = txn.get(key, db=self._messages)
+        if found is not None:
+            seen_ms = _time.unpack(found)[0]
+            if now_ms - seen_ms < MESSAGE_AGE_MS:
+                return False
+            txn.delete(_age.pack(seen_ms, key), db=self._ages)
+        self._forget_old(txn, now_ms)
+        txn.put(key, _time.pack(now_ms), db=self._messages)
+        txn.put(_age.pack(now_ms, key), b"", db=self._ages)
+        return True
+
+    def forget(self, txn: Txn, message_ids: Iterable[MessageId]) -> None:
+        """Let messages count as new again: they could not be kept, and their sender was told so."""
+        for message_id in message_ids:
+            key = _key_of(message_id)
+            found = txn.get(key, db=self._messages)
+            if found is not None:
+                txn.delete(key, db=self._messages)
+                txn.delete(_age.pack(_time.unpack(found)[0], key), db=self._ages)
+
+    def _forget_old(self, txn: Txn, now_ms: int) -> None:
+        cursor = txn.cursor(db=self._ages)
+        for _ in range(EXPIRED_AT_ONCE):
+            if not cursor.first():
+                return
+            seen_ms, key = _age.unpack(cursor.key())
+            if now_ms - seen_ms < MESSAGE_AGE_MS and txn.stat(self._ages)["entries"] < self._most:
+                return
+            cursor.delete()
+            txn.delete(key, db=self._messages)
+
+
+class RememberedDecision(msgspec.Struct, frozen=True, array_like=True):
+    """A decision as `/v1/why` needs it."""
+
+    owners: tuple[SubjectId, ...]
+    """Who may ask: the subjects of the visitor that it was made for; none where it was made for nobody."""
+    record: bytes
+    """The `DecisionRecord`, as it stands in the spool."""
+
+
+class RecentDecisions:
+    """The latest decisions of the node. Ids are ULIDs, so the smallest key is the oldest decision."""
+
+    def __init__(self, file: CacheFile) -> None:
+        self._file = file
+        self._decisions = file.db["decisions"]
+        self._most_bytes = int(file.env.info()["map_size"] * DECISION_SHARE)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(RememberedDecision)
+
+    def remember(self, txn: Txn, decisions: Iterable[tuple[DecisionId, RememberedDecision]]) -> None:
+        """Keep decisions, and forget as many of the oldest as that takes."""
+        for decision_id, decision in decisions:
+            txn.put(decision_id.encode(), self._encoder.encode(decision), db=self._decisions)
+            cursor = txn.cursor(db=self._decisions)
+            while self._bytes(txn) > self._most_bytes and cursor.first():
+                cursor.delete()
+
+    def find(self, decision_id: DecisionId) -> RememberedDecision | None:
+        """None for a decision that is not remembered, or not yet."""
+        with self._file.env.begin() as txn:
+            found = txn.get(decision_id.encode("utf-8", "replace"), db=self._decisions)
+        return None if found is None else self._decoder.decode(found)
+
+    def forget(self, txn: Txn, subject: SubjectId) -> None:
+        """Forget all decisions of a subject. Looks at each that is remembered; erasures are rare."""
+        cursor = txn.cursor(db=self._decisions)
+        found = cursor.first()
+        while found:
+            is_theirs = subject in self._decoder.decode(cursor.value()).owners
+            found = cursor.delete() if is_theirs else cursor.next()
+
+    def _bytes(self, txn: Txn) -> int:
+        stat = txn.stat(self._decisions)
+        return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"]
+
+
+def _key_of(message_id: MessageId) -> bytes:
+    return hashlib.blake2b(message_id.encode("utf-8", "surrogatepass"), digest_size=16).digest()

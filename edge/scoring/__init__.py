@@ -1,0 +1,1 @@
+"""ONNX models on a node: what is let in, and how it is run."""

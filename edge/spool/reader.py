@@ -1,0 +1,218 @@
+"""Reads one producer's spool in its sequence order, for the agent. The writer is `edge.spool.writer`.
+
+Sequences come out without holes: where frames are damaged or gone, the missing numbers are declared by a `GapRecord`.
+Of a living producer only what survives a power loss is read (`synced`); of a dead one all whole frames, because nobody
+will ever number anything in its name again. A torn tail was never acknowledged to anybody: it is skipped and counted.
+"""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+
+from edge.node.layout import SEGMENT_SUFFIX, ProducerKey
+from edge.spool.producers import is_alive
+from edgewise.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
+from edgewise.ids import NodeId, producer
+from edgewise.records import GapRecord, encode_record
+
+LOST: Final = "lost"
+"""Lane of the gaps that are declared here."""
+BATCH_MOST_BYTES: Final = 1 << 20
+BATCH_MOST_RECORDS: Final = 1_000
+_CHUNK_BYTES: Final = BATCH_MOST_BYTES + HEADER_BYTES + MAX_PAYLOAD_BYTES
+"""Holds at least one whole frame, wherever it starts."""
+_SYNCED: Final = "synced"
+_u64 = struct.Struct("<Q")
+
+
+class Batch(NamedTuple):
+    """Consecutive records of one producer."""
+
+    first_seq: int
+    last_seq: int
+    records: list[bytes]
+
+
+class _Head(msgspec.Struct):
+    """As much of a record as shipping it takes."""
+
+    record: str
+    seq: int
+    first_seq: int = -1
+    lane: str = ""
+
+
+class _Segment(NamedTuple):
+    first_seq: int
+    path: Path
+    until_seq: int | None
+    """Where the next segment begins, and this one ends: a writer whose disk failed has written its last frames once
+    more into the next one, and those count."""
+
+
+_heads = msgspec.msgpack.Decoder(_Head)
+
+
+class SpoolReader:
+    """One producer's folder. `next_seq` is the first record that was not handed out yet."""
+
+    def __init__(self, folder: Path, key: ProducerKey, node: NodeId) -> None:
+        self.folder: Final = folder
+        self.key: Final = key
+        self.records_lost = 0
+        self.torn_bytes = 0
+        self.is_exhausted = False
+        """The producer is dead, and everything was handed out."""
+        self._producer = producer(node, key.epoch, key.worker)
+        self._segment_seq = -1
+        self._offset = 0
+        """Where to go on in the segment that begins with `_segment_seq`."""
+        segments = self._segments()
+        self.next_seq = segments[0].first_seq if segments else 0
+
+    def seek(self, seq: int) -> None:
+        """Hand out from this record on next; what is not here any more comes out as a gap."""
+        if seq != self.next_seq:
+            self.next_seq = seq
+            self._segment_seq = -1
+            self.is_exhausted = False
+
+    def read(self) -> Batch | None:
+        """The next records; None when there is nothing to ship now."""
+        first_seq, records, size = self.next_seq, list[bytes](), 0
+        if self.is_exhausted:
+            return None
+        # Asked before anything is read: who is dead now has written all that he ever will.
+        alive = is_alive(self.folder)
+        for payload in self._living(self._synced()) if alive else self._dead():
+            records.append(payload)
+            size += len(payload)
+            if size >= BATCH_MOST_BYTES or len(records) >= BATCH_MOST_RECORDS:
+                break
+        return Batch(first_seq, self.next_seq - 1, records) if records else None
+
+    def acknowledge(self, stored_seq: int) -> None:
+        """Delete what the hub has stored up to `stored_seq`: whole segments, at last a dead producer's folder."""
+        if self.is_exhausted and stored_seq >= self.next_seq - 1:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            return
+        for segment in self._segments():
+            if segment.until_seq is not None and segment.until_seq <= stored_seq + 1:
+                segment.path.unlink(missing_ok=True)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether `acknowledge` has removed everything."""
+        return not self.folder.exists()
+
+    # --- in order ----------------------------------------------------------------------------------------------------
+    # Each generator moves `next_seq` before it yields, so that it may be left at any time.
+    def _living(self, synced: int) -> Iterator[bytes]:
+        yield from self._records(self._segments(), synced)
+
+    def _dead(self) -> Iterator[bytes]:
+        segments = self._segments()
+        yield from self._records(segments, None)
+        if self._synced() > self.next_seq:
+            yield self._gap(self._synced() - 1)
+        if segments:
+            read_bytes = self._offset if segments[-1].first_seq == self._segment_seq else 0
+            self.torn_bytes += max(0, segments[-1].path.stat().st_size - read_bytes)
+        self.is_exhausted = True
+
+    def _records(self, segments: list[_Segment], synced: int | None) -> Iterator[bytes]:
+        if segments and segments[0].first_seq > self.next_seq and _is_below(segments[0].first_seq, synced):
+            yield self._gap(segments[0].first_seq - 1)
+        for segment in segments:
+            if segment.until_seq is not None and segment.until_seq <= self.next_seq:
+                continue
+            yield from self._records_of(segment, synced)
+            if segment.until_seq is None or not _is_below(segment.until_seq, synced):
+                return
+            if segment.until_seq > self.next_seq:
+                yield self._gap(segment.until_seq - 1)
+
+    def _records_of(self, segment: _Segment, synced: int | None) -> Iterator[bytes]:
+        if segment.first_seq != self._segment_seq:
+            self._segment_seq, self._offset = segment.first_seq, 0
+        while True:
+            start = self._offset
+            for frame in scan(_read(segment.path, start)):
+                head = _head_of(frame.payload)
+                if head is not None and head.seq >= self.next_seq:
+                    ends = segment.until_seq is not None and head.seq >= segment.until_seq
+                    if ends or not _is_below(head.seq + 1, synced):
+                        return
+                    if max(head.first_seq, 0) > self.next_seq or (head.first_seq < 0 and head.seq > self.next_seq):
+                        yield self._gap((head.first_seq if head.first_seq >= 0 else head.seq) - 1)
+                    self._offset = start + frame.end
+                    yield self._passed(head, frame.payload)
+                else:
+                    # Older than what is wanted; or whole, but no record: its number is missed at the next one.
+                    self._offset = start + frame.end
+            if self._offset == start:
+                return
+
+    def _passed(self, head: _Head, payload: bytes) -> bytes:
+        """The record, as it is; of a gap that the hub knows in part, the rest."""
+        if 0 <= head.first_seq < self.next_seq:
+            gap = GapRecord(self._producer, self.next_seq, head.seq, head.lane, head.seq - self.next_seq + 1)
+            payload = encode_record(gap)
+        self.next_seq = head.seq + 1
+        return payload
+
+    def _gap(self, last_seq: int) -> bytes:
+        count = last_seq - self.next_seq + 1
+        gap = GapRecord(self._producer, self.next_seq, last_seq, LOST, count)
+        self.records_lost += count
+        self.next_seq = last_seq + 1
+        return encode_record(gap)
+
+    # --- files -------------------------------------------------------------------------------------------------------
+    def _segments(self) -> list[_Segment]:
+        try:
+            found = sorted(
+                (int(path.stem), path)
+                for path in self.folder.iterdir()
+                if path.suffix == SEGMENT_SUFFIX and path.stem.isdigit()
+            )
+        except FileNotFoundError:
+            return []
+        ends = [first for first, _ in found[1:]]
+        return [_Segment(first, path, until) for (first, path), until in zip_longest(found, ends)]
+
+    def _synced(self) -> int:
+        """Records below this number survive a power loss; 0 while the file is not there or not whole."""
+        try:
+            data = (self.folder / _SYNCED).read_bytes()
+        except FileNotFoundError:
+            return 0
+        return int(_u64.unpack(data)[0]) if len(data) == _u64.size else 0
+
+
+def _is_below(seq: int, synced: int | None) -> bool:
+    """Whether everything before `seq` may be shipped."""
+    return synced is None or seq <= synced
+
+
+def _head_of(payload: bytes) -> _Head | None:
+    try:
+        return _heads.decode(payload)
+    except msgspec.DecodeError:
+        return None
+
+
+def _read(segment: Path, offset: int) -> bytes:
+    try:
+        with segment.open("rb") as file:
+            file.seek(offset)
+            return file.read(_CHUNK_BYTES)
+    except FileNotFoundError:
+        return b""

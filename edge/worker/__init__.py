@@ -1,0 +1,1 @@
+"""A worker process: HTTP in, decisions out."""

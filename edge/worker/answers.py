@@ -1,0 +1,94 @@
+"""The answer of `POST /v1/decide`, as typed structs: what is encoded, and what OpenAPI shows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from edge.worker.live_bundle import Served
+from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
+from edgewise.ids import ArmName, DecisionId, ExperimentKey, ItemId, PlacementName
+from edgewise.reasons import Reason, State
+
+
+class ItemAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """One slot. `propensity` is the probability of this item in this slot, given the items of earlier slots."""
+
+    id: ItemId
+    rank: int
+    reason: Reason
+    score: float
+    propensity: float
+    content: msgspec.Raw
+    """What the page renders: free JSON; null for an item that the caller brought."""
+    why: tuple[Why, ...]
+
+
+class ExperimentAnswer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """Which arm of which experiment this visitor is in. `forced`: an operator asked for it."""
+
+    key: ExperimentKey
+    arm: ArmName
+    forced: bool = False
+
+
+class PlacementAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """What one placement shows. `policy` names the arm that ranked."""
+
+    items: list[ItemAnswer]
+    reason: Reason
+    policy: ArmName
+    experiment: ExperimentAnswer | None
+
+
+class BundleAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """What was answered with, and how current that is."""
+
+    version: int
+    digest: str
+    """`sha256:` and 64 hex digits; empty without a bundle."""
+    age_seconds: float
+    """Since it was released."""
+    state: State
+
+
+class DecideAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole answer."""
+
+    decision_id: DecisionId
+    bundle: BundleAnswer
+    placements: dict[PlacementName, PlacementAnswer]
+    took_ms: float
+    debug: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    """For operators who ask for it."""
+
+
+def bundle_answer(served: Served | None, state: State, now_ms: int) -> BundleAnswer:
+    """What is said of the bundle."""
+    if served is None:
+        return BundleAnswer(0, "", 0.0, state)
+    manifest = served.bundle.manifest
+    age_seconds = max(0, now_ms - manifest.created_ms) / 1_000
+    return BundleAnswer(manifest.version, f"sha256:{served.bundle.digest}", age_seconds, state)
+
+
+def placement_answers(
+    decision: Decision, served: Served | None, *, packed: bool
+) -> dict[PlacementName, PlacementAnswer]:
+    """A decision with its contents; `packed` for MessagePack."""
+    return {name: _placement(placed, served, packed=packed) for name, placed in decision.placements.items()}
+
+
+def _placement(placed: PlacementDecision, served: Served | None, *, packed: bool) -> PlacementAnswer:
+    items = [] if served is None else [_item(item, served, packed=packed) for item in placed.items]
+    return PlacementAnswer(items, placed.reason, placed.policy, _experiment(placed.experiment))
+
+
+def _item(item: ChosenItem, served: Served, *, packed: bool) -> ItemAnswer:
+    content = served.content(item.id, packed=packed)
+    return ItemAnswer(item.id, item.rank, item.reason, item.score, item.propensity, content, item.why)
+
+
+def _experiment(assignment: Assignment | None) -> ExperimentAnswer | None:
+    return None if assignment is None else ExperimentAnswer(assignment.key, assignment.arm, assignment.forced)

@@ -1,0 +1,151 @@
+"""The routes of an edge node, and nothing else: what each does is in `edge.worker.routes`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from edge.worker.answers import DecideAnswer
+from edge.worker.desk import Desk
+from edge.worker.endpoint import Endpoint
+from edge.worker.guard import Guard, respond
+from edge.worker.openapi import Operation, RouteSpec, document
+from edge.worker.problems import HttpProblem, answer_of
+from edge.worker.reception import Reception
+from edge.worker.routes.decide import MSGPACK, DecideRoute
+from edge.worker.routes.health import Health, HealthRoutes
+from edge.worker.routes.operator import PROMETHEUS, OperatorRoutes
+from edge.worker.routes.preferences import PreferencesAnswer, PreferencesBody, PreferencesRoute
+from edge.worker.routes.tracking import CALL_TYPES, Batch, BatchAnswer, Success, TrackingRoutes
+from edge.worker.routes.why import WhyRoute
+from edge.worker.status import StatusAnswer
+from edge.worker.upkeep import Upkeep
+from edge.worker.why import WhyAnswer
+from edgewise.intake import Envelope
+from edgewise.request import DecideRequest
+
+
+def routes(desk: Desk) -> list[RouteSpec]:
+    """All paths, who may ask them, and what they take and give."""
+    reception = Reception(desk)
+    decide, tracking, why = DecideRoute(desk, reception), TrackingRoutes(desk, reception), WhyRoute(desk)
+    preferences, health = PreferencesRoute(desk), HealthRoutes(desk)
+    operator = OperatorRoutes(desk, lambda: document(specs))
+    specs = [
+        RouteSpec(
+            "/v1/decide",
+            "public",
+            (
+                Operation(
+                    "POST",
+                    decide.post,
+                    "What each placement shows this visitor",
+                    DecideAnswer,
+                    DecideRequest,
+                    problems=(403, 404, 503),
+                    also=(MSGPACK.decode(),),
+                ),
+            ),
+        ),
+        *(
+            RouteSpec(
+                f"/v1/{name}",
+                "public",
+                (Operation("POST", tracking.post(name), f"Segment's {name}", Success, Envelope, problems=(503,)),),
+            )
+            for name in CALL_TYPES
+        ),
+        RouteSpec(
+            "/v1/batch",
+            "public",
+            (Operation("POST", tracking.post_batch, "Several calls", BatchAnswer, Batch, problems=(503,)),),
+        ),
+        RouteSpec(
+            "/v1/why/{decision_id}",
+            "visitor",
+            (Operation("GET", why.get, "Why this was shown", WhyAnswer, problems=(400, 404)),),
+        ),
+        RouteSpec(
+            "/v1/preferences",
+            "visitor",
+            (
+                Operation("GET", preferences.get, "The visitor's dial and mutes", PreferencesAnswer),
+                Operation(
+                    "PUT",
+                    preferences.put,
+                    "State them; holds from the next request on",
+                    PreferencesAnswer,
+                    PreferencesBody,
+                    problems=(503,),
+                ),
+            ),
+        ),
+        RouteSpec("/health/live", "anybody", (Operation("GET", health.live, "Whether the process answers", Health),)),
+        RouteSpec(
+            "/health/ready",
+            "anybody",
+            (Operation("GET", health.ready, "Whether there is anything to answer with", Health),),
+        ),
+        RouteSpec("/status", "operator", (Operation("GET", operator.status, "The whole node, merged", StatusAnswer),)),
+        RouteSpec("/metrics", "operator", (Operation("GET", operator.metrics, "For Prometheus", PROMETHEUS),)),
+        RouteSpec("/openapi.json", "anybody", (Operation("GET", operator.openapi, "This", "application/json"),)),
+    ]
+    return specs
+
+
+def make_app(desk: Desk) -> Starlette:
+    """The ASGI application of one worker. It owns the desk: upkeep runs, and ends, with it."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        upkeep = asyncio.create_task(Upkeep(desk).run(), name="upkeep")
+        upkeep.add_done_callback(ended)
+        desk.is_listening = True
+        desk.tell()
+        yield
+        desk.is_listening = False
+        upkeep.remove_done_callback(ended)
+        upkeep.cancel()
+        await asyncio.wait([upkeep])
+        with contextlib.suppress(OSError):
+            desk.tell()
+        await desk.close()
+
+    def ended(upkeep: asyncio.Task[None]) -> None:
+        # Without it nothing becomes durable: end, and be started again.
+        desk.log.critical("upkeep ended", exc_info=upkeep.exception() if not upkeep.cancelled() else None)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    app = Starlette(
+        routes=[
+            Route(
+                spec.path,
+                Endpoint(
+                    desk,
+                    {operation.method: operation.handler for operation in spec.operations},
+                    public=spec.access == "public",
+                ),
+            )
+            for spec in routes(desk)
+        ],
+        middleware=[Middleware(Guard)],
+        lifespan=lifespan,
+    )
+    # No redirects to a path without its slash: they would repeat whatever Host a caller has sent.
+    app.router.redirect_slashes = False
+    app.router.default = _nothing_here
+    return app
+
+
+async def _nothing_here(scope: Scope, _: Receive, send: Send) -> None:
+    detail = f"there is nothing under {scope['path']}"
+    await respond(send, answer_of(HttpProblem(HTTPStatus.NOT_FOUND, "not-found", detail)))

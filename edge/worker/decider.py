@@ -1,0 +1,257 @@
+"""One decision, in one synchronous pass: who asks, what he allows, his profile, `decide`, the record, the answer.
+
+Nothing is awaited between the decoded question and the answer, so nothing can change in between: the bundle, the
+profile and the clock's reading are taken once. What fails makes the answer poorer, never absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import lmdb
+import msgspec
+import numpy as np
+
+from edge.worker.answers import DecideAnswer, bundle_answer, placement_answers
+from edge.worker.desk import Desk
+from edge.worker.exposures import Exposure, write_exposure
+from edge.worker.identity import Caller
+from edge.worker.live_bundle import Served
+from edge.worker.metrics import NO_PLACEMENT
+from edge.worker.problems import HttpProblem
+from edge.worker.reception import Offer, Reception, Taken
+from edge.worker.visit import CLOSED, Visit, recognise
+from edgewise.decide import Outcome, decide
+from edgewise.decision import Decision
+from edgewise.draws import draw_from
+from edgewise.eligibility import may_personalise
+from edgewise.errors import InputError, Problem
+from edgewise.fallback import fallback_decision
+from edgewise.ids import DecisionId, ulid
+from edgewise.profile.preferences import DIAL_PAGE
+from edgewise.profile.reduce import apply
+from edgewise.profile.state import Profile
+from edgewise.question import Question
+from edgewise.reasons import Degradation
+from edgewise.records import EventRecord
+from edgewise.request import DecideRequest
+
+_ID_BYTES: Final = 10
+_FRESH_BYTES: Final = 12
+_CHANCE_BYTES: Final = 4
+
+
+class Decided(NamedTuple):
+    """What a route sends."""
+
+    answer: DecideAnswer
+    proves: str | None
+    """The anonymous id that the browser is to be given a proof of."""
+    taken: list[Taken]
+    """Events that came along; the answer may be sent once they are settled."""
+
+
+class _Asking(NamedTuple):
+    """What is made up for one request."""
+
+    decision_id: DecisionId
+    named: str | None
+    """The anonymous id that the request is about, None where a server names a user instead."""
+    fresh_id: str
+    chance: float
+    """Uniform in [0, 1), for sampling."""
+
+
+class Decider:
+    """Decides for one worker."""
+
+    def __init__(self, desk: Desk, reception: Reception) -> None:
+        self._desk = desk
+        self._reception = reception
+
+    def decide(self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float) -> Decided:
+        """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
+
+        Raises:
+            HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
+            InputError: an event, or what is asked of a placement, is wrong; nothing was changed.
+            UnavailableError: events came along and cannot be kept now.
+        """
+        desk, options = self._desk, request.options
+        if options.force or options.debug:
+            caller.require_operator("options.force or options.debug")
+        served = desk.live.served
+        if served is not None:
+            _check_placements(request, served)
+        now_ms = desk.clock.now_ms()
+        asking = self._asking(request, caller, now_ms)
+        taken, rehearsed = self._events(request, caller, asking, packed=packed)
+        visit, profile = self._look_up(request, caller, asking, rehearsed)
+        question = self._question(request, visit, asking, started_ms)
+        outcome, applied = self._outcome(question, profile, served, now_ms)
+        decision = fallback_decision(question) if outcome is None else outcome.decision
+        proves = None
+        if not options.dry_run:
+            if visit.grants.personalisation and caller.visitor is None and not caller.is_server:
+                # Never the id that the page has named: signing it would make a proof of a claim.
+                proves = asking.fresh_id
+            if outcome is not None:
+                exposure = Exposure(question, outcome, visit, applied, now_ms, asking.chance, options.defer_activation)
+                write_exposure(desk, exposure, proves=proves)
+            self._count(decision, served, started_ms)
+        answer = DecideAnswer(
+            decision_id=decision.decision_id,
+            bundle=bundle_answer(served, desk.state(served), now_ms),
+            placements=placement_answers(decision, served, packed=packed),
+            took_ms=desk.clock.monotonic_ms() - started_ms,
+        )
+        if options.debug:
+            answer = msgspec.structs.replace(answer, debug=_debug(question, outcome, profile))
+        return Decided(answer, proves, taken)
+
+    # --- before ------------------------------------------------------------------------------------------------------
+    def _asking(self, request: DecideRequest, caller: Caller, now_ms: int) -> _Asking:
+        entropy = self._desk.entropy(_ID_BYTES + _FRESH_BYTES + _CHANCE_BYTES)
+        fresh_id = f"ew-{entropy[_ID_BYTES:-_CHANCE_BYTES].hex()}"
+        named = request.anonymous_id or caller.pseudonym or caller.visitor
+        if named is None and not (caller.is_server and request.user_id):
+            named = fresh_id
+        chance = int.from_bytes(entropy[-_CHANCE_BYTES:]) / (1 << 8 * _CHANCE_BYTES)
+        return _Asking(DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
+
+    def _events(
+        self, request: DecideRequest, caller: Caller, asking: _Asking, *, packed: bool
+    ) -> tuple[list[Taken], list[EventRecord]]:
+        """Take the events that came along; of a dry run only what they would have been."""
+        if not request.events:
+            return [], []
+        offers: list[Offer] = self._reception.offers(request.events, asking.named, request.consent, packed=packed)
+        rehearsed = self._reception.rehearse(offers, caller)
+        if request.options.dry_run:
+            return [], rehearsed
+        return self._reception.take_now(offers, caller), []
+
+    def _look_up(
+        self, request: DecideRequest, caller: Caller, asking: _Asking, rehearsed: Sequence[EventRecord]
+    ) -> tuple[Visit, Profile]:
+        """Who he is and what he allows, then his profile, as far as that may be read."""
+        desk = self._desk
+        try:
+            with desk.cache.reading() as reading:
+                visit = recognise(
+                    reading,
+                    desk.keys.subject_key,
+                    caller,
+                    anonymous_id=asking.named,
+                    user_id=request.user_id,
+                    asked=request.consent,
+                    default=desk.default_consent,
+                )
+                if visit.is_unheard:
+                    desk.want(visit.subject)
+                dial = visit.preferences.dial.value
+                if not may_personalise(visit.grants, dial) or dial <= DIAL_PAGE:
+                    return visit, Profile()
+                profile = reading.profile(visit.subject)
+        except (lmdb.Error, ValueError):
+            desk.counts.failed("cache")
+            return CLOSED, Profile()
+        if not request.options.dry_run:
+            desk.looked_up(visit.subject, found=profile is not None, is_fresh=asking.named == asking.fresh_id)
+        if profile is None:
+            profile = Profile()
+        for record in rehearsed:
+            if record.subject == visit.subject:
+                apply(profile, record)
+        return visit, profile
+
+    def _question(self, request: DecideRequest, visit: Visit, asking: _Asking, started_ms: float) -> Question:
+        is_late = self._desk.clock.monotonic_ms() - started_ms > request.options.deadline_ms
+        return Question(
+            decision_id=asking.decision_id,
+            # Whom nothing may be tied to is in no experiment for longer than this request.
+            unit=visit.logged_as or asking.decision_id,
+            placements=tuple(request.placements),
+            context=request.context,
+            grants=visit.grants,
+            dial=visit.preferences.dial.value,
+            mute=visit.preferences.mute.value,
+            degradation=Degradation.DEADLINE if is_late else Degradation.NONE,
+            force=request.options.force,
+            explain=request.options.explain,
+        )
+
+    # --- deciding ----------------------------------------------------------------------------------------------------
+    def _outcome(
+        self, question: Question, profile: Profile, served: Served | None, now_ms: int
+    ) -> tuple[Outcome | None, Profile]:
+        """The outcome, None without a bundle, and the profile that was read in the end."""
+        if served is None:
+            return None, profile
+        draw = draw_from(served.bundle.policy.site.salt, question.decision_id)
+
+        def ask(question: Question, profile: Profile) -> Outcome:
+            return decide(
+                question,
+                profile,
+                bundle=served.bundle,
+                score=served.score,
+                attribute=served.attribute,
+                draw=draw,
+                now_ms=now_ms,
+            )
+
+        try:
+            outcome = ask(question, profile)
+        except InputError:
+            raise
+        except Exception:  # noqa: BLE001  # an error of ours must not cost a visitor the page
+            self._desk.counts.failed("decide")
+            profile = Profile()
+            outcome = ask(msgspec.structs.replace(question, degradation=Degradation.SCORER), profile)
+        if outcome.degradation is Degradation.SCORER:
+            self._desk.counts.failed("scorer")
+        return outcome, profile
+
+    # --- after -------------------------------------------------------------------------------------------------------
+    def _count(self, decision: Decision, served: Served | None, started_ms: float) -> None:
+        counts = self._desk.counts
+        for name, placed in decision.placements.items():
+            counts.decided(NO_PLACEMENT if served is None else name, placed.reason)
+        counts.took((self._desk.clock.monotonic_ms() - started_ms) / 1_000)
+
+
+def _check_placements(request: DecideRequest, served: Served) -> None:
+    """Before any event is taken: an unknown name refuses the whole request."""
+    known = served.bundle.placements
+    unknown = [
+        Problem(f"$.placements[{position}].name", f"there is no placement {placement.name!r}")
+        for position, placement in enumerate(request.placements)
+        if placement.name not in known
+    ]
+    if unknown:
+        detail = f"{unknown[0].message}; there are {', '.join(sorted(known)) or 'none'}"
+        raise HttpProblem(HTTPStatus.NOT_FOUND, "unknown-placement", detail, problems=unknown)
+
+
+def _debug(question: Question, outcome: Outcome | None, profile: Profile) -> dict[str, Any]:
+    """What an operator may look at: how the question stood, and what the models saw."""
+    shown = {} if outcome is None else outcome.shown
+    return {
+        "grants": question.grants,
+        "dial": question.dial,
+        "unit": question.unit,
+        "degradation": question.degradation if outcome is None else outcome.degradation,
+        "applied": profile.applied,
+        "features": {
+            placement: {
+                item: dict(zip(rows.names, row, strict=True))
+                for item, row in zip(
+                    rows.items, np.frombuffer(rows.data, "<f4").reshape(-1, len(rows.names)).tolist(), strict=True
+                )
+            }
+            for placement, rows in shown.items()
+        },
+    }

@@ -1,0 +1,215 @@
+"""All that one worker process has in hand when a request comes in. Opened once, after the process was spawned."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import Final, Self
+
+from edge.log import Log
+from edge.node.bundles import BundleStore
+from edge.node.doorbell import SPOOL, WANTED
+from edge.node.epochs import next_epoch, node_id
+from edge.node.keys import SiteKeys, load_site_keys
+from edge.node.layout import NodePaths, doorbell_address
+from edge.node.status import WorkerStatus, write_status
+from edge.profiles.cache import ProfileCache
+from edge.profiles.cache_file import CacheError, Txn
+from edge.profiles.recent import RecentDecisions, RecentMessages, RememberedDecision
+from edge.settings import EdgeSettings
+from edge.spool.writer import SpoolWriter
+from edge.worker.condition import Condition
+from edge.worker.identity import Access, Doorman
+from edge.worker.live_bundle import LiveBundle, Served
+from edge.worker.metrics import Counts
+from edge.worker.tally import Tally, inherited_tally, tally_file, write_tally
+from edgewise.clock import Clock
+from edgewise.consent import Consent
+from edgewise.ids import DecisionId, NodeId, SubjectId, producer
+from edgewise.reasons import State
+
+MOST_UNFLUSHED: Final = 20_000
+"""Decisions, and subjects, that wait for the next flush."""
+
+
+class Desk:
+    """One worker's tools. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        *,
+        index: int,
+        node: NodeId,
+        epoch: int,
+        keys: SiteKeys,
+        cache: ProfileCache,
+        clock: Clock,
+        log: Log,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.settings = settings
+        self.paths: NodePaths = settings.paths
+        self.index = index
+        self.node = node
+        self.epoch = epoch
+        self.keys = keys
+        self.clock = clock
+        self.log = log
+        self.entropy = entropy
+        self.cache = cache
+        self.messages = RecentMessages(cache.file)
+        self.decisions = RecentDecisions(cache.file)
+        self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.spool = SpoolWriter(
+            self.paths.producer(epoch, index),
+            producer=producer(node, epoch, index),
+            most_bytes=settings.spool_most_bytes,
+            segment_bytes=settings.segment_bytes,
+            on_synced=lambda: self.ring(SPOOL),
+        )
+        self.live = LiveBundle(BundleStore(self.paths), log=log)
+        self.doorman = Doorman(
+            keys,
+            host=settings.host,
+            operator_keys_sha256=settings.operator_keys_sha256,
+            server_keys_sha256=settings.server_keys_sha256,
+        )
+        self.condition = Condition(self.paths, has_hub=settings.hub is not None, stale_after_ms=settings.stale_after_ms)
+        self._inherited = inherited_tally(self.paths, index)
+        self.counts: Counts = self._inherited.counts
+        """Of this worker and its predecessors."""
+        self._decisions_before = self.counts.decisions_made
+        self.is_listening = False
+        self.wanted: set[SubjectId] = set()
+        """Subjects to be asked of the hub with the next flush."""
+        self.unflushed: dict[DecisionId, RememberedDecision] = {}
+        """Decisions to be remembered with the next flush."""
+
+    @classmethod
+    def open(cls, settings: EdgeSettings, *, index: int, clock: Clock, log: Log) -> Self:
+        """Open everything; the bundle is loaded, so that the first request is answered by it.
+
+        Raises:
+            UnavailableError: a file of the node cannot be used.
+        """
+        paths = settings.paths
+        paths.create()
+        desk = cls(
+            settings,
+            index=index,
+            node=node_id(paths),
+            epoch=next_epoch(paths),
+            keys=load_site_keys(paths),
+            cache=ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes),
+            clock=clock,
+            log=log,
+        )
+        desk.live.load_now()
+        desk.condition.look()
+        return desk
+
+    async def close(self) -> None:
+        """Write down what is left, and let go."""
+        with contextlib.suppress(CacheError):
+            self.flush()
+        await self.spool.close()
+        self.cache.close()
+        self._doorbell.close()
+
+    # --- what requests ask for --------------------------------------------------------------------------------------
+    @property
+    def access(self) -> Access | None:
+        """The site's list of callers, None without a bundle."""
+        served = self.live.served
+        return None if served is None else served.access
+
+    @property
+    def default_consent(self) -> Consent:
+        """What holds for visitors who said nothing: the site's word, and nothing where the site is silent."""
+        served = self.live.served
+        return Consent() if served is None else served.bundle.policy.site.default_consent
+
+    def state(self, served: Served | None) -> State:
+        """How current the node is, answering with `served`."""
+        return self.condition.state(self.clock.now_ms(), serves=served is not None)
+
+    def looked_up(self, subject: SubjectId, *, found: bool, is_fresh: bool) -> None:
+        """Count a look at the cache; who was not found is wanted, unless his id was made a moment ago."""
+        if found:
+            self.counts.cache_hits += 1
+            return
+        self.counts.cache_misses += 1
+        if not is_fresh:
+            self.want(subject)
+
+    def want(self, subject: SubjectId) -> None:
+        """Ask the hub, with the next flush."""
+        if len(self.wanted) < MOST_UNFLUSHED:
+            self.wanted.add(subject)
+
+    def remember(self, decision_id: DecisionId, decision: RememberedDecision) -> None:
+        """Keep a decision for `why`; the oldest goes when a failing cache lets them pile up."""
+        if len(self.unflushed) >= MOST_UNFLUSHED:
+            del self.unflushed[next(iter(self.unflushed))]
+        self.unflushed[decision_id] = decision
+
+    # --- what this process says of itself ---------------------------------------------------------------------------
+    def own_status(self) -> WorkerStatus:
+        """For the supervisor, the agent and the other workers."""
+        served, refused = self.live.served, self.live.refused
+        return WorkerStatus(
+            index=self.index,
+            pid=os.getpid(),
+            epoch=self.epoch,
+            written_ms=self.clock.now_ms(),
+            listening=self.is_listening,
+            bundle_digest=None if served is None else served.bundle.digest,
+            bundle_version=None if served is None else served.bundle.version,
+            refused_digest=None if refused is None else refused.digest,
+            refused_detail="" if refused is None else refused.detail,
+            decisions=self.counts.decisions_made - self._decisions_before,
+        )
+
+    def own_tally(self) -> Tally:
+        """Its counters, and those of its predecessors."""
+        created, dropped = self.spool.next_seq, self.spool.dropped
+        return Tally(
+            epoch=self.epoch,
+            epoch_created=created,
+            created=self._inherited.created + created,
+            dropped=self._inherited.dropped + dropped,
+            counts=self.counts,
+        )
+
+    def tell(self) -> None:
+        """Write both down."""
+        write_status(self.paths.worker_status(self.index), self.own_status())
+        write_tally(tally_file(self.paths, self.index), self.own_tally())
+
+    # --- between requests -------------------------------------------------------------------------------------------
+    def flush(self) -> None:
+        """Let the other workers, and the agent, have what waits to be remembered or asked for.
+
+        Raises:
+            CacheError: it waits on.
+        """
+        wanted, decisions = self.wanted, self.unflushed
+        if not wanted and not decisions:
+            return
+
+        def change(txn: Txn) -> None:
+            self.decisions.remember(txn, decisions.items())
+            self.cache.want_in(txn, wanted)
+
+        self.cache.write(change)
+        self.wanted, self.unflushed = set(), {}
+        if wanted:
+            self.ring(WANTED)
+
+    def ring(self, what: bytes) -> None:
+        """Tell the agent; it looks by itself, too, so nothing depends on being heard."""
+        with contextlib.suppress(OSError):
+            self._doorbell.sendto(what, doorbell_address(self.node))

@@ -1,0 +1,121 @@
+"""From ASGI to a handler and back: caller, body, answer, problems, CORS. The one place where a request may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from edge.worker.desk import Desk
+from edge.worker.guard import HEADERS, read_body, respond, unpack_body
+from edge.worker.identity import Caller
+from edge.worker.problems import Answer, Headers, HttpProblem, answer_of, problem_from
+
+JSON: Final = (b"content-type", b"application/json")
+PRIVATE: Final = (b"cache-control", b"private, no-store")
+"""For answers about one visitor: no cache between us and him may keep them."""
+NO_STORE: Final = (b"cache-control", b"no-store")
+_ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent"
+_PREFLIGHT_AGE_SECONDS: Final = b"600"
+
+
+class Exchange(NamedTuple):
+    """One request, read."""
+
+    caller: Caller
+    body: bytes
+    headers: Mapping[bytes, bytes]
+    path: Mapping[str, str]
+    """Parameters of the path."""
+    is_secure: bool
+    """Came by https, as far as this process can see."""
+    started_ms: float
+    """Monotonic clock when the body had arrived."""
+
+
+Handler = Callable[[Exchange], Awaitable[Answer]]
+
+
+class Endpoint:
+    """An ASGI application for one route. `public` handlers need a write key or an allowed origin."""
+
+    def __init__(self, desk: Desk, handlers: Mapping[str, Handler], *, public: bool) -> None:
+        """`handlers` by method; HEAD is answered as GET, OPTIONS as CORS asks."""
+        self._desk = desk
+        self._handlers = handlers
+        self._public = public
+        self._methods = b", ".join(sorted(method.encode() for method in handlers))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        desk = self._desk
+        caller = desk.doorman.caller(scope, desk.access, desk.clock.now_ms())
+        try:
+            answer = await self._answer(scope, receive, caller)
+        except ConnectionError:
+            return  # there is nobody left to be answered
+        except Exception as failed:  # whatever it is, the caller gets a problem and no traceback
+            problem = problem_from(failed)
+            if problem.status is HTTPStatus.INTERNAL_SERVER_ERROR:
+                desk.counts.failed("request")
+                desk.log.exception("a request failed", path=scope["path"])
+            answer = answer_of(problem)
+        if caller.origin is not None:
+            answer.headers.extend(_cors(caller.origin))
+        await respond(send, answer)
+
+    async def _answer(self, scope: Scope, receive: Receive, caller: Caller) -> Answer:
+        desk, method = self._desk, scope["method"]
+        if method == "OPTIONS":
+            return self._preflight(caller)
+        handler = self._handlers.get("GET" if method == "HEAD" else method)
+        if handler is None:
+            detail = f"{method} is not understood here; {self._methods.decode()} is"
+            allow = [(b"allow", self._methods)]
+            raise HttpProblem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers=allow)
+        if self._public:
+            caller.require_public()
+        body = b""
+        if method in {"POST", "PUT"}:
+            most_bytes, timeout_ms = desk.settings.body_most_bytes, desk.settings.body_timeout_ms
+            body = await read_body(scope, receive, most_bytes=most_bytes, timeout_ms=timeout_ms)
+            body = unpack_body(scope, body, most_bytes=most_bytes)
+        return await handler(
+            Exchange(
+                caller=caller,
+                body=body,
+                headers=scope[HEADERS],
+                path=scope.get("path_params", {}),
+                is_secure=scope.get("scheme") == "https",
+                started_ms=desk.clock.monotonic_ms(),
+            )
+        )
+
+    def _preflight(self, caller: Caller) -> Answer:
+        if caller.origin is None:
+            raise HttpProblem(HTTPStatus.FORBIDDEN, "origin", "this origin is not on the site's list")
+        headers: Headers = [
+            (b"access-control-allow-methods", self._methods),
+            (b"access-control-allow-headers", _ALLOWED_HEADERS),
+            (b"access-control-max-age", _PREFLIGHT_AGE_SECONDS),
+        ]
+        return Answer(HTTPStatus.NO_CONTENT.value, b"", headers)
+
+
+def _cors(origin: str) -> Headers:
+    return [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-allow-credentials", b"true"),
+        (b"vary", b"origin"),
+    ]
+
+
+_json = msgspec.json.Encoder()
+
+
+def json_answer(value: Any, *, status: HTTPStatus = HTTPStatus.OK, headers: Headers | None = None) -> Answer:
+    """An answer as JSON."""
+    return Answer(status.value, _json.encode(value), [JSON, *(headers if headers is not None else [NO_STORE])])

@@ -1,0 +1,89 @@
+"""What is written down of a decision: everything that it takes to decide again, and to learn from it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from edge.profiles.cache_file import CacheError
+from edge.profiles.recent import RememberedDecision
+from edge.worker.desk import Desk
+from edge.worker.visit import Visit
+from edgewise.decide import Outcome
+from edgewise.decision import canonical_bytes
+from edgewise.ids import SubjectId
+from edgewise.profile.reduce import touches_profile
+from edgewise.profile.state import Profile
+from edgewise.question import Question
+from edgewise.records import DecisionRecord, encode_record
+from edgewise.subjects import subject_of
+
+NO_LIVE_FACTS = 0
+
+
+class Exposure(NamedTuple):
+    """A decision that is about to be answered."""
+
+    question: Question
+    outcome: Outcome
+    visit: Visit
+    profile: Profile
+    """The one that was read."""
+    now_ms: int
+    chance: float
+    """Uniform in [0, 1): whether the whole feature matrices are kept."""
+    is_deferred: bool
+
+
+def write_exposure(desk: Desk, exposure: Exposure, *, proves: str | None) -> None:
+    """One append to the spool, never synced here; into the profile only where a cap counts it.
+
+    `proves` is an id that the browser is given with this answer; it may ask why.
+    """
+    record = _record(desk, exposure)
+    payload = desk.spool.append(record)
+    if payload is None:
+        desk.counts.failed("exposure_dropped")
+        payload = encode_record(record)
+    visit = exposure.visit
+    if touches_profile(record):
+        try:
+            desk.cache.apply(visit.subject, [record])
+        except CacheError:
+            desk.counts.failed("cache")
+    owners = visit.owners
+    if proves is not None:
+        owners = (*owners, subject_of(desk.keys.subject_key, "anonymousId", proves))
+    desk.remember(record.decision_id, RememberedDecision(owners, payload))
+
+
+def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
+    question, outcome = exposure.question, exposure.outcome
+    served = desk.live.served
+    share = 0.0 if served is None else served.bundle.policy.site.feature_sample_share
+    is_sampled = exposure.chance < share
+    return DecisionRecord(
+        producer=desk.spool.producer,
+        seq=desk.spool.next_seq,
+        decision_id=question.decision_id,
+        subject=SubjectId(exposure.visit.logged_as),
+        time_ms=exposure.now_ms,
+        bundle_version=outcome.decision.bundle_version,
+        bundle_digest=outcome.decision.bundle_digest,
+        facts_version=NO_LIVE_FACTS,
+        placements=question.placements,
+        context=question.context,
+        grants=question.grants,
+        dial=question.dial,
+        degradation=outcome.degradation,
+        applied=exposure.profile.applied,
+        decision=canonical_bytes(outcome.decision),
+        shown=outcome.shown,
+        sampled=outcome.matrices if is_sampled else {},
+        sample_probability=share if is_sampled else 0.0,
+        force=question.force,
+        explain=question.explain,
+        deferred=exposure.is_deferred,
+        mute=question.mute,
+        impressions=() if exposure.is_deferred else outcome.impressions,
+        unit=question.unit,
+    )

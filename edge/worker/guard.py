@@ -1,0 +1,159 @@
+"""The outermost layer: refuses what HTTP servers let by, before anything looks at a request.
+
+Servers differ in what they stop (a second Host, 5,000 headers, a body that never ends), so it is stopped here. What
+an ASGI layer cannot see, broken framing, is the server's part.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from http import HTTPStatus
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from edge.worker.problems import CLOSE, Answer, HttpProblem, answer_of, invalid
+from edgewise.errors import Problem
+
+MAX_HEADERS: Final = 100
+MAX_HEADER_BYTES: Final = 16 << 10
+MAX_TARGET_BYTES: Final = 8 << 10
+LINGER_BYTES: Final = 16 << 20
+"""A body that is too large is read to here, and thrown away: who answers and closes while the other still sends makes
+the kernel reset the connection, and the sender never sees why."""
+HEADERS: Final = "edgewise.headers"
+"""Key of the scope under which the guard leaves the headers as a dictionary; of a repeated one the last."""
+
+
+class Guard:
+    """Pure ASGI middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a sound request through; answer and close on any other."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+        refused = _inspect(scope)
+        if refused is None:
+            await self._app(scope, receive, send)
+        else:
+            await respond(send, answer_of(refused))
+
+
+def _inspect(scope: Scope) -> HttpProblem | None:
+    """What is wrong with a request's head, None if nothing is."""
+    headers = scope["headers"]
+    if len(headers) > MAX_HEADERS:
+        return _too_large(f"{len(headers)} headers, at most {MAX_HEADERS} are read")
+    size = hosts = 0
+    by_name: dict[bytes, bytes] = {}
+    for name, value in headers:
+        size += len(name) + len(value) + 4
+        hosts += name == b"host"
+        if name == b"cookie" and name in by_name:
+            value = by_name[name] + b"; " + value  # noqa: PLW2901  # HTTP/2 may send it in pieces (RFC 9113, 8.2.3)
+        by_name[name] = value
+    if size > MAX_HEADER_BYTES:
+        return _too_large(f"{size} bytes of headers, at most {MAX_HEADER_BYTES} are read")
+    if hosts != 1:
+        return _bad(f"{hosts} Host headers, expected one")
+    if b"transfer-encoding" in by_name and b"content-length" in by_name:
+        return _bad("both Content-Length and Transfer-Encoding")
+    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+        return HttpProblem(
+            HTTPStatus.REQUEST_URI_TOO_LONG, "target-too-long", f"at most {MAX_TARGET_BYTES} bytes", headers=[CLOSE]
+        )
+    scope[HEADERS] = by_name
+    return None
+
+
+async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_ms: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        HttpProblem: 413 when it is larger than `most_bytes`, 408 when it does not arrive in time.
+        ConnectionError: the client went away. Half a body is never taken for a whole one.
+    """
+    announced = scope[HEADERS].get(b"content-length", b"0")
+    if not announced.isdigit() or len(announced) > 18 or int(announced) > LINGER_BYTES:  # noqa: PLR2004  # below 2**63
+        raise _body_too_large(most_bytes)
+    message = await _next_part(receive, timeout_ms)
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False) and len(body) <= most_bytes:
+        return body
+    parts, size = [body], len(body)
+    deadline = asyncio.get_running_loop().time() + timeout_ms / 1_000
+    while message.get("more_body", False):
+        left_ms = (deadline - asyncio.get_running_loop().time()) * 1_000
+        message = await _next_part(receive, left_ms)
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > most_bytes:
+            parts.clear()
+        if size > LINGER_BYTES:
+            break
+    if size > most_bytes:
+        raise _body_too_large(most_bytes)
+    return b"".join(parts)
+
+
+def unpack_body(scope: Scope, body: bytes, *, most_bytes: int) -> bytes:
+    """The body without its Content-Encoding; Segment's libraries may send gzip.
+
+    Raises:
+        HttpProblem: 415 for another encoding, 413 when it unpacks to more than `most_bytes`, 400 when it is damaged.
+    """
+    encoding = scope[HEADERS].get(b"content-encoding")
+    if encoding is None or encoding.lower() == b"identity":
+        return body
+    if encoding.lower() not in {b"gzip", b"x-gzip"}:
+        detail = f"Content-Encoding {encoding.decode('latin-1')!r}; gzip is understood"
+        raise HttpProblem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", detail)
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        unpacked = unpacking.decompress(body, most_bytes + 1)
+    except zlib.error as damaged:
+        raise invalid([Problem("$", f"not gzip: {damaged}")]) from None
+    if len(unpacked) > most_bytes:
+        raise _body_too_large(most_bytes)
+    if not unpacking.eof:
+        raise invalid([Problem("$", "not gzip: it ends too early")])
+    return unpacked
+
+
+async def _next_part(receive: Receive, timeout_ms: float) -> Message:
+    try:
+        async with asyncio.timeout(timeout_ms / 1_000):
+            message = await receive()
+    except TimeoutError:
+        raise HttpProblem(
+            HTTPStatus.REQUEST_TIMEOUT, "body-timeout", "the body did not arrive in time", headers=[CLOSE]
+        ) from None
+    if message["type"] != "http.request":
+        raise ConnectionError("the client went away")
+    return message
+
+
+async def respond(send: Send, answer: Answer) -> None:
+    """Send a whole answer."""
+    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _bad(detail: str) -> HttpProblem:
+    return HttpProblem(HTTPStatus.BAD_REQUEST, "malformed-request", detail, headers=[CLOSE])
+
+
+def _too_large(detail: str) -> HttpProblem:
+    return HttpProblem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", detail, headers=[CLOSE])
+
+
+def _body_too_large(most_bytes: int) -> HttpProblem:
+    detail = f"a body has at most {most_bytes} bytes"
+    return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail, headers=[CLOSE])

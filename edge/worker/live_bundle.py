@@ -1,0 +1,151 @@
+"""The bundle that a worker answers with: one reference, replaced whole while requests go on.
+
+A request takes the reference once and answers with that, so nothing ever mixes two releases. A new bundle is loaded,
+its golden rows scored and its models warmed in a thread; what fails leaves the old one serving, and says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.log import Log
+from edge.node.bundles import BundleStore
+from edge.scoring.scorer import OnnxScorer
+from edge.worker.identity import Access
+from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.golden import RELATIVE_TOLERANCE, unpack, worst_error
+from edgewise.errors import BundleRefused, EdgewiseError, RefusedError
+from edgewise.features.compile import Matrix
+from edgewise.ids import ItemId, ModelName
+
+POLL_MS: Final = 50
+WARMING_ROWS: Final = 100
+
+
+class Served:
+    """A bundle with a session for each of its models, ready to answer."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Make the sessions, score the golden rows, and warm up.
+
+        Raises:
+            BundleRefused: `golden` when this machine's scores are not those of the trained model.
+            ScorerError: ONNX Runtime refuses a model.
+        """
+        self.bundle = bundle
+        site = bundle.policy.site
+        self.access = Access(frozenset(site.write_key_sha256), frozenset(site.origins))
+        self._scorers = {name: OnnxScorer(model.onnx) for name, model in bundle.models.items()}
+        self._attributors = {
+            name: OnnxScorer(model.attribution)
+            for name, model in bundle.models.items()
+            if model.attribution is not None
+        }
+        self._packed: dict[ItemId, msgspec.Raw] = {}
+        for name, scorer in self._scorers.items():
+            self._check(name, scorer)
+
+    def score(self, model: ModelName, matrix: Matrix) -> NDArray[np.float32]:
+        """Scores (rows,) of a float32 matrix (rows, features). May raise anything; the answer then degrades."""
+        return self._scorers[model].score(matrix)
+
+    def content(self, item: ItemId, *, packed: bool) -> msgspec.Raw:
+        """The approved content, ready to be pasted into a JSON answer, or a MessagePack one if `packed`."""
+        if not packed:
+            return msgspec.Raw(self.bundle.content_json(item))
+        made = self._packed.get(item)
+        if made is None:
+            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(self.bundle.content_json(item))))
+            if self.bundle.item(item) is not None:
+                self._packed[item] = made
+        return made
+
+    def attribute(self, model: ModelName, matrix: Matrix) -> Matrix:
+        """Path attributions (rows, features + 1); KeyError for a model without."""
+        return self._attributors[model].attribute(matrix)
+
+    def _check(self, name: ModelName, scorer: OnnxScorer) -> None:
+        golden = self.bundle.golden.models.get(name)
+        if golden is not None:
+            matrix, expected = unpack(golden)
+            error = worst_error(expected, scorer.score(matrix))
+            if error > RELATIVE_TOLERANCE:
+                raise BundleRefused(
+                    "golden",
+                    f"model {name}: a golden row is off by {error:.2g}, at most {RELATIVE_TOLERANCE:g} is allowed",
+                )
+        # The first run of a session allocates; that is not to happen inside a request.
+        rows = np.zeros((WARMING_ROWS, scorer.features), np.float32)
+        scorer.score(rows)
+        if name in self._attributors:
+            self._attributors[name].attribute(rows)
+
+
+class Refused(NamedTuple):
+    """A bundle that cannot be served, and why."""
+
+    digest: str
+    detail: str
+
+
+class LiveBundle:
+    """Holds what is served, and follows the store's `current`."""
+
+    def __init__(self, store: BundleStore, *, log: Log) -> None:
+        self.served: Served | None = None
+        self.refused: Refused | None = None
+        self._store = store
+        self._log = log
+        self._generation: object = None
+
+    @property
+    def digest(self) -> str | None:
+        """Of the bundle that is served."""
+        return None if self.served is None else self.served.bundle.digest
+
+    def load_now(self) -> None:
+        """Serve what the store points at; before any request."""
+        self._generation = self._store.generation()
+        self._settle(self._load())
+
+    async def follow(self, on_change: Callable[[], None]) -> None:
+        """Swap whenever the store points at something else, until cancelled; `on_change` after each attempt."""
+        while True:
+            await asyncio.sleep(POLL_MS / 1_000)
+            generation = self._store.generation()
+            if generation != self._generation:
+                # Before loading: if `current` is replaced meanwhile, the next round loads again.
+                self._generation = generation
+                self._settle(await asyncio.to_thread(self._load))
+                on_change()
+
+    def _load(self) -> Served | Refused | None:
+        """What is to be served; None for nothing."""
+        digest = self._store.current()
+        if digest is None:
+            return None
+        if self.served is not None and self.served.bundle.digest == digest:
+            return self.served
+        try:
+            return Served(load_bundle(*self._store.read(digest)))
+        except EdgewiseError as refused:
+            code = refused.code if isinstance(refused, RefusedError) else "scorer"
+            return Refused(digest, f"{code}: {refused}")
+        except Exception as failed:  # noqa: BLE001  # an error of ours in a loader must not stop what serves
+            return Refused(digest, f"internal: {failed!r}")
+
+    def _settle(self, loaded: Served | Refused | None) -> None:
+        if isinstance(loaded, Refused):
+            self.refused = loaded
+            self._log.error("a bundle cannot be served", **loaded._asdict(), serves=self.digest)
+        else:
+            self.refused = None
+            if loaded is not self.served:
+                self._log.info("serves another bundle", digest=loaded and loaded.bundle.digest, before=self.digest)
+            self.served = loaded

@@ -1,0 +1,135 @@
+"""OpenAPI 3.1 of the node, from the very structs that decode requests and encode answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from edge.worker.endpoint import Handler
+from edge.worker.problems import ProblemDetails
+
+_REF: Final = "#/components/schemas/{name}"
+_TYPES: Final = "application/json"
+
+
+class Operation(NamedTuple):
+    """One method of one path: what runs, and what it takes and gives."""
+
+    method: str
+    handler: Handler
+    summary: str
+    answer: Any
+    """Struct of the answer, or a media type that is described in words alone."""
+    body: Any = None
+    problems: tuple[int, ...] = ()
+    also: tuple[str, ...] = ()
+    """Further media types of body and answer."""
+
+
+class RouteSpec(NamedTuple):
+    """One path. `access` is who may ask: `public`, `visitor`, `operator` or `anybody`."""
+
+    path: str
+    access: str
+    operations: tuple[Operation, ...]
+
+
+def document(routes: Sequence[RouteSpec]) -> dict[str, Any]:
+    """The document as plain JSON values."""
+    structs = {
+        struct
+        for route in routes
+        for operation in route.operations
+        for struct in (operation.body, operation.answer)
+        if struct is not None and not isinstance(struct, str)
+    }
+    types = [ProblemDetails, *sorted(structs, key=str)]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
+    schema_of = dict(zip(types, schemas, strict=True))
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Edgewise edge node",
+            "version": version("edgewise"),
+            "description": "Personalised content decisions at the edge. Errors are RFC 9457 problems.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": {
+            route.path: {
+                operation.method.lower(): _operation(route, operation, schema_of) for operation in route.operations
+            }
+            for route in routes
+        },
+        "components": {"schemas": components, "securitySchemes": _SECURITY_SCHEMES},
+    }
+
+
+def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    name = re.sub(r"[^A-Za-z0-9]+", "_", f"{operation.method.lower()}{route.path}").strip("_")
+    described: dict[str, Any] = {
+        "operationId": name,
+        "summary": operation.summary,
+        "security": _SECURITY[route.access],
+        "responses": {
+            "200": {"description": "OK", "content": _content(operation, operation.answer, schema_of)},
+            **{str(status): _problem(status, schema_of) for status in _statuses(route, operation)},
+        },
+    }
+    parameters = re.findall(r"{(\w+)}", route.path)
+    if parameters:
+        described["parameters"] = [
+            {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
+            for parameter in parameters
+        ]
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation, operation.body, schema_of)}
+    return described
+
+
+def _content(operation: Operation, struct: Any, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    if isinstance(struct, str):
+        return {struct: {}}
+    return {media: {"schema": schema_of[struct]} for media in (_TYPES, *operation.also)}
+
+
+def _problem(status: int, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    schema = schema_of[ProblemDetails]
+    return {"description": _MEANING[status], "content": {"application/problem+json": {"schema": schema}}}
+
+
+def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
+    statuses = set(operation.problems)
+    if operation.body is not None:
+        statuses |= {400, 408, 413, 415}
+    if route.access in {"public", "visitor"}:
+        statuses.add(401)
+    if route.access == "operator":
+        statuses.add(403)
+    return sorted(statuses)
+
+
+_MEANING: Final = {
+    400: "The request is wrong; `errors` says where.",
+    401: "Nobody may ask this without a key, an allowed origin, or a proof.",
+    403: "For operators.",
+    404: "There is no such thing.",
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The body is encoded in a way that is not understood.",
+    503: "Not now; Retry-After says when.",
+}
+_SECURITY_SCHEMES: Final = {
+    "writeKey": {"type": "http", "scheme": "basic", "description": "A write or server key as user, no password."},
+    "key": {"type": "http", "scheme": "bearer", "description": "An operator key, a server key, or a visitor token."},
+    "visitor": {"type": "apiKey", "in": "cookie", "name": "ew_id"},
+}
+_SECURITY: Final[dict[str, list[dict[str, list[str]]]]] = {
+    "anybody": [],
+    "public": [{"writeKey": []}, {"key": []}, {}],
+    "visitor": [{"visitor": []}, {"key": []}],
+    "operator": [{"key": []}, {}],
+}

@@ -1,0 +1,221 @@
+"""Accepting events: each valid call once into the spool and into its visitor's profile.
+
+In one transaction of the cache, so that no other worker counts the same `messageId`: is it new? then number it,
+write it to the spool, fold it into the profile. The spool comes before the cache's commit: after a crash in between
+the sender, who had no answer, sends again, and the hub drops the second record by its message id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import lmdb
+import msgspec
+
+from edge.profiles.cache_file import CacheError, Txn
+from edge.spool.writer import SpoolFullError
+from edge.worker.desk import Desk
+from edge.worker.identity import Caller
+from edge.worker.visit import CLOSED, Visit, recognise, without_claims
+from edgewise.bundle.catalogue import AttributeValue
+from edgewise.consent import NOTHING, Consent
+from edgewise.errors import InputError, Problem
+from edgewise.ids import ItemId, MessageId, ulid
+from edgewise.intake import Call, decode_call, record_of
+from edgewise.records import ANONYMOUS, EventRecord
+
+AT_ONCE: Final = 50
+"""Calls taken in one transaction: it holds the cache's only write lock, and other workers' clicks wait for it."""
+
+
+class Offer(NamedTuple):
+    """A call that was decoded, and what the request around it says of consent."""
+
+    call: Call
+    around: Consent = Consent()
+
+
+class Taken(NamedTuple):
+    """What became of one call."""
+
+    record: EventRecord | None
+    """None for a duplicate and for a refused one."""
+    refused: InputError | None = None
+
+    @property
+    def outcome(self) -> str:
+        """As it is counted."""
+        if self.refused is not None:
+            return "rejected"
+        return "duplicate" if self.record is None else "accepted"
+
+
+class Reception:
+    """Takes events for one worker."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def offers(self, events: Sequence[msgspec.Raw], named: str | None, around: Consent, *, packed: bool) -> list[Offer]:
+        """Decode the events of a decide request about `named`; `packed` where it came as MessagePack.
+
+        Raises:
+            InputError: with the paths of all that is wrong.
+        """
+        offers: list[Offer] = []
+        problems: list[Problem] = []
+        for position, raw in enumerate(events):
+            try:
+                data = msgspec.json.encode(msgspec.msgpack.decode(raw)) if packed else raw
+                offers.append(Offer(decode_call(data, type=None, fallback_id=named), around))
+            except InputError as wrong:
+                problems += below(f"$.events[{position}]", wrong)
+        if problems:
+            raise InputError("an event cannot be taken", tuple(problems))
+        return offers
+
+    def rehearse(self, offers: Sequence[Offer], caller: Caller) -> list[EventRecord]:
+        """What would be written down; nothing is.
+
+        Raises:
+            InputError: with the paths of all that is wrong.
+        """
+        records: list[EventRecord] = []
+        problems: list[Problem] = []
+        for position, (offer, visit) in enumerate(zip(offers, self._recognise(offers, caller), strict=True)):
+            try:
+                record = self._record(without_claims(offer.call, caller), visit)
+                records.append(msgspec.structs.replace(record, seq=record.seq + position))
+            except InputError as wrong:
+                problems += below(f"$.events[{position}]", wrong)
+        if problems:
+            raise InputError("an event cannot be taken", tuple(problems))
+        return records
+
+    async def take(self, offers: Sequence[Offer], caller: Caller) -> list[Taken]:
+        """Take calls, and return when all are durable; one answer an offer, in order.
+
+        Raises:
+            UnavailableError: the spool is full or the disk fails; what was taken may be sent again.
+        """
+        taken: list[Taken] = []
+        for start in range(0, len(offers), AT_ONCE):
+            taken += self.take_now(offers[start : start + AT_ONCE], caller)
+        await self.settle(taken)
+        return taken
+
+    def take_now(self, offers: Sequence[Offer], caller: Caller) -> list[Taken]:
+        """As `take`, but nothing may be acknowledged before `settle`.
+
+        Raises:
+            SpoolFullError: there is no room.
+        """
+        visits = self._recognise(offers, caller)
+        numbered: dict[int, Taken] = {}
+
+        def change(txn: Txn | None) -> list[Taken]:
+            # Run again from the start when the cache had to make room: what was numbered stays numbered.
+            for position, (offer, visit) in enumerate(zip(offers, visits, strict=True)):
+                self._take_one(txn, position, without_claims(offer.call, caller), visit, numbered)
+            return [numbered[position] for position in range(len(offers))]
+
+        try:
+            taken = self._desk.cache.write(change)
+        except CacheError:
+            # A cache: its profiles come back from the hub, which will have the events by the spool.
+            self._desk.counts.failed("cache")
+            taken = change(None)
+        for offer, each in zip(offers, taken, strict=True):
+            self._desk.counts.event(offer.call.type, each.outcome)
+        return taken
+
+    def _take_one(self, txn: Txn | None, position: int, call: Call, visit: Visit, numbered: dict[int, Taken]) -> None:
+        desk = self._desk
+        known = numbered.get(position)
+        if known is None:
+            try:
+                record = self._record(call, visit)
+            except InputError as refused:
+                numbered[position] = Taken(None, refused)
+                return
+        elif known.record is None:
+            return
+        else:
+            record = known.record
+        if txn is not None and call.message_id and not desk.messages.is_new(txn, call.message_id, desk.clock.now_ms()):
+            numbered[position] = Taken(None)
+            return
+        if known is None:
+            if not desk.spool.has_room() or desk.spool.append(record) is None:
+                raise SpoolFullError("the node has no room for events until the hub has taken some")
+            numbered[position] = Taken(record)
+        if txn is not None:
+            desk.cache.apply_in(txn, record.subject, [record])
+
+    def _record(self, call: Call, visit: Visit) -> EventRecord:
+        """What would be written down; nothing is yet."""
+        desk, now_ms = self._desk, self._desk.clock.now_ms()
+        return record_of(
+            call,
+            producer=desk.spool.producer,
+            seq=desk.spool.next_seq,
+            message_id=call.message_id or MessageId(f"ew-{ulid(now_ms, desk.entropy(10))}"),
+            subject_key=desk.keys.subject_key,
+            grants=NOTHING if visit.subject == ANONYMOUS else visit.grants,
+            received_ms=now_ms,
+            attributes_of=self._attributes_of,
+        )
+
+    async def settle(self, taken: Sequence[Taken]) -> None:
+        """Return when what was taken is durable.
+
+        Raises:
+            UnavailableError: the disk fails. The messages count as new again, for their sender will try once more.
+        """
+        try:
+            # Also for duplicates: what they repeat may have been written a moment ago.
+            await self._desk.spool.commit()
+        except Exception:
+            ids = [each.record.message_id for each in taken if each.record is not None]
+            self._desk.cache.write(lambda txn: self._desk.messages.forget(txn, ids))
+            raise
+
+    def _recognise(self, offers: Sequence[Offer], caller: Caller) -> list[Visit]:
+        desk = self._desk
+        try:
+            with desk.cache.reading() as reading:
+                return [
+                    recognise(
+                        reading,
+                        desk.keys.subject_key,
+                        caller,
+                        anonymous_id=offer.call.anonymous_id,
+                        user_id=offer.call.user_id,
+                        asked=_first_said(offer.call.consent, offer.around),
+                        default=desk.default_consent,
+                    )
+                    for offer in offers
+                ]
+        except (lmdb.Error, ValueError):
+            desk.counts.failed("cache")
+            return [CLOSED] * len(offers)
+
+    def _attributes_of(self, item: ItemId) -> dict[str, AttributeValue] | None:
+        served = self._desk.live.served
+        found = None if served is None else served.bundle.item(item)
+        return None if found is None else found.attributes
+
+
+def below(path: str, wrong: InputError) -> list[Problem]:
+    """The problems of a part, as problems of the whole in which it stands at `path`."""
+    problems = wrong.problems or (Problem("$", wrong.message),)
+    return [Problem(path + problem.path.removeprefix("$"), problem.message) for problem in problems]
+
+
+def _first_said(own: Consent, around: Consent) -> Consent:
+    """The call's own word, and where it says nothing, that of the request around it."""
+    said = msgspec.structs.asdict(around) | {
+        purpose: state for purpose, state in msgspec.structs.asdict(own).items() if state is not None
+    }
+    return Consent(**said)

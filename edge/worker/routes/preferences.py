@@ -1,0 +1,114 @@
+"""`GET, PUT /v1/preferences`: the visitor's own dial, mutes and consent; for the proven visitor only."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from edge.spool.writer import SpoolFullError
+from edge.worker.desk import Desk
+from edge.worker.endpoint import PRIVATE, Exchange, json_answer
+from edge.worker.problems import Answer, HttpProblem
+from edgewise.consent import Consent
+from edgewise.ids import SubjectId
+from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, MAX_MUTED, MUTE_KINDS, Preferences
+from edgewise.records import PreferenceRecord
+from edgewise.subjects import subject_of
+
+Values = Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=MAX_MUTED)]
+Dial = Annotated[int, Meta(ge=DIAL_NOTHING, le=DIAL_EVERYTHING)]
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """What is never to be shown."""
+
+    categories: Values = []
+    topics: Values = []
+    brands: Values = []
+    items: Values = []
+
+
+class PreferencesAnswer(msgspec.Struct, frozen=True):
+    """What the visitor has stated, defaults where he has not."""
+
+    dial: int
+    """0 nothing personal, 1 this page's context only, 2 this session, 3 everything that I agreed to."""
+    mute: Mute
+    more: list[str]
+    less: list[str]
+    consent: Consent
+
+
+class PreferencesBody(msgspec.Struct, frozen=True, rename="camel"):
+    """What is stated now; what is left out stays as it was."""
+
+    dial: Dial | None = None
+    mute: Mute | None = None
+    more: Values | None = None
+    less: Values | None = None
+    consent: Consent = Consent()
+    anonymous_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Whose preferences these are; only a server may say so."""
+
+
+_bodies = msgspec.json.Decoder(PreferencesBody)
+
+
+class PreferencesRoute:
+    """Reads and states preferences."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def get(self, exchange: Exchange) -> Answer:
+        """What was stated."""
+        subject = self._proven(exchange, None)
+        return json_answer(_shown(self._desk.cache.preferences(subject)), headers=[PRIVATE])
+
+    async def put(self, exchange: Exchange) -> Answer:
+        """Holds from the next request on, on all workers, and is durable before it is acknowledged."""
+        desk = self._desk
+        body = _bodies.decode(exchange.body)
+        subject = self._proven(exchange, body.anonymous_id)
+        now_ms = desk.clock.now_ms()
+        record = PreferenceRecord(
+            producer=desk.spool.producer,
+            seq=desk.spool.next_seq,
+            subject=subject,
+            time_ms=now_ms,
+            received_ms=now_ms,
+            dial=body.dial,
+            mute=None if body.mute is None else {kind: tuple(getattr(body.mute, kind)) for kind in MUTE_KINDS},
+            more=None if body.more is None else tuple(body.more),
+            less=None if body.less is None else tuple(body.less),
+            consent=body.consent,
+        )
+        if desk.spool.append(record) is None:
+            raise SpoolFullError("the disk of the node is full")
+        desk.cache.state(subject, record)
+        await desk.spool.commit()
+        return json_answer(_shown(desk.cache.preferences(subject)), headers=[PRIVATE])
+
+    def _proven(self, exchange: Exchange, named: str | None) -> SubjectId:
+        caller = exchange.caller
+        anonymous_id = (named or caller.pseudonym or caller.visitor) if caller.is_server else caller.visitor
+        if anonymous_id is None:
+            raise HttpProblem(
+                HTTPStatus.UNAUTHORIZED,
+                "unproven",
+                "needs the cookie ew_id, a visitor token, or a server key together with Edgewise-Id",
+            )
+        return subject_of(self._desk.keys.subject_key, "anonymousId", anonymous_id)
+
+
+def _shown(preferences: Preferences) -> PreferencesAnswer:
+    return PreferencesAnswer(
+        dial=preferences.dial.value,
+        mute=msgspec.convert(preferences.mute.value, Mute),
+        more=list(preferences.more.value),
+        less=list(preferences.less.value),
+        consent=preferences.stored_consent,
+    )

@@ -1,0 +1,171 @@
+"""`/status` and `/metrics`: what all workers of the node say of themselves, merged by whichever is asked."""
+
+from __future__ import annotations
+
+import msgspec
+
+from edge.node.layout import ProducerKey
+from edge.node.status import WorkerStatus, worker_statuses
+from edge.worker.answers import bundle_answer
+from edge.worker.desk import Desk
+from edge.worker.metrics import Gauges, add_up, exposition
+from edge.worker.tally import Tally, read_tallies, unstored_records
+from edgewise.ids import PlacementName
+from edgewise.reasons import State
+
+
+class BundleStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What answers."""
+
+    version: int
+    digest: str
+    age_seconds: float
+
+
+class LiveFactsStatus(msgspec.Struct, frozen=True):
+    """0: none are in use."""
+
+    version: int = 0
+
+
+class HubStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """The line to the hub."""
+
+    connected: bool
+    last_seen_seconds: float | None
+    """None: never."""
+    address: str | None
+    error: str
+
+
+class SpoolStatus(msgspec.Struct, frozen=True):
+    """created = stored + dropped + pending, since the node's folder was made."""
+
+    bytes: int
+    created: int
+    stored: int
+    dropped: int
+    pending: int
+
+
+class ProfilesStatus(msgspec.Struct, frozen=True):
+    """The profile cache."""
+
+    count: int
+    bytes: int
+
+
+class WorkerEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One worker process; `pid` None while it does not run."""
+
+    index: int
+    pid: int | None
+    listening: bool
+    bundle_version: int | None
+    bundle_digest: str | None
+    decisions: int
+    refused: str
+    """Why a newer bundle is not served; empty while there is nothing to say."""
+
+
+class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole node."""
+
+    node: str
+    state: State
+    bundle: BundleStatus | None
+    live_facts: LiveFactsStatus
+    placements: list[PlacementName]
+    hub: HubStatus
+    spool: SpoolStatus
+    profiles: ProfilesStatus
+    workers: list[WorkerEntry]
+
+
+def node_status(desk: Desk) -> StatusAnswer:
+    """Merge what is known now."""
+    served, condition = desk.live.served, desk.condition
+    now_ms = desk.clock.now_ms()
+    count, size_bytes = desk.cache.figures()
+    seen_ms = condition.last_seen_ms
+    bundle = None
+    if served is not None:
+        told = bundle_answer(served, desk.state(served), now_ms)
+        bundle = BundleStatus(told.version, told.digest, told.age_seconds)
+    return StatusAnswer(
+        node=desk.node,
+        state=desk.state(served),
+        bundle=bundle,
+        live_facts=LiveFactsStatus(),
+        placements=[] if served is None else sorted(served.bundle.placements),
+        hub=HubStatus(
+            connected=condition.is_connected,
+            last_seen_seconds=None if seen_ms is None else max(0, now_ms - seen_ms) / 1_000,
+            address=desk.settings.hub,
+            error=condition.agent.last_error if condition.agent else "",
+        ),
+        spool=_spool(desk),
+        profiles=ProfilesStatus(count, size_bytes),
+        workers=[_entry(index, status) for index, status in enumerate(_workers(desk))],
+    )
+
+
+def node_metrics(desk: Desk) -> bytes:
+    """Prometheus text."""
+    served = desk.live.served
+    told = bundle_answer(served, desk.state(served), desk.clock.now_ms())
+    gauges = Gauges(
+        bundle_version=told.version,
+        bundle_age_seconds=told.age_seconds,
+        spool_bytes=desk.spool.spooled_bytes,
+        hub_connected=desk.condition.is_connected,
+        workers=sum(status is not None and status.listening for status in _workers(desk)),
+    )
+    return exposition(add_up(tally.counts for tally in _tallies(desk).values()), gauges)
+
+
+def _workers(desk: Desk) -> list[WorkerStatus | None]:
+    statuses = worker_statuses(desk.paths, desk.settings.workers)
+    if desk.index < len(statuses):
+        statuses[desk.index] = desk.own_status()
+    return statuses
+
+
+def _tallies(desk: Desk) -> dict[int, Tally]:
+    """Others' as of their last word, half a second ago at most; our own as of now."""
+    return read_tallies(desk.paths) | {desk.index: desk.own_tally()}
+
+
+def _spool(desk: Desk) -> SpoolStatus:
+    tallies, agent = _tallies(desk), desk.condition.agent
+    created = sum(tally.created for tally in tallies.values())
+    lost = agent.records_lost if agent else 0
+    dropped = min(created, sum(tally.dropped for tally in tallies.values()) + lost)
+    running = {status.index for status in _workers(desk) if status is not None}
+    living = {
+        ProducerKey(tally.epoch, index): tally.epoch_created for index, tally in tallies.items() if index in running
+    }
+    unstored = unstored_records(desk.paths, living, agent.stored_seqs if agent else {})
+    # Numbers that a gap is about to declare are dropped already, though the hub does not know yet.
+    pending = min(unstored, created - dropped)
+    return SpoolStatus(
+        bytes=desk.spool.spooled_bytes,
+        created=created,
+        stored=created - dropped - pending,
+        dropped=dropped,
+        pending=pending,
+    )
+
+
+def _entry(index: int, status: WorkerStatus | None) -> WorkerEntry:
+    if status is None:
+        return WorkerEntry(index, None, False, None, None, 0, "")
+    return WorkerEntry(
+        index,
+        status.pid,
+        status.listening,
+        status.bundle_version,
+        status.bundle_digest and f"sha256:{status.bundle_digest}",
+        status.decisions,
+        status.refused_detail,
+    )

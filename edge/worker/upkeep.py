@@ -1,0 +1,85 @@
+"""What a worker does between requests: makes exposures durable, flushes, follows the bundle, says how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from edge.node.status import INTERVAL_MS
+from edge.profiles.cache_file import CacheError
+from edge.worker.desk import Desk
+from edge.worker.routes.why import FLUSH_MS
+from edgewise.errors import UnavailableError
+
+SYNC_MS: Final = 50
+"""Exposures are durable at the latest after this time; a power loss costs at most so many of them."""
+MEASURE_MS: Final = 1_000
+READER_CHECK_MS: Final = 30_000
+
+Step = Callable[[], Awaitable[None]]
+
+
+class Upkeep:
+    """The background of one worker."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._troubles: set[str] = set()
+
+    async def run(self) -> None:
+        """All of it, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for every_ms, step in (
+                (SYNC_MS, self._sync),
+                (FLUSH_MS, self._flush),
+                (INTERVAL_MS, self._tell),
+                (MEASURE_MS, self._desk.spool.measure),
+                (READER_CHECK_MS, self._check_readers),
+            ):
+                group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
+            group.create_task(self._desk.live.follow(self._swapped), name="follow the bundle")
+
+    async def _repeat(self, every_ms: int, step: Step) -> None:
+        while True:
+            await asyncio.sleep(every_ms / 1_000)
+            try:
+                await step()
+            except (UnavailableError, OSError) as trouble:
+                self._log_once(step.__name__, str(trouble))
+            else:
+                self._troubles.discard(step.__name__)
+
+    def _log_once(self, what: str, detail: str) -> None:
+        """A trouble is worth one line when it begins, not one every 50 ms."""
+        if what not in self._troubles:
+            self._troubles.add(what)
+            self._desk.log.error("upkeep fails and is tried again", what=what, detail=detail)
+
+    async def _sync(self) -> None:
+        if not self._desk.spool.is_synced():
+            await self._desk.spool.settle()
+
+    async def _flush(self) -> None:
+        try:
+            self._desk.flush()
+        except CacheError:
+            self._desk.counts.failed("cache")
+            raise
+
+    async def _tell(self) -> None:
+        self._desk.condition.look()
+        self._desk.tell()
+
+    async def _check_readers(self) -> None:
+        """Give back what killed processes held: a stuck reader keeps freed pages from being used."""
+        self._desk.cache.file.env.reader_check()
+
+    def _swapped(self) -> None:
+        """At once, not with the next turn: the agent waits for it before it tells the hub."""
+        # What a bundle is made of stays until the next one; the collector need not look at it again and again.
+        gc.freeze()
+        with contextlib.suppress(OSError):
+            self._desk.tell()

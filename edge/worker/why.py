@@ -1,0 +1,146 @@
+"""Why something was shown: the recorded decision, told with the causes that can still be told truthfully.
+
+A decision that was made with `explain` carries its causes. For any other they are worked out when somebody asks, from
+the feature rows that were logged with it, so the weights are those of the decision; items of the visitor's history
+that came later are left out. Without the bundle that decided, or without consent to read the profile now, less is
+said, never something else.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from edge.worker.live_bundle import Served
+from edgewise.bundle.policy import ByModel
+from edgewise.decision import ChosenItem, Decision, PlacementDecision, Why
+from edgewise.eligibility import readable
+from edgewise.explain import Shown, attributions_of, why_modelled, why_plain, why_ruled
+from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
+from edgewise.profile.state import Profile
+from edgewise.reasons import Reason
+from edgewise.records import DecisionRecord, FeatureRows
+from edgewise.request import Candidate
+
+
+class WhyItem(msgspec.Struct, frozen=True, rename="camel"):
+    """One shown item."""
+
+    id: ItemId
+    title: str
+    rank: int
+    reason: Reason
+    score: float
+    propensity: float
+    why: tuple[Why, ...]
+
+
+class WhyPlacement(msgspec.Struct, frozen=True, rename="camel"):
+    """One placement of the decision."""
+
+    items: list[WhyItem]
+    reason: Reason
+    policy: str
+
+
+class WhyAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """The whole decision, explained."""
+
+    decision_id: DecisionId
+    time_ms: int
+    bundle_version: int
+    bundle_digest: str
+    used_profile: bool
+    """Whether anything that is known of the visitor was looked at."""
+    placements: dict[PlacementName, WhyPlacement]
+
+
+_decisions = msgspec.json.Decoder(Decision)
+_RANKED: Final = frozenset({Reason.RULE, Reason.OPTED_OUT, Reason.HOLDOUT})
+"""Reasons under which a rule has put the items in order."""
+
+
+def explained(record: DecisionRecord, served: Served | None, profile: Profile | None) -> WhyAnswer:
+    """`served` is what serves now, `profile` the visitor's, None where it may not be read, or is not here."""
+    decision = _decisions.decode(record.decision)
+    teller = _Teller(record, served, profile)
+    return WhyAnswer(
+        decision_id=decision.decision_id,
+        time_ms=record.time_ms,
+        bundle_version=decision.bundle_version,
+        bundle_digest=decision.bundle_digest and f"sha256:{decision.bundle_digest}",
+        used_profile=bool(record.applied),
+        placements={
+            name: WhyPlacement(
+                [
+                    WhyItem(
+                        item.id,
+                        item.id if served is None else served.bundle.items.title(item.id),
+                        item.rank,
+                        item.reason,
+                        item.score,
+                        item.propensity,
+                        item.why or teller.causes(name, item, placed),
+                    )
+                    for item in placed.items
+                ],
+                placed.reason,
+                placed.policy,
+            )
+            for name, placed in decision.placements.items()
+        },
+    )
+
+
+class _Teller:
+    """Works out causes that were not told when the decision was made."""
+
+    def __init__(self, record: DecisionRecord, served: Served | None, profile: Profile | None) -> None:
+        self._record = record
+        self._served = served if served is not None and served.bundle.digest == record.bundle_digest else None
+        self._past = None if profile is None else _as_of(readable(profile, record.dial, record.time_ms), record.time_ms)
+
+    def causes(self, name: PlacementName, item: ChosenItem, placed: PlacementDecision) -> tuple[Why, ...]:
+        """As `decide` would have told them."""
+        if self._served is None:
+            return why_plain(item.reason)
+        bundle = self._served.bundle
+        ranking = bundle.policy.placements[name].arms[placed.policy].ranking
+        rows = self._record.shown.get(name)
+        if item.reason is Reason.MODEL and isinstance(ranking, ByModel) and rows is not None:
+            return self._modelled(self._served, ranking.model, name, rows, item.id)
+        ruled = (
+            () if isinstance(ranking, ByModel) or item.reason not in _RANKED else why_ruled(ranking, bundle.features)
+        )
+        return why_plain(item.reason) + ruled
+
+    def _modelled(
+        self, served: Served, model: ModelName, name: PlacementName, rows: FeatureRows, item: ItemId
+    ) -> tuple[Why, ...]:
+        features, record = served.bundle.features, self._record
+        brought = {
+            candidate.id: candidate
+            for request in record.placements
+            if request.name == name
+            for candidate in request.candidates or ()
+        }
+        columns = served.bundle.models[model].features
+        matrix = np.frombuffer(rows.data, "<f4").reshape(-1, len(rows.names))
+        attributions = attributions_of(served.attribute, model, matrix)
+        if self._past is None:
+            # What the model saw of the visitor is no longer anybody's to tell: as if it had been missing.
+            personal = [features.features[column].purpose is not None for column in columns]
+            matrix = np.where(personal, np.float32(np.nan), matrix)
+        shown = Shown(
+            features.rows([brought.get(each, Candidate(each)) for each in rows.items]), matrix, columns, attributions
+        )
+        view = features.view(self._past or Profile(), record.context, record.time_ms)
+        return why_modelled(features, view, shown, rows.items.index(item))
+
+
+def _as_of(profile: Profile, time_ms: int) -> Profile:
+    """A profile without the items that were touched later."""
+    items = {item: touch for item, touch in profile.items.items() if touch.time_ms <= time_ms}
+    return msgspec.structs.replace(profile, items=items)

@@ -1,0 +1,156 @@
+"""Bytes of a bundle into a `Bundle`: verified, decoded, checked and compiled, or refused as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.admission.acceptance import LIMITS, Limits, check_contents, check_manifest
+from edgewise.assign import CompiledExperiment, compile_experiments
+from edgewise.bundle.catalogue import Item, decode_catalogue
+from edgewise.bundle.golden import Golden, decode_golden
+from edgewise.bundle.items import ItemTable, encoded_content
+from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, NEIGHBOURS, POLICY, Manifest, ModelEntry
+from edgewise.bundle.neighbours import Neighbours, decode_neighbours
+from edgewise.bundle.policy import Policy, decode_policy
+from edgewise.bundle.refusal import malformed, refuse
+from edgewise.candidates import Catalogued
+from edgewise.events import DIMENSIONS
+from edgewise.features.compile import CompiledFeatures
+from edgewise.features.table import decode_features
+from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+
+T = TypeVar("T")
+NO_CONTENT = b"null"
+
+
+class LoadedModel(msgspec.Struct, frozen=True):
+    """A model's bytes, and which columns of the feature table it takes."""
+
+    entry: ModelEntry
+    onnx: bytes
+    attribution: bytes | None
+    features: tuple[int, ...]
+    """The feature table's column of every feature that it takes."""
+    columns: NDArray[np.intp] | None
+    """The same as an array; None where they are all columns of the table, in order."""
+
+
+class Bundle:
+    """One release, ready to decide with. Immutable once made, so that threads may share it."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        digest: str,
+        *,
+        policy: Policy,
+        features: CompiledFeatures,
+        neighbours: Neighbours | None,
+        golden: Golden,
+        models: dict[ModelName, LoadedModel],
+    ) -> None:
+        """Use `load_bundle`: nothing is checked here."""
+        self.manifest = manifest
+        self.digest = digest
+        """SHA-256 of the manifest, 64 hex digits."""
+        self.policy = policy
+        self.features = features
+        self.neighbours = neighbours
+        self.golden = golden
+        self.models = models
+        self.items: ItemTable = features.items
+        self.placements: dict[PlacementName, Catalogued] = {
+            name: Catalogued(placement, policy.collections[placement.collection], features)
+            for name, placement in policy.placements.items()
+        }
+        for dimension in DIMENSIONS:
+            self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
+        self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
+        self._content_json = {
+            item.id: encoded_content(item)
+            for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
+            if is_approved
+        }
+
+    @property
+    def version(self) -> BundleVersion:
+        """The release's number."""
+        return self.manifest.version
+
+    def item(self, item_id: ItemId) -> Item | None:
+        """An item of the catalogue, approved or not."""
+        return self.items.item(item_id)
+
+    def content_json(self, item_id: ItemId) -> bytes:
+        """The approved content of an item as JSON; `null` for an item that is unknown or not approved."""
+        return self._content_json.get(item_id, NO_CONTENT)
+
+
+def load_bundle(
+    manifest: Manifest, manifest_sha256: str, resources: Mapping[str, bytes], limits: Limits = LIMITS
+) -> Bundle:
+    """Verify size and digest of every resource, decode it, check that all hold together, and compile.
+
+    Whether this node may run it (site, version, expiry) is `acceptance.accept`'s question. Raises BundleRefused, and
+    nothing else, for whatever the bytes hold.
+    """
+    check_manifest(manifest, limits)
+    for name, resource in manifest.resources.items():
+        data = resources.get(name)
+        if data is None:
+            refuse("missing_resource", name, "announced, but not there", f"$.resources.{name}")
+        if len(data) != resource.bytes:
+            refuse("digest_mismatch", name, f"{len(data)} bytes, {resource.bytes} announced", "$")
+        if hashlib.sha256(data).hexdigest() != resource.sha256:
+            refuse("digest_mismatch", name, "its SHA-256 is not the one announced", "$")
+    policy = _decode(POLICY, resources[POLICY], decode_policy)
+    table = _decode(FEATURES, resources[FEATURES], decode_features)
+    catalogue = _decode(CATALOGUE, resources[CATALOGUE], decode_catalogue)
+    golden = _decode(GOLDEN, resources[GOLDEN], decode_golden)
+    neighbours = None
+    if NEIGHBOURS in manifest.resources:
+        neighbours = _decode(NEIGHBOURS, resources[NEIGHBOURS], decode_neighbours)
+    check_contents(
+        manifest,
+        policy=policy,
+        table=table,
+        catalogue=catalogue,
+        neighbours=neighbours,
+        golden=golden,
+        limits=limits,
+    )
+    features = CompiledFeatures(table, ItemTable(catalogue), neighbours)
+    models = {name: _model(entry, features, resources) for name, entry in manifest.models.items()}
+    return Bundle(
+        manifest,
+        manifest_sha256,
+        policy=policy,
+        features=features,
+        neighbours=neighbours,
+        golden=golden,
+        models=models,
+    )
+
+
+def _decode(resource: str, data: bytes, decode: Callable[[bytes], T]) -> T:
+    try:
+        return decode(data)
+    except (ValueError, RecursionError) as error:
+        malformed(resource, error)
+
+
+def _model(entry: ModelEntry, features: CompiledFeatures, resources: Mapping[str, bytes]) -> LoadedModel:
+    columns = tuple(features.column_of[name] for name in entry.features)
+    return LoadedModel(
+        entry=entry,
+        onnx=resources[entry.resource],
+        attribution=None if entry.attribution is None else resources[entry.attribution],
+        features=columns,
+        columns=None if entry.features == features.names else np.array(columns, np.intp),
+    )
