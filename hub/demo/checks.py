@@ -11,7 +11,7 @@ import numpy as np
 
 from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
-from hub.demo.client import NodeClient
+from hub.demo.client import NodeClient, asking
 from hub.demo.visitors import PLACEMENT, TEN
 
 CLICKS: Final = 60
@@ -52,12 +52,10 @@ def click_to_changed(edges: Sequence[str], clock: Clock) -> tuple[Milliseconds, 
     Raises:
         UnavailableError: a change did not arrive within WAIT_MS.
     """
-    here, there = NodeClient(edges[0], clock), NodeClient(edges[-1], clock)
-    _drained([here, there], clock)  # what the replay left behind must not stand before the first click
-    same_ms = [_one_click(here, here, there, f"clicker-same-{number}", clock) for number in range(CLICKS)]
-    other_ms = [_one_click(here, there, there, f"clicker-other-{number}", clock) for number in range(CLICKS)]
-    here.close()
-    there.close()
+    with asking([edges[0], edges[-1]], clock) as (here, there):
+        _drained([here, there], clock)  # what the replay left behind must not stand before the first click
+        same_ms = [_one_click(here, here, there, f"clicker-same-{number}", clock) for number in range(CLICKS)]
+        other_ms = [_one_click(here, there, there, f"clicker-other-{number}", clock) for number in range(CLICKS)]
     return quantiles(same_ms), quantiles(other_ms)
 
 
@@ -74,23 +72,21 @@ def _one_click(here: NodeClient, watcher: NodeClient, there: NodeClient, visitor
 
 def without_hub(edges: Sequence[str], kill: Callable[[], None], back: Callable[[], None], clock: Clock) -> Outage:
     """Kill the hub, go on deciding and clicking at all nodes, start it again, and wait until the spools are empty."""
-    clients = [NodeClient(url, clock) for url in edges]
     errors = clicks = 0
-    kill()
-    for number in range(DOWN_DECISIONS):
-        client = clients[number % len(clients)]
-        try:
-            visitor = f"stubborn-{number % 40}"
-            shown = client.decide(visitor, [{"name": PLACEMENT, "count": TEN}]).placements[PLACEMENT].ids
-            if number % 8 == 0:
-                client.track(_click(visitor, shown[0]))
-                clicks += 1
-        except UnavailableError:
-            errors += 1
-    back()
-    pending = _drained(clients, clock)
-    for client in clients:
-        client.close()
+    with asking(edges, clock) as clients:
+        kill()
+        for number in range(DOWN_DECISIONS):
+            client = clients[number % len(clients)]
+            try:
+                visitor = f"stubborn-{number % 40}"
+                shown = client.decide(visitor, [{"name": PLACEMENT, "count": TEN}]).placements[PLACEMENT].ids
+                if number % 8 == 0:
+                    client.track(_click(visitor, shown[0]))
+                    clicks += 1
+            except UnavailableError:
+                errors += 1
+        back()
+        pending = _drained(clients, clock)
     return Outage(DOWN_DECISIONS, errors, clicks, pending)
 
 
@@ -100,15 +96,15 @@ def wait_for_bundle(edges: Sequence[str], version: int, clock: Clock) -> list[in
     Raises:
         UnavailableError: one did not within 60 s.
     """
-    clients = [NodeClient(url, clock) for url in edges]
     deadline_ms = clock.monotonic_ms() + 60_000
-    while True:
-        versions = [_running(client) for client in clients]
-        if all(running == version for running in versions):
-            return versions
-        if clock.monotonic_ms() > deadline_ms:
-            raise UnavailableError(f"the nodes serve bundles {versions}, expected {version} within 60 s")
-        time.sleep(POLL_S)
+    with asking(edges, clock) as clients:
+        while True:
+            versions = [_running(client) for client in clients]
+            if all(running == version for running in versions):
+                return versions
+            if clock.monotonic_ms() > deadline_ms:
+                raise UnavailableError(f"the nodes serve bundles {versions}, expected {version} within 60 s")
+            time.sleep(POLL_S)
 
 
 def _running(client: NodeClient) -> int:

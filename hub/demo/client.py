@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -101,3 +103,14 @@ class NodeClient:
         self._connection.request(method, path, encoded, self._headers)
         answer = self._connection.getresponse()
         return answer.status, answer.read()
+
+
+@contextlib.contextmanager
+def asking(edges: Sequence[str], clock: Clock) -> Iterator[list[NodeClient]]:
+    """One client for each node, closed at the end."""
+    clients = [NodeClient(url, clock) for url in edges]
+    try:
+        yield clients
+    finally:
+        for client in clients:
+            client.close()

@@ -59,15 +59,15 @@ class Served:
         """End it without warning, as a power cut does."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._ended(self._process)
 
     def stop(self) -> None:
         """Ask it to end, and insist after STOP_LIMIT_S."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None:
             return
         self._process.terminate()
         try:
-            self._process.wait(STOP_LIMIT_S)
+            self._ended(self._process)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -78,6 +78,12 @@ class Served:
         self, kind: type[BaseException] | None, raised: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @staticmethod
+    def _ended(process: subprocess.Popen[bytes]) -> None:
+        process.wait(STOP_LIMIT_S)
+        if process.stdout is not None:
+            process.stdout.close()
 
     def _first_line(self, process: subprocess.Popen[bytes]) -> bytes:
         assert process.stdout is not None

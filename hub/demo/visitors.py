@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
-from hub.demo.client import NodeClient
+from hub.demo.client import NodeClient, asking
 from hub.demo.story import LIKED, Rated, Story, review
 
 PLACEMENT: Final = "film_list"
@@ -61,25 +61,25 @@ def replay(
 
 
 def _live(url: str, lane: list[Rated], clock: Clock, progress: Callable[[int], None]) -> Replay:
-    client = NodeClient(url, clock)
     hits: list[Hit] = []
     took_ms: list[float] = []
     decisions = errors = 0
-    for rated in lane:
-        try:
-            if rated.rating >= LIKED:
-                shown = {}
-                for arm in ARMS:
-                    answer = client.decide(rated.visitor, [{"name": PLACEMENT, "count": TEN}], force={PLACEMENT: arm})
-                    took_ms.append(answer.took_ms)
-                    shown[arm] = rated.item in answer.placements[PLACEMENT].ids
-                    decisions += 1
-                hits.append(Hit(rated.visitor, **shown))
-            client.track(review(rated))
-        except UnavailableError:
-            errors += 1
-        progress(1)
-    client.close()
+    with asking([url], clock) as (client,):
+        for rated in lane:
+            try:
+                if rated.rating >= LIKED:
+                    shown = {}
+                    for arm in ARMS:
+                        placement = {"name": PLACEMENT, "count": TEN}
+                        answer = client.decide(rated.visitor, [placement], force={PLACEMENT: arm})
+                        took_ms.append(answer.took_ms)
+                        shown[arm] = rated.item in answer.placements[PLACEMENT].ids
+                        decisions += 1
+                    hits.append(Hit(rated.visitor, **shown))
+                client.track(review(rated))
+            except UnavailableError:
+                errors += 1
+            progress(1)
     return Replay(hits, decisions, errors, client.decide_ms, took_ms)
 
 
@@ -90,19 +90,17 @@ def settle_known(story: Story, edges: Sequence[str], clock: Clock, *, limit_ms: 
     out a film that they have rated: asked to choose from that one film alone, it finds no candidate.
     """
     rated_before = {rated.visitor: rated.item for rated in story.past}
-    clients = [NodeClient(url, clock) for url in edges]
     waiting = sorted(story.known)
-    for visitor in waiting:  # the arrival itself; a dry run leaves no trace, so it would fetch nothing
-        clients[home_node(visitor, len(edges))].decide(visitor, [{"name": PLACEMENT, "count": 1}])
     deadline_ms = clock.monotonic_ms() + limit_ms
-    while waiting and clock.monotonic_ms() < deadline_ms:
-        waiting = [
-            visitor
-            for visitor in waiting
-            if not _is_known(clients[home_node(visitor, len(edges))], visitor, rated_before[visitor])
-        ]
-    for client in clients:
-        client.close()
+    with asking(edges, clock) as clients:
+        for visitor in waiting:  # the arrival itself; a dry run leaves no trace, so it would fetch nothing
+            clients[home_node(visitor, len(edges))].decide(visitor, [{"name": PLACEMENT, "count": 1}])
+        while waiting and clock.monotonic_ms() < deadline_ms:
+            waiting = [
+                visitor
+                for visitor in waiting
+                if not _is_known(clients[home_node(visitor, len(edges))], visitor, rated_before[visitor])
+            ]
     return len(story.known) - len(waiting)
 
 

@@ -111,15 +111,22 @@ const clicked = (item, placement, decisionId) => guarded(async () => {
   const answer = await decide();
   draw(answer);
   at("changed").textContent = (performance.now() - started).toFixed(1) + " ms";
-  state.trail.unshift((item.content || {}).title || item.id);
-  at("trail").textContent = "You clicked: " + state.trail.slice(0, 8).join(", ");
+  if (at("dial").value !== "0") {
+    state.trail.unshift((item.content || {}).title || item.id);
+  }
+  tell();
 });
+
+function tell() {
+  const clicked = state.trail.length ? "You clicked: " + state.trail.slice(0, 8).join(", ") : "Nothing yet.";
+  at("trail").textContent = at("dial").value === "0" ? "Nothing is read or kept while you want nothing personal." : clicked;
+}
 
 function anew(fresh) {
   state.visitor = visitorId(fresh);
   state.shown = new Set();
   state.trail = [];
-  at("trail").textContent = "Nothing yet.";
+  tell();
   return refresh();
 }
 
@@ -133,6 +140,7 @@ async function start() {
   at("dial").addEventListener("change", () => guarded(async () => {
     await call("/v1/preferences", { dial: Number(at("dial").value) }, "PUT");
     draw(await decide());
+    tell();
   }));
   await anew(false);
 }
