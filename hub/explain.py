@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from edgewise.admission.load import Bundle
 from edgewise.consent import Grants
 from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
-from edgewise.errors import BundleRefused
+from edgewise.errors import BundleRefused, InputError
 from edgewise.ids import DecisionId, ItemId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import DecisionRecord
@@ -23,8 +24,10 @@ from edgewise.request import Context, PlacementRequest
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import RewardRow
 from hub.release.releases import Releases
-from hub.replay import Replayer, rows_of
+from hub.replay import Replayer
 from hub.scoring_child import ScoringChild
+
+_FLOAT_BYTES = 4
 
 
 class ExplainedItem(msgspec.Struct, frozen=True):
@@ -90,9 +93,12 @@ def explain_decision(data_dir: Path, decision_id: DecisionId) -> Explanation:
 
 
 def explain(ledger: Ledger, replayer: Replayer, decision_id: DecisionId) -> Explanation:
-    """Explain a decision. Raises InputError when the ledger has none of this id."""
+    """Explain a decision. Raises InputError when the ledger has none of this id, or a damaged one."""
     record = replayer.record(decision_id)
-    logged = msgspec.json.decode(record.decision, type=Decision)
+    try:
+        logged = msgspec.json.decode(record.decision, type=Decision)
+    except (msgspec.DecodeError, UnicodeDecodeError) as damaged:
+        raise InputError(f"decision {decision_id} was logged damaged: {damaged}") from damaged
     bundle, told, causes = _causes(record, logged, replayer)
     return Explanation(
         decision_id=decision_id,
@@ -150,12 +156,20 @@ def _causes(record: DecisionRecord, logged: Decision, replayer: Replayer) -> tup
 
 
 def _features(record: DecisionRecord, name: PlacementName) -> dict[ItemId, dict[str, float | None]]:
+    """Item -> column -> value, None where it was missing."""
     rows = record.shown.get(name)
     if rows is None:
         return {}
+    expected = len(rows.items) * len(rows.names) * _FLOAT_BYTES
+    if len(rows.data) != expected:
+        raise InputError(
+            f"decision {record.decision_id} was logged damaged: {len(rows.data)} bytes of features in {name}, "
+            f"expected {expected}"
+        )
+    matrix = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))
     return {
         item: {column: None if math.isnan(value) else value for column, value in zip(rows.names, values, strict=True)}
-        for item, values in rows_of(rows)
+        for item, values in zip(rows.items, matrix.tolist(), strict=True)
     }
 
 

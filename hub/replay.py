@@ -8,9 +8,9 @@ training computes. What cannot be asked again (a profile with a hole, a bundle t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,20 +29,12 @@ from hub.ledger.ledger import Ledger
 from hub.past_profile import past_profile
 from hub.release.candidates import read_bundle
 from hub.release.releases import Releases
+from hub.replay_difference import Difference, decision_difference, items_difference, rows_difference
 from hub.scoring_child import ScoringChild
 
 BUNDLES_KEPT: Final = 8
 _STARTER: Final = ("edge/starter_bundle/bundle", "exported_models/starter/bundle")
 """Where the bundle of version 0 lies beside this package: in a wheel, in a checkout."""
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """The first place where a replay differs from the record."""
-
-    path: str
-    """`$.decision.placements.home.items[2].score`, `$.shown.home.film-3.popularity`."""
-    logged: Any
-    replayed: Any
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -83,8 +75,11 @@ class Replayer:
         self._bundles: dict[str, Bundle] = {}
 
     def record(self, decision_id: DecisionId) -> DecisionRecord:
-        """A logged decision. Raises InputError when the ledger has none of this id."""
-        record = self._ledger.decision(decision_id)
+        """A logged decision. Raises InputError when the ledger has none of this id, or a damaged one."""
+        try:
+            record = self._ledger.decision(decision_id)
+        except (msgspec.DecodeError, UnicodeDecodeError) as damaged:
+            raise InputError(f"the ledger's record of decision {decision_id!r} is damaged: {damaged}") from damaged
         if record is None:
             raise InputError(
                 f"the ledger holds no decision {decision_id!r}; expected the id of one that a node has reported"
@@ -95,7 +90,7 @@ class Replayer:
         """Decide again and compare.
 
         Raises:
-            InputError: no such decision.
+            InputError: no such decision, or its record is damaged.
             BundleRefused: its bundle is not here, or damaged.
         """
         record = self.record(decision_id)
@@ -132,7 +127,7 @@ class Replayer:
             past.profile,
             bundle=bundle,
             score=lambda model, matrix: self._scores(bundle, model, matrix, failures),
-            attribute=lambda model, matrix: self._attributions(bundle, model, matrix),
+            attribute=lambda model, matrix: self._attributions(bundle, model, matrix, failures),
             draw=draw_from(bundle.policy.site.salt, record.decision_id),
             now_ms=record.time_ms,
         )
@@ -175,65 +170,34 @@ class Replayer:
     def _scores(
         self, bundle: Bundle, model: ModelName, matrix: NDArray[np.float32], failures: list[str]
     ) -> NDArray[np.float32]:
-        try:
-            scores = self._child.score(bundle.models[model].onnx, matrix)
-        except EdgewiseError as failed:
-            failures.append(f"the scorer failed here on the model {model}: {failed}")
-            raise
+        scores = self._run(bundle.models[model].onnx, matrix, f"the model {model}", failures)
         return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores  # noqa: PLR2004
 
-    def _attributions(self, bundle: Bundle, model: ModelName, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _attributions(
+        self, bundle: Bundle, model: ModelName, matrix: NDArray[np.float32], failures: list[str]
+    ) -> NDArray[np.float32]:
         twin = bundle.models[model].attribution
         if twin is None:
             raise KeyError(model)
-        return self._child.score(twin, matrix)
+        return self._run(twin, matrix, f"the attribution of the model {model}", failures)
+
+    def _run(self, onnx: bytes, matrix: NDArray[np.float32], what: str, failures: list[str]) -> NDArray[np.float32]:
+        """Outputs of a graph. A failure only degrades a decision, so that it has to be told beside it."""
+        try:
+            return self._child.score(onnx, matrix)
+        except EdgewiseError as failed:
+            failures.append(f"the scorer failed here on {what}: {failed}")
+            raise
 
 
 def first_difference(record: DecisionRecord, again: Again, replayed: bytes) -> Difference | None:
     """The first difference by path: in the decision, then in what was logged beside it; None when there is none."""
-    if replayed != record.decision:
-        logged, here = msgspec.json.decode(record.decision), msgspec.json.decode(replayed)
-        found = next(_differences(logged, here, "$.decision"), None)
-        return found or Difference("$.decision", record.decision.decode("utf-8", "replace"), replayed.decode())
-    rows: tuple[tuple[str, Mapping[PlacementName, FeatureRows], Mapping[PlacementName, FeatureRows]], ...] = (
-        ("$.shown", record.shown, again.shown),
-        ("$.sampled", record.sampled, again.sampled),
+    return (
+        decision_difference(record.decision, replayed)
+        or rows_difference(record.shown, again.shown, "$.shown")
+        or rows_difference(record.sampled, again.sampled, "$.sampled")
+        or items_difference(record.impressions, again.impressions, "$.impressions")
     )
-    for path, logged_rows, here_rows in rows:
-        if logged_rows != here_rows:
-            return next(_differences(_tree(logged_rows), _tree(here_rows), path), Difference(path, "rows", "others"))
-    return next(_differences(list(record.impressions), list(again.impressions), "$.impressions"), None)
-
-
-def _differences(logged: Any, here: Any, path: str) -> Iterator[Difference]:
-    if isinstance(logged, dict) and isinstance(here, dict):
-        for key in sorted({*logged, *here}):
-            yield from _differences(logged.get(key), here.get(key), f"{path}.{key}")
-    elif isinstance(logged, list) and isinstance(here, list) and len(logged) == len(here):
-        for position, (one, other) in enumerate(zip(logged, here, strict=True)):
-            yield from _differences(one, other, f"{path}[{position}]")
-    elif not _same(logged, here):
-        yield Difference(path, logged, here)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal in value and type; NaN, which is what a missing feature is, equals itself."""
-    is_nan = isinstance(one, float) and isinstance(other, float) and one != one and other != other  # noqa: PLR0124
-    return is_nan or (type(one) is type(other) and one == other)
-
-
-def _tree(rows: Mapping[PlacementName, FeatureRows]) -> dict[str, Any]:
-    """Placement -> item -> column -> value."""
-    return {
-        placement: {item: dict(zip(of.names, values, strict=True)) for item, values in rows_of(of)}
-        for placement, of in rows.items()
-    }
-
-
-def rows_of(rows: FeatureRows) -> list[tuple[ItemId, list[float]]]:
-    """Item and values, row by row. Raises ValueError when the bytes are not so many rows."""
-    matrix = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))
-    return list(zip(rows.items, matrix.tolist(), strict=True))
 
 
 def replay_decisions(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 import structlog
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from starlette.testclient import TestClient
 from world import NOW_MS, SITE, feature_table, manifest, resources
@@ -51,17 +52,12 @@ def ranker_onnx(*, attribution: bool = False) -> bytes:
         helper.make_node("IsNaN", ["x"], ["missing"]),
         helper.make_node("Where", ["missing", "zero", "x"], ["known"]),
     ]
-    constants = {"zero": np.zeros((), np.float32), "weights": weights}
+    constants: dict[str, NDArray[np.float32]] = {"zero": np.zeros((), np.float32), "weights": weights}
     shape: list[Any] = ["N"]
     if attribution:
         shape = ["N", width + 1]
-        constants |= {"pads": np.array([0, 0, 0, 1], np.int64)}
-        nodes += [
-            helper.make_node("Mul", ["known", "weights"], ["parts"]),
-            helper.make_node("Pad", ["parts", "pads"], ["y"]),
-        ]
-    else:
-        nodes += [helper.make_node("MatMul", ["known", "weights"], ["y"])]
+        constants["weights"] = np.eye(width, width + 1, dtype=np.float32) * weights[:, None]
+    nodes.append(helper.make_node("MatMul", ["known", "weights"], ["y"]))
     graph = helper.make_graph(
         nodes,
         "ranker",

@@ -74,11 +74,12 @@ def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
         ],
         title=f"\n{name}: {placed.reason}{arm}{experiment}; probability of the slate {placed.propensity:.4g}",
     )
-    columns = list(placed.items[0].features) if placed.items else []
+    columns = list(dict.fromkeys(column for item in placed.items for column in item.features))
     if not columns:
         return [slate]
-    rows = [
-        [column, *("-" if item.features[column] is None else f"{item.features[column]:.4g}" for item in placed.items)]
-        for column in columns
-    ]
+    rows = [[column, *(_value(item.features.get(column)) for item in placed.items)] for column in columns]
     return [slate, table(["feature", *(item.id for item in placed.items)], rows, title="\nwhat the model saw")]
+
+
+def _value(of: float | None) -> str:
+    return "-" if of is None else f"{of:.4g}"
