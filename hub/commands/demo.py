@@ -29,7 +29,10 @@ def demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="End when everything was measured.")] = False,
     port: Annotated[
-        int | None, typer.Option(help="Port of the shop's page.", show_default="8080, or any free one if it is taken")
+        int | None,
+        typer.Option(
+            help="Port of the shop's page.", min=0, max=65_535, show_default="8080, or any free one if it is taken"
+        ),
     ] = None,
     simulated: Annotated[
         bool, typer.Option("--simulated", help="A simulated world instead of MovieLens; needs no download.")
@@ -90,14 +93,15 @@ def _leave(stop: threading.Event) -> None:
 
 
 def _open_storefront(port: int | None) -> Storefront:
+    from edgewise.errors import UnavailableError
     from hub.demo.storefront import Storefront
 
-    if port is not None:
-        return Storefront(port)
     try:
-        return Storefront(PORT)
-    except OSError:
-        return Storefront(0)
+        return Storefront(PORT if port is None else port)
+    except OSError as taken:
+        if port is None:
+            return Storefront(0)
+        raise UnavailableError(f"the shop's page cannot have port {port}: {taken.strerror}") from taken
 
 
 @contextlib.contextmanager

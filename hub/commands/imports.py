@@ -7,7 +7,9 @@ import typer
 from hub.commands.import_decisions import decisions
 from hub.commands.import_events import events
 
-app = typer.Typer(add_completion=False, no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="Bring in decisions and events that another system logged."
+)
 
 
 @app.callback()

@@ -8,7 +8,7 @@ from edgewise.errors import RefusedError
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.data_dir import DataDir
 
-app = typer.Typer(no_args_is_help=True, help=__doc__)
+app = typer.Typer(no_args_is_help=True, help="The keys that sign a site's releases.")
 
 
 @app.callback()

@@ -6,6 +6,7 @@ entry-point group `edgewise.commands`, and only the module behind the typed word
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import TYPE_CHECKING
@@ -51,8 +52,28 @@ def main(arguments: list[str] | None = None) -> None:
     except EdgewiseError as refused:
         terminal.problem(refused)
         sys.exit(REFUSED)
+    except BrokenPipeError:
+        # whoever read the output has seen enough; nobody is left to be told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(REFUSED)
+    except OSError as failed:
+        # a full disk, a missing right: what the machine says is the message, and a traceback would hide it
+        where = f": {failed.filename}" if failed.filename else ""
+        terminal.error(f"{failed.strerror or failed}{where}")
+        sys.exit(REFUSED)
 
 
 def _overview(known: dict[str, EntryPoint]) -> str:
-    listed = "\n".join(f"  edgewise {name}" for name in sorted(known))
+    width = max(map(len, known), default=0)
+    listed = "\n".join(f"  edgewise {name:<{width}}  {_about(point)}".rstrip() for name, point in sorted(known.items()))
     return f"Personalised content decisions at the edge, learned in one place.\n\n{listed}\n\nAdd --help to any."
+
+
+def _about(point: EntryPoint) -> str:
+    """The first sentence that a command says of itself; nothing where its extra is not installed."""
+    try:
+        app: typer.Typer = point.load()
+    except ModuleNotFoundError:
+        return ""
+    told = app.info.help or (app.registered_commands[0].callback.__doc__ if app.registered_commands else "")
+    return str(told or "").strip().partition("\n")[0]

@@ -1,6 +1,7 @@
 """The dispatcher: finds commands, and says what is wrong without a traceback."""
 
 import json
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -19,7 +20,7 @@ def test_help_lists_the_commands_of_edge_and_hub() -> None:
     shown = run("--help")
     assert shown.returncode == 0
     for word in ("edge", "hub", "site", "release", "train", "replay"):
-        assert f"edgewise {word}\n" in shown.stdout
+        assert re.search(rf"^  edgewise {word} +\w.*\.$", shown.stdout, re.MULTILINE), "says what it is for"
 
 
 def test_no_word_at_all_is_a_usage_error() -> None:
@@ -51,3 +52,20 @@ def test_a_refusal_exits_1_without_a_traceback(flag: str, tmp_path: Path) -> Non
 
 def test_an_unknown_option_is_a_usage_error() -> None:
     assert run("site", "check", "--frobnicate").returncode == 2
+
+
+def test_what_the_machine_refuses_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    refused = run("keys", "init", "--data-dir", str(tmp_path / "file" / "hub"))
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: ")
+    assert "file" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_reader_who_has_seen_enough_is_not_told_of_a_broken_pipe() -> None:
+    with subprocess.Popen([EDGEWISE, "config", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as talking:
+        assert talking.stdout is not None
+        talking.stdout.close()
+        assert talking.stderr is not None
+        assert talking.stderr.read() == b""
