@@ -58,16 +58,20 @@ def routes(desk: Desk) -> list[RouteSpec]:
         ),
         *(
             RouteSpec(
-                f"/v1/{name}",
-                "public",
+                f"/v1/{path}",
+                "tracking",
                 (Operation("POST", tracking.post(name), f"Segment's {name}", Success, Envelope, problems=(503,)),),
             )
             for name in CALL_TYPES
+            for path in (name, name[0])  # analytics.js, in the browser, says /v1/t for /v1/track
         ),
-        RouteSpec(
-            "/v1/batch",
-            "public",
-            (Operation("POST", tracking.post_batch, "Several calls", BatchAnswer, Batch, problems=(503,)),),
+        *(
+            RouteSpec(
+                f"/v1/{path}",
+                "tracking",
+                (Operation("POST", tracking.post_batch, "Several calls", BatchAnswer, Batch, problems=(503,)),),
+            )
+            for path in ("batch", "b")
         ),
         RouteSpec(
             "/v1/why/{decision_id}",
@@ -132,7 +136,7 @@ def make_app(desk: Desk) -> Starlette:
                 Endpoint(
                     desk,
                     {operation.method: operation.handler for operation in spec.operations},
-                    public=spec.access == "public",
+                    access=spec.access,
                 ),
             )
             for spec in routes(desk)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -37,16 +37,22 @@ class Exchange(NamedTuple):
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
+Audience = Literal["public", "tracking", "visitor", "operator", "anybody"]
+"""Who may ask; `tracking` is `public` whose key may also stand in the body."""
 
 
 class Endpoint:
-    """An ASGI application for one route. `public` handlers need a write key or an allowed origin."""
+    """An ASGI application for one route."""
 
-    def __init__(self, desk: Desk, handlers: Mapping[str, Handler], *, public: bool) -> None:
-        """`handlers` by method; HEAD is answered as GET, OPTIONS as CORS asks."""
+    def __init__(self, desk: Desk, handlers: Mapping[str, Handler], *, access: Audience) -> None:
+        """`handlers` by method; HEAD is answered as GET, OPTIONS as CORS asks.
+
+        `public` and `tracking` need a write key or an allowed origin before a handler sees anything; what visitors and
+        operators may do is for their handlers to say.
+        """
         self._desk = desk
         self._handlers = handlers
-        self._public = public
+        self._access = access
         self._methods = b", ".join(sorted(method.encode() for method in handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,13 +82,15 @@ class Endpoint:
             detail = f"{method} is not understood here; {self._methods.decode()} is"
             allow = [(b"allow", self._methods)]
             raise HttpProblem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers=allow)
-        if self._public:
+        if self._access == "public":
             caller.require_public()
         body = b""
         if method in {"POST", "PUT"}:
             most_bytes, timeout_ms = desk.settings.body_most_bytes, desk.settings.body_timeout_ms
             body = await read_body(scope, receive, most_bytes=most_bytes, timeout_ms=timeout_ms)
             body = unpack_body(scope, body, most_bytes=most_bytes)
+        if self._access == "tracking":
+            desk.doorman.require_write_key(caller, desk.access, body)
         return await handler(
             Exchange(
                 caller=caller,

@@ -1,10 +1,11 @@
 """Who asks, and what he may do ("Who may do what" of the interfaces): keys, origins, loopback, the visitor's proof.
 
-Authorisation looks at the connection and the headers alone, never at a URL that a Host header could colour.
+Authorisation looks at the connection, the headers and a write key, never at a URL that a Host header could colour.
 
-- *public*: a write key by Basic authentication, or an origin on the site's list. Both are known to every browser: they
-  keep others' pages out, not attackers. A node that listens on loopback and belongs to no site asks for neither, and
-  neither does one without a bundle: there is no list to look at, and nothing but the built-in fallback to give.
+- *public*: a write key by Basic authentication (for tracking also as `writeKey` in the body, where Segment's libraries
+  put it), or an origin on the site's list. Both are known to every browser: they keep others' pages out, not attackers.
+  A node that listens on loopback and belongs to no site asks for neither, and neither does one without a bundle: there
+  is no list to look at, and nothing but the built-in fallback to give.
 - *operator*: an operator key as Bearer token, or this machine itself. A request that a proxy passed on, or that a page
   of another origin sent, does not count as this machine.
 - *proven visitor*: the cookie `ew_id`, or a token of the same make in `Edgewise-Visitor` or as Bearer token, signed by
@@ -22,6 +23,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+import msgspec
 from starlette.types import Scope
 
 from edge.node.keys import SiteKeys
@@ -113,6 +115,14 @@ class Doorman:
             origin=origin if is_allowed_origin else None,
         )
 
+    def require_write_key(self, caller: Caller, access: Access | None, body: bytes) -> None:
+        """As `Caller.require_public`, but the body may bring the key. Raises HttpProblem 401."""
+        if caller.is_public:
+            return
+        digest = hashlib.sha256(_key_inside(body).encode()).hexdigest()
+        if access is None or digest not in access.write_keys_sha256:
+            caller.require_public()
+
     def _visitor(self, headers: Mapping[bytes, bytes], now_ms: int) -> str | None:
         token = headers.get(b"edgewise-visitor") or _cookie(headers.get(b"cookie", b""))
         return verify_visitor(self._keys.visitor_key, token.decode("latin-1"), now_ms) if token else None
@@ -174,6 +184,21 @@ def _basic_user(value: str) -> str:
     try:
         return b64decode(value, validate=True).decode("latin-1").partition(":")[0]
     except (binascii.Error, ValueError):
+        return ""
+
+
+class _Keyed(msgspec.Struct, rename="camel"):
+    write_key: str = ""
+
+
+_keyed = msgspec.json.Decoder(_Keyed)
+
+
+def _key_inside(body: bytes) -> str:
+    """The body's `writeKey`; what else is wrong with the body is not told to whom nobody knows."""
+    try:
+        return _keyed.decode(body).write_key
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
 
 

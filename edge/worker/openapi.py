@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from edge.worker.endpoint import Handler
+from edge.worker.endpoint import Audience, Handler
 from edge.worker.problems import ProblemDetails
 
 _REF: Final = "#/components/schemas/{name}"
@@ -31,10 +31,10 @@ class Operation(NamedTuple):
 
 
 class RouteSpec(NamedTuple):
-    """One path. `access` is who may ask: `public`, `visitor`, `operator` or `anybody`."""
+    """One path, and who may ask."""
 
     path: str
-    access: str
+    access: Audience
     operations: tuple[Operation, ...]
 
 
@@ -105,7 +105,7 @@ def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
     statuses = set(operation.problems)
     if operation.body is not None:
         statuses |= {400, 408, 413, 415}
-    if route.access in {"public", "visitor"}:
+    if route.access in {"public", "tracking", "visitor"}:
         statuses.add(401)
     if route.access == "operator":
         statuses.add(403)
@@ -127,9 +127,10 @@ _SECURITY_SCHEMES: Final = {
     "key": {"type": "http", "scheme": "bearer", "description": "An operator key, a server key, or a visitor token."},
     "visitor": {"type": "apiKey", "in": "cookie", "name": "ew_id"},
 }
-_SECURITY: Final[dict[str, list[dict[str, list[str]]]]] = {
+_SECURITY: Final[dict[Audience, list[dict[str, list[str]]]]] = {
     "anybody": [],
     "public": [{"writeKey": []}, {"key": []}, {}],
+    "tracking": [{"writeKey": []}, {"key": []}, {}],
     "visitor": [{"visitor": []}, {"key": []}],
     "operator": [{"key": []}, {}],
 }

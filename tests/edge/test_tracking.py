@@ -198,6 +198,22 @@ def test_without_a_write_key_nothing_is_taken(tmp_path: Path, auth: tuple[str, s
         assert spooled(desk) == []
 
 
+def test_the_write_key_may_stand_in_the_body_as_segments_libraries_send_it(tmp_path: Path) -> None:
+    with node(tmp_path, auth=None, peer=STRANGER) as (client, desk):
+        call = {**viewed("film-1"), "anonymousId": VISITOR}
+        post(client, "t", **call, writeKey="demo")
+        assert post(client, "b", batch=[call], writeKey="demo")["rejected"] == []
+        packed = gzip.compress(json.dumps({"batch": [call], "writeKey": "demo"}).encode())
+        assert client.post("/v1/batch", content=packed, headers={"content-encoding": "gzip"}).status_code == 200
+        assert len(events(desk)) == 3
+        for wrong in ("Demo", "", None, 7):
+            told = post(client, "batch", status=401, batch=[call], writeKey=wrong)
+            assert told["type"] == "urn:edgewise:problem:unauthorised"
+        # A decision takes it in the header alone.
+        assert client.post("/v1/decide", json={"placements": [{"name": HERO}], "writeKey": "demo"}).status_code == 401
+        assert len(events(desk)) == 3
+
+
 def test_a_node_of_nobody_on_loopback_needs_no_key_but_refuses_a_wrong_one(tmp_path: Path) -> None:
     with node(tmp_path, auth=None, enrolled=False) as (client, _):
         post(client, "track", **viewed("film-1"), anonymousId=VISITOR)
