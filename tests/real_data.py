@@ -1,4 +1,4 @@
-"""Public data for tests that compare with published figures. Without cache and network they are skipped; under CI they fail."""
+"""Public data for tests that compare with published figures; what cannot be had is said, and fails under CI."""
 
 import os
 from functools import cache

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needs import lacking
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +43,7 @@ def run(*command: str | Path, cwd: Path, timeout_s: float = 300) -> str:
     )
     if done.returncode:
         if re.search(r"error sending request|failed to fetch|dns error|network", done.stderr, re.IGNORECASE):
-            pytest.skip(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
+            lacking(f"the package registry cannot be reached: {done.stderr.strip().splitlines()[-1]}")
         raise AssertionError(f"{command} exited {done.returncode}:\n{done.stdout}\n{done.stderr}")
     return done.stdout
 
