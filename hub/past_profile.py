@@ -34,8 +34,12 @@ def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector) -> PastPro
     """The profile of a subject at a sequence vector."""
     if not applied:
         return PastProfile(Profile())
+    try:
+        covered = sorted(_covered(ledger, subject, applied), key=lambda one: _number(one.record))
+    except (msgspec.DecodeError, UnicodeDecodeError) as damaged:
+        return PastProfile(Profile(), (f"a record of the visitor is damaged in the ledger: {damaged}",))
     profile, notes = Profile(), []
-    for record, counts, note in sorted(_covered(ledger, subject, applied), key=lambda one: _number(one.record)):
+    for record, counts, note in covered:
         if counts:
             apply(profile, record)
         elif isinstance(record, EventRecord):

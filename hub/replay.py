@@ -22,7 +22,7 @@ from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.errors import BundleRefused, EdgewiseError, InputError
 from edgewise.fallback import fallback_decision
-from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
+from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.question import question_of
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.ledger.ledger import Ledger
@@ -72,7 +72,7 @@ class Replayer:
         self._ledger = ledger
         self._releases = releases
         self._child = child
-        self._bundles: dict[str, Bundle] = {}
+        self._bundles: dict[tuple[BundleVersion, str], Bundle] = {}
 
     def record(self, decision_id: DecisionId) -> DecisionRecord:
         """A logged decision. Raises InputError when the ledger has none of this id, or a damaged one."""
@@ -142,12 +142,12 @@ class Replayer:
 
     def bundle(self, record: DecisionRecord) -> Bundle:
         """The bundle that decided. Raises BundleRefused when it is not here, or damaged."""
-        digest = record.bundle_digest
-        if digest not in self._bundles:
+        named = (record.bundle_version, record.bundle_digest)
+        if named not in self._bundles:
             while len(self._bundles) >= BUNDLES_KEPT:
                 del self._bundles[next(iter(self._bundles))]
-            self._bundles[digest] = self._load(record)
-        return self._bundles[digest]
+            self._bundles[named] = self._load(record)
+        return self._bundles[named]
 
     def _load(self, record: DecisionRecord) -> Bundle:
         version, digest = record.bundle_version, record.bundle_digest

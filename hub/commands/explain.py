@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -13,9 +14,11 @@ from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
-    from hub.explain import ExplainedPlacement, Explanation
+    from hub.explain import ExplainedItem, ExplainedPlacement, Explanation
 
 app = typer.Typer(add_completion=False)
+ABREAST: Final = 5
+"""Items whose features stand side by side; they fit into a terminal of 80 columns."""
 
 
 @app.command()
@@ -74,11 +77,15 @@ def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
         ],
         title=f"\n{name}: {placed.reason}{arm}{experiment}; probability of the slate {placed.propensity:.4g}",
     )
-    columns = list(dict.fromkeys(column for item in placed.items for column in item.features))
-    if not columns:
-        return [slate]
-    rows = [[column, *(_value(item.features.get(column)) for item in placed.items)] for column in columns]
-    return [slate, table(["feature", *(item.id for item in placed.items)], rows, title="\nwhat the model saw")]
+    parts = [placed.items[start : start + ABREAST] for start in range(0, len(placed.items), ABREAST)]
+    return [slate, *(_seen(items) for items in parts if any(item.features for item in items))]
+
+
+def _seen(items: Sequence[ExplainedItem]) -> Any:
+    """Feature values of a few items, one column a slot; all of a long list abreast would be cut off."""
+    columns = list(dict.fromkeys(column for item in items for column in item.features))
+    rows = [[column, *(_value(item.features.get(column)) for item in items)] for column in columns]
+    return table(["feature", *(str(item.rank) for item in items)], rows, title="\nwhat the model saw, by slot")
 
 
 def _value(of: float | None) -> str:

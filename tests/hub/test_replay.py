@@ -369,6 +369,16 @@ def test_a_profile_with_a_hole_is_said_and_nothing_identical_is_expected(tmp_pat
         assert replay.missing == (f"{producer}: applied up to 0 there, nothing here",)
 
 
+def test_a_damaged_record_of_the_visitor_is_a_hole(shop: ReplayShop) -> None:
+    visitor = newcomer()
+    shop.track("film-5", visitor)
+    other, record = shop.decided(BY_MODEL, visitor=visitor), shop.decided(BY_MODEL, visitor=visitor)
+    shop.hub.overwrite(other.decision_id, b"\x00")
+    replay = shop.hub.replayer.replay(record.decision_id)
+    assert not replay.identical
+    assert replay.missing[0].startswith("a record of the visitor is damaged in the ledger: ")
+
+
 def test_a_visitor_is_replayed_as_he_was_then_whatever_he_did_since(shop: ReplayShop) -> None:
     visitor = newcomer()
     shop.track("film-5", visitor)
