@@ -76,8 +76,8 @@ def show(version: Version, data_dir: DataDir, *, json: Json = False, quiet: Quie
 
 @app.command()
 def verify(
-    version: Annotated[str, typer.Argument(metavar="VERSION|all")],
     data_dir: DataDir,
+    version: Annotated[str, typer.Argument(metavar="[VERSION|all]", show_default=False)] = "all",
     *,
     json: Json = False,
     quiet: Quiet = False,

@@ -40,12 +40,13 @@ class Terminal:
             self.err.print(text, style="dim", markup=False)
 
     def result(self, value: Any, *shown: Any) -> None:
-        """The command's result: `value` as JSON, or `shown` (tables, text) for people."""
+        """The command's result: `value` as JSON, or `shown` (tables, text; each from a new line) for people."""
         if self.json:
             sys.stdout.write(msgspec.json.encode(value, enc_hook=str).decode() + "\n")
             sys.stdout.flush()
         else:
-            self.print(*shown)
+            for part in shown:
+                self.print(part)
 
     def error(self, message: str) -> None:
         """One sentence on standard error, never a traceback."""
