@@ -27,7 +27,8 @@ class PastProfile(NamedTuple):
     missing: tuple[str, ...] = ()
     """What the vector covers and the ledger does not hold; empty: the vector was rebuilt."""
     notes: tuple[str, ...] = ()
-    """What may have made it differ all the same: losses that a producer declared, messages that came twice."""
+    """What may have made it differ all the same: losses that a producer declared, records that nobody could
+    read, messages that came twice."""
 
 
 def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector) -> PastProfile:
@@ -57,6 +58,12 @@ def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector) -> PastPro
         f"{gap.producer} declared {gap.count:,} records lost, {gap.first_seq:,} to {gap.last_seq:,} ({gap.lane})"
         for gap in ledger.gaps()
         if gap.first_seq <= applied.get(gap.producer, -1)
+    ]
+    notes += [
+        f"record {letter.seq:,} of {producer} could not be used: {letter.reason}"
+        for producer, seq in sorted(applied.items())
+        for letter in ledger.dead_letters(producer=producer)
+        if letter.seq <= seq
     ]
     return PastProfile(profile, missing, tuple(notes))
 

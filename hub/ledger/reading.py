@@ -155,9 +155,11 @@ class RecordReader:
         with self.storage.reading() as connection:
             return [GapRow(**row) for row in connection.execute(query).mappings()]
 
-    def dead_letters(self, limit: int = PAGE) -> list[DeadLetter]:
-        """Records that could not be used, latest first."""
+    def dead_letters(self, limit: int = PAGE, *, producer: Producer | None = None) -> list[DeadLetter]:
+        """Records that could not be used, of all producers or of one; latest first."""
         query = sa.select(tables.dead_letters).order_by(tables.dead_letters.c.stored_ms.desc()).limit(limit)
+        if producer is not None:
+            query = query.where(tables.dead_letters.c.producer == producer)
         with self.storage.reading() as connection:
             return [DeadLetter(**row) for row in connection.execute(query).mappings()]
 
