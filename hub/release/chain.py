@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
@@ -100,10 +100,11 @@ def is_metadata_name(name: str) -> bool:
 class ChainFolder:
     """The metadata of one repository. Its caller holds the lock while it changes anything."""
 
-    def __init__(self, path: Path, keys: KeyFolder, write: Write) -> None:
+    def __init__(self, path: Path, keys: KeyFolder, write: Write, lives_s: Mapping[str, int] = LIFE_S) -> None:
         self.path = path
         self._keys = keys
         self._write = write
+        self._lives_s = lives_s
 
     @property
     def exists(self) -> bool:
@@ -114,7 +115,7 @@ class ChainFolder:
         """Sign version 1 of everything. Raises UnavailableError when a key is missing."""
         root = Root(
             version=1,
-            expires=_expiry("root", now_ms),
+            expires=self._expiry("root", now_ms),
             consistent_snapshot=True,
             unrecognized_fields={SITE_FIELD: site},
         )
@@ -179,18 +180,22 @@ class ChainFolder:
 
     def needs_refresh(self, chain: Chain, now_ms: int) -> bool:
         """Whether an online signature has less than half of its life before it (or its time lies ahead)."""
-        lives = ((chain.expiries_ms()[role] - now_ms) / (LIFE_S[role] * 1_000) for role in ONLINE_ROLES)
+        lives = ((chain.expiries_ms()[role] - now_ms) / (self._lives_s[role] * 1_000) for role in ONLINE_ROLES)
         return not all(0.5 <= left <= 1.0 for left in lives)  # noqa: PLR2004  # half, whole
 
     def _next(self, role: str, metadata: AnyMetadata, now_ms: int) -> bytes:
         if metadata.signatures:  # none yet: this is version 1
             metadata.signed.version += 1
-        metadata.signed.expires = _expiry(role, now_ms)
+        metadata.signed.expires = self._expiry(role, now_ms)
         return self._signed(role, metadata)
 
     def _signed(self, role: str, metadata: AnyMetadata) -> bytes:
         metadata.sign(self._keys.signer(role))
         return metadata.to_bytes()
+
+    def _expiry(self, role: str, now_ms: int) -> dt.datetime:
+        # TUF writes whole seconds.
+        return dt.datetime.fromtimestamp(now_ms // 1_000 + self._lives_s[role], tz=dt.UTC)
 
     def _versioned(self, role: str, version: int) -> bytes:
         return (self.path / f"{version}.{role}.json").read_bytes()
@@ -207,8 +212,3 @@ class ChainFolder:
                     (self.path / f"{version}.{role}.json").unlink(missing_ok=True)
         for unfinished in self.path.glob(f".*{UNFINISHED}"):
             unfinished.unlink(missing_ok=True)
-
-
-def _expiry(role: str, now_ms: int) -> dt.datetime:
-    # TUF writes whole seconds.
-    return dt.datetime.fromtimestamp(now_ms // 1_000 + LIFE_S[role], tz=dt.UTC)

@@ -26,7 +26,7 @@ from edgewise.errors import BundleRefused, RefusedError, UnavailableError
 from edgewise.ids import BundleVersion, NodeId, SiteName
 from hub.durable import locked, replace_file
 from hub.keys import ONLINE_ROLES, KeyFolder
-from hub.release.chain import ANCHOR, KEPT_VERSIONS, SITE_FIELD, Chain, ChainFolder, Write, is_metadata_name
+from hub.release.chain import ANCHOR, KEPT_VERSIONS, LIFE_S, SITE_FIELD, Chain, ChainFolder, Write, is_metadata_name
 
 RETAINED: Final = 32
 """Approved releases that are listed for nodes, latest first; those that are assigned stay listed beyond."""
@@ -47,13 +47,23 @@ class Release(NamedTuple):
 
 
 class Repository:
-    """The repository of one data folder. Any number of processes may read and change it at the same time."""
+    """The repository of one data folder. Any number of processes may read and change it at the same time.
 
-    def __init__(self, data_dir: Path, clock: Clock | None = None, *, write: Write = replace_file) -> None:
+    `lives_s`: role -> seconds that its signatures hold.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        clock: Clock | None = None,
+        *,
+        write: Write = replace_file,
+        lives_s: Mapping[str, int] = LIFE_S,
+    ) -> None:
         self.path = data_dir / "repository"
         self._clock = clock or SystemClock()
         self._write = write
-        self.chain = ChainFolder(self.path / "metadata", KeyFolder(data_dir), write)
+        self.chain = ChainFolder(self.path / "metadata", KeyFolder(data_dir), write, lives_s)
 
     # --- what a node may fetch ---------------------------------------------------------------------------------
     def metadata(self, name: str) -> bytes | None:

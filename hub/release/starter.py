@@ -26,6 +26,7 @@ from hub.durable import replace_file
 from hub.keys import make_keys
 from hub.release.bundle import BuiltBundle, build_bundle, check_bundle
 from hub.release.candidates import write_bundle
+from hub.release.chain import LIFE_S
 from hub.release.repository import Repository
 from hub.release.starter_model import NOW_MS, train_starter_model
 from hub.site.loading import SiteContents, load_site
@@ -34,7 +35,7 @@ from hub.site.starting import invented_files, write_site, yaml_files
 VERSION: Final = BundleVersion(0)
 WRITE_KEY: Final = "demo"
 EXPIRES_MS: Final = 4_102_444_800_000
-"""2100-01-01: what ships with a program does not run out before it. Its signatures do, and nodes say so."""
+"""2100-01-01, for bundle and signatures: what ships with a program does not run out before it."""
 MODEL: Final = ModelName("hero")
 
 
@@ -71,7 +72,9 @@ def write_starter(folder: Path, built: BuiltBundle) -> bool:
         shutil.rmtree(folder / part, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="edgewise-starter-") as throw_away:
         make_keys(Path(throw_away))
-        repository = Repository(Path(throw_away), SystemClock())
+        clock = SystemClock()
+        lives_s = dict.fromkeys(LIFE_S, (EXPIRES_MS - clock.now_ms()) // 1_000)
+        repository = Repository(Path(throw_away), clock, lives_s=lives_s)
         repository.create(built.manifest.site)
         repository.publish_release(built.manifest_bytes, built.resources)
         for name in repository.metadata_names():

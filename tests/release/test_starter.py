@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 
+from edge.node.starter import read_folder
 from edgewise.admission.load import load_bundle
 from edgewise.consent import ConsentState
 from edgewise.features.table import FeatureTable
@@ -32,7 +33,14 @@ def test_building_it_again_gives_the_committed_bundle(built: BuiltBundle) -> Non
     assert committed.digest == built.digest
 
 
-def test_its_own_root_vouches_for_it_also_after_the_timestamp_has_expired() -> None:
+def test_its_signatures_last_as_long_as_the_bundle() -> None:
+    """A node that never hears of a hub has nobody who would sign again; it must not call itself stale."""
+    starter = read_folder(COMMITTED, most_bytes=1 << 20)
+    assert starter.expires_ms is not None
+    assert starter.manifest.expires_ms - starter.expires_ms < 10_000
+
+
+def test_its_own_root_vouches_for_it() -> None:
     metadata = COMMITTED / "metadata"
     root = Metadata[Root].from_bytes((COMMITTED / "root.json").read_bytes())
     root.verify_delegate("root", root)
