@@ -8,6 +8,7 @@ anything made from it belongs into a repository or a release.
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,9 @@ WHEEL: Final = PinnedFile(
 )
 MovieLens: TypeAlias = FilmHistory
 _FOLDER: Final = "recbole/dataset_example/ml-100k/"
+_ARTICLE_LAST: Final = re.compile(
+    r"(?P<rest>[^()]+), (?P<article>The|A|An|La|Le|Les|L'|Il|El|Der|Die|Das|Det)(?=$|\)| \()"
+)
 
 
 def load(cache: Path, *, download: Download | None = None) -> MovieLens:
@@ -74,7 +78,13 @@ def interactions_file(cache: Path, *, download: Download | None = None) -> Path:
 
 def _film(title: str, year: str, genres: str) -> Film:
     # The source writes `unkonwn` and, once, `V` where it knows no year.
-    return Film(title, int(year) if year.isdigit() else None, tuple(g for g in genres.split() if g != "unknown"))
+    shown = _ARTICLE_LAST.sub(_article_first, title)
+    return Film(shown, int(year) if year.isdigit() else None, tuple(g for g in genres.split() if g != "unknown"))
+
+
+def _article_first(title: re.Match[str]) -> str:
+    """`Full Monty, The` is how a catalogue sorts; a shop shows `The Full Monty`. Also inside brackets."""
+    return f"{title['article']}{'' if title['article'].endswith(chr(39)) else ' '}{title['rest']}"
 
 
 def _rows(members: zipfile.ZipFile, name: str) -> Iterator[list[str]]:

@@ -43,7 +43,16 @@ def test_films_and_people_are_typed() -> None:
     assert (film.title, film.year, film.genres) == ("Toy Story", 1995, ("Animation", "Children's", "Comedy"))
     assert (history.items[ItemId("267")].year, history.items[ItemId("267")].genres) == (None, ())
     assert history.items[ItemId("1412")].year is None
-    assert history.items[ItemId("543")].title == "Misérables, Les"
+    assert history.items[ItemId("543")].title == "Les Misérables"
+    assert history.items[ItemId("9")].title == "Dead Man Walking"
+    titles = {film.title for film in history.items.values()}
+    assert {
+        "The Full Monty",
+        "The Tin Drum (Die Blechtrommel)",
+        "The Star Maker (L'Uomo delle stelle)",
+        "Mrs. Brown (Her Majesty, Mrs. Brown)",
+        "The Good, The Bad and The Ugly",
+    } <= titles
     person = history.users["1"]
     assert (person.age, person.gender, person.occupation) == (24, "M", "technician")
 
