@@ -23,6 +23,8 @@ from hub.train.judging import Judged
 from hub.train.shop import Seat
 
 DIGITS = 6
+FEW_VISITORS = 30
+"""A bootstrap over fewer tells less than it seems to; over one visitor it tells nothing."""
 
 
 class Evidence(NamedTuple):
@@ -126,6 +128,11 @@ def _limits(evidence: Evidence) -> list[str]:
         "What a visitor did not touch counts as not wanted, though he may never have seen it.",
         "The judged model knows items as they were when its rows begin; the served one knows them until the end.",
         "Nothing was measured about how it serves different groups of people.",
+    ]
+    limits += [
+        f"Intervals of {group} visitors come from only {judged.visitors} of them; they are likely too narrow."
+        for group, judged in evidence.judged.items()
+        if judged.visitors < FEW_VISITORS
     ]
     context = [
         feature.name

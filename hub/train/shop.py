@@ -177,7 +177,9 @@ def seat_of(contents: SiteContents, model: ModelName, recipe: RankerRecipe) -> S
 
 
 def features_of(table: FeatureTable, recipe: RankerRecipe) -> FeatureTable:
-    """The columns that a model takes, in the order of the table."""
+    """The columns that a model takes, in the order of the table. Raises InputError: an unknown one, or none at all."""
+    if not (table.features if recipe.features is None else recipe.features):
+        raise InputError("no feature to learn from; expected some under the site's features/, or all of them")
     if recipe.features is None:
         return table
     declared: dict[str, Feature] = {feature.name: feature for feature in table.features}
