@@ -76,7 +76,11 @@ def score_table(
         raise InputError(f"batches of {batch_rows} rows; expected 1 to {MOST_BATCH_ROWS}")
     data = read_content(model)
     with scorer(child) as running:
-        described = running.describe(data)
+        try:
+            described = running.describe(data)
+        except ModelRefused as refused:
+            why = str(refused).removeprefix("model: ")
+            raise ModelRefused(refused.code, f"{model}: not a model that an edge would load: {why}") from None
         reading = _reading(model, dict(described.inputs), described.metadata)
         words = [column.name for column in reading.columns if column.kind == "text"]
         read = read_table(table, delimiter=delimiter, text=words)

@@ -79,13 +79,14 @@ def settings_of(side: str) -> Settings:
     """The module of a side's settings.
 
     Raises:
-        InputError: there is no such side, or it is not installed.
+        typer.BadParameter: there is no such side.
+        InputError: it is not installed.
     """
     known = {"edge": EntryPoint("edge", "edge.settings", GROUP)} | {
         point.name: point for point in entry_points(group=GROUP)
     }
     if side not in known:
-        raise InputError(f"--of {side}: expected {' or '.join(sorted(known)) or 'edge'}")
+        raise typer.BadParameter(f"{side!r}, expected {' or '.join(sorted(known))}", param_hint="--of")
     try:
         return cast("Settings", known[side].load())
     except ModuleNotFoundError as missing:

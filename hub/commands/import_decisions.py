@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -51,7 +50,7 @@ def decisions(
     terminal = Terminal(json=as_json, quiet=quiet)
     if form is DecisionFormat.DSJSON:
         raise InputError("dsjson logs cannot be imported yet; expected csv, parquet or jsonl")
-    with terminal.err.status(f"importing {file}") if not quiet else contextlib.nullcontext():
+    with terminal.working(f"importing {file}"):
         imported = import_decisions(
             file,
             data_dir,

@@ -81,7 +81,7 @@ def _bar(terminal: Terminal) -> Iterator[Progress]:
         TimeRemainingColumn(),
         console=terminal.err,
         transient=True,
-        disable=terminal.quiet,
+        disable=terminal.quiet or not terminal.err.is_terminal,  # elsewhere it leaves a blank line
     )
     with bar:
         tasks = {what: bar.add_task(what, total=None) for what in ("reading", "storing")}

@@ -92,7 +92,7 @@ def verify(
     if version != "all" and not version.isdecimal():
         raise typer.BadParameter(f"{version!r}, expected a release's number or `all`", param_hint="VERSION")
     now_ms = SystemClock().now_ms()
-    with open_releases(data_dir) as releases, ScoringChild() as child, terminal.err.status("verifying"):
+    with open_releases(data_dir) as releases, ScoringChild() as child, terminal.working("verifying"):
         chosen = [row.version for row in releases.rows()] if version == "all" else [BundleVersion(int(version))]
         found = [verify_release(releases, each, now_ms=now_ms, child=child) for each in chosen]
     rows: list[list[Any]] = [
@@ -124,7 +124,7 @@ def approve(version: Version, data_dir: DataDir, *, by: By = None, json: Json = 
 
     terminal = Terminal(json=json, quiet=quiet)
     who = person(by, os.environ)
-    with open_releases(data_dir) as releases, terminal.err.status("judging and signing"):
+    with open_releases(data_dir) as releases, terminal.working("judging and signing"):
         row = releases.approve(BundleVersion(version), by=who)
     next_step = f"next: edgewise release promote {version}"
     terminal.result({"release": row}, f"release {version} is approved by {who}; {next_step}")

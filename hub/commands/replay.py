@@ -35,6 +35,7 @@ def replay(
     (replayed,) = replay_decisions(data_dir, [DecisionId(decision)])
     terminal.result(replayed, _shown(replayed))
     if not replayed.identical:
+        terminal.error(f"{decision} does not come out as it was logged")
         raise typer.Exit(1)
 
 

@@ -60,7 +60,7 @@ def onnx(
 @contextlib.contextmanager
 def _progress(terminal: Terminal, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A bar on standard error."""
-    if quiet:
+    if quiet or not terminal.err.is_terminal:  # where nobody looks a bar leaves a blank line
         yield lambda _done, _all: None
         return
     from rich.progress import Progress

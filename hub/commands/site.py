@@ -85,7 +85,7 @@ def apply(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = Fals
     terminal = Terminal(json=json, quiet=quiet)
     who = person(by, os.environ)
     contents = load_site(folder)
-    with open_releases(data_dir) as releases, terminal.err.status("building and testing the release"):
+    with open_releases(data_dir) as releases, terminal.working("building and testing the release"):
         applied = releases.apply(contents, by=who)
     version = applied.release.version
     if applied.is_new:

@@ -70,7 +70,7 @@ def ranker(
 @contextlib.contextmanager
 def _telling(terminal: Terminal) -> Iterator[Say]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal.err, disable=terminal.quiet) as bars:
+    with Progress(*columns, console=terminal.err, disable=terminal.quiet or not terminal.err.is_terminal) as bars:
         tasks: dict[str, Any] = {}
 
         def say(what: str, done: int, of: int) -> None:

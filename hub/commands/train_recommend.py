@@ -88,7 +88,7 @@ def recommend(
     else:
         path = Path(interactions)
     columns = Columns(*_named(user, item, path, separator), time, weight)
-    with terminal.err.status(f"reading {path.name}") if not quiet else contextlib.nullcontext():
+    with terminal.working(f"reading {path.name}"):
         read = read_interactions(
             path,
             columns,
@@ -97,7 +97,7 @@ def recommend(
             catalogue=items,
         )
         divided = divide(read.interactions, chosen_split, first_of_file=read.first_of_test)
-    with terminal.err.status(f"learning {method}") if not quiet else contextlib.nullcontext():
+    with terminal.working(f"learning {method}"):
         found = trial(
             read.interactions,
             divided,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,7 +29,7 @@ def scoring(
     drop: Annotated[str | None, typer.Option(help="COL,… not to read.")] = None,
     categorical: Annotated[str | None, typer.Option(help="COL,… of codes that are names, not numbers.")] = None,
     time: Annotated[str | None, typer.Option(help="Column of the time: judge on what came later.")] = None,
-    cv: Annotated[int | None, typer.Option(help="Folds; 5 when no --test is given.")] = None,
+    cv: Annotated[int | None, typer.Option(min=2, help="Folds; 5 when no --test is given.")] = None,
     test: Annotated[Path | None, typer.Option(help="Judge on this file instead of folds.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
     export: Annotated[Path | None, typer.Option(help="Where the model is written as ONNX.")] = None,
@@ -77,7 +75,7 @@ def scoring(
         seed=seed,
         delimiter=separator(delimiter),
     )
-    with _telling(terminal, quiet=quiet) as say:
+    with terminal.working("starting") as say:
         trained = train_scoring(plan, say=say)
     for warning in trained.report.warnings:
         terminal.note(f"warning: {warning}")
@@ -86,16 +84,6 @@ def scoring(
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
     terminal.result(trained.report, _shown(trained.report, export))
-
-
-@contextlib.contextmanager
-def _telling(terminal: Terminal, *, quiet: bool) -> Iterator[Callable[[str], None]]:
-    """A status line on standard error while something runs."""
-    if quiet:
-        yield lambda _: None
-        return
-    with terminal.err.status("starting") as status:
-        yield status.update
 
 
 def _shown(report: ScoringReport, export: Path | None) -> Group:

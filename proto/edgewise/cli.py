@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import TYPE_CHECKING
 
-from edgewise.errors import EdgewiseError
+from edgewise.errors import EdgewiseError, InputError
 from edgewise.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(REFUSED)
     except EdgewiseError as refused:
         terminal.problem(refused)
-        sys.exit(REFUSED)
+        sys.exit(USAGE_ERROR if _is_of_an_option(refused) else REFUSED)
     except BrokenPipeError:
         # whoever read the output has seen enough; nobody is left to be told
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,6 +61,12 @@ def main(arguments: list[str] | None = None) -> None:
         where = f": {failed.filename}" if failed.filename else ""
         terminal.error(f"{failed.strerror or failed}{where}")
         sys.exit(REFUSED)
+
+
+def _is_of_an_option(refused: EdgewiseError) -> bool:
+    """Whether it is an option's value that is wrong, as settings say whose flags are checked with their files."""
+    problems = refused.problems if isinstance(refused, InputError) else ()
+    return bool(problems) and problems[0].path.startswith("--")
 
 
 def _overview(known: dict[str, EntryPoint]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import msgspec
@@ -39,6 +41,15 @@ class Terminal:
         if not self.quiet:
             self.err.print(text, style="dim", markup=False)
 
+    @contextmanager
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """A spinner on standard error while something runs, none under `--quiet`; call it to say what runs now."""
+        if self.quiet:
+            yield lambda _: None
+        else:
+            with self.err.status(text) as status:
+                yield status.update
+
     def result(self, value: Any, *shown: Any) -> None:
         """The command's result: `value` as JSON, or `shown` (tables, text; each from a new line) for people."""
         if self.json:
@@ -56,7 +67,8 @@ class Terminal:
         """An error with its list of problems; under `--json` also as an object."""
         self.error(str(refused))
         problems = refused.problems if isinstance(refused, InputError) else ()
-        for problem in problems[:20]:
+        listed = () if len(problems) == 1 and problems[0].message in str(refused) else problems
+        for problem in listed[:20]:
             self.err.print(f"  {problem.path}: {problem.message}", markup=False)
         if len(problems) > 20:  # noqa: PLR2004  # a screenful
             self.err.print(f"  … and {len(problems) - 20} more", markup=False)

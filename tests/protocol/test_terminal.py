@@ -41,6 +41,18 @@ def test_problems_are_listed_with_their_places(capsys: pytest.CaptureFixture[str
     assert len(json.loads(shown.out)["error"]["problems"]) == 25
 
 
+def test_one_problem_that_the_sentence_tells_already_is_not_told_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    Terminal().problem(InputError("a.toml: unknown field", (Problem("a.toml", "unknown field"),)))
+    assert capsys.readouterr().err == "error: a.toml: unknown field\n"
+
+
+def test_nothing_spins_where_nobody_looks_or_under_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    for quiet in (False, True):
+        with Terminal(quiet=quiet).working("reading") as say:
+            say("still reading")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_a_refusal_carries_its_code(capsys: pytest.CaptureFixture[str]) -> None:
     Terminal(json=True).problem(BundleRefused("digest", "policy.json has another digest"))
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "digest"
