@@ -29,6 +29,7 @@ from hub.train.shop import Matrix
 
 NOT_SHOWN: Final = 0
 _AT_ONCE: Final = 1_000
+_FLOAT_BYTES: Final = 4
 _decisions = msgspec.json.Decoder(Decision)
 
 
@@ -105,7 +106,7 @@ def logged_rows(
 def _chosen(record: DecisionRecord, placement: PlacementName, left_out: Counter[str]) -> _Chosen | None:
     try:
         placed = _decisions.decode(record.decision).placements.get(placement)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         left_out["damaged"] += 1
         return None
     if placed is None or record.dry_run:
@@ -122,12 +123,11 @@ def _matrix(rows: FeatureRows, names: Sequence[str], left_out: Counter[str]) -> 
     if not set(names) <= set(rows.names):
         left_out["other-columns"] += 1
         return None
-    logged = np.frombuffer(rows.data, "<f4")
-    if len(logged) != len(rows.items) * len(rows.names):
+    if len(rows.data) != len(rows.items) * len(rows.names) * _FLOAT_BYTES:
         left_out["damaged"] += 1
         return None
     columns = [rows.names.index(name) for name in names]
-    return logged.reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
+    return np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
 
 
 def _counts(outcome: Outcome, reward: RewardRow) -> bool:

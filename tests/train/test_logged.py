@@ -1,0 +1,127 @@
+"""`hub.train.logged`: rows as they were logged, joined to what came of them; what is useless is counted, by reason."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from replay_world import ReplayShop, replay_shop
+from world import CHALLENGER, CHAMPION, HERO, LIST
+
+from edgewise.ids import ItemId
+from edgewise.records import DecisionRecord, FeatureRows
+from hub.site.recipes import Outcome
+from hub.train.logged import NOT_SHOWN, LoggedRows, logged_rows
+
+CLICKED = Outcome("click")
+COLUMNS = ("popularity", "liked_alike")
+BY_MODEL = {"options": {"force": {HERO: CHALLENGER, LIST: CHALLENGER}}}
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayShop]:
+    with replay_shop(tmp_path_factory.mktemp("shop")) as made:
+        yield made
+
+
+class Moment:
+    """A stretch of time on the shop's clock that nobody else decides in."""
+
+    def __init__(self, node: ReplayShop) -> None:
+        node.clock.advance(10_000)
+        self.node = node
+        self.since_ms = node.clock.now_ms()
+        self.visitor = f"visitor-{next(_numbers)}"
+
+    def decided(self, body: dict[str, Any] | None = None) -> DecisionRecord:
+        return self.node.decided(BY_MODEL if body is None else body, visitor=self.visitor)
+
+    def clicked(self, record: DecisionRecord, item: ItemId, name: str = "Content Clicked", **more: str) -> None:
+        said = {"itemId": item, "decisionId": record.decision_id, **more}
+        self.node.track(item, self.visitor, event=name, properties=said)
+        self.node.report()
+
+    def rows(self, outcome: Outcome = CLICKED, names: tuple[str, ...] = COLUMNS, *, ms: int = 1) -> LoggedRows:
+        ledger = self.node.hub.ledger
+        return logged_rows(ledger, LIST, outcome, names, since_ms=self.since_ms, until_ms=self.since_ms + ms)
+
+
+@pytest.fixture
+def moment(node: ReplayShop) -> Moment:
+    return Moment(node)
+
+
+def test_rows_are_the_logged_columns_in_the_order_asked_for(moment: Moment) -> None:
+    record = moment.decided()
+    whole = record.sampled.get(LIST, record.shown[LIST])
+    logged = np.frombuffer(whole.data, "<f4").reshape(len(whole.items), len(whole.names))
+    rows = moment.rows()
+    expected = logged[:, [whole.names.index(name) for name in COLUMNS]]
+    assert rows.matrix.tobytes() == expected.tobytes()
+    assert (rows.names, rows.size.tolist()) == (COLUMNS, [len(whole.items)])
+    assert rows.sample_probability.tolist() == [0.5 if record.sampled else 0.0]
+    assert (rows.decision_ids, rows.bundle_digests) == ((record.decision_id,), (record.bundle_digest,))
+    shown = record.shown[LIST].items
+    slots = {item: slot for slot, item in enumerate(shown, 1)}
+    assert rows.slot.tolist() == [slots.get(item, NOT_SHOWN) for item in whole.items]
+    assert ((rows.propensity > 0) & (rows.propensity <= 1)).sum() == len(shown)
+
+
+def test_only_the_outcome_on_what_was_shown_here_is_a_label(moment: Moment) -> None:
+    record = moment.decided()
+    shown = record.shown[LIST].items
+    moment.clicked(record, shown[2])
+    moment.clicked(record, shown[3], placement=HERO)
+    moment.clicked(record, shown[4], name="Product Viewed")
+    moment.clicked(record, ItemId("film-unseen"))
+    rows = moment.rows()
+    assert rows.slot[rows.label > 0].tolist() == [3]
+    assert moment.rows(Outcome("view")).label.sum() == 1
+    assert moment.rows(Outcome("order")).label.sum() == 0
+
+
+def test_a_deferred_decision_counts_once_it_was_activated(moment: Moment) -> None:
+    record = moment.decided({"options": {**BY_MODEL["options"], "deferActivation": True}})
+    before = moment.rows()
+    assert (len(before.size), before.left_out) == (0, {"not-shown": 1})
+    assert before.matrix.shape == (0, len(COLUMNS))
+    moment.clicked(record, record.shown[LIST].items[0], name="Promotion Viewed")
+    after = moment.rows()
+    assert (after.decision_ids, after.left_out) == ((record.decision_id,), {})
+
+
+def test_what_no_model_ranked_or_other_columns_or_damage_is_left_out_by_reason(moment: Moment) -> None:
+    hub = moment.node.hub
+    moment.decided({"options": {"force": {LIST: CHAMPION}}})
+    moment.decided({"placements": [{"name": HERO}]})
+    for damage in ({"decision": b"\xff"}, {"decision": b'{"decision_id":"\xff"}'}):
+        hub.tamper(moment.decided(), **damage)
+    cut = moment.decided()
+    rows = cut.shown[LIST]
+    for data in (rows.data[:-4], rows.data[:-3]):
+        record = moment.decided()
+        hub.tamper(record, sampled={}, shown={LIST: FeatureRows(rows.names, rows.items, data)})
+    kept = moment.rows()
+    assert kept.decision_ids == (cut.decision_id,)
+    assert kept.left_out == {"no-model": 1, "damaged": 4}
+    assert moment.rows(names=("popularity", "mood")).left_out == {"no-model": 1, "other-columns": 3, "damaged": 2}
+
+
+def test_a_dry_run_is_no_decision(moment: Moment) -> None:
+    record = moment.decided()
+    moment.node.hub.tamper(record, dry_run=True)
+    rows = moment.rows()
+    assert (rows.decision_ids, rows.left_out) == ((), {})
+
+
+def test_times_bound_the_decisions(moment: Moment) -> None:
+    first = moment.decided()
+    moment.node.clock.advance(5)
+    second = moment.decided()
+    assert moment.rows().decision_ids == (first.decision_id,)
+    assert moment.rows(ms=6).decision_ids == (first.decision_id, second.decision_id)
+    assert moment.rows(ms=6).time_ms.tolist() == [moment.since_ms, moment.since_ms + 5]
