@@ -23,6 +23,7 @@ from edgewise.cli import main
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of
 from hub.ledger.ledger import open_ledger
+from hub.replay import replay_decisions
 
 pytestmark = pytest.mark.process
 
@@ -141,6 +142,16 @@ def test_a_release_travels_events_come_back_and_the_hub_may_die_in_between(tmp_p
                 totals = ledger.totals()
                 assert (totals.dropped, totals.dead_letters) == (0, 0)
                 assert totals.decisions >= 21
+                decided = [record.decision_id for _, record in ledger.decisions()]
+
+            # What the nodes decided with the release of then is made again to the byte, while they run another one.
+            assert {(replay.identical, replay.missing) for replay in replay_decisions(shop.hub_dir, decided)} == {
+                (True, ())
+            }
+            assert shop.run("replay", decided[-1])["bundle_version"] == 1
+            explained = shop.run("explain", decided[-1])
+            assert explained["causes"] == "decided again"
+            assert [item["why"] for item in explained["placements"]["home_hero"]["items"]]
 
             shop.run("release", "rollback")
             until(lambda: version(one) == version(two) == 1)
