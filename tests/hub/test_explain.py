@@ -15,7 +15,7 @@ from replay_world import ReplayShop, replay_shop
 from world import CHALLENGER, CHAMPION, FILMS, HERO, LIST, genres_of
 
 from edgewise.errors import InputError
-from edgewise.ids import BundleVersion, ItemId
+from edgewise.ids import BundleVersion, ItemId, PlacementName
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord
 from hub.explain import Explanation, explain, plain
@@ -42,7 +42,7 @@ def explained(shop: ReplayShop, record: DecisionRecord) -> Explanation:
     return explain(shop.hub.ledger, shop.hub.replayer, record.decision_id)
 
 
-def causes(explanation: Explanation, place: str = LIST) -> list[list[tuple[str, str]]]:
+def causes(explanation: Explanation, place: PlacementName = LIST) -> list[list[tuple[str, str]]]:
     assert explanation.causes in {"logged", "decided again"}
     return [[(why.code, why.text) for why in item.why] for item in explanation.placements[place].items]
 

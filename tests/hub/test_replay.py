@@ -142,6 +142,8 @@ def test_whatever_a_visitor_does_his_decisions_are_made_again_to_the_byte(
                 shop.prefer(said, visitor)
             case ("ask", body):
                 shop.ask(body, visitor=visitor)
+            case _:
+                raise AssertionError(step)
     decided = shop.report()
     assert decided
     for record in decided:

@@ -20,6 +20,7 @@ from edgewise.ids import ItemId, Producer, SubjectId
 from edgewise.profile.state import DAY_MS
 from edgewise.records import EventRecord, Touch
 from hub.ledger.batch import Batch
+from hub.ledger.canonical import Folding
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.site.recipes import MeanRating, NeighbourRecipe, Outcome, Popularity, RankerRecipe
 from hub.train.history import History, read_history
@@ -67,8 +68,8 @@ def test_a_node_whose_clock_was_set_back_keeps_its_order() -> None:
 
 
 def test_what_may_not_be_tied_to_a_person_is_left_out() -> None:
-    kept = [event(0), decision(1), preference(2)]
-    out = [
+    kept: list[Folding] = [event(0), decision(1), preference(2)]
+    out: list[Folding] = [
         event(3, subject=SubjectId("")),
         event(4, grants=Grants(analytics=True)),
         decision(5, impressions=()),

@@ -13,7 +13,7 @@ from ranker_world import shop as film_shop
 from edgewise.consent import Grants
 from edgewise.errors import InputError
 from edgewise.features.table import FeatureTable
-from edgewise.ids import ItemId, ModelName, PlacementName, Producer, SubjectId
+from edgewise.ids import ArmName, ItemId, ModelName, PlacementName, Producer, SubjectId
 from edgewise.profile.preferences import Preferences, state
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile
@@ -57,7 +57,7 @@ def said(**changes: object) -> Preferences:
 
 
 def test_a_model_has_its_seat(asking: Asking) -> None:
-    assert seat_of(asking.contents, RANKER, asking.recipe) == Seat(PlacementName("film_list"), "challenger")
+    assert seat_of(asking.contents, RANKER, asking.recipe) == Seat(PlacementName("film_list"), ArmName("challenger"))
     assert asking.shop.count == 10
     with pytest.raises(InputError, match="arms that rank by the model 'other': none; expected one placement"):
         seat_of(asking.contents, ModelName("other"), asking.recipe)
