@@ -134,7 +134,7 @@ class Replayer:
         return Again(
             decision=outcome.decision,
             shown=outcome.shown,
-            sampled=outcome.matrices if record.sampled else {},
+            sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
             impressions=() if record.deferred else outcome.impressions,
             missing=past.missing,
             notes=(*past.notes, *failures),

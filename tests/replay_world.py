@@ -16,6 +16,10 @@ from release_world import write_without_sync
 from starlette.testclient import TestClient
 from world import HERO, LIST, NOW_MS, SITE, manifest, policy
 
+from edge.node.bundles import BundleStore
+from edge.node.layout import NodePaths
+from edge.node.starter import install_starter
+from edge.settings import EdgeSettings
 from edge.worker.desk import Desk
 from edgewise.bundle.manifest import encode_manifest
 from edgewise.clock import ManualClock
@@ -125,10 +129,14 @@ class ReplayShop:
 
 
 @contextmanager
-def replay_shop(folder: Path) -> Iterator[ReplayShop]:
-    """A node with one worker that the hub knows."""
+def replay_shop(folder: Path, *, starter: bool = False) -> Iterator[ReplayShop]:
+    """A node with one worker that serves what the hub has released, or still the starter bundle."""
+    paths = NodePaths(folder / "node")
+    paths.create()
+    if starter:
+        install_starter(BundleStore(paths), most_bytes=EdgeSettings().bundle_most_bytes)
     with (
-        node(folder / "node", policy=POLICY) as (client, desk),
+        node(paths.root, policy=POLICY, bundle=not starter) as (client, desk),
         open_ledger(folder / "hub") as ledger,
         ScoringChild() as child,
     ):
