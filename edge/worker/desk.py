@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -84,6 +85,8 @@ class Desk:
         self._decisions_before = self.counts.decisions_made
         self.is_listening = False
         self.wanted: set[SubjectId] = set()
+        self.asking = asyncio.Event()
+        """Somebody is wanted: what he does elsewhere meanwhile does not count here until the hub has been asked."""
         """Subjects to be asked of the hub with the next flush."""
         self.unflushed: dict[DecisionId, RememberedDecision] = {}
         """Decisions to be remembered with the next flush."""
@@ -146,9 +149,10 @@ class Desk:
             self.want(subject)
 
     def want(self, subject: SubjectId) -> None:
-        """Ask the hub, with the next flush."""
+        """Ask the hub, with the next flush, which `asking` brings near."""
         if len(self.wanted) < MOST_UNFLUSHED:
             self.wanted.add(subject)
+            self.asking.set()
 
     def remember(self, decision_id: DecisionId, decision: RememberedDecision) -> None:
         """Keep a decision for `why`; the oldest goes when a failing cache lets them pile up."""

@@ -16,6 +16,8 @@ from edgewise.errors import UnavailableError
 
 SYNC_MS: Final = 50
 """Exposures are durable at the latest after this time; a power loss costs at most so many of them."""
+ASK_MS: Final = 5
+"""How long wanted profiles are gathered before the hub is asked: one cache write for all of a burst."""
 MEASURE_MS: Final = 1_000
 READER_CHECK_MS: Final = 30_000
 
@@ -40,6 +42,7 @@ class Upkeep:
                 (READER_CHECK_MS, self._check_readers),
             ):
                 group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
+            group.create_task(self._ask(), name="ask for wanted profiles")
             group.create_task(self._desk.live.follow(self._swapped), name="follow the bundle")
 
     async def _repeat(self, every_ms: int, step: Step) -> None:
@@ -68,6 +71,15 @@ class Upkeep:
         except CacheError:
             self._desk.counts.failed("cache")
             raise
+
+    async def _ask(self) -> None:
+        while True:
+            await self._desk.asking.wait()
+            await asyncio.sleep(ASK_MS / 1_000)
+            self._desk.asking.clear()
+            # What fails here waits for the next regular flush, which says so.
+            with contextlib.suppress(CacheError):
+                self._desk.flush()
 
     async def _tell(self) -> None:
         self._desk.condition.look()
