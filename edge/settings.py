@@ -25,6 +25,7 @@ ENROL_TOKEN: Final = f"{PREFIX}ENROL_TOKEN"
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$", description="HOST:PORT")]
 KeyDigest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of a key, hex digits")]
+Token = Annotated[str, Meta(pattern=r"^[!-~]*$(?!\n)", description="as `edgewise hub trust` makes one: no spaces")]
 
 
 class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,7 +51,8 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """Without: no gRPC at all; the node serves the bundle that it holds, or the starter bundle."""
     trust: str | None = None
     """File with the site's enrolment. Without: the root that a hub on loopback hands out at the first contact."""
-    enrol_token: str = ""
+    enrol_token: Token = ""
+    """Shown to the hub at every call; one that other machines can reach asks for it. Empty: what came with `trust`."""
     bundle: str | None = None
     """Folder with a bundle to serve instead of a hub's."""
     heartbeat_ms: Annotated[int, Meta(ge=100, le=60_000)] = 5_000

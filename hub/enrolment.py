@@ -1,16 +1,15 @@
-"""Who may become a node of this site, and what it is told before it can verify anything."""
+"""What a new node is told before it can verify anything: by the hub itself, or in a file."""
 
 from __future__ import annotations
 
 import hashlib
-import hmac
+import secrets
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from edgewise.errors import RefusedError
 from edgewise.ids import SiteName
 from hub.keys import SiteSecrets
 
@@ -36,10 +35,24 @@ class Anchor(NamedTuple):
     secrets: SiteSecrets
 
 
-def enrolment_file(anchor: Anchor) -> bytes:
+class Token(NamedTuple):
+    """What a node shows at every call to a hub that other machines can reach; the hub keeps the digest only."""
+
+    text: str
+    sha256: str
+
+
+def new_token() -> Token:
+    """One that nobody can guess."""
+    text = secrets.token_urlsafe(32)
+    return Token(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def enrolment_file(anchor: Anchor, token: Token) -> bytes:
     """What `edgewise edge serve --trust FILE` reads: `EnrolResponse` in protobuf's JSON form, bytes as base64.
 
-    It holds the site's keys: hand it over as one hands over a password.
+    Beside it stands the node's `enrolToken`, so that one file is handed over. It holds the site's keys: hand it over
+    as one hands over a password.
     """
 
     def base64(data: bytes) -> str:
@@ -50,39 +63,18 @@ def enrolment_file(anchor: Anchor) -> bytes:
         "root": base64(anchor.root),
         "subjectKey": base64(anchor.secrets.subject_key),
         "visitorKey": base64(anchor.secrets.visitor_key),
+        "enrolToken": token.text,
     }
     return msgspec.json.format(msgspec.json.encode(fields), indent=2)
 
 
 class Enrolment:
-    """Hands out the anchor: to everybody who reaches a loopback listener, else to who shows a token."""
+    """Hands out the anchor; who may ask is `hub.rpc.admission`'s business."""
 
-    def __init__(
-        self,
-        repository: Anchored,
-        secrets: Callable[[], SiteSecrets],
-        *,
-        loopback_only: bool,
-        tokens_sha256: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, repository: Anchored, secrets: Callable[[], SiteSecrets]) -> None:
         self._repository = repository
         self._secrets = secrets
-        self._loopback_only = loopback_only
-        self._tokens_sha256 = tuple(tokens_sha256)
 
-    def anchor(self, token: str) -> Anchor:
-        """The site's anchor.
-
-        Raises:
-            RefusedError: `enrolment`: the token is none of ours, and the hub can be reached by other machines.
-            UnavailableError: there is no site yet, or its secrets are missing.
-        """
-        shown = hashlib.sha256(token.encode()).hexdigest()
-        known = [hmac.compare_digest(shown, digest) for digest in self._tokens_sha256]  # all, whichever fits
-        if not self._loopback_only and not any(known):
-            raise RefusedError(
-                "enrolment",
-                f"{'this token is unknown' if token else 'no token was shown'}; a hub that other machines can reach "
-                "admits nodes by a token whose SHA-256 stands in its setting enrol_tokens_sha256",
-            )
+    def anchor(self) -> Anchor:
+        """The site's anchor. Raises UnavailableError when there is no site yet, or its secrets are missing."""
         return Anchor(self._repository.site, self._repository.trust_anchor(), self._secrets())

@@ -58,6 +58,7 @@ def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Call
 
     Raises:
         UnavailableError: no site in the folder, another hub on it, a port that is taken, a part that failed.
+        InputError: other machines can call, and no token is configured.
     """
     clock = SystemClock()
     repository = site_repository(data_dir, clock)
@@ -146,6 +147,9 @@ def _say_what_to_know(settings: HubSettings, serving: Serving, log: Log) -> None
     if wal_reset_bug():
         log.warning(storage_note())
     if not on_loopback(settings.grpc):
-        log.warning("gRPC is not encrypted; let only trusted networks reach it", address=serving.hub)
+        log.warning(
+            "gRPC is plain text: tokens and profiles can be read on the way; let only trusted networks reach it",
+            address=serving.hub,
+        )
     if not on_loopback(settings.admin):
         log.warning("the admin API is not encrypted; put a TLS proxy in front", address=serving.admin)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -60,7 +61,7 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     admin_keys: list[AdminKey] = []
     """Without any, whoever reaches the admin address on loopback may read."""
     enrol_tokens_sha256: list[KeyDigest] = []
-    """A new node must show one of these unless gRPC listens on loopback only."""
+    """A node must show one of these at every call, unless gRPC listens on loopback only."""
 
     # Bounds and pauses
     most_streams: Annotated[int, Meta(ge=1)] = 20_000
@@ -119,7 +120,10 @@ def host_port(address: str) -> tuple[str, int]:
 def on_loopback(address: str) -> bool:
     """Whether only this machine can reach an address."""
     host, _ = host_port(address)
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"  # any other name may mean any machine, `127.example` too
 
 
 def schema() -> dict[str, Any]:

@@ -60,7 +60,7 @@ def log() -> Log:
 
 def settings_of(folder: Path, hub: str, **values: Any) -> EdgeSettings:
     """Settings for a node in a test: small pauses, one worker."""
-    quick = {"workers": 1, "reconnect_ms": 10, "reconnect_most_ms": 100, "heartbeat_ms": 100}
+    quick = {"workers": 1, "reconnect_ms": 10, "reconnect_most_ms": 100, "heartbeat_ms": 100, "log_level": "error"}
     return EdgeSettings(**quick | {"data_dir": str(folder), "hub": hub} | values)
 
 
@@ -88,7 +88,7 @@ async def running_agent(
         store.activate(store.stage(has.manifest_bytes, has.resources))
     settings = settings_of(folder, hub.address, **values)
     stop = asyncio.Event()
-    agent = Agent(settings, node_id(paths), SystemClock(), log())
+    agent = Agent(settings, node_id(paths), SystemClock(), start_log("test", settings.log_level))
     node = Node(node_id(paths), paths, BundleStore(paths), settings, agent.cache, asyncio.Event())
     running = asyncio.create_task(agent.run(stop))
     worker = asyncio.create_task(follow_bundles(node, serve))

@@ -16,6 +16,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalEr
 from tuf.ngclient import FetcherInterface
 from typing_extensions import override
 
+from edge.agent.link import Line
 from edgewise.clock import Clock
 from edgewise.errors import BundleRefused, UnavailableError
 from edgewise.v1.distribution_pb2 import FetchRequest, FetchResponse
@@ -34,11 +35,11 @@ _Fetch = grpc.aio.UnaryStreamCall[FetchRequest, FetchResponse]
 class HubFetcher(FetcherInterface):
     """`tuf.ngclient`'s seam, over `Distribution.Fetch`. To be used in a thread other than the loop's.
 
-    `channel` is asked anew for each download, because the connection may have been renewed.
+    `line` is asked anew for each download, because the connection may have been renewed.
     """
 
-    def __init__(self, channel: Callable[[], grpc.aio.Channel], loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
-        self._channel = channel
+    def __init__(self, line: Callable[[], Line], loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
+        self._line = line
         self._loop = loop
         self._clock = clock
 
@@ -104,8 +105,9 @@ class HubFetcher(FetcherInterface):
         return bytes(received)
 
     async def _open(self, path: str, offset: int) -> _Fetch:
-        stub = DistributionStub(self._channel())  # type: ignore[no-untyped-call]  # generated
-        call: _Fetch = stub.Fetch(FetchRequest(path=path, offset=offset))
+        line = self._line()
+        stub = DistributionStub(line.channel)  # type: ignore[no-untyped-call]  # generated
+        call: _Fetch = stub.Fetch(FetchRequest(path=path, offset=offset), metadata=line.metadata)
         return call
 
     @staticmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 
@@ -23,7 +23,17 @@ FAILURES_BEFORE_RENEWAL: Final = 5
 (grpc/grpc#38499), and its own back-off grows beyond ours."""
 CLOSE_PATIENCE_S: Final = 2.0
 
-Session = Callable[[grpc.aio.Channel, Callable[[], None]], Awaitable[None]]
+
+class Line(NamedTuple):
+    """An open connection, and what every call on it must show."""
+
+    channel: Any
+    """`grpc.aio.Channel`; the generated stubs have no types."""
+    metadata: tuple[tuple[str, str], ...]
+    """The node's token, if it has one; a hub that other machines can reach asks for it at every call."""
+
+
+Session = Callable[[Line, Callable[[], None]], Awaitable[None]]
 """One stream from its start to its end; calls its second argument whenever the hub was heard."""
 
 
@@ -38,13 +48,16 @@ class Link:
         self._draw = draw
         self._log = log
         self._failures = 0
+        self._is_refused = False
+        """The hub does not accept this node's token; all three streams hear it, and one of them logs it."""
+        self._metadata = (("authorization", f"Bearer {settings.enrol_token}"),) if settings.enrol_token else ()
         self._channel = _open(self._target, settings)
         self.stopping = asyncio.Event()
 
     @property
-    def channel(self) -> grpc.aio.Channel:
+    def line(self) -> Line:
         """The connection that is in use."""
-        return self._channel
+        return Line(self._channel, self._metadata)
 
     async def keep(self, name: str, session: Session) -> None:
         """Run a stream again and again until `stopping` is set."""
@@ -56,12 +69,13 @@ class Link:
             quiet = False
             backoff.reset()
             self._failures = 0
+            self._is_refused = False
             self._state.heard()
 
         while not self.stopping.is_set():
-            channel = self._channel
+            line = self.line
             try:
-                await session(channel, heard)
+                await session(line, heard)
                 detail = "the hub ended the stream"
             except asyncio.CancelledError:
                 # grpc.aio reports a stream that was cancelled, by us or by a failing request iterator, as if this task
@@ -72,13 +86,16 @@ class Link:
                 detail = "the stream was cancelled"
             except grpc.aio.AioRpcError as failed:
                 detail = f"{failed.code().name}: {failed.details()}"
+                if failed.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    quiet = quiet or self._is_refused
+                    self._is_refused = True
             if self.stopping.is_set():
                 return
             self._state.trouble(f"{name}: {detail}")
             if not quiet:  # once an outage, not once an attempt
                 self._log.warning("stream ended", stream=name, detail=detail)
                 quiet = True
-            await self._failed(channel)
+            await self._failed(line.channel)
             await pause(self.stopping, backoff.next_ms())
 
     async def close(self) -> None:

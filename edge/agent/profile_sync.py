@@ -16,6 +16,7 @@ from typing import Final
 import grpc
 import msgspec
 
+from edge.agent.link import Line
 from edge.agent.state import AgentState
 from edge.log import Log
 from edge.node.doorbell import next_ring
@@ -48,11 +49,13 @@ class ProfileSync:
         self._finishing = True
         self._bell.set()
 
-    async def session(self, channel: grpc.aio.Channel, heard: Callable[[], None]) -> None:
+    async def session(self, line: Line, heard: Callable[[], None]) -> None:
         """One stream, until the hub or `finish` ends it."""
-        stub = ProfilesStub(channel)  # type: ignore[no-untyped-call]  # generated
+        stub = ProfilesStub(line.channel)  # type: ignore[no-untyped-call]  # generated
         ended = asyncio.Event()
-        call: grpc.aio.StreamStreamCall[SyncRequest, SyncResponse] = stub.Sync(self._requests(ended))
+        call: grpc.aio.StreamStreamCall[SyncRequest, SyncResponse] = stub.Sync(
+            self._requests(ended), metadata=line.metadata
+        )
         in_thread = asyncio.get_running_loop().run_in_executor
         try:
             async for news in call:

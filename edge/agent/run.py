@@ -33,7 +33,7 @@ from edge.backoff import Backoff, pause
 from edge.log import Log, start_log
 from edge.node.claims import hold_file
 from edge.node.doorbell import Doorbell
-from edge.node.enrolment import ENROLLED, checked, is_enrolled, take_over
+from edge.node.enrolment import ENROLLED, checked, is_enrolled, kept_token, take_over
 from edge.node.epochs import node_id
 from edge.node.keys import load_site_keys
 from edge.node.status import INTERVAL_MS
@@ -56,7 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m edge.agent.run")
     parser.add_argument("--settings", required=True, help="JSON, as the supervisor writes it")
     handed = decode_settings(parser.parse_args(arguments).settings)
-    settings = msgspec.structs.replace(handed, enrol_token=os.environ.get(ENROL_TOKEN, ""))
+    token = os.environ.get(ENROL_TOKEN, "") or kept_token(handed.paths)
+    settings = msgspec.structs.replace(handed, enrol_token=token)
     log = start_log("agent", settings.log_level)
     # An agent of a supervisor that was killed may still be draining: two would share one doorbell and one TUF cache.
     with hold_file(settings.paths.agent_lock, wait=True):
@@ -102,7 +103,7 @@ class Agent:
             node=node,
             site=site,
             root=root,
-            fetcher=HubFetcher(lambda: link.channel, asyncio.get_running_loop(), clock),
+            fetcher=HubFetcher(lambda: link.line, asyncio.get_running_loop(), clock),
             try_bundle=TrialProcess(settings),
             clock=clock,
             log=log,
@@ -157,13 +158,15 @@ async def _enrol(settings: EdgeSettings, node: NodeId, clock: Clock, log: Log, s
     state = AgentState(settings.paths, clock, site=None, root_fingerprint=None, hub=settings.hub)
     link = Link(settings, state, draw=np.random.default_rng().random, log=log)
     backoff = Backoff(settings.reconnect_ms, settings.reconnect_most_ms, np.random.default_rng().random)
+    told = ""
     try:
         while not stop.is_set():
             state.write()
             try:
-                stub = DistributionStub(link.channel)  # type: ignore[no-untyped-call]  # generated
-                request = EnrolRequest(node_id=node, token=settings.enrol_token)
-                answer: EnrolResponse = await stub.Enrol(request, timeout=ENROL_TIMEOUT_S)
+                stub = DistributionStub(link.line.channel)  # type: ignore[no-untyped-call]  # generated
+                answer: EnrolResponse = await stub.Enrol(
+                    EnrolRequest(node_id=node), timeout=ENROL_TIMEOUT_S, metadata=link.line.metadata
+                )
                 enrolment = checked(answer, f"the hub at {settings.hub}")
                 take_over(settings.paths, enrolment)
             except grpc.aio.AioRpcError as failed:
@@ -178,7 +181,9 @@ async def _enrol(settings: EdgeSettings, node: NodeId, clock: Clock, log: Log, s
                 )
                 return ENROLLED
             state.trouble(f"enrolment: {detail}")
-            log.warning("not enrolled yet", hub=settings.hub, detail=detail)
+            if detail != told:  # once a cause, not once an attempt
+                log.warning("not enrolled yet", hub=settings.hub, detail=detail)
+                told = detail
             await pause(stop, backoff.next_ms())
     finally:
         await link.close()

@@ -16,6 +16,7 @@ from typing import Final
 
 import grpc
 
+from edge.agent.link import Line
 from edge.agent.state import AgentState
 from edge.backoff import Backoff, Draw
 from edge.log import Log
@@ -83,7 +84,7 @@ class Uplink:
                 total += segment.stat().st_size
         self._state.spool_bytes = total
 
-    async def session(self, channel: grpc.aio.Channel, heard: Callable[[], None]) -> None:
+    async def session(self, line: Line, heard: Callable[[], None]) -> None:
         """One stream, until the hub or `finish` ends it."""
         for one in self._producers.values():
             # What was under way on the last stream may or may not have arrived; the hub will say.
@@ -94,8 +95,10 @@ class Uplink:
         def give_up() -> None:
             call.cancel()
 
-        stub = UplinkStub(channel)  # type: ignore[no-untyped-call]  # generated
-        call: grpc.aio.StreamStreamCall[ReportRequest, ReportResponse] = stub.Report(self._requests(give_up, ended))
+        stub = UplinkStub(line.channel)  # type: ignore[no-untyped-call]  # generated
+        call: grpc.aio.StreamStreamCall[ReportRequest, ReportResponse] = stub.Report(
+            self._requests(give_up, ended), metadata=line.metadata
+        )
         try:
             async for answer in call:
                 heard()

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import grpc
 
 from edge.agent.install import RETRY_MOST_MS, Installed, Installer
+from edge.agent.link import Line
 from edge.agent.state import AgentState
 from edge.backoff import Backoff, Draw
 from edge.log import Log
@@ -70,14 +71,16 @@ class Watch:
         self._answered: _Answered | None = None
 
     # --- the stream --------------------------------------------------------------------------------------------------
-    async def session(self, channel: grpc.aio.Channel, heard: Callable[[], None]) -> None:
+    async def session(self, line: Line, heard: Callable[[], None]) -> None:
         """One stream, until the hub or `finish` ends it."""
         said: asyncio.Queue[WatchRequest | None] = asyncio.Queue()
         self._said = said
         self._nonce = ""
         self._say(WatchRequest(hello=self._hello()))
-        stub = DistributionStub(channel)  # type: ignore[no-untyped-call]  # generated
-        call: grpc.aio.StreamStreamCall[WatchRequest, WatchResponse] = stub.Watch(self._statements(said))
+        stub = DistributionStub(line.channel)  # type: ignore[no-untyped-call]  # generated
+        call: grpc.aio.StreamStreamCall[WatchRequest, WatchResponse] = stub.Watch(
+            self._statements(said), metadata=line.metadata
+        )
         heartbeats = asyncio.create_task(self._beat())
         try:
             async for answer in call:

@@ -1,21 +1,25 @@
 """A node's first contact with its site: it pins the site's root and takes over its keys. Once, then never again.
 
 Who hands out the root is trusted for ever after, so the first contact must be safe: a hub on this machine (nobody
-can stand in between), or a file that the site's owner handed over: `EnrolResponse` as protobuf writes it in JSON.
+can stand in between), or a file that the site's owner handed over: `EnrolResponse` as protobuf writes it in JSON, and
+beside its fields the node's token for the hub.
 """
 
 from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
+import msgspec
 from google.protobuf import json_format
+from msgspec import Meta
 from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata, Root
 from tuf.api.serialization import DeserializationError
 
 from edge.node.bundles import BundleStore
+from edge.node.durable import replace_file
 from edge.node.keys import SiteKeys, load_site_keys, replace_site_keys
 from edge.node.layout import NodePaths
 from edge.node.trust import fingerprint, pin_root, pinned_root
@@ -27,11 +31,19 @@ ENROLLED: Final = 75
 """The agent's exit code after an enrolment: profiles cached under the node's own keys must go."""
 
 
+class _Beside(msgspec.Struct, frozen=True):
+    """What an enrolment file holds that no hub answers."""
+
+    token: Annotated[str, Meta(pattern=r"^[!-~]*$(?!\n)")] = msgspec.field(default="", name="enrolToken")
+
+
 class Enrolment(NamedTuple):
     """A site's trust anchor, checked as far as it can vouch for itself."""
 
     keys: SiteKeys
     root: bytes
+    token: str = ""
+    """What the node shows the hub at every call; empty where none was given."""
 
 
 def is_enrolled(paths: NodePaths) -> bool:
@@ -55,14 +67,16 @@ def read_enrolment(file: Path) -> Enrolment:
         InputError: the file cannot be read, or is no enrolment.
     """
     try:
-        answer = json_format.Parse(file.read_text("utf-8"), EnrolResponse(), ignore_unknown_fields=True)
+        text = file.read_text("utf-8")
+        answer = json_format.Parse(text, EnrolResponse(), ignore_unknown_fields=True)
+        token = msgspec.json.decode(text, type=_Beside).token
     except OSError as missing:
         raise InputError(f"--trust {file}: {missing.strerror}") from missing
-    except (json_format.ParseError, UnicodeDecodeError) as wrong:
+    except (json_format.ParseError, msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise InputError(
             f"--trust {file}: expected JSON with site, root, subjectKey and visitorKey (base64): {wrong}"
         ) from wrong
-    return checked(answer, f"--trust {file}")
+    return checked(answer, f"--trust {file}")._replace(token=token)
 
 
 def checked(answer: EnrolResponse, where: str) -> Enrolment:
@@ -102,5 +116,15 @@ def take_over(paths: NodePaths, enrolment: Enrolment) -> None:
         BundleStore(paths).clear()
     if load_site_keys(paths) != enrolment.keys:
         replace_site_keys(paths, enrolment.keys)
+    if enrolment.token and enrolment.token != kept_token(paths):
+        replace_file(paths.token, enrolment.token.encode())
     if pinned is None:
         pin_root(paths, enrolment.root)
+
+
+def kept_token(paths: NodePaths) -> str:
+    """The token that came with an enrolment file; empty when none did. A newer file replaces it."""
+    try:
+        return paths.token.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

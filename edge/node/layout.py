@@ -5,7 +5,8 @@ Every process of a node finds the others' work by these paths, so a path is spel
     node.json               the node's name, made at its first start
     epoch                   a counter; every process that numbers records takes a fresh value (`edge.node.epochs`)
     lock, agent.lock        held by the one supervisor and the one agent
-    trust/                  site.json (keys, mode 0600), root.json (the pinned root), metadata/, assignment.json
+    trust/                  site.json (keys, mode 0600), root.json (the pinned root), token (for the hub, mode 0600),
+                            metadata/, assignment.json
     exported_models/        bundles by digest, `current`, `previous`, quarantine/ (`edge.node.bundles`)
     profiles/               LMDB, a cache
     spool/EPOCH-WORKER/     one folder a producer: segments, `synced`, `lock` while it lives (`edge.spool.producers`)
@@ -44,6 +45,7 @@ class NodePaths:
         self.agent_lock = root / "agent.lock"
         self.trust = root / "trust"
         self.site = self.trust / "site.json"
+        self.token = self.trust / "token"
         self.trusted_root = self.trust / "root.json"
         self.metadata = self.trust / "metadata"
         self.assignment = self.trust / "assignment.json"

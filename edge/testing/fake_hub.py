@@ -7,10 +7,10 @@ at all, what was stored before is passed over, what follows a hole is not taken,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from enum import Enum
 from itertools import count
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import grpc
 from typing_extensions import override
@@ -38,6 +38,7 @@ from edgewise.v1.uplink_pb2_grpc import UplinkServicer, add_UplinkServicer_to_se
 
 CHUNK_BYTES: Final = 64 << 10
 Context = grpc.aio.ServicerContext[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 ProducerKey = tuple[str, int, int]
 """Node, epoch, worker."""
 
@@ -65,8 +66,10 @@ class FakeHub:
         self.site = site
         self.address = ""
         self.incarnation = "one"
-        self.tokens: list[str] = []
-        """Shown at enrolments."""
+        self.token = ""
+        """Every call must show it, as where other machines can reach a hub; empty: whoever asks is answered."""
+        self.calls: list[tuple[str, str]] = []
+        """Method and authorization of every call, the refused ones too."""
         self.hellos: list[Hello] = []
         self.heartbeats: list[Heartbeat] = []
         self.answers: list[Ack | Nack] = []
@@ -98,7 +101,8 @@ class FakeHub:
     async def start(self, port: int = 0) -> None:
         """Listen on 127.0.0.1; a hub that was stopped comes back at its old port if that is given."""
         server = grpc.aio.server(
-            options=[("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 10_000)]
+            options=[("grpc.so_reuseport", 0), ("grpc.http2.min_ping_interval_without_data_ms", 10_000)],
+            interceptors=[_Admission(self)],
         )
         add_DistributionServicer_to_server(_Distribution(self), server)  # type: ignore[no-untyped-call]  # generated
         add_UplinkServicer_to_server(_Uplink(self), server)  # type: ignore[no-untyped-call]
@@ -193,13 +197,33 @@ async def eventually(condition: Callable[[], bool], *, most_s: float = 20.0) -> 
             await asyncio.sleep(0.01)
 
 
+class _Admission(grpc.aio.ServerInterceptor):
+    def __init__(self, hub: FakeHub) -> None:
+        self._hub = hub
+
+    @override
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        shown = str(dict(handler_call_details.invocation_metadata).get("authorization", ""))
+        self._hub.calls.append((handler_call_details.method.rpartition("/")[2], shown))
+        if self._hub.token and shown != f"Bearer {self._hub.token}":
+            return grpc.stream_stream_rpc_method_handler(self._refuse)
+        return await continuation(handler_call_details)
+
+    @staticmethod
+    async def _refuse(_: object, context: Context) -> None:
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no token of ours")
+
+
 class _Distribution(DistributionServicer):
     def __init__(self, hub: FakeHub) -> None:
         self._hub = hub
 
     @override
     async def Enrol(self, request: EnrolRequest, context: Context) -> EnrolResponse:
-        self._hub.tokens.append(request.token)
         return self._hub.site.enrolment
 
     @override

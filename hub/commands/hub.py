@@ -64,12 +64,14 @@ def trust(
 ) -> None:
     """Write the file that a node on another machine needs: `edgewise edge serve --hub HOST:PORT --trust FILE`.
 
-    It holds the site's root and its keys: hand it over as one hands over a password.
+    It holds the site's root, its keys, and a new token that the node shows at every call: hand it over as one hands
+    over a password. A hub that other machines can reach admits the node once the token's SHA-256, which is printed,
+    stands in its setting enrol_tokens_sha256. A node's own setting enrol_token wins over the file.
     """
     from edgewise.clock import SystemClock
     from edgewise.errors import UnavailableError
     from hub.durable import replace_file
-    from hub.enrolment import Anchor, enrolment_file
+    from hub.enrolment import Anchor, enrolment_file, new_token
     from hub.keys import KeyFolder
     from hub.release.repository import Repository
 
@@ -79,7 +81,10 @@ def trust(
             f"{data_dir} has nothing signed yet; run `edgewise site apply DIR --data-dir {data_dir}`"
         )
     anchor = Anchor(repository.site, repository.trust_anchor(), KeyFolder(data_dir).secrets())
-    replace_file(out, enrolment_file(anchor), mode=0o600)
+    token = new_token()
+    replace_file(out, enrolment_file(anchor, token), mode=0o600)
     Terminal(json=json, quiet=quiet).result(
-        {"site": anchor.site, "file": str(out)}, f"wrote the enrolment of {anchor.site} into {out}; keep it secret"
+        {"site": anchor.site, "file": str(out), "token_sha256": token.sha256},
+        f"wrote the enrolment of {anchor.site} into {out}; keep it secret\n"
+        f"a hub that other machines can reach needs this in enrol_tokens_sha256: {token.sha256}",
     )

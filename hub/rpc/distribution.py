@@ -147,7 +147,7 @@ class Distribution(DistributionServicer):
     async def Enrol(self, request: pb.EnrolRequest, context: Context) -> pb.EnrolResponse:
         try:
             node = node_of(request.node_id)
-            anchor = await asyncio.to_thread(self._enrolment.anchor, request.token)
+            anchor = await asyncio.to_thread(self._enrolment.anchor)
         except EdgewiseError as refused:
             self._log.warning("enrolment refused", node=request.node_id[:80], peer=context.peer(), reason=str(refused))
             await refuse(context, refused)

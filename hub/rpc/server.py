@@ -1,4 +1,7 @@
-"""The gRPC server: the three services, health and reflection on one port, with bounds that gRPC itself does not set."""
+"""The gRPC server: the three services and health on one port, with bounds that gRPC itself does not set.
+
+Reflection is there on loopback only: strangers need not be told what can be called.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
 from hub.log import Log
 from hub.meters import Meters
+from hub.rpc.admission import admissions
 from hub.rpc.distribution import Announcer, Distribution, Published
 from hub.rpc.fleet import Fleet
 from hub.rpc.guard import Streams
@@ -44,7 +48,10 @@ class SignedRepository(Published, Anchored, Protocol):
 
 
 class RpcServer:
-    """Start once, stop once, in one event loop: gRPC does not bear a second one in a process (grpc#25364)."""
+    """Start once, stop once, in one event loop: gRPC does not bear a second one in a process (grpc#25364).
+
+    Raises InputError when other machines can call and no token is configured.
+    """
 
     def __init__(
         self,
@@ -60,18 +67,14 @@ class RpcServer:
     ) -> None:
         self._settings = settings
         self._log = log
+        self._admissions = admissions(settings, log)
         # one thread writes: SQLite has one writer, and a second would only wait for the file lock
         self._writer = ThreadPoolExecutor(1, "ledger-writer")
         self._readers = ThreadPoolExecutor(READERS, "ledger-reader")
         streams = Streams(settings.most_streams, meters)
         self.fleet = Fleet(ledger, clock, self._writer, log)
         self._announcer = Announcer(repository, settings.offer_poll_ms, log)
-        enrolment = Enrolment(
-            repository,
-            secrets,
-            loopback_only=on_loopback(settings.grpc),
-            tokens_sha256=settings.enrol_tokens_sha256,
-        )
+        enrolment = Enrolment(repository, secrets)
         self._distribution = Distribution(
             repository,
             self._announcer,
@@ -102,12 +105,13 @@ class RpcServer:
     async def start(self) -> str:
         """Listen; returns HOST:PORT as bound. Raises UnavailableError when the port is taken."""
         await self.fleet.load()
-        server = grpc.aio.server(options=_options(self._settings))
+        server = grpc.aio.server(options=_options(self._settings), interceptors=self._admissions)
         add_DistributionServicer_to_server(self._distribution, server)  # type: ignore[no-untyped-call]
         add_UplinkServicer_to_server(self._uplink, server)  # type: ignore[no-untyped-call]
         add_ProfilesServicer_to_server(self._profiles, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+        if on_loopback(self._settings.grpc):
+            reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
         host, _ = host_port(self._settings.grpc)
         try:
             bound = server.add_insecure_port(self._settings.grpc)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from google.protobuf import json_format
 from edge.agent.run import run
 from edge.backoff import Backoff
 from edge.node.bundles import BundleStore
-from edge.node.enrolment import ENROLLED, checked, is_loopback, read_enrolment, take_over
+from edge.node.enrolment import ENROLLED, checked, is_loopback, kept_token, read_enrolment, take_over
 from edge.node.keys import load_site_keys
 from edge.node.layout import NodePaths
 from edge.node.trust import pinned_root
@@ -204,3 +205,63 @@ def test_pauses_grow_are_capped_and_never_vanish() -> None:
         assert 500 <= pauses[-1] < 1_000
         backoff.reset()
         assert backoff.next_ms() == pauses[0]
+
+
+def test_every_call_shows_the_token(tmp_path: Path) -> None:
+    async def story() -> None:
+        hub = FakeHub(new_site())
+        hub.token = "let-me-in"
+        async with hub, running_agent(tmp_path, hub, enrol_token="let-me-in") as node:
+            await eventually(lambda: node.store.current() == FIRST.digest)
+            await eventually(lambda: {"Watch", "Fetch", "Report", "Sync"} <= {name for name, _ in hub.calls})
+            assert {shown for _, shown in hub.calls} == {"Bearer let-me-in"}
+
+    patiently(story())
+
+
+def test_an_enrolment_shows_the_token(tmp_path: Path) -> None:
+    async def story() -> None:
+        NodePaths(tmp_path).create()
+        hub = FakeHub(new_site())
+        hub.token = "let-me-in"
+        async with hub:
+            settings = settings_of(tmp_path, hub.address, enrol_token="let-me-in")
+            assert await run(settings, SystemClock(), log()) == ENROLLED
+
+    patiently(story())
+
+
+def test_a_token_that_is_refused_is_said_once_and_tried_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def story() -> None:
+        hub = FakeHub(new_site())
+        hub.token = "let-me-in"
+        async with hub, running_agent(tmp_path, hub, has=FIRST, log_level="warning", enrol_token="an-old-one") as node:
+            await eventually(node.paths.agent_status.exists)
+            await eventually(lambda: "UNAUTHENTICATED: no token of ours" in node.status.last_error)
+            assert node.store.current() == FIRST.digest
+            await eventually(lambda: len(hub.calls) > 12)
+            assert not node.status.connected
+            hub.token = "an-old-one"
+            await eventually(lambda: node.status.connected and node.status.last_error == "")
+
+    patiently(story())
+    assert capfd.readouterr().err.count("UNAUTHENTICATED") == 1
+
+
+def test_a_token_comes_with_the_enrolment_file_and_stays(tmp_path: Path) -> None:
+    site, file, paths = new_site(), tmp_path / "trust.json", NodePaths(tmp_path / "node")
+    paths.create()
+    fields = json.loads(json_format.MessageToJson(site.enrolment))
+    for token in ("first", "second"):
+        file.write_text(json.dumps({**fields, "enrolToken": token}))
+        take_over(paths, read_enrolment(file))
+        assert kept_token(paths) == token
+        assert oct(paths.token.stat().st_mode)[-3:] == "600"
+    file.write_text(json.dumps(fields))
+    take_over(paths, read_enrolment(file))
+    assert kept_token(paths) == "second", "a file without one takes none away"
+    file.write_text(json.dumps({**fields, "enrolToken": "two words"}))
+    with pytest.raises(InputError, match="enrolToken"):
+        read_enrolment(file)

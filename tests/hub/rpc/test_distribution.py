@@ -238,20 +238,6 @@ def test_a_new_node_is_told_what_to_pin_while_only_this_machine_can_ask(tmp_path
     patiently(story())
 
 
-def test_a_hub_that_others_can_reach_admits_by_token_only(tmp_path: Path) -> None:
-    async def story() -> None:
-        digest = hashlib.sha256(b"let me in").hexdigest()
-        async with running_hub(tmp_path, grpc="0.0.0.0:0", enrol_tokens_sha256=[digest]) as hub:
-            for token in ("", "let me out"):
-                with pytest.raises(grpc.aio.AioRpcError, match="enrol_tokens_sha256") as refused:
-                    await hub.distribution.Enrol(pb.EnrolRequest(node_id="n-a", token=token))
-                assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
-            told = await hub.distribution.Enrol(pb.EnrolRequest(node_id="n-a", token="let me in"))
-            assert told.site == "film-shop"
-
-    patiently(story())
-
-
 def test_health_and_reflection_name_the_services(tmp_path: Path) -> None:
     async def story() -> None:
         async with running_hub(tmp_path) as hub:

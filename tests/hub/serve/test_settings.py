@@ -65,7 +65,7 @@ def test_addresses_are_taken_apart() -> None:
         host_port("127.0.0.1:70000")
     loopback = ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1"]
     assert all(map(on_loopback, loopback))
-    assert not any(map(on_loopback, ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "hub.example:1"]))
+    assert not any(map(on_loopback, ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "hub.example:1", "127.example:1"]))
 
 
 def test_the_schema_lists_every_setting() -> None:
