@@ -22,6 +22,10 @@ MOST_TIME_MS: Final = 2**48
 MOST_MINOR: Final = 10**13
 """Money of one touch. A day's sum of a profile stays inside 64 bits for 900,000 such touches."""
 MOST_REASON_CHARACTERS: Final = 500
+MOST_GAP: Final = 2**36
+"""How far beyond the mark one record may declare numbers lost. The longest true gap is all that a process has numbered
+in its life, for a hub that has lost its ledger: 2,000 records a second for a year. A longer one is damaged, and taking
+it would turn away everything that the process is yet to send."""
 
 
 class Batch(NamedTuple):
@@ -110,7 +114,8 @@ def follow(placed: Sequence[Placed], mark: int) -> Followed:
     """Take what comes behind `mark`, and pass over what was stored before.
 
     The records of a batch are consecutive. So where exactly one number is out of its place, that number is wrong, not
-    the batch: the record becomes a dead letter in its place, or everything behind it would wait for ever.
+    the batch: the record becomes a dead letter in its place, or everything behind it would wait for ever. So does a
+    gap that is longer than any true one.
     """
     accepted: list[Placed] = []
     for index, one in enumerate(placed):
@@ -130,6 +135,10 @@ def follow(placed: Sequence[Placed], mark: int) -> Followed:
                 return Followed(accepted, mark, (expected, one.first_seq))
             accepted.append(_out_of_place(placed[index - 1], expected))
             expected += 1
+        if one.last_seq - expected >= MOST_GAP:
+            accepted.append(_too_long(one, expected))
+            mark = expected
+            continue
         # a gap may begin below the mark: its first records had arrived, only their acknowledgement was lost
         accepted.append(one._replace(first_seq=expected))
         mark = one.last_seq
@@ -187,7 +196,7 @@ def _faults_of_content(record: Record) -> Iterator[str]:
         case PreferenceRecord():
             pass
         case GapRecord():
-            sound = 0 <= record.first_seq <= record.seq and 0 <= record.count < MOST_SEQ
+            sound = 0 <= record.first_seq <= record.seq and 0 <= record.count <= record.seq - record.first_seq + 1
             yield "" if sound else f"a gap of {record.count} records, {record.first_seq} to {record.seq}"
 
 
@@ -224,6 +233,11 @@ def _read(name: Producer, payload: bytes) -> Placed:
 
 def _out_of_place(one: Placed, seq: int) -> Placed:
     return Placed(seq, seq, one.payload, None, one.fault or f"numbered {one.last_seq}, in the place of {seq}")
+
+
+def _too_long(one: Placed, seq: int) -> Placed:
+    fault = one.fault or f"a gap up to {one.last_seq}, expected at most {MOST_GAP} numbers from {seq} on"
+    return Placed(seq, seq, one.payload, None, fault)
 
 
 def _refused(name: Producer, payload: bytes, fault: str) -> Placed:

@@ -11,7 +11,7 @@ from hub_records import NODE, decision, event, gap, payloads, preference
 
 from edgewise.ids import ItemId, MessageId, NodeId, PlacementName, Producer, SubjectId
 from edgewise.records import Touch
-from hub.ledger.batch import MOST_MINOR, Batch, fault_of, follow, node_batch, number_from, parts_of, place
+from hub.ledger.batch import MOST_GAP, MOST_MINOR, Batch, fault_of, follow, node_batch, number_from, parts_of, place
 
 GARBAGE = b"\xc1"
 
@@ -101,6 +101,33 @@ def test_other_records_have_bounds_too() -> None:
     assert "NUL" in fault_of(preference(0, subject=SubjectId("\0")))
     assert "a gap of 1 records, 5 to 4" in fault_of(gap(5, 5).__class__(NODE, 5, 4, "debug", 1))
     assert not any(fault_of(record) for record in (event(0), decision(1), preference(2), gap(3, 4)))
+
+
+@pytest.mark.parametrize("mark", [-1, 41])
+def test_a_gap_longer_than_any_true_one_takes_one_number(mark: int) -> None:
+    first = mark + 1
+    for begin in {0, first}:
+        last = first + MOST_GAP
+        too_long, after = gap(begin, last), event(first + 1)
+        followed = follow(place(Batch(NODE, payloads(too_long, after))), mark)
+        assert [(one.first_seq, one.last_seq, one.record) for one in followed.accepted] == [
+            (first, first, None),
+            (first + 1, first + 1, after),
+        ]
+        assert f"a gap up to {last}, expected at most {MOST_GAP} numbers" in followed.accepted[0].fault
+        followed = follow(place(Batch(NODE, payloads(gap(begin, last - 1)))), mark)
+        assert (followed.mark, followed.accepted[0].fault) == (last - 1, ""), "the longest true one"
+
+
+def test_an_unreadable_gap_longer_than_any_true_one_takes_one_number() -> None:
+    broken = payloads(gap(2, 2**61))[0].replace(b"impression", b"impress\xffon")
+    followed = follow(place(Batch(NODE, [*payloads(event(0), event(1)), broken])), mark=-1)
+    assert [(one.first_seq, one.last_seq) for one in followed.accepted] == [(0, 0), (1, 1), (2, 2)]
+
+
+def test_a_gap_counts_no_more_than_it_spans() -> None:
+    """The sum of counts is kept in 64 bits."""
+    assert "a gap of 3 records, 3 to 4" in fault_of(msgspec.structs.replace(gap(3, 4), count=3))
 
 
 def test_a_producer_is_a_node_or_an_import() -> None:
