@@ -125,6 +125,8 @@ class SpoolWriter:
         self._dropped = 0
         self._gap: tuple[int, set[str]] | None = None
         """First sequence and the lanes of what was dropped and is not yet declared."""
+        self._lost_below = 0
+        """Above every sequence that was taken and then lost to a failing disk."""
         self._measured_bytes = 0
         self._appended_bytes = 0
         self._disk_full = False
@@ -217,19 +219,27 @@ class SpoolWriter:
         return True
 
     # --- durability ---------------------------------------------------------------------------------------------------
-    async def commit(self) -> None:
+    async def commit(self, since: int | None = None) -> None:
         """Return once everything that was appended before is durable. All who wait share one fdatasync.
+
+        `since` is the first sequence that the caller answers for, where something was awaited since it was appended:
+        a round of somebody else's may have lost it meanwhile. Without it, what waits now is answered for.
 
         Raises:
             UnavailableError: the disk fails; nothing that was appended since the last commit may be acknowledged.
         """
         appended = self._next_seq
+        if since is None:
+            since = self._written[0].first_seq if self._written else appended
         # A round that was already under way may have begun before the last append: then another one is needed.
         while self._written and self._written[0].seq < appended:
             if self._round is None or self._round.done():
                 self._round = asyncio.ensure_future(self._run_round())
                 self._round.add_done_callback(_take_exception)
             await asyncio.shield(self._round)
+        if since < self._lost_below:
+            # What is lost does not wait any more, so that nothing above has failed on its behalf.
+            raise UnavailableError("the spool cannot be made durable: what was written to it does not fit on the disk")
 
     async def _run_round(self) -> None:
         try:
@@ -289,6 +299,7 @@ class SpoolWriter:
         _, lanes = self._gap or (0, set())
         self._dropped += sum(not lost.is_gap for lost in waiting)
         self._gap = waiting[0].first_seq, lanes.union(*(lost.lanes.split("+") for lost in waiting))
+        self._lost_below = waiting[-1].seq + 1
 
     async def settle(self) -> None:
         """Declare what was dropped, if there is room for that, and commit; to be called now and then.

@@ -175,7 +175,7 @@ class Reception:
         """
         try:
             # Also for duplicates: what they repeat may have been written a moment ago.
-            await self._desk.spool.commit()
+            await self._desk.spool.commit(min((each.record.seq for each in taken if each.record), default=None))
         except Exception:
             ids = [each.record.message_id for each in taken if each.record is not None]
             self._desk.cache.write(lambda txn: self._desk.messages.forget(txn, ids))

@@ -335,6 +335,66 @@ def test_a_full_disk_is_declared_and_left_behind(tmp_path: Path, full_when: Call
     assert [record.lane for record in records if isinstance(record, GapRecord)] == ["event"]
 
 
+def test_what_a_failed_sync_loses_for_want_of_room_is_not_acknowledged(
+    tmp_path: Path, full_when: Callable[[int], None]
+) -> None:
+    """As delayed allocation does it: the write is taken, the sync finds no room, and no new file takes a byte."""
+    failing = True
+
+    def sync(descriptor: int) -> None:
+        if failing:
+            full_when(0)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fdatasync(descriptor)
+
+    async def run() -> None:
+        nonlocal failing
+        spool = writer(tmp_path, sync=sync)
+        assert spool.append(event(0)) is not None
+        with pytest.raises(UnavailableError, match="does not fit"):
+            await spool.commit()
+        assert spool.dropped == 1
+        failing = False
+        full_when(1 << 30)
+        await spool.close()
+
+    asyncio.run(run())
+    records = records_in(tmp_path)
+    assert_without_holes(records, 1)
+    assert declared(records) == 1
+
+
+def test_a_loss_in_a_round_of_somebody_else_is_told_to_whoever_answers_for_the_record(
+    tmp_path: Path, full_when: Callable[[int], None]
+) -> None:
+    failing = True
+
+    def sync(descriptor: int) -> None:
+        if failing:
+            full_when(0)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fdatasync(descriptor)
+
+    async def run() -> None:
+        nonlocal failing
+        spool = writer(tmp_path, sync=sync)
+        assert spool.append(event(0)) is not None
+        with pytest.raises(UnavailableError):
+            await spool.settle()
+        failing = False
+        full_when(1 << 30)
+        assert spool.append(event(1)) is not None
+        with pytest.raises(UnavailableError, match="does not fit"):
+            await spool.commit(since=0)
+        await spool.commit(since=1)
+        await spool.close()
+
+    asyncio.run(run())
+    records = records_in(tmp_path)
+    assert_without_holes(records, 2)
+    assert declared(records) == 1
+
+
 @pytest.fixture
 def full_when() -> object:
     """Sets the largest size that a file of this process may have: beyond it, writes fail as on a full disk."""
