@@ -222,9 +222,10 @@ USAGE = [
 
 
 @pytest.mark.parametrize("typed", USAGE)
-def test_what_cannot_be_meant_ends_with_2(capsys: pytest.CaptureFixture[str], desk: Desk, typed: str) -> None:
-    told = edgewise(capsys, *desk.words(typed), *(["--json"] if typed else []))
+def test_what_cannot_be_meant_ends_with_2(capsys: pytest.CaptureFixture[str], tmp_path: Path, typed: str) -> None:
+    words = typed.replace("FOLDER", str(tmp_path)).replace("HUB", str(tmp_path / "hub")).split()
+    told = edgewise(capsys, *words, *(["--json"] if words else []))
     assert told.code == 2
     assert "Traceback" not in told.stderr
-    if typed:
+    if words:
         assert "error" in told.stderr.lower()
