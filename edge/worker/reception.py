@@ -192,7 +192,7 @@ class Reception:
                         caller,
                         anonymous_id=offer.call.anonymous_id,
                         user_id=offer.call.user_id,
-                        asked=_first_said(offer.call.consent, offer.around),
+                        asked=offer.call.consent.under(offer.around),
                         default=desk.default_consent,
                     )
                     for offer in offers
@@ -211,11 +211,3 @@ def below(path: str, wrong: InputError) -> list[Problem]:
     """The problems of a part, as problems of the whole in which it stands at `path`."""
     problems = wrong.problems or (Problem("$", wrong.message),)
     return [Problem(path + problem.path.removeprefix("$"), problem.message) for problem in problems]
-
-
-def _first_said(own: Consent, around: Consent) -> Consent:
-    """The call's own word, and where it says nothing, that of the request around it."""
-    said = msgspec.structs.asdict(around) | {
-        purpose: state for purpose, state in msgspec.structs.asdict(own).items() if state is not None
-    }
-    return Consent(**said)

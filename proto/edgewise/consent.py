@@ -27,12 +27,35 @@ class ConsentState(StrEnum):
     PENDING = "pending"
 
 
-class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One answer per purpose; None where the speaker says nothing."""
+class Consent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One answer per purpose; None where the speaker says nothing.
+
+    A purpose that nobody knows is refused and not passed over: a misspelt denial must not become a grant.
+    """
 
     personalisation: ConsentState | None = None
     analytics: ConsentState | None = None
     marketing: ConsentState | None = None
+    personalization: ConsentState | None = None
+    """Understood and never kept: what it says stands in `personalisation`."""
+
+    def __post_init__(self) -> None:
+        """Take the American spelling for the British one; of two different answers the stricter holds."""
+        if self.personalization is not None:
+            said = _stricter(self.personalisation, self.personalization)
+            msgspec.structs.force_setattr(self, "personalisation", said)
+            msgspec.structs.force_setattr(self, "personalization", None)
+
+    def under(self, around: Consent) -> Consent:
+        """These answers within what is said around them: the nearer word holds, but a denial anywhere is a denial."""
+        return Consent(
+            **{
+                purpose.value: ConsentState.DENIED
+                if ConsentState.DENIED in (self.of(purpose), around.of(purpose))
+                else self.of(purpose) or around.of(purpose)
+                for purpose in Purpose
+            }
+        )
 
     def of(self, purpose: Purpose) -> ConsentState | None:
         """What is said of one purpose."""
@@ -43,6 +66,10 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True):
                 return self.analytics
             case Purpose.MARKETING:
                 return self.marketing
+
+
+def _stricter(left: ConsentState | None, right: ConsentState) -> ConsentState:
+    return next(state for state in (ConsentState.DENIED, ConsentState.PENDING, right) if state in (left, right))
 
 
 class Grants(msgspec.Struct, frozen=True):

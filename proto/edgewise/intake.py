@@ -308,11 +308,11 @@ def _body(call: Call) -> bytes:
 
 
 def _consent(preferences: Mapping[str, bool]) -> Consent:
-    said = {
-        purpose: ConsentState.GRANTED if granted else ConsentState.DENIED
-        for word, granted in preferences.items()
-        if (purpose := _CONSENT_WORDS.get(word.lower()))
-    }
+    """Words for one purpose may contradict each other (`advertising`, `marketing`): then a denial holds."""
+    said: dict[str, ConsentState] = {}
+    for word, granted in sorted(preferences.items(), key=lambda each: not each[1]):
+        if purpose := _CONSENT_WORDS.get(word.lower()):
+            said[purpose] = ConsentState.GRANTED if granted else ConsentState.DENIED
     return Consent(**said)
 
 

@@ -118,6 +118,37 @@ def test_analytics_alone_ties_an_event_to_a_person_but_moves_no_profile(tmp_path
         assert profile_of(desk) is None
 
 
+def test_a_denial_of_the_request_cannot_be_taken_back_by_an_event_in_it(tmp_path: Path) -> None:
+    said = {"consent": {"categoryPreferences": {"personalisation": True, "analytics": True}}}
+    with node(tmp_path) as (client, desk):
+        body = {
+            "anonymousId": VISITOR,
+            "placements": [{"name": HERO}],
+            "consent": {"personalization": "denied", "analytics": "denied"},
+            "events": [viewed("film-3", context=said)],
+        }
+        answer = client.post("/v1/decide", json=body)
+        assert reasons(answer.json()) == {"OPTED_OUT"}
+        event = events(desk)[0]
+        assert (event.subject, event.grants.personalisation) == ("", False)
+        assert profile_of(desk) is None
+
+
+def test_a_purpose_that_nobody_knows_is_refused(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        decide(client)
+        before = len(spooled(desk))
+        body = {"placements": [{"name": HERO}], "consent": {"personalisaton": "denied"}}
+        for answer in (
+            client.post("/v1/decide", json=body),
+            client.put("/v1/preferences", json={"consent": {"personalisaton": "denied"}}),
+        ):
+            assert answer.status_code == 400
+            assert answer.json()["errors"][0]["path"] == "$.consent"
+            assert "personalisaton" in answer.json()["errors"][0]["message"]
+        assert len(spooled(desk)) == before
+
+
 @pytest.mark.parametrize(
     ("dial", "seen_is_left_out", "reason"),
     [(0, False, "OPTED_OUT"), (1, False, "MODEL"), (2, True, "MODEL"), (3, True, "MODEL")],

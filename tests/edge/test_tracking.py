@@ -136,20 +136,21 @@ def test_a_large_batch_is_taken_in_parts_and_whole(tmp_path: Path) -> None:
 
 def test_what_a_batch_says_of_time_and_consent_holds_for_its_calls(tmp_path: Path) -> None:
     with node(tmp_path) as (client, desk):
-        denied = {"consent": {"categoryPreferences": {"personalisation": False, "analytics": False}}}
-        own = {"consent": {"categoryPreferences": {"personalisation": True}}}
+        around = {"consent": {"categoryPreferences": {"personalisation": True, "analytics": False}}}
+        own = {"consent": {"categoryPreferences": {"personalisation": False, "analytics": True}}}
         call = {**viewed("film-1"), "anonymousId": VISITOR, "timestamp": "2025-10-09T08:00:00Z"}
         post(
             client,
             "batch",
             sentAt="2025-10-09T08:00:10Z",
-            context=denied,
+            context=around,
             batch=[call, {**call, "context": own}],
         )
         first, second = events(desk)
         assert first.time_ms == NOW_MS - 10_000
-        assert (first.subject, first.grants.personalisation) == ("", False)
-        assert (second.subject != "", second.grants.personalisation, second.grants.analytics) == (True, True, False)
+        assert (first.subject != "", first.grants.personalisation, first.grants.analytics) == (True, True, False)
+        # What either denies is denied.
+        assert (second.subject, second.grants.personalisation, second.grants.analytics) == ("", False, False)
 
 
 def test_other_identifiers_count_only_where_they_are_proven(tmp_path: Path) -> None:

@@ -124,6 +124,19 @@ def test_consent_travels_in_segments_own_field_in_both_spellings() -> None:
 
 
 @pytest.mark.parametrize(
+    "preferences",
+    [
+        {"personalisation": False, "Personalization": True},
+        {"Personalization": True, "personalisation": False},
+        {"personalization": False, "personalisation": True},
+    ],
+)
+def test_of_two_words_for_one_purpose_a_denial_holds(preferences: dict[str, bool]) -> None:
+    call = {"type": "page", "anonymousId": "a", "context": {"consent": {"categoryPreferences": preferences}}}
+    assert decode_call(msgspec.json.encode(call), type=None).consent.personalisation is ConsentState.DENIED
+
+
+@pytest.mark.parametrize(
     ("raw", "kind", "path", "says"),
     [
         (b"{", "track", "$", "not JSON"),
