@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +48,7 @@ def evaluate(
         raise typer.BadParameter(str(wrong), param_hint="--estimator") from None
     if not is_policy(policy):
         raise typer.BadParameter(f"{policy!r}, expected {SYNTAX}", param_hint="--policy")
-    with terminal.err.status(f"evaluating {policy} on {decisions}") if not quiet else contextlib.nullcontext():
+    with terminal.working(f"evaluating {policy} on {decisions}"):
         evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed)
     if html is not None:
         try:
@@ -70,9 +70,9 @@ def _shown(evaluated: Evaluated) -> Table:
     rows = [
         [
             name,
-            f"{each.estimate:.6f}",
-            f"{each.ci_low:.6f} - {each.ci_high:.6f}",
-            f"{each.stderr:.6f}",
+            _number(each.estimate),
+            "-" if math.isnan(each.ci_low) else f"{each.ci_low:.6f} - {each.ci_high:.6f}",
+            _number(each.stderr),
             f"{each.ess:,.1f}",
             f"{each.max_weight:,.2f}",
         ]
@@ -80,3 +80,7 @@ def _shown(evaluated: Evaluated) -> Table:
     ]
     columns = ["estimator", "value", "95 % interval", "stderr", "ESS", "largest weight"]
     return table(columns, [logged, *rows], title=f"{evaluated.policy} on {evaluated.decisions}")
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.6f}"

@@ -17,6 +17,7 @@ from hub.evaluation.bootstrap import RESAMPLES
 from hub.evaluation.estimators import Terms, effective_sample_size, importance_weights
 from hub.evaluation.logged import Floats, LoggedDecisions, load_decisions
 from hub.evaluation.policies import Target, target_policy
+from hub.evaluation.spread import UNKNOWN, Spread, spreads
 from hub.evaluation.verdict import Verdict, judge, overlap
 
 
@@ -40,7 +41,10 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
     estimate: float
     ci_low: float
-    """Of the 95 % interval: bootstrap percentiles over decisions. DM, DR and SNDR hold their model fixed."""
+    """Of the 95 % interval: bootstrap percentiles over users where the log names them, else over decisions.
+
+    DR and SNDR hold their cross-fitted model fixed, whose error they correct. DM has none.
+    """
     ci_high: float
     stderr: float
     ess: float
@@ -55,7 +59,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     n: int
     verdict: Verdict
     warnings: list[str]
-    """Every reason for a verdict other than ok; of a refusal, what forced it."""
+    """Every reason for a verdict other than ok, an estimator without an interval among them; of a refusal, what
+    forced it."""
     estimators: dict[str, Estimate]
 
 
@@ -107,59 +112,75 @@ def evaluate_log(
     else:
         weights = importance_weights(target.of_logged(log), log.propensity)
         unsupported = target.unsupported(log)
-    verdict, reasons = judge(overlap(weights, log.reward, unsupported))
-    folds_rng, bootstrap_rng = rng.spawn(2)  # asking for a model must not move the other intervals
-    found = _terms(log, target, weights, estimators, folds_rng)
-    intervals = on_arrays.intervals(found, log.decision, resamples=resamples, rng=bootstrap_rng)
+    terms, spread = _estimated(log, target, weights, estimators, rng=rng, resamples=resamples)
+    judgement = judge(overlap(weights, log.reward, unsupported, log.unit, unit_name=log.unit_name))
+    verdict, reasons = judgement.with_cautions(_cautions(spread, estimators))
     evaluation = Evaluation(
         logged_value=float(np.mean(log.reward)),
         n=log.rows,
         verdict=verdict,
         warnings=list(reasons),
         estimators={
-            name: Estimate(
-                estimate=on_arrays.point(terms),
-                ci_low=intervals[name][0],
-                ci_high=intervals[name][1],
-                stderr=on_arrays.standard_error(terms, log.decision),
+            name.value: Estimate(
+                estimate=on_arrays.point(terms[name]),
+                ci_low=spread[name].ci_low,
+                ci_high=spread[name].ci_high,
+                stderr=spread[name].stderr,
                 ess=effective_sample_size(weights),
                 max_weight=float(np.max(weights)),
             )
-            for name, terms in found.items()
+            for name in estimators
         },
     )
     return Evaluated(log.name, policy, evaluation, weights, log.reward)
 
 
-def _terms(
+def _estimated(
     log: LoggedDecisions,
     target: Target | None,
     weights: Floats,
     names: Sequence[EstimatorName],
+    *,
     rng: np.random.Generator,
-) -> dict[str, Terms]:
-    found: dict[str, Terms] = {}
-    predicted = None
-    if _MODELLED.intersection(names):
-        from hub.evaluation.reward_model import cross_fitted
+    resamples: int,
+) -> tuple[dict[str, Terms], dict[str, Spread]]:
+    """At least the named estimators, with their spreads.
 
-        predicted = cross_fitted(log, target, rng=rng)
-    for name in names:
-        match name:
-            case EstimatorName.IPS:
-                found[name.value] = on_arrays.ips(weights, log.reward)
-            case EstimatorName.SNIPS:
-                found[name.value] = on_arrays.snips(weights, log.reward)
-            case EstimatorName.DM:
-                assert predicted is not None
-                found[name.value] = on_arrays.dm(predicted)
-            case EstimatorName.DR:
-                assert predicted is not None
-                found[name.value] = on_arrays.dr(weights, log.reward, predicted)
-            case EstimatorName.SNDR:
-                assert predicted is not None
-                found[name.value] = on_arrays.sndr(weights, log.reward, predicted)
-    return found
+    Each family is resampled as a whole and with numbers of its own, so that no interval depends on what else was
+    asked for.
+    """
+    folds_rng, weighted_rng, modelled_rng = rng.spawn(3)
+    terms: dict[str, Terms] = {
+        EstimatorName.IPS: on_arrays.ips(weights, log.reward),
+        EstimatorName.SNIPS: on_arrays.snips(weights, log.reward),
+    }
+    spread = spreads(terms, log.unit, resamples=resamples, rng=weighted_rng)
+    if not _MODELLED.intersection(names):
+        return terms, spread
+    from hub.evaluation.reward_model import cross_fitted
+
+    predicted = cross_fitted(log, target, rng=folds_rng)
+    modelled: dict[str, Terms] = {
+        EstimatorName.DR: on_arrays.dr(weights, log.reward, predicted),
+        EstimatorName.SNDR: on_arrays.sndr(weights, log.reward, predicted),
+    }
+    terms |= modelled | {EstimatorName.DM: on_arrays.dm(predicted)}
+    spread |= spreads(modelled, log.unit, resamples=resamples, rng=modelled_rng)
+    # resampled, its predictions would show how situations vary, and nothing of how wrong the model may be
+    spread[EstimatorName.DM] = UNKNOWN
+    return terms, spread
+
+
+def _cautions(spread: dict[str, Spread], names: Sequence[EstimatorName]) -> list[str]:
+    """Why the named estimators that have no interval have none."""
+    cautions: list[str] = []
+    if EstimatorName.DM in names:
+        cautions.append("dm has no interval: it is as wrong as its reward model, which the log cannot show")
+    still = [name.value for name in names if name is not EstimatorName.DM and not spread[name].is_known]
+    if still:
+        what = f"{', '.join(still)} {'has' if len(still) == 1 else 'have'} no interval"
+        cautions.append(f"{what}: nothing in the log varies that the estimate rests on")
+    return cautions
 
 
 def estimator_names(text: str) -> tuple[EstimatorName, ...]:

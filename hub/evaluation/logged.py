@@ -36,12 +36,27 @@ class LoggedDecisions:
     position: Integers
     """Place in the slate; 0 throughout where the log has no places."""
     decision: Integers
-    """Which decision a row belongs to, as an index into `decision_ids`; the unit of every interval."""
+    """Which decision a row belongs to, as an index into `decision_ids`."""
     decision_ids: tuple[str, ...]
     context: pa.Table
     """What was known about the situation: numbers or text, names as in the source."""
     action_features: pa.Table | None
     """What is known about each action, keyed by its column `action`."""
+    user: Integers | None = None
+    """Whom a row's decision was made for, numbered from 0 without gaps, strangers one each; None: nobody is named."""
+
+    @property
+    def unit(self) -> Integers:
+        """(rows,): what is independent of what, numbered from 0 without gaps; the unit of every interval.
+
+        One user's decisions share his taste and his mood: a thousand of them may say no more than one.
+        """
+        return self.decision if self.user is None else self.user
+
+    @property
+    def unit_name(self) -> str:
+        """What a unit is, for people."""
+        return "decision" if self.user is None else "user"
 
     @property
     def rows(self) -> int:
@@ -85,7 +100,23 @@ def load_decisions(data_dir: Path, name: str) -> LoggedDecisions:
         decision_ids=tuple(decisions.dictionary.to_pylist()),
         context=pa.table(context),
         action_features=features,
+        user=_users(table, decisions.indices.to_numpy()),
     )
+
+
+def _users(table: pa.Table, decision: Integers) -> Integers | None:
+    """(rows,): the user of each row's decision, which is the first that one of its rows names."""
+    if "user" not in table.column_names:
+        return None
+    stated = table.column("user").combine_chunks().dictionary_encode().indices.fill_null(-1).to_numpy()
+    decisions = int(decision.max(initial=-1)) + 1
+    of_decision = np.full(decisions, -1, np.int64)
+    named = np.flatnonzero(stated >= 0)[::-1]  # of equal places the last one assigned stays
+    of_decision[decision[named]] = stated[named]
+    strangers = np.flatnonzero(of_decision < 0)
+    of_decision[strangers] = int(stated.max(initial=-1)) + 1 + np.arange(len(strangers))
+    _, numbered = np.unique(of_decision, return_inverse=True)
+    return np.asarray(numbered[decision], np.int64)
 
 
 def in_order(actions: Collection[str]) -> tuple[str, ...]:

@@ -48,8 +48,8 @@ def html_report(evaluated: Evaluated) -> str:
 def _estimates(evaluated: Evaluated) -> str:
     evaluation = evaluated.evaluation
     rows = "".join(
-        f"<tr><td>{escape(name)}<td>{found.estimate:.6g}<td>{found.ci_low:.6g}<td>{found.ci_high:.6g}"
-        f"<td>{found.stderr:.3g}<td>{found.ess:,.1f}<td>{found.max_weight:,.2f}"
+        f"<tr><td>{escape(name)}<td>{_number(found.estimate)}<td>{_number(found.ci_low)}<td>{_number(found.ci_high)}"
+        f"<td>{_number(found.stderr, 3)}<td>{found.ess:,.1f}<td>{found.max_weight:,.2f}"
         for name, found in evaluation.estimators.items()
     )
     return (
@@ -58,11 +58,17 @@ def _estimates(evaluated: Evaluated) -> str:
     )
 
 
+def _number(value: float, digits: int = 6) -> str:
+    return "-" if np.isnan(value) else f"{value:.{digits}g}"
+
+
 def _intervals(evaluated: Evaluated) -> str:
     """Each estimator's interval on one scale, the logged value as a dashed line."""
     evaluation = evaluated.evaluation
     bounds = [evaluation.logged_value, 0.0]
-    bounds += [end for found in evaluation.estimators.values() for end in (found.ci_low, found.ci_high)]
+    bounds += [
+        value for found in evaluation.estimators.values() for value in (found.estimate, found.ci_low, found.ci_high)
+    ]
     low, high = float(np.nanmin(bounds)), float(np.nanmax(bounds))
     span = (high - low) or 1.0
     height = 30 * len(evaluation.estimators) + 30
@@ -80,11 +86,10 @@ def _intervals(evaluated: Evaluated) -> str:
     for place, (name, found) in enumerate(evaluation.estimators.items()):
         y = 30 * place + 20
         marks.append(f'<text x="0" y="{y + 4}">{escape(name)}</text>')
-        if not np.isnan([found.estimate, found.ci_low, found.ci_high]).any():
-            marks.append(
-                f'<line class="line" x1="{x(found.ci_low)}" x2="{x(found.ci_high)}" y1="{y}" y2="{y}"/>'
-                f'<circle class="weight" cx="{x(found.estimate)}" cy="{y}" r="4"/>'
-            )
+        if not np.isnan([found.ci_low, found.ci_high]).any():
+            marks.append(f'<line class="line" x1="{x(found.ci_low)}" x2="{x(found.ci_high)}" y1="{y}" y2="{y}"/>')
+        if not np.isnan(found.estimate):
+            marks.append(f'<circle class="weight" cx="{x(found.estimate)}" cy="{y}" r="4"/>')
     return f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="intervals">{"".join(marks)}</svg>'
 
 

@@ -43,14 +43,14 @@ class _Design:
 def cross_fitted(
     log: LoggedDecisions, target: Target | None, *, rng: np.random.Generator, folds: int = FOLDS
 ) -> Predictions:
-    """Predictions for every row by a model that was fitted without the row's decision.
+    """Predictions for every row by a model that was fitted without the row's unit: its user, else its decision.
 
     Chernozhukov et al. 2018, *Double/debiased machine learning*, Econometrics Journal 21(1). `target` None is the
     logging policy: of its actions only the shown one is known, so that is what is expected of it.
     """
     design = _design(log)
-    decisions = len(log.decision_ids)
-    fold = rng.permutation(np.arange(decisions) % folds)[log.decision]
+    unit = log.unit
+    fold = rng.permutation(np.arange(int(unit.max(initial=-1)) + 1) % folds)[unit]
     logged, expected = np.empty(log.rows), np.empty(log.rows)
     for held_out in range(folds):
         rows = np.flatnonzero(fold == held_out)

@@ -6,13 +6,14 @@ one decision's weight at 21,739 when it is asked about the uniform policy: two e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from hub.evaluation.estimators import effective_sample_size
-from hub.evaluation.logged import Floats
+from hub.evaluation.estimators import effective_sample_size, ips, standard_error
+from hub.evaluation.logged import Floats, Integers
 
 
 class Verdict(StrEnum):
@@ -29,29 +30,41 @@ class Judgement(NamedTuple):
     verdict: Verdict
     reasons: tuple[str, ...]
 
+    def with_cautions(self, cautions: Sequence[str]) -> Judgement:
+        """With further reasons to be careful; a refusal keeps to what forced it."""
+        if not cautions or self.verdict is Verdict.REFUSED:
+            return self
+        return Judgement(Verdict.WARN, (*self.reasons, *cautions))
+
 
 class Overlap(NamedTuple):
-    """How well a log covers a target policy."""
+    """How well a log covers a target policy; a unit is a user where the log names them, else a decision."""
 
     rows: int
+    units: int
+    unit_name: str
     ess: float
+    """Effective number of units, each with the weight of all its rows."""
     max_weight: float
+    """Of a row."""
     share_of_largest: float
-    """The largest weight as a part of all weight; 0 without any."""
+    """The heaviest unit's part of all weight; 0 without any."""
     mean_weight: float
     """1 in expectation, when propensities are right and the target is supported."""
     mean_weight_stderr: float
     unsupported: float
     """Mean probability that the target gives to actions which the log never shows in that position."""
     rewarded_ess: float
-    """Effective number of rewarded rows: how many the estimate rests on."""
+    """Effective number of rewarded units: how many the estimate rests on."""
 
 
 REFUSE_BELOW_ESS: Final = 30.0
-"""No interval holds on fewer; a smaller log is refused only when its weights lose half of it."""
+"""No interval holds on fewer."""
 REFUSE_ABOVE_SHARE: Final = 0.1
-"""One decision must not make up a tenth of the estimate."""
+"""One unit must not make up a tenth of the estimate."""
 REFUSE_ABOVE_UNSUPPORTED: Final = 0.1
+REFUSE_BELOW_REWARDED: Final = 4.0
+"""A resample has none of k rewarded ones with probability exp(-k), 2.5 % at 3.7: then the low end knows nothing."""
 WARN_BELOW_ESS: Final = 500.0
 WARN_BELOW_ESS_SHARE: Final = 0.05
 WARN_ABOVE_SHARE: Final = 0.01
@@ -60,20 +73,30 @@ WARN_BELOW_REWARDED: Final = 30.0
 WARN_MEAN_WEIGHT_STDERRS: Final = 4.0
 
 
-def overlap(weights: Floats, rewards: Floats, unsupported: Floats) -> Overlap:
-    """Measure the overlap; all arguments (rows,), at least one row."""
-    rows, total = len(weights), float(np.sum(weights))
-    largest = float(np.max(weights))
-    spread = float(np.std(weights, ddof=1)) if rows > 1 else 0.0
+def overlap(
+    weights: Floats,
+    rewards: Floats,
+    unsupported: Floats,
+    unit: Integers | None = None,
+    *,
+    unit_name: str = "decision",
+) -> Overlap:
+    """Measure the overlap; all arguments (rows,), at least one row. Without `unit` each row is one."""
+    if unit is None:
+        unit = np.arange(len(weights))
+    total, of_unit = float(np.sum(weights)), np.bincount(unit, weights)
+    stderr = standard_error(ips(weights, np.ones(len(weights))), unit)
     return Overlap(
-        rows=rows,
-        ess=effective_sample_size(weights),
-        max_weight=largest,
-        share_of_largest=largest / total if total > 0 else 0.0,
-        mean_weight=total / rows,
-        mean_weight_stderr=spread / rows**0.5,
+        rows=len(weights),
+        units=len(of_unit),
+        unit_name=unit_name,
+        ess=effective_sample_size(of_unit),
+        max_weight=float(np.max(weights)),
+        share_of_largest=float(np.max(of_unit)) / total if total > 0 else 0.0,
+        mean_weight=total / len(weights),
+        mean_weight_stderr=stderr,
         unsupported=float(np.mean(unsupported)),
-        rewarded_ess=effective_sample_size(weights * np.abs(rewards)),
+        rewarded_ess=effective_sample_size(np.bincount(unit, weights * np.abs(rewards))),
     )
 
 
@@ -89,10 +112,12 @@ def _refusals(seen: Overlap) -> list[str]:
     if seen.max_weight <= 0:
         return [f"none of the {seen.rows:,} logged actions would ever be shown by this policy"]
     reasons: list[str] = []
-    if seen.ess < min(REFUSE_BELOW_ESS, seen.rows / 2):
+    if seen.ess < REFUSE_BELOW_ESS:
         reasons.append(f"{_effective(seen)}, below {REFUSE_BELOW_ESS:.0f}; {_largest(seen)}")
-    elif seen.share_of_largest > max(REFUSE_ABOVE_SHARE, 4 / seen.rows):
+    elif seen.share_of_largest > REFUSE_ABOVE_SHARE:
         reasons.append(f"{_largest(seen)}; {_effective(seen)}")
+    if seen.rewarded_ess < REFUSE_BELOW_REWARDED:
+        reasons.append(f"{_rewarded(seen)}, below {REFUSE_BELOW_REWARDED:.0f}")
     if seen.unsupported > REFUSE_ABOVE_UNSUPPORTED:
         reasons.append(
             f"no support: {seen.unsupported:.1%} of the policy's choices are actions that the log never shows there"
@@ -112,7 +137,7 @@ def _warnings(seen: Overlap) -> list[str]:
             "IPS misses what they would earn"
         )
     if seen.rewarded_ess < WARN_BELOW_REWARDED:
-        warnings.append(f"few rewarded decisions: effectively {seen.rewarded_ess:.1f}")
+        warnings.append(_rewarded(seen))
     off = abs(seen.mean_weight - (1 - seen.unsupported))
     # the margin keeps rounded propensities of an equal-weight log, whose spread is 0, from alarming
     if off > WARN_MEAN_WEIGHT_STDERRS * seen.mean_weight_stderr + 0.01:
@@ -124,8 +149,12 @@ def _warnings(seen: Overlap) -> list[str]:
 
 
 def _effective(seen: Overlap) -> str:
-    return f"effective sample size {seen.ess:,.0f} of {seen.rows:,} decisions"
+    return f"effective sample size {seen.ess:,.0f} of {seen.units:,} {seen.unit_name}s"
 
 
 def _largest(seen: Overlap) -> str:
-    return f"largest weight {seen.max_weight:,.0f}, {seen.share_of_largest:.0%} of all weight in one decision"
+    return f"largest weight {seen.max_weight:,.0f}, {seen.share_of_largest:.0%} of all weight in one {seen.unit_name}"
+
+
+def _rewarded(seen: Overlap) -> str:
+    return f"few rewarded {seen.unit_name}s: effectively {seen.rewarded_ess:.1f}"

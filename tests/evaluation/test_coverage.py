@@ -1,6 +1,7 @@
 """In a world whose truth is known: estimates are right on average, and 95 % intervals hold it as often as they say."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,20 @@ def test_the_model_makes_estimates_sharper() -> None:
     # the true ratio of variances is 0.70; that of 300 worlds has a standard error below 0.7 x 2 / sqrt(300) = 0.08
     assert np.var(dr[:, 1]) < 0.95 * np.var(ips[:, 1])
     assert abs(dr[:, 1].mean()) < 5 * dr[:, 1].std() / math.sqrt(worlds)
+
+
+def test_intervals_hold_the_truth_where_users_differ() -> None:
+    worlds, users, each = 200, 60, 40
+    world, names = small_world(), (EstimatorName.SNIPS, EstimatorName.DR)
+    held = np.zeros((worlds, len(names)))
+    for number, rng in enumerate(np.random.default_rng(14).spawn(worlds)):
+        log, target = world.log(users * each, rng)
+        user = np.arange(users * each) % users
+        reward = rng.random(users)[user]  # whatever is shown: the truth is 1/2, and 60 draws are all there is
+        of_users = replace(log, user=user, reward=reward)
+        found = evaluate_log(of_users, "target", target, names, rng=rng, resamples=300).evaluation.estimators
+        held[number] = [found[name].ci_low <= 0.5 <= found[name].ci_high for name in names]
+    assert (held.mean(axis=0) >= least_covered(worlds, 0.93)).all()
 
 
 def test_a_policy_told_by_the_logging_probabilities_has_weights_of_exactly_one() -> None:

@@ -86,6 +86,18 @@ def test_a_refusal_exits_1_and_says_why(hub: Path, tmp_path: Path) -> None:
     assert "refused" in (tmp_path / "page.html").read_text()
 
 
+def test_an_interval_that_is_not_known_is_null_and_a_dash(hub: Path) -> None:
+    code, found, _ = evaluate(hub, "uniform", "--estimator", "dm")
+    assert (code, found["verdict"]) == (0, "warn")
+    direct = found["estimators"]["dm"]
+    assert (direct["ci_low"], direct["ci_high"], direct["stderr"]) == (None, None, None)
+    assert direct["estimate"] == pytest.approx(0.25, abs=0.05)
+    done = edgewise("evaluate", "--decisions", "log", "--policy", "uniform", "--data-dir", hub, "--estimator", "dm")
+    row = next(line.split() for line in done.stdout.splitlines() if line.startswith("dm "))
+    assert row[2:4] == ["-", "-"]
+    assert "dm has no interval" in done.stdout
+
+
 def test_people_get_a_table(hub: Path) -> None:
     done = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub)
     assert done.returncode == 0

@@ -35,6 +35,7 @@ def test_random_to_thompson_sampling(cache: Path, tmp_path: Path, campaign: Camp
 def test_the_quickstart(cache: Path, tmp_path: Path) -> None:
     report = evaluate_sample(cache, tmp_path)
     assert (report.logged_value, report.target_value) == (0.0038, 0.0042)
+    assert report.verdict == "warn"
     assert report.snips == pytest.approx(0.004776, abs=MONTE_CARLO)
     assert report.relative_estimation_error == pytest.approx(0.0840, abs=MONTE_CARLO / 0.0042)
     assert report.ips / report.logged_value == pytest.approx(1.198126, abs=MONTE_CARLO / 0.0038)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from logged_world import small_world
 
-from hub.evaluation.evaluate import Evaluated, evaluate_log
+from hub.evaluation.evaluate import EstimatorName, Evaluated, evaluate_log
 from hub.evaluation.logged import Floats
 from hub.evaluation.policies import constant
 from hub.evaluation.report import html_report, weight_bins, weight_histogram
@@ -28,6 +28,16 @@ def test_a_page_shows_estimates_and_is_self_contained() -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page
+
+
+def test_an_unknown_interval_is_a_dash_and_a_dot_without_a_line() -> None:
+    log, target = small_world().log(400, np.random.default_rng(1))
+    names = (EstimatorName.DM,)
+    page = html_report(evaluate_log(log, "target", target, names, rng=np.random.default_rng(2), resamples=50))
+    assert "<td>-<td>-<td>-<td>" in page
+    assert "nan" not in page
+    assert page.count("<circle") == 1
+    assert 'class="line"' not in page
 
 
 def test_a_refused_page_shows_no_estimate() -> None:
