@@ -100,7 +100,7 @@ async def serve(
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
         releases = Releases(data_dir, ledger, clock)
-        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, log)
+        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log)
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
             serving = Serving(await rpc.start(), f"http://{await http.start()}", os.getpid())

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from edgewise.ids import DecisionId, SiteName
 from hub.admin import answers, views
@@ -42,12 +43,13 @@ class Admin:
     """Every release with its true status, newest first."""
     not_ready: Callable[[], str]
     """Why the hub is not ready, or ""."""
+    clock: Clock
     log: Log
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     """The guarded application."""
-    admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases))
+    admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
     routes = _Routes(admin)
     app = Starlette(
         routes=[Route(route.path, endpoint, methods=["GET"]) for route, endpoint in routes.table()]
@@ -101,13 +103,14 @@ class _Routes:
                 self._admin.releases(),
                 site=self._admin.site,
                 incarnation=self._admin.incarnation,
+                now_ms=self._admin.clock.now_ms(),
                 reading=self.reading,
             )
 
         return _json(await run_in_threadpool(make))
 
     async def nodes(self, _: Request) -> Response:
-        return _json(await run_in_threadpool(views.nodes, self._admin.ledger))
+        return _json(await run_in_threadpool(views.nodes, self._admin.ledger, self._admin.clock.now_ms()))
 
     async def releases(self, _: Request) -> Response:
         return _json(await run_in_threadpool(lambda: views.releases(self._admin.releases())))

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from edgewise.clock import Clock
 from hub.ledger.ledger import Ledger
-from hub.ledger.rows import ReleaseRow
-
-AWAY: Final = "AWAY"
-"""State of a node that is not connected."""
+from hub.ledger.rows import AWAY, ReleaseRow
 
 
 class LedgerCollector(Collector):
     """Fleet, releases and totals, as the ledger has them."""
 
-    def __init__(self, ledger: Ledger, releases: Callable[[], Iterable[ReleaseRow]]) -> None:
+    def __init__(self, ledger: Ledger, releases: Callable[[], Iterable[ReleaseRow]], clock: Clock) -> None:
         self._ledger = ledger
+        self._clock = clock
         self._releases = releases
 
     @override
@@ -29,9 +27,8 @@ class LedgerCollector(Collector):
         nodes = GaugeMetricFamily(
             "edgewise_nodes", f"Nodes by version and state; {AWAY} is not connected.", labels=["version", "state"]
         )
-        counted = Counter(
-            (str(row.bundle_version), row.state.value if row.connected else AWAY) for row in self._ledger.nodes()
-        )
+        now_ms = self._clock.now_ms()
+        counted = Counter((str(row.bundle_version), row.at(now_ms).shown_state) for row in self._ledger.nodes())
         for (version, state), count in sorted(counted.items()):
             nodes.add_metric([version, state], count)
         yield nodes

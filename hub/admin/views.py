@@ -48,9 +48,9 @@ def node_view(row: NodeRow) -> Node:
     )
 
 
-def nodes(ledger: Ledger) -> Nodes:
+def nodes(ledger: Ledger, now_ms: int) -> Nodes:
     """Every node that was ever heard of."""
-    return Nodes([node_view(row) for row in ledger.nodes()])
+    return Nodes([node_view(row.at(now_ms)) for row in ledger.nodes()])
 
 
 def releases(rows: Iterable[ReleaseRow]) -> Releases:
@@ -86,9 +86,11 @@ def logged_decision(ledger: Ledger, decision_id: DecisionId) -> LoggedDecision |
     )
 
 
-def summary(ledger: Ledger, rows: Iterable[ReleaseRow], *, site: SiteName, incarnation: str, reading: str) -> Summary:
+def summary(
+    ledger: Ledger, rows: Iterable[ReleaseRow], *, site: SiteName, incarnation: str, now_ms: int, reading: str
+) -> Summary:
     """The hub at a glance."""
-    connected = [row for row in ledger.nodes() if row.connected]
+    connected = [row for row in ledger.nodes() if row.at(now_ms).connected]
     by_version: dict[str, int] = {}
     for row in connected:
         by_version[str(row.bundle_version)] = by_version.get(str(row.bundle_version), 0) + 1

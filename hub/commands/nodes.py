@@ -12,17 +12,20 @@ app = typer.Typer(help="Nodes, what they run, and what they refused.")
 
 @app.callback(invoke_without_command=True)
 def nodes(data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> None:
-    """List every node that this hub has heard of, as it was last heard of."""
+    """List every node that this hub has heard of, as it was last heard of.
+
+    AWAY: it is not connected, or nothing was heard of it for more than a minute.
+    """
     from edgewise.clock import SystemClock
     from hub.ledger.ledger import open_ledger
 
     with open_ledger(data_dir) as ledger:
-        found = ledger.nodes()
-    now_ms = SystemClock().now_ms()
+        now_ms = SystemClock().now_ms()
+        found = [node.at(now_ms) for node in ledger.nodes()]
     rows = [
         [
             node.node,
-            node.state if node.connected else "AWAY",
+            node.shown_state,
             node.bundle_version,
             f"{max(0, now_ms - node.last_seen_ms) / 1_000:,.0f} s ago",
             f"{node.decisions:,}",

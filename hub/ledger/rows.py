@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -22,6 +22,11 @@ from edgewise.ids import (
 from edgewise.reasons import State
 
 T = TypeVar("T")
+AWAY: Final = "AWAY"
+"""What is shown as the state of a node that is not connected."""
+AWAY_AFTER_MS: Final = 60_000
+"""A node speaks at least once a minute. Whoever is silent for longer is not there, though nobody wrote that down: the
+hub itself may have died with the node's watch open."""
 
 
 class ReleaseStatus(StrEnum):
@@ -112,6 +117,16 @@ class NodeRow(msgspec.Struct, frozen=True):
     """Why it refused the last offer; None once it accepted one."""
     nack_detail: str | None = None
     nacked_ms: int | None = None
+
+    def at(self, now_ms: int) -> NodeRow:
+        """What it says at a moment: `connected` only if it was heard lately."""
+        silent = now_ms - self.last_seen_ms > AWAY_AFTER_MS
+        return msgspec.structs.replace(self, connected=False) if silent and self.connected else self
+
+    @property
+    def shown_state(self) -> str:
+        """The state that it last told, or AWAY."""
+        return self.state.value if self.connected else AWAY
 
 
 class StoredProfile(NamedTuple):

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 import structlog
+from hub_process import edgewise
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads
 from starlette.testclient import TestClient
 
+from edgewise.clock import ManualClock
 from edgewise.ids import BundleVersion, ModelName, NodeId, SiteName
 from edgewise.reasons import State
 from hub.admin.app import Admin, admin_app
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
-from hub.ledger.rows import AuditEntry, ModelRow, NodeRow, ReleaseRow, ReleaseStatus
+from hub.ledger.rows import AWAY_AFTER_MS, AuditEntry, ModelRow, NodeRow, ReleaseRow, ReleaseStatus
 from hub.meters import Meters
 from hub.settings import HubSettings
 
@@ -32,9 +34,11 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def client(ledger: Ledger, *, host: str = "127.0.0.1:8092", not_ready: str = "", **settings: Any) -> TestClient:
-    log = structlog.get_logger()
-    admin = Admin(ledger, Meters(), "i" * 32, SiteName("film-shop"), ledger.releases, lambda: not_ready, log)
+def client(
+    ledger: Ledger, *, host: str = "127.0.0.1:8092", not_ready: str = "", now_ms: int = NOW_MS, **settings: Any
+) -> TestClient:
+    log, clock = structlog.get_logger(), ManualClock(now_ms)
+    admin = Admin(ledger, Meters(), "i" * 32, SiteName("film-shop"), ledger.releases, lambda: not_ready, clock, log)
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
 
 
@@ -106,6 +110,25 @@ def test_metrics_name_fleet_releases_and_totals(ledger: Ledger) -> None:
     assert 'edgewise_release_state{state="live",version="3"} 1.0' in text
     assert 'edgewise_ledger_rows_total{table="events"} 1.0' in text
     assert "edgewise_ingest_holes_total 0.0" in text
+
+
+@pytest.mark.parametrize(("silent_ms", "here"), [(AWAY_AFTER_MS, True), (AWAY_AFTER_MS + 1, False)])
+def test_a_node_that_fell_silent_is_away_whatever_was_written_last(
+    ledger: Ledger, silent_ms: int, *, here: bool
+) -> None:
+    fill(ledger)
+    api = client(ledger, now_ms=NOW_MS + silent_ms)
+    assert api.get("/api/v1/nodes").json()["nodes"][0]["connected"] is here
+    assert api.get("/api/v1/summary").json()["nodesConnected"] == here
+    assert f'edgewise_nodes{{state="{"READY" if here else "AWAY"}",version="3"}} 1.0' in api.get("/metrics").text
+
+
+def test_the_command_shows_a_silent_node_as_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with open_ledger(tmp_path) as ledger:
+        fill(ledger)
+    words = ("nodes", "--data-dir", tmp_path)
+    assert "READY" not in edgewise(capsys, *words).stdout, "it was heard a long time ago"
+    assert [node["connected"] for node in edgewise(capsys, *words, "--json").told["nodes"]] == [False, False]
 
 
 def test_health_tells_a_process_that_runs_from_one_that_serves(ledger: Ledger) -> None:
