@@ -20,11 +20,12 @@ from edgewise.clock import Clock
 from edgewise.consent import Consent, Grants, effective
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
-from edgewise.intake import MAX_CALL_BYTES, Call, decode_call, event_time_ms, record_of, subject_of_call
+from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of, subject_of_call
 from edgewise.profile.preferences import DIAL_NOTHING, Preferences, decode_preferences
 from edgewise.records import EventRecord, encode_record
 from hub.imports.event_rejects import EventRejects
 from hub.imports.lines import Line, read_lines
+from hub.imports.past_calls import past_call
 from hub.imports.sorted_runs import SortedRuns
 from hub.ledger.ledger import Ledger
 
@@ -92,7 +93,7 @@ def import_events(
     """Store a file's events under `import/NAME` and fold them into canonical profiles.
 
     Bad lines are written to `<data-dir>/events/rejects/NAME.csv`; the file is read whole before anything is stored.
-    An event must say when it happened; without a `messageId` it is named by the digest of its line.
+    An event must say when it happened, between 1970 and now; without a `messageId` it is named by its line's digest.
 
     Raises:
         InputError: the file cannot be read, or no line of it can be used; nothing was stored.
@@ -165,7 +166,7 @@ class _Reader:
     ) -> Iterator[tuple[Line, Call, SubjectId]]:
         for line in lines:
             try:
-                call = _call(line)
+                call = past_call(line, self._now_ms)
                 yield line, call, subject_of_call(call, self._intake.subject_key)
             except InputError as wrong:
                 refused.append((line, wrong.problems[0]))
@@ -213,20 +214,6 @@ class _Reader:
             received_ms=self._now_ms,
             attributes_of=self._intake.attributes_of,
         )
-
-
-def _call(line: Line) -> Call:
-    if line.too_long:
-        raise _wrong("$", f"expected at most {MAX_CALL_BYTES} bytes in one line")
-    call = decode_call(line.content, type=None)
-    if call.timestamp is None:
-        raise _wrong("$.timestamp", "expected when it happened, got nothing")
-    # the clock correction needs the moment of receipt, and history has lost that: its times are taken as said
-    return msgspec.structs.replace(call, sent_at=None)
-
-
-def _wrong(path: str, message: str) -> InputError:
-    return InputError(f"{path}: {message}", (Problem(path, message),))
 
 
 def _store(

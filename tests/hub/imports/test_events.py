@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import json
 from collections.abc import Iterator, Mapping
@@ -143,6 +144,27 @@ def test_bad_lines_are_set_aside_with_line_path_and_what_was_expected(ledger: Le
     assert len(by_line[9]["value"]) == 200
     mended = run(ledger, written(path, call(1), call(2), call(8)))
     assert (mended.rejects_file, Path(imported.rejects_file).exists()) == (None, False)
+
+
+@pytest.mark.parametrize(
+    "stated", ["2199-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59"]
+)
+def test_an_impossible_time_is_refused_and_not_put_right(ledger: Ledger, tmp_path: Path, stated: str) -> None:
+    imported = run(ledger, written(tmp_path / "history.jsonl", call(1), call(2, timestamp=stated)))
+    assert (imported.stored, imported.rejected) == (1, 1)
+    with Path(imported.rejects_file or "").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["line"], row["path"]) == ("2", "$.timestamp")
+    assert row["expected"] == f"expected between 1970 and now, got {stated.replace('Z', '+00:00')}"
+
+
+def test_the_first_and_the_last_possible_time_are_kept(ledger: Ledger, tmp_path: Path) -> None:
+    now = dt.datetime.fromtimestamp((NOW_MS + 10**10) / 1_000, dt.UTC).isoformat()
+    path = written(tmp_path / "history.jsonl", call(1, timestamp="1970-01-01T00:00:00Z"), call(2, timestamp=now))
+    assert (run(ledger, path).rejects_file, [record.time_ms for record in ledger.events_of(ANN)]) == (
+        None,
+        [0, NOW_MS + 10**10],
+    )
 
 
 @pytest.mark.parametrize(
