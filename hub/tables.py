@@ -153,11 +153,11 @@ def guess_delimiter(header: str) -> str:
     return max(DELIMITERS, key=unquoted.count)
 
 
-def csv_delimiter(path: Path, content: bytes) -> str:
-    """The delimiter of a delimited text file by its name's ending, else by its first line."""
+def csv_delimiter(path: Path, header: str) -> str:
+    """The delimiter of a delimited text file by its name's ending, else by its header."""
     if _suffix(path) in _TAB_SEPARATED:
         return "\t"
-    return guess_delimiter(content.split(b"\n", 1)[0].decode())
+    return guess_delimiter(header)
 
 
 def read_parquet(path: Path) -> pa.Table:
@@ -181,7 +181,7 @@ def _read_csv(path: Path, delimiter: str | None, text: Collection[str]) -> pa.Ta
     from pyarrow import csv
 
     content = read_utf8(path)
-    separator = delimiter or csv_delimiter(path, content)
+    separator = delimiter or csv_delimiter(path, content.split(b"\n", 1)[0].decode())
     problems: list[Problem] = []
 
     def note(row: Any) -> str:

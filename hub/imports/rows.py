@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgewise.errors import InputError
+from edgewise.errors import InputError, Problem
 from hub.imports.rejects import WHOLE_ROW, Rejects
 from hub.tables import FileFormat, csv_delimiter, read_parquet
 
@@ -54,7 +54,7 @@ def read_rows(
     """Read the columns `names`, as far as the file has them; rows that cannot be cut go to `rejects`.
 
     An empty text is null. Raises InputError when the file as a whole cannot be read: missing, empty, UTF-16, a
-    damaged gzip or Parquet, a header with a name twice.
+    damaged gzip or Parquet, a header that is not UTF-8 or has a name twice.
     """
     match form:
         case FileFormat.PARQUET:
@@ -77,11 +77,14 @@ def _csv(path: Path, names: Collection[str], rejects: Rejects, delimiter: str | 
         first = next((line for line in lines if line[1].strip()), None)
         if first is None:
             raise InputError(f"{path}: an empty file")
+        _demand_utf8(path, first[0], first[1])
         lines.push_back([first])
-        separator = delimiter or csv_delimiter(path, first[1].encode("utf-8", "surrogateescape"))
-        _, header, fault = next(_records(lines, separator, width=None))
+        separator = delimiter or csv_delimiter(path, first[1])
+        row, header, fault = next(_records(lines, separator, width=None))
         if header is None:
             raise InputError(f"{path}: the header: expected {fault}")
+        for name in header:  # of several lines where a name holds a line break
+            _demand_utf8(path, row, name)
         doubled = sorted({name for name in header if name and header.count(name) > 1})
         if doubled:
             raise InputError(f"{path}: the header: column {doubled[0]!r} occurs more than once")
@@ -252,6 +255,15 @@ def _text(path: Path) -> Iterator[IO[str]]:
         raise InputError(f"{path}: damaged gzip: {damaged}") from None
     except OSError as refused:
         raise InputError(f"{path}: cannot be read: {refused.strerror}") from None
+
+
+def _demand_utf8(path: Path, row: int, text: str) -> None:
+    other = next((character for character in text if "\ud800" <= character <= "\udfff"), None)
+    if other is not None:
+        byte = ord(other) - _SURROGATEESCAPE_FROM + 0x80
+        offset = len(text.partition(other)[0].encode())
+        problem = Problem(f"row {row}", f"byte 0x{byte:02x} at offset {offset}, expected UTF-8 text")
+        raise InputError(f"{path}: the header is not UTF-8: {problem.path}, {problem.message}", (problem,))
 
 
 def _json(line: str) -> Any:

@@ -76,6 +76,23 @@ def test_windows_line_ends_bom_and_a_quote_inside_a_field(tmp_path: Path) -> Non
     assert rejects == ()
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "row 1, byte 0x89 at offset 0"),
+        ("\n\naction,né\na,1\n".encode("latin-1"), "row 3, byte 0xe9 at offset 8"),
+        (b'a,"two\nlin\xe9s"\n1,2\n', "row 1, byte 0xe9 at offset 7"),
+    ],
+)
+@pytest.mark.parametrize("delimiter", [None, ","])
+def test_a_header_that_is_no_utf_8_refuses_the_file(
+    tmp_path: Path, content: bytes, said: str, delimiter: str | None
+) -> None:
+    path = written(tmp_path, "t.csv", content)
+    with pytest.raises(InputError, match=rf"the header is not UTF-8: {said}, expected UTF-8 text"):
+        read_rows(path, FileFormat.CSV, ["a"], Rejects(), delimiter=delimiter)
+
+
 def test_an_open_quote_is_given_up_after_256_lines(tmp_path: Path) -> None:
     lines = "".join(f"{number},x\n" for number in range(600))
     rows, rejects = read(written(tmp_path, "t.csv", 'a,b\n0,"open\n' + lines), "a")
