@@ -10,6 +10,7 @@ import typer
 
 from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import separator
 from hub.data_dir import DataDir
 from hub.tables import FileFormat
 
@@ -57,7 +58,7 @@ def decisions(
             name=name,
             form=None if form is None else FileFormat(form.value),
             map_path=map_path,
-            delimiter=delimiter,
+            delimiter=separator(delimiter),
         )
     if imported.rejected:
         terminal.note(f"{imported.rejected:,} rows were refused: {imported.rejects_file}")

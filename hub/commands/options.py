@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Final
 
 import typer
 
 from edgewise.errors import InputError
+
+_ENDS_A_FIELD: Final = frozenset('"\r\n\0')
 
 
 @contextlib.contextmanager
@@ -27,9 +30,10 @@ def names(text: str | None) -> tuple[str, ...] | None:
 
 
 def separator(delimiter: str | None) -> str | None:
-    """One character; a tab may be written as backslash and t, which is what a shell can pass on."""
-    if delimiter is None or len(delimiter) == 1:
-        return delimiter
+    """One ASCII character, which no field begins or ends with; a shell passes a tab on as backslash and t."""
     if delimiter == "\\t":
         return "\t"
-    raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
+    if delimiter is None or (len(delimiter) == 1 and delimiter.isascii() and delimiter not in _ENDS_A_FIELD):
+        return delimiter
+    what = f"{delimiter!r}, expected one ASCII character other than a quote or a line break"
+    raise typer.BadParameter(what, param_hint="--delimiter")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -13,6 +11,7 @@ import typer
 
 from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import separator, usage
 
 MOVIELENS: Final = "movielens"
 
@@ -71,15 +70,15 @@ def recommend(
     from hub.recommend.split import FileSplit, divide, parse_split
 
     terminal = Terminal(json=json, quiet=quiet)
-    with _usage("--k"):
+    with usage("--k"):
         ks = _lengths(k)
-    with _usage("--split"):
+    with usage("--split"):
         chosen_split = parse_split(split, seed=seed)
-    with _usage("--method"):
+    with usage("--method"):
         method_named(method)
-    with _usage("--set"):
+    with usage("--set"):
         chosen_settings = settings_of(method, settings or [])
-    separator = _separator(delimiter)
+    between = separator(delimiter)
     if report is not None and not report.parent.is_dir():
         raise InputError(f"{report}: there is no folder {report.parent}")
     if interactions == MOVIELENS:
@@ -87,12 +86,12 @@ def recommend(
         user, item, time = user or "user_id", item or "item_id", time or "timestamp"
     else:
         path = Path(interactions)
-    columns = Columns(*_named(user, item, path, separator), time, weight)
+    columns = Columns(*_named(user, item, path, between), time, weight)
     with terminal.working(f"reading {path.name}"):
         read = read_interactions(
             path,
             columns,
-            delimiter=separator,
+            delimiter=between,
             test=chosen_split.path if isinstance(chosen_split, FileSplit) else None,
             catalogue=items,
         )
@@ -140,15 +139,6 @@ def _named(user: str | None, item: str | None, path: Path, delimiter: str | None
     return user, item
 
 
-def _separator(delimiter: str | None) -> str | None:
-    """One character; a tab may be written as backslash and t, which is what a shell can pass on."""
-    if delimiter is None or len(delimiter) == 1:
-        return delimiter
-    if delimiter == "\\t":
-        return "\t"
-    raise typer.BadParameter(f"{delimiter!r} is not one character", param_hint="--delimiter")
-
-
 def _lengths(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
@@ -160,13 +150,4 @@ def _shown(metrics: dict[str, float], intervals: dict[str, tuple[float, float]],
     if key not in intervals:
         return f"{metrics[key]:.4f}"
     low, high = intervals[key]
-    return f"{metrics[key]:.4f} \\[{low:.4f}, {high:.4f}]"
-
-
-@contextlib.contextmanager
-def _usage(option: str) -> Iterator[None]:
-    """What is wrong with an option is a usage error, exit 2."""
-    try:
-        yield
-    except InputError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint=option) from wrong
+    return f"{metrics[key]:.4f} [{low:.4f}, {high:.4f}]"

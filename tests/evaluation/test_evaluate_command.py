@@ -14,6 +14,7 @@ from edgewise.cli import main
 
 pytestmark = pytest.mark.process
 
+BAD_DELIMITERS = ("||", "", "é", '"', "\n")
 EDGEWISE = Path(sys.executable).with_name("edgewise")
 
 
@@ -125,6 +126,10 @@ def test_people_get_a_table(hub: Path) -> None:
         (["import", "decisions", "gone.csv"], 1, "no such file"),
         (["import", "decisions", "x.json", "--format", "dsjson"], 1, "dsjson logs cannot be imported yet"),
         (["import", "decisions", "x.csv", "--format", "xls"], 2, "xls"),
+        *(
+            (["import", "decisions", "x.csv", "--delimiter", given], 2, "one ASCII character")
+            for given in BAD_DELIMITERS
+        ),
     ],
 )
 def test_what_is_wrong_is_said_without_a_traceback(

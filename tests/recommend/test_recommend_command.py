@@ -1,6 +1,7 @@
 """`edgewise train recommend` as an analyst runs it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -69,12 +70,15 @@ def test_the_report_has_the_promised_keys(capsys: pytest.CaptureFixture[str], lo
 @pytest.mark.parametrize("split", ["random:0.2", "per-user:0.25:1", "per-user:0.1,0.1", "leave-one-out", "time:0.8"])
 @pytest.mark.parametrize("method", ["ease", "popular"])
 def test_every_split_and_method_shows_a_table(
-    capsys: pytest.CaptureFixture[str], log: Path, split: str, method: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, log: Path, split: str, method: str
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # no cell is broken in two
     words = ["--user", "who", "--item", "what", "--time", "when", "--split", split, "--method", method]
     code, out, _ = run(capsys, "--interactions", log, *words)
     assert code == 0
     assert "ndcg_uncut" in out
+    assert "\\" not in out
+    assert re.search(r"0\.\d{4} \[0\.\d{4}, 0\.\d{4}\]", out)
     assert f"split {split}" in out
 
 
@@ -111,7 +115,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], log: Path) -> No
         (["--k", "0"], "lengths of 1 or more"),
         (["--k", "ten"], "lengths of 1 or more"),
         (["--method", "als"], "no method 'als'; there are: ease, popular"),
-        (["--delimiter", ";;"], "not one character"),
+        (["--delimiter", ";;"], "expected one ASCII character"),
         (["--seed", "-1"], "--seed"),
     ],
 )
