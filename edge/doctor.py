@@ -27,7 +27,7 @@ from edge.settings import EdgeSettings
 from edge.spool.producers import is_alive
 from edgewise.admission.load import load_bundle
 from edgewise.clock import Clock
-from edgewise.errors import EdgewiseError
+from edgewise.errors import MALFORMED, EdgewiseError
 from edgewise.frames import scan
 
 LITTLE_FREE_BYTES: Final = 256 << 20
@@ -192,7 +192,7 @@ class _Node:
         for file in sorted(self.paths.quarantine.glob("*.json")):
             try:
                 held = msgspec.json.decode(file.read_bytes(), type=Quarantined)
-            except msgspec.DecodeError:
+            except MALFORMED:
                 yield Finding("quarantine", "warning", f"{file} cannot be read", f"rm {file}")
                 continue
             cure = f"nothing, or `rm {file}` to let the node try it again"

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from edge.node.layout import NodePaths, default_data_dir
-from edgewise.errors import InputError, Problem
+from edgewise.errors import MALFORMED, InputError, Problem
 
 PREFIX: Final = "EDGEWISE_EDGE_"
 ENROL_TOKEN: Final = f"{PREFIX}ENROL_TOKEN"
@@ -131,7 +131,7 @@ def decode_settings(text: str) -> EdgeSettings:
     """
     try:
         return msgspec.json.decode(text, type=EdgeSettings)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise InputError(f"--settings: {wrong}") from wrong
 
 
@@ -145,7 +145,7 @@ def _from_file(file: Path) -> dict[str, object]:
         table = tomllib.loads(file.read_text("utf-8"))
     except OSError as missing:
         raise InputError(f"{file}: {missing.strerror}") from missing
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
+    except MALFORMED as wrong:
         raise InputError(f"{file} is not TOML: {wrong}", (Problem(str(file), str(wrong)),)) from wrong
     return _checked(table, str(file))
 

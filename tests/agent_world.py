@@ -53,9 +53,9 @@ def patiently(story: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(asyncio.wait_for(story, PATIENCE_S))
 
 
-def log() -> Log:
+def log(level: str = "error") -> Log:
     """A log that says nothing but errors."""
-    return start_log("test", "error")
+    return start_log("test", level)
 
 
 def settings_of(folder: Path, hub: str, **values: Any) -> EdgeSettings:

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from tuf.api import exceptions
 from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
@@ -23,7 +22,7 @@ from edge.node.layout import NodePaths
 from edge.node.trust import UNFINISHED
 from edgewise.bundle.assignment import ASSIGNMENT, Assignment, decode_assignment, release_path
 from edgewise.bundle.manifest import Manifest
-from edgewise.errors import BundleRefused, UnavailableError
+from edgewise.errors import MALFORMED, BundleRefused, UnavailableError
 from edgewise.ids import NodeId
 
 MANIFEST_MOST_BYTES = 1 << 20
@@ -92,7 +91,7 @@ def known_assignment(paths: NodePaths) -> Assignment | None:
     """The newest assignment that this node has verified, None before any."""
     try:
         return decode_assignment(paths.assignment.read_bytes())
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *MALFORMED):
         return None
 
 
@@ -100,7 +99,7 @@ def _newer_assignment(paths: NodePaths, data: bytes) -> Assignment:
     """Keep the assignment unless it is older than one that was seen: then a rollback is being played."""
     try:
         assignment = decode_assignment(data)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise BundleRefused("malformed", f"{ASSIGNMENT}: {wrong}") from wrong
     known = known_assignment(paths)
     if known is not None and (

@@ -6,6 +6,7 @@ Whatever fails, the bundle that served before serves on, and the reason travels 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
@@ -192,7 +193,9 @@ class Installer:
 
     def _remember(self, digest: str, refused: RefusedError) -> None:
         if refused.code not in PASSING:
-            self._store.quarantine(digest, code=refused.code, message=refused.message, now_ms=self._clock.now_ms())
+            # A full disk costs another attempt; it must not hide from the hub what is wrong with the bundle.
+            with contextlib.suppress(OSError):
+                self._store.quarantine(digest, code=refused.code, message=refused.message, now_ms=self._clock.now_ms())
             self.retry_ms = self._settings.metadata_refresh_ms
             return
         before = self._refused.get(digest)

@@ -14,14 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import grpc
-import msgspec
 
 from edge.agent.link import Line
 from edge.agent.state import AgentState
 from edge.log import Log
 from edge.node.doorbell import next_ring
 from edge.profiles.cache import ProfileCache
-from edgewise.errors import UnavailableError
+from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId, SubjectId
 from edgewise.v1.profiles_pb2 import SyncRequest, SyncResponse
 from edgewise.v1.profiles_pb2_grpc import ProfilesStub
@@ -112,6 +111,6 @@ class ProfileSync:
                     self._cache.unknown(subject)
                 case _:
                     self._log.warning("news of a kind that this node does not know", subject=subject)
-        except (UnavailableError, msgspec.DecodeError, ValueError) as failed:
+        except (UnavailableError, *MALFORMED) as failed:
             # It comes again with the next change; until then the node decides with what it has.
             self._log.warning("a profile from the hub was not taken over", subject=subject, detail=str(failed))

@@ -12,6 +12,7 @@ import msgspec
 
 from edge.agent.trial import Verdict
 from edge.settings import EdgeSettings
+from edgewise.errors import MALFORMED
 
 START_S: Final = 30.0
 """What a process may take to start on a busy machine, on top of the processor time that its trial may use."""
@@ -50,5 +51,5 @@ class TrialProcess:
             return Verdict("crash", f"loading ended the trial process with {number.name}")
         try:
             return msgspec.json.decode(answer, type=Verdict)
-        except msgspec.DecodeError:
+        except MALFORMED:
             return Verdict("crash", f"the trial process ended with exit code {code} and no verdict")

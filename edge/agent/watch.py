@@ -132,9 +132,13 @@ class Watch:
             self._refuse(nonce, refused)
             again_ms = self._installer.retry_ms
             return self._retry.next_ms() if again_ms is None else again_ms
-        except UnavailableError as failed:
+        except (UnavailableError, OSError) as failed:
             self._state.trouble(str(failed))
             self._log.warning("the offer cannot be followed now", detail=str(failed))
+            return self._retry.next_ms()
+        except Exception as unforeseen:  # noqa: BLE001  # a mistake of ours must not end what ships the records, too
+            self._log.error("following the offer failed", exc_info=unforeseen)
+            self._refuse(nonce, BundleRefused("internal", f"{type(unforeseen).__name__}: {unforeseen}"))
             return self._retry.next_ms()
         finally:
             self._state.metadata_expires_ms = metadata_expires_ms(self._paths)

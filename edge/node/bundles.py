@@ -20,7 +20,7 @@ import msgspec
 from edge.node.durable import replace_file, sync_folder
 from edge.node.layout import NodePaths
 from edgewise.bundle.manifest import MANIFEST, Manifest, decode_manifest
-from edgewise.errors import BundleRefused, UnavailableError
+from edgewise.errors import MALFORMED, BundleRefused, UnavailableError
 
 _STAGING: Final = ".staging-"
 _HEX: Final = frozenset("0123456789abcdef")
@@ -194,7 +194,7 @@ class BundleStore:
         """Why a bundle must not be tried, None when it may be."""
         try:
             held = msgspec.json.decode((self._paths.quarantine / f"{digest}.json").read_bytes(), type=Quarantined)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *MALFORMED):
             return None
         return held if held.program == version("edgewise") else None
 
@@ -225,7 +225,7 @@ def manifest_of(data: bytes) -> Manifest:
     """
     try:
         manifest = decode_manifest(data)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise BundleRefused("malformed", f"{MANIFEST}: {wrong}") from wrong
     for path in manifest.resources:
         parts = path.split("/")

@@ -23,7 +23,7 @@ from edge.node.durable import replace_file
 from edge.node.keys import SiteKeys, load_site_keys, replace_site_keys
 from edge.node.layout import NodePaths
 from edge.node.trust import fingerprint, pin_root, pinned_root
-from edgewise.errors import InputError, RefusedError
+from edgewise.errors import MALFORMED, InputError, RefusedError
 from edgewise.ids import SiteName
 from edgewise.v1.distribution_pb2 import EnrolResponse
 
@@ -72,7 +72,7 @@ def read_enrolment(file: Path) -> Enrolment:
         token = msgspec.json.decode(text, type=_Beside).token
     except OSError as missing:
         raise InputError(f"--trust {file}: {missing.strerror}") from missing
-    except (json_format.ParseError, msgspec.DecodeError, UnicodeDecodeError) as wrong:
+    except (json_format.ParseError, *MALFORMED) as wrong:
         raise InputError(
             f"--trust {file}: expected JSON with site, root, subjectKey and visitorKey (base64): {wrong}"
         ) from wrong

@@ -10,7 +10,7 @@ import msgspec
 
 from edge.node.durable import create_file
 from edge.node.layout import NodePaths, producer_of
-from edgewise.errors import UnavailableError
+from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId
 
 _DIGITS = 20
@@ -30,7 +30,7 @@ def node_id(paths: NodePaths) -> NodeId:
         create_file(paths.node, msgspec.json.encode(_Node(NodeId(f"n-{secrets.token_hex(10)}"))) + b"\n")
     try:
         return msgspec.json.decode(paths.node.read_bytes(), type=_Node).node_id
-    except (OSError, msgspec.DecodeError) as wrong:
+    except (OSError, *MALFORMED) as wrong:
         raise UnavailableError(f"{paths.node}: {wrong}; without it the node does not know its name") from wrong
 
 

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from edge.node.durable import create_file, replace_file
 from edge.node.layout import NodePaths
-from edgewise.errors import UnavailableError
+from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import SiteName
 
 KEY_BYTES = 32
@@ -47,7 +47,7 @@ def load_site_keys(paths: NodePaths) -> SiteKeys:
         create_file(paths.site, _encode(own))
     try:
         stored = msgspec.json.decode(paths.site.read_bytes(), type=_Stored)
-    except (OSError, msgspec.DecodeError) as wrong:
+    except (OSError, *MALFORMED) as wrong:
         raise UnavailableError(f"{paths.site}: {wrong}; delete trust/ to enrol again") from wrong
     return SiteKeys(stored.site, bytes.fromhex(stored.subject_key), bytes.fromhex(stored.visitor_key))
 

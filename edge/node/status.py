@@ -14,6 +14,7 @@ import msgspec
 
 from edge.node.durable import replace_file
 from edge.node.layout import NodePaths
+from edgewise.errors import MALFORMED
 
 INTERVAL_MS = 500
 
@@ -93,7 +94,7 @@ def read_last_status(path: Path, kind: type[Status]) -> Status | None:
     """What the file says, whoever wrote it; None while there is none."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *MALFORMED):
         return None
 
 

@@ -12,6 +12,7 @@ import msgspec
 from edge.node.bundles import sha256
 from edge.node.durable import replace_file
 from edge.node.layout import NodePaths
+from edgewise.errors import MALFORMED
 
 UNFINISHED = ".fetch-"
 """How folders of downloads begin that are under way."""
@@ -51,6 +52,6 @@ def metadata_expires_ms(paths: NodePaths) -> int | None:
         try:
             data = (paths.metadata / f"{role}.json").read_bytes()
             expiries.append(msgspec.json.decode(data, type=_Metadata).signed.expires)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *MALFORMED):
             continue
     return int(min(expiries).timestamp() * 1_000) if expiries else None

@@ -19,7 +19,7 @@ import lmdb.verify
 import msgspec
 
 from edge.node.durable import replace_file
-from edgewise.errors import UnavailableError
+from edgewise.errors import MALFORMED, UnavailableError
 
 FORMAT: Final = 1
 """Grows when what is stored changes its form; other forms are dropped, not migrated."""
@@ -144,7 +144,7 @@ class CacheFile:
 
 
 def _read_stamp(folder: Path) -> _Stamp | None:
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, *MALFORMED):
         return msgspec.json.decode((folder / _STAMP).read_bytes(), type=_Stamp)
     return None
 

@@ -18,6 +18,7 @@ import msgspec
 
 from edge.node.layout import SEGMENT_SUFFIX, ProducerKey
 from edge.spool.producers import is_alive
+from edgewise.errors import MALFORMED
 from edgewise.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
 from edgewise.ids import NodeId, producer
 from edgewise.records import GapRecord, encode_record
@@ -205,7 +206,7 @@ def _is_below(seq: int, synced: int | None) -> bool:
 def _head_of(payload: bytes) -> _Head | None:
     try:
         return _heads.decode(payload)
-    except msgspec.DecodeError:
+    except MALFORMED:
         return None
 
 

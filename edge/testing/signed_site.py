@@ -66,14 +66,17 @@ class SignedSite:
 
     def release(self, bundle: MadeBundle) -> None:
         """List a bundle for all nodes."""
-        version = decode_manifest(bundle.manifest_bytes).version
-        path = release_path(version)
-        target = TargetFile.from_data(path, bundle.manifest_bytes, ["sha256"])
-        self.targets.signed.targets[path] = target
-        self.files[f"targets/{_prefixed(path, target)}"] = bundle.manifest_bytes
+        manifest = decode_manifest(bundle.manifest_bytes)
         for name, data in bundle.resources.items():
-            digest = decode_manifest(bundle.manifest_bytes).resources[name].sha256
-            self.files[f"blobs/{digest}"] = data
+            self.files[f"blobs/{manifest.resources[name].sha256}"] = data
+        self.list_manifest(manifest.version, bundle.manifest_bytes)
+
+    def list_manifest(self, version: BundleVersion, manifest_bytes: bytes) -> None:
+        """Vouch for bytes as the manifest of a release, whatever they are."""
+        path = release_path(version)
+        target = TargetFile.from_data(path, manifest_bytes, ["sha256"])
+        self.targets.signed.targets[path] = target
+        self.files[f"targets/{_prefixed(path, target)}"] = manifest_bytes
         self.sign("targets")
 
     def assign(self, default: int, nodes: dict[NodeId, BundleVersion] | None = None, *, version: int = 0) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from edge.node.durable import replace_file
 from edge.node.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
 from edge.worker.metrics import Counts
+from edgewise.errors import MALFORMED
 from edgewise.frames import scan
 from edgewise.records import decode_record
 
@@ -41,7 +42,7 @@ def read_tally(file: Path) -> Tally:
     """All zero where there is none."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Tally)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *MALFORMED):
         return Tally()
 
 

@@ -13,7 +13,14 @@ A message says what came, what was expected, and where.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+MALFORMED: Final = (ValueError, RecursionError)
+"""What decoding raises for bytes that are not what they should be.
+
+msgspec's own errors are ValueErrors; so is a UnicodeDecodeError, which it raises beside them for text that is no
+UTF-8. A RecursionError is nesting without end.
+"""
 
 
 class Problem(NamedTuple):

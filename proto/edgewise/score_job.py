@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.errors import InputError
+from edgewise.errors import MALFORMED, InputError
 
 LENGTH_BYTES = 4
 MOST_FRAME_BYTES = 1 << 30
@@ -98,7 +98,7 @@ def decode_job(body: bytes) -> Job:
     """
     try:
         return _jobs.decode(body)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise InputError(f"not a scoring job: {wrong}") from wrong
 
 
@@ -110,7 +110,7 @@ def decode_answer(body: bytes) -> Answer:
     """
     try:
         return _answers.decode(body)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise InputError(f"not an answer of a scorer: {wrong}") from wrong
 
 

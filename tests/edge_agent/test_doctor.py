@@ -88,6 +88,10 @@ def put_in_quarantine(paths: NodePaths) -> None:
     BundleStore(paths).quarantine("f" * 64, code="crash", message="2 workers", now_ms=1)
 
 
+def garble_the_quarantine(paths: NodePaths) -> None:
+    (paths.quarantine / f"{'f' * 64}.json").write_bytes(b'{"digest":"\xff"}')
+
+
 def refuse_an_offer(paths: NodePaths) -> None:
     status = AgentStatus(pid=1, written_ms=1, last_nack=Nacked(1, "untrusted", "a stranger signed it"))
     write_status(paths.agent_status, status)
@@ -115,6 +119,7 @@ HARMS: list[tuple[Callable[[NodePaths], None], str, str, str]] = [
     (damage_cache, "profiles", "failure", "damaged"),
     (turn_the_clock_back, "clock", "failure", "ahead of the clock"),
     (put_in_quarantine, "quarantine", "warning", "2 workers"),
+    (garble_the_quarantine, "quarantine", "warning", "cannot be read"),
     (refuse_an_offer, "last refusal", "warning", "a stranger signed it"),
     (damage_the_counter, "identity", "failure", "delete it together with node.json"),
     (tear_a_tail, "spool", "warning", "11 bytes behind the last whole record"),

@@ -204,6 +204,17 @@ def manifest_of_another_version(hub: FakeHub) -> None:
     hub.site.assign(5)
 
 
+def manifest_that_is_no_text(hub: FakeHub) -> None:
+    hub.site.list_manifest(BundleVersion(2), SECOND.manifest_bytes.replace(b'"site":"', b'"site":"\xff'))
+    hub.site.assign(2)
+
+
+def manifest_nested_without_end(hub: FakeHub) -> None:
+    endless = b',"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    hub.site.list_manifest(BundleVersion(2), SECOND.manifest_bytes[:-1] + endless)
+    hub.site.assign(2)
+
+
 def bundle_of_another_site(hub: FakeHub) -> None:
     promote(hub, small_bundle("other", version=2))
 
@@ -289,6 +300,8 @@ REFUSED: list[tuple[Attack, str]] = [
     (missing_resource, "missing"),
     (release_that_is_not_signed, "missing"),
     (manifest_of_another_version, "digest_mismatch"),
+    (manifest_that_is_no_text, "malformed"),
+    (manifest_nested_without_end, "malformed"),
     (bundle_of_another_site, "wrong_site"),
     (bundle_of_the_future, "protocol"),
     (path_out_of_the_folder, "path"),

@@ -6,18 +6,24 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from edge.agent.assigned import known_assignment
+from edge.node.bundles import BundleStore
 from edge.node.claims import hold_file, hold_folder, holder_of, reserve_port
 from edge.node.durable import create_file, replace_file, sweep
 from edge.node.epochs import next_epoch, node_id
 from edge.node.keys import SiteKeys, load_site_keys, replace_site_keys
 from edge.node.layout import NodePaths, ProducerKey, default_data_dir, doorbell_address, producer_of
 from edge.node.status import AgentStatus, WorkerStatus, read_last_status, read_status, write_status
+from edge.node.trust import metadata_expires_ms
+from edge.profiles.cache import ProfileCache
 from edge.spool.producers import hold, is_alive
+from edge.worker.tally import Tally, read_tally, tally_file
 from edgewise.errors import UnavailableError
 from edgewise.ids import NodeId, SiteName
 
@@ -168,6 +174,87 @@ def test_status_is_believed_only_while_its_writer_lives(paths: NodePaths) -> Non
     assert read_last_status(file, WorkerStatus) is not None
     file.write_text("{")
     assert read_last_status(file, AgentStatus) is None
+
+
+def damaged_name(paths: NodePaths, content: bytes) -> bool:
+    paths.node.write_bytes(content)
+    with pytest.raises(UnavailableError, match=r"node\.json"):
+        node_id(paths)
+    return True
+
+
+def damaged_keys(paths: NodePaths, content: bytes) -> bool:
+    paths.site.write_bytes(content)
+    with pytest.raises(UnavailableError, match=r"site\.json"):
+        load_site_keys(paths)
+    return True
+
+
+def damaged_status(paths: NodePaths, content: bytes) -> bool:
+    paths.agent_status.write_bytes(content)
+    return read_last_status(paths.agent_status, AgentStatus) is None
+
+
+def damaged_tally(paths: NodePaths, content: bytes) -> bool:
+    tally_file(paths, 0).write_bytes(content)
+    return read_tally(tally_file(paths, 0)) == Tally()
+
+
+def damaged_assignment(paths: NodePaths, content: bytes) -> bool:
+    paths.assignment.write_bytes(content)
+    return known_assignment(paths) is None
+
+
+def damaged_metadata(paths: NodePaths, content: bytes) -> bool:
+    paths.metadata.mkdir(parents=True, exist_ok=True)
+    (paths.metadata / "timestamp.json").write_bytes(content)
+    return metadata_expires_ms(paths) is None
+
+
+def damaged_quarantine(paths: NodePaths, content: bytes) -> bool:
+    (paths.quarantine / f"{'f' * 64}.json").write_bytes(content)
+    return BundleStore(paths).quarantined("f" * 64) is None
+
+
+def damaged_stamp(paths: NodePaths, content: bytes) -> bool:
+    (paths.profiles / "stamp.json").write_bytes(content)
+    cache = ProfileCache.open(paths.profiles, map_bytes=1 << 20)
+    cache.close()
+    return (paths.profiles / "stamp.json").read_bytes() != content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        # As one flipped bit leaves it: an object whose texts are no UTF-8, in every field that one of the files has.
+        b"{"
+        + b",".join(
+            b'"%s":"\xff"' % name.encode()
+            for name in ("node_id", "site", "subject_key", "hub", "digest", "nodes", "boot", "signed")
+        )
+        + b"}",
+        b"\xff",
+        b'{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+    ],
+    ids=["text", "byte", "nesting"],
+)
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        damaged_name,
+        damaged_keys,
+        damaged_status,
+        damaged_tally,
+        damaged_assignment,
+        damaged_metadata,
+        damaged_quarantine,
+        damaged_stamp,
+    ],
+)
+def test_whatever_a_bit_has_done_to_a_file_it_counts_as_damaged_and_nothing_else_happens(
+    paths: NodePaths, damaged: Callable[[NodePaths, bytes], bool], content: bytes
+) -> None:
+    assert damaged(paths, content)
 
 
 def test_one_folder_has_one_supervisor(paths: NodePaths) -> None:

@@ -34,6 +34,7 @@ def test_lists_come_with_commas_and_nothing_means_not_set() -> None:
     ("content", "said"),
     [
         ("port = 70000", r"edge.toml: \$.port: Expected `int` <= 65535"),
+        ("x = " + "[" * 5_000 + "]" * 5_000, r"edge.toml is not TOML"),
         ('port = "8090"', r"edge.toml: \$.port: Expected `int`, got `str`"),
         ("prt = 1", "unknown field `prt`"),
         ('hub = "somewhere"', r"\$.hub: "),

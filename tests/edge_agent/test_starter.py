@@ -82,6 +82,12 @@ def flip_manifest(folder: Path) -> None:
     (folder / "bundle" / MANIFEST).write_bytes(BUNDLE.manifest_bytes + b" ")
 
 
+def garble_manifest(folder: Path) -> None:
+    """One flipped bit: the name of the site is no text any more."""
+    content = BUNDLE.manifest_bytes.replace(b'"site":"s', b'"site":"\xf3')
+    (folder / "bundle" / MANIFEST).write_bytes(content)
+
+
 def strangers_root(folder: Path) -> None:
     (folder / "root.json").write_bytes(SignedSite("shop").root_bytes)
 
@@ -110,6 +116,7 @@ def older_snapshot(folder: Path) -> None:
     [
         (flip_resource, "damaged"),
         (flip_manifest, "untrusted"),
+        (garble_manifest, "malformed"),
         (strangers_root, "untrusted"),
         (no_timestamp, "untrusted"),
         (other_release, "untrusted"),
