@@ -204,9 +204,9 @@ class _Admission(grpc.aio.ServerInterceptor):
     @override
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Handler | None:
         shown = str(dict(handler_call_details.invocation_metadata).get("authorization", ""))
         self._hub.calls.append((handler_call_details.method.rpartition("/")[2], shown))
         if self._hub.token and shown != f"Bearer {self._hub.token}":

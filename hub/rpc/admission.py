@@ -41,9 +41,9 @@ class Admission(grpc.aio.ServerInterceptor):
     @override
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Handler | None:
         method = handler_call_details.method
         shown = [value for name, value in handler_call_details.invocation_metadata or () if name == AUTHORIZATION]
         if method.startswith(OPEN) or any(self._is_known(value) for value in shown):
