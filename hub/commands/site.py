@@ -124,6 +124,8 @@ def approve(
 
 def _shown(planned: Plan, folder: Path) -> list[str]:
     against = "nothing serves yet" if planned.live is None else f"against release {planned.live}, which serves"
+    if planned.damage:
+        against = f"against nothing, because what serves is damaged: {planned.damage}"
     count = "1 change" if len(planned.changes) == 1 else f"{len(planned.changes)} changes"
     lines = [f"{count}, {against}"]
     lines += [f"  {change}" for change in planned.changes[:SHOWN_CHANGES]]

@@ -154,9 +154,11 @@ class Registry:
         with self.storage.writing() as connection:
             append(connection, entry, now_ms)
 
-    def audit(self, *, limit: int = 1_000) -> list[AuditRow]:
-        """The latest entries, newest first."""
+    def audit(self, *, limit: int = 1_000, what: Collection[str] = ()) -> list[AuditRow]:
+        """The latest entries, newest first; of some deeds only where `what` names them."""
         query = sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(limit)
+        if what:
+            query = query.where(tables.audit.c.what.in_(what))
         with self.storage.reading() as connection:
             return [AuditRow(**row) for row in connection.execute(query).mappings()]
 

@@ -178,6 +178,11 @@ class ChainFolder:
         self._write(self.path / TIMESTAMP, self._next("timestamp", chain.timestamp, now_ms))
         self._sweep(chain)
 
+    def check_keys(self, changed: Collection[str]) -> None:
+        """Whether `commit` could sign; for steps that must not be half taken. Raises UnavailableError if not."""
+        for role in (*changed, "snapshot", "timestamp"):
+            self._keys.signer(role)
+
     def needs_refresh(self, chain: Chain, now_ms: int) -> bool:
         """Whether an online signature has less than half of its life before it (or its time lies ahead)."""
         lives = ((chain.expiries_ms()[role] - now_ms) / (self._lives_s[role] * 1_000) for role in ONLINE_ROLES)

@@ -22,9 +22,11 @@ class Plan(msgspec.Struct, frozen=True):
     changes: list[Change]
     waiting: tuple[ItemId, ...]
     """Items that nobody has approved: they stay out of every answer."""
+    damage: str = ""
+    """Why the release that serves cannot be compared with, if it cannot; `live` is None then."""
 
 
-def plan(live: Release | None, resources: dict[str, bytes], waiting: tuple[ItemId, ...]) -> Plan:
+def plan(live: Release | None, resources: dict[str, bytes], waiting: tuple[ItemId, ...], damage: str = "") -> Plan:
     """Compare a built bundle with the one that serves."""
     after = readable(resources)
     before = {key: {} for key in after} if live is None else readable(live.resources)
@@ -32,6 +34,7 @@ def plan(live: Release | None, resources: dict[str, bytes], waiting: tuple[ItemI
         live=None if live is None else live.manifest.version,
         changes=list(differences(before, after)),
         waiting=waiting,
+        damage=damage,
     )
 
 

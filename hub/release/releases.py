@@ -9,8 +9,8 @@ says; the ledger's word for it follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,14 +27,13 @@ from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
 from hub.release.candidates import CandidateFolder
 from hub.release.chain import Write
+from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
-from hub.release.repository import Repository
+from hub.release.repository import AssignmentDamaged, Repository
 from hub.site.loading import SiteContents
 
-PROMOTE = "release promote"
-ROLLBACK = "release rollback"
 _AUDITED = 100_000
-"""Audit entries that are looked through for what was live before; far more than a site has releases."""
+"""Promotions and rollbacks that are looked through for what was live before; far more than a site sees."""
 
 
 class Applied(NamedTuple):
@@ -73,18 +72,16 @@ class Releases:
     def rows(self) -> list[ReleaseRow]:
         """Every release, newest first, with the status that the signed assignment makes true."""
         live = self.live()
-        return [self._true(row, live) for row in self._ledger.releases()]
+        ran = self._history(live).ran
+        return [_true(row, live, ran) for row in self._ledger.releases()]
 
     def row(self, version: BundleVersion) -> ReleaseRow:
         """One release. Raises InputError when there is none."""
-        found = self._ledger.release(version)
-        if found is None:
-            known = ", ".join(str(row.version) for row in self._ledger.releases())
-            raise InputError(f"no release {version}; there are: {known or 'none'}")
-        return self._true(found, self.live())
+        live = self.live()
+        return _true(self._stored(version), live, self._history(live).ran)
 
     def live(self) -> BundleVersion | None:
-        """The release that nodes are to run where they have no other assignment."""
+        """The release that nodes are to run where they have no other assignment. Raises AssignmentDamaged."""
         assignment = self.repository.assignment() if self.repository.exists else None
         return None if assignment is None else assignment.default
 
@@ -95,7 +92,7 @@ class Releases:
             InputError: there is none.
             BundleRefused: it is damaged.
         """
-        row = self.row(version)
+        row = self._stored(version)
         candidate = self._candidates.read(version, row.digest)
         if candidate is not None:
             return candidate
@@ -154,18 +151,20 @@ class Releases:
     def approve(self, version: BundleVersion, *, by: str) -> ReleaseRow:
         """A person vouches for a candidate: it is judged once more, signed, and listed for nodes.
 
+        Doing it again finishes what was cut short, and changes nothing else.
+
         Raises:
             InputError: there is no such release.
-            RefusedError: `release_status`: it is no candidate any more.
+            RefusedError: `release_status`: it was refused, or nodes run it or ran it.
             BundleRefused, ModelRefused: it does not pass.
-            UnavailableError: the targets key is not here.
+            UnavailableError: a key is not here; nothing was changed.
         """
         row = self.row(version)
+        if row.status not in {ReleaseStatus.CANDIDATE, ReleaseStatus.APPROVED}:
+            raise RefusedError("release_status", f"release {version} is {row.status}; expected candidate")
         built = self.bundle(version)
-        unfinished = row.status is ReleaseStatus.APPROVED and version not in self.repository.releases()
-        if not unfinished:
-            if row.status is not ReleaseStatus.CANDIDATE:
-                raise RefusedError("release_status", f"release {version} is {row.status}; expected candidate")
+        self.repository.chain.check_keys(["targets"])
+        if row.status is ReleaseStatus.CANDIDATE:
             check_bundle(built, now_ms=self._clock.now_ms())
             row = self._ledger.set_release_status(
                 version,
@@ -211,16 +210,15 @@ class Releases:
             InputError: there is no such release.
         """
         if version is None:
-            stack = self._live_before()
-            if not stack:
+            before = self._history(self.live()).before
+            if not before:
                 raise RefusedError("no-older", "no release was live before this one; nothing was changed")
-            version = stack[-1]
+            version = before[-1]
         return self._assign(version, by, ROLLBACK)
 
     # --- inside -------------------------------------------------------------------------------------------------
     def _assign(self, version: BundleVersion, by: str, what: str) -> ReleaseRow:
-        row = self.row(version)
-        before = self.live()
+        row = self._stored(version)
         if row.status in {ReleaseStatus.CANDIDATE, ReleaseStatus.REFUSED}:
             cure = f"`edgewise release approve {version} --by NAME`"
             raise RefusedError("not-approved", f"release {version} is {row.status}, no person approved it; {cure}")
@@ -228,35 +226,31 @@ class Releases:
             # Approved once, but the signing was cut short, or newer releases have pushed it off the list.
             built = self.bundle(version)
             self.repository.publish_release(built.manifest_bytes, built.resources)
+        self.repository.chain.check_keys(["assignment"])
+        detail: dict[str, Any] = {VERSION: version}
+        with suppress(AssignmentDamaged):  # the new one replaces it
+            detail[BEFORE] = self.live()
         row = self._ledger.set_release_status(
             version,
             ReleaseStatus.LIVE,
-            AuditEntry(by, what, f"release {version}", {"version": version, "before": before}),
+            AuditEntry(by, what, f"release {version}", detail),
             now_ms=self._clock.now_ms(),
             retire_live=True,
         )
         self.repository.assign(version)
         return row
 
-    def _live_before(self) -> list[BundleVersion]:
-        """Versions that were live before the current one, the latest last: promotions push, rollbacks pop."""
-        stack: list[BundleVersion] = []
-        for entry in reversed(self._ledger.audit(limit=_AUDITED)):
-            if entry.what not in {PROMOTE, ROLLBACK}:
-                continue
-            version = BundleVersion(entry.detail["version"])
-            if entry.what == ROLLBACK and version in stack:
-                del stack[stack.index(version) :]
-            if stack[-1:] != [version]:
-                stack.append(version)
-        return stack[:-1]
+    def _stored(self, version: BundleVersion) -> ReleaseRow:
+        """As the ledger has it, whatever the assignment says."""
+        found = self._ledger.release(version)
+        if found is None:
+            known = ", ".join(str(row.version) for row in self._ledger.releases())
+            raise InputError(f"no release {version}; there are: {known or 'none'}")
+        return found
 
-    def _true(self, row: ReleaseRow, live: BundleVersion | None) -> ReleaseRow:
-        if row.version == live:
-            return msgspec.structs.replace(row, status=ReleaseStatus.LIVE)
-        if row.status is ReleaseStatus.LIVE:
-            return msgspec.structs.replace(row, status=ReleaseStatus.RETIRED)
-        return row
+    def _history(self, live: BundleVersion | None) -> History:
+        entries = self._ledger.audit(limit=_AUDITED, what={PROMOTE, ROLLBACK})
+        return history(entries[::-1], live)
 
     def _models(self, contents: SiteContents) -> tuple[dict[ModelName, Artefacts], dict[str, str]]:
         models, provenance = {}, {}
@@ -268,7 +262,11 @@ class Releases:
 
     def _plan(self, contents: SiteContents, resources: dict[str, bytes]) -> Plan:
         live = self.live()
-        return plan(None if live is None else self.repository.release(live), resources, contents.waiting)
+        try:
+            serving = None if live is None else self.repository.release(live)
+        except BundleRefused as damaged:  # the release that is being built may be what mends it
+            return plan(None, resources, contents.waiting, str(damaged))
+        return plan(serving, resources, contents.waiting)
 
     def _same(self, resources: Mapping[str, bytes]) -> ReleaseRow | None:
         """The newest release that could still serve, if it holds these resources."""
@@ -279,11 +277,21 @@ class Releases:
             held = self.bundle(newest.version).resources
         except BundleRefused:
             return None  # damaged: a new one is built beside it
-        return self._true(newest, self.live()) if held == resources else None
+        return self.row(newest.version) if held == resources else None
 
     def _next_version(self) -> BundleVersion:
         known = [row.version for row in self._ledger.releases()]
         return BundleVersion(max([0, *known, *self.repository.releases()]) + 1)
+
+
+def _true(row: ReleaseRow, live: BundleVersion | None, ran: Collection[BundleVersion]) -> ReleaseRow:
+    """What the signed assignment makes of the ledger's word: a promotion that died half-way made nothing live."""
+    status = row.status
+    if row.version == live:
+        status = ReleaseStatus.LIVE
+    elif status in {ReleaseStatus.LIVE, ReleaseStatus.RETIRED}:
+        status = ReleaseStatus.RETIRED if row.version in ran else ReleaseStatus.APPROVED
+    return msgspec.structs.replace(row, status=status)
 
 
 def _summary(built: BuiltBundle, planned: Plan, provenance: Mapping[str, str], by: str) -> dict[str, Any]:

@@ -36,6 +36,10 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RELEASE = re.compile(r"releases/(0|[1-9][0-9]{0,18})/manifest\.json")
 
 
+class AssignmentDamaged(UnavailableError):  # noqa: N818  # as the other errors
+    """Nobody can say which release nodes are to run; a new assignment ends that."""
+
+
 class Release(NamedTuple):
     """A release, read back and checked against its digests."""
 
@@ -106,8 +110,12 @@ class Repository:
         """Listed releases, oldest first: version -> digest of its manifest."""
         return _listed(self.chain.read())
 
+    def is_past(self, version: BundleVersion) -> bool:
+        """Whether so many newer releases are listed that this one need not be any more."""
+        return sum(listed > version for listed in self.releases()) >= RETAINED
+
     def assignment(self) -> Assignment | None:
-        """Which node is to run which release; None before the first promotion."""
+        """Which node is to run which release; None before the first promotion. Raises AssignmentDamaged."""
         return self._assigned(self.chain.read())
 
     def expiries_ms(self) -> dict[str, int]:
@@ -165,11 +173,13 @@ class Repository:
                 self._keep_blob(manifest.resources[name].sha256, data)
             self._write(self.path / "targets" / f"releases/{manifest.version}/{digest}.{MANIFEST}", manifest_bytes)
             chain.targets.signed.targets[path] = TargetFile.from_data(path, manifest_bytes, ["sha256"])
-            self._retire(chain)
+            self._retire(chain, published=manifest.version)
             self.chain.commit(chain, ["targets"], self._clock.now_ms())
 
     def assign(self, default: BundleVersion, nodes: Mapping[NodeId, BundleVersion] | None = None) -> Assignment:
         """Say which release every node is to run, and which exceptions there are. Needs online keys only.
+
+        An assignment that was damaged is replaced.
 
         Raises:
             BundleRefused: `not-approved`: one of the versions is not listed.
@@ -177,8 +187,7 @@ class Repository:
         """
         with locked(self.path / "lock"):
             chain = self.chain.read()
-            known = self._assigned(chain)
-            assignment = Assignment(1 if known is None else known.version + 1, default, dict(nodes or {}))
+            assignment = Assignment(self._next_assignment(chain), default, dict(nodes or {}))
             for version in (default, *assignment.nodes.values()):
                 if version not in _listed(chain):
                     raise BundleRefused(
@@ -213,8 +222,20 @@ class Repository:
             return None
         data = self.target(_prefixed(ASSIGNMENT, target.hashes["sha256"]))
         if data is None or hashlib.sha256(data).hexdigest() != target.hashes["sha256"]:
-            raise UnavailableError(f"{ASSIGNMENT} in {self.path} is missing or damaged; promote a release again")
+            raise AssignmentDamaged(f"{ASSIGNMENT} in {self.path} is missing or damaged; promote a release again")
         return decode_assignment(data)
+
+    def _next_assignment(self, chain: Chain) -> int:
+        """A number above all that nodes have seen: they refuse one that falls.
+
+        No assignment's number is above the version of the role that signed it, so that the next one of the role is free
+        even where the last assignment cannot be read.
+        """
+        try:
+            known = self._assigned(chain)
+        except AssignmentDamaged:
+            return chain.assignment.signed.version + 1
+        return 1 if known is None else known.version + 1
 
     def _manifest(self, version: BundleVersion) -> tuple[str, bytes]:
         for digest in self._known_digests(version):
@@ -233,9 +254,13 @@ class Repository:
         if self.blob(sha256) != data:
             self._write(self.path / "blobs" / sha256, data)
 
-    def _retire(self, chain: Chain) -> None:
-        assigned = self._assigned(chain)
-        needed = set() if assigned is None else {assigned.default, *assigned.nodes.values()}
+    def _retire(self, chain: Chain, *, published: BundleVersion) -> None:
+        """Take old releases off the list, but neither what nodes run nor what is being listed anew to be run again."""
+        try:
+            assigned = self._assigned(chain)
+        except AssignmentDamaged:
+            return  # any of them may be what nodes run
+        needed = {published} if assigned is None else {published, assigned.default, *assigned.nodes.values()}
         for version in sorted(_listed(chain))[:-RETAINED]:
             if version not in needed:
                 del chain.targets.signed.targets[release_path(version)]
@@ -243,7 +268,11 @@ class Repository:
     def _sweep_assignments(self, newest: Assignment) -> None:
         """Long outdated assignments go; a node in the middle of an update still finds the latest ones."""
         for path in (self.path / "targets").glob(f"*.{ASSIGNMENT}"):
-            if decode_assignment(path.read_bytes()).version <= newest.version - KEPT_VERSIONS:
+            try:
+                outdated = decode_assignment(path.read_bytes()).version <= newest.version - KEPT_VERSIONS
+            except msgspec.DecodeError:
+                outdated = True  # damaged: no node can use it
+            if outdated:
                 path.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 from edgewise.bundle.assignment import release_path
 from edgewise.errors import BundleRefused, EdgewiseError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
+from hub.ledger.rows import ReleaseRow, ReleaseStatus
 from hub.release.bundle import BuiltBundle, check_bundle
 from hub.release.releases import Releases
 from hub.release.repository import Repository
@@ -67,6 +68,7 @@ def verify(releases: Releases, version: BundleVersion, *, now_ms: int, child: Sc
                 raise BundleRefused("digest", "the signed manifest is not the one that was approved")
             signed = True
         golden = check_bundle(built, now_ms=now_ms, child=child)
+        problem = None if signed else _unsigned(releases, row)
     except EdgewiseError as failed:
         code = f"{failed.code}: " if isinstance(failed, RefusedError) else ""
         problem = f"{code}{failed}"
@@ -80,6 +82,17 @@ def verify(releases: Releases, version: BundleVersion, *, now_ms: int, child: Sc
         golden=golden,
         problem=problem,
     )
+
+
+def _unsigned(releases: Releases, row: ReleaseRow) -> str | None:
+    """What is wrong with a release that is not listed: nothing before its approval, and after its time."""
+    match row.status:
+        case ReleaseStatus.LIVE:
+            return f"it is live, but not signed; `edgewise release promote {row.version}` signs it again"
+        case ReleaseStatus.APPROVED if not releases.repository.is_past(row.version):
+            return f"it is approved, but not signed; `edgewise release approve {row.version}` finishes that"
+        case _:
+            return None
 
 
 def fetch_as_client(repository: Repository, path: str) -> bytes:

@@ -173,3 +173,15 @@ def test_a_refused_candidate_is_history(typed: Typed) -> None:
     assert typed("release", "refuse", "1", "--reason", "wrong banner").code == 0
     assert "release 1 is refused; expected candidate" in typed("release", "approve", "1").err
     assert "built release 2" in typed("site", "apply", "SITE").out
+
+
+def test_a_damaged_live_release_is_named_where_a_new_one_is_built(typed: Typed) -> None:
+    typed("site", "init", "SITE")
+    for words in (("site", "apply", "SITE"), ("release", "approve", "1"), ("release", "promote", "1")):
+        assert typed(*words).code == 0
+    for blob in (typed.data_dir / "repository/blobs").iterdir():
+        blob.write_bytes(b"{}")
+    said = typed("site", "apply", "SITE")
+    assert said.code == 0
+    assert "what serves is damaged" in said.out
+    assert "built release 2" in said.out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from edgewise.errors import BundleRefused, InputError, ModelRefused, RefusedErro
 from edgewise.ids import BundleVersion, ItemId, ModelName
 from hub.ledger.rows import ReleaseStatus
 from hub.release.beginning import begin
-from hub.release.candidates import read_bundle
+from hub.release.candidates import CandidateFolder, read_bundle
 from hub.release.verifying import Verification, verify
 from hub.scoring_child import ScoringChild
 
@@ -169,10 +170,25 @@ def test_without_the_targets_key_nothing_is_signed(shop: Shop) -> None:
     with pytest.raises(UnavailableError, match="the key of the role targets is not here"):
         shop.releases.approve(version, by="Bob")
     assert shop.releases.repository.releases() == {}
+    assert statuses(shop) == {1: "candidate"}, "an approval that fails does not count"
     key.write_bytes(pem)
     shop.releases.approve(version, by="Bob")
-    assert list(shop.releases.repository.releases()) == [1], "approving again finishes what was begun"
-    with pytest.raises(RefusedError, match="is approved; expected candidate"):
+    assert list(shop.releases.repository.releases()) == [1]
+
+
+def test_without_an_online_key_nothing_is_promoted(shop: Shop) -> None:
+    version = shop.apply()
+    shop.releases.approve(version, by="Bob")
+    (shop.data_dir / "keys/assignment.pem").unlink()
+    with pytest.raises(UnavailableError, match="the key of the role assignment is not here"):
+        shop.releases.promote(version, by="Bob")
+    assert statuses(shop) == {1: "approved"}
+    assert [entry.what for entry in shop.ledger.audit()] == ["release approve", "site apply"]
+
+
+def test_only_what_nodes_never_ran_can_be_approved_again(shop: Shop) -> None:
+    version = shop.live()
+    with pytest.raises(RefusedError, match="release 1 is live; expected candidate"):
         shop.releases.approve(version, by="Bob")
 
 
@@ -209,6 +225,27 @@ def test_an_approval_that_crashed_is_finished_by_the_next_one(shop: Shop, writes
     assert len(approvals) == 1, "one person, one approval"
 
 
+def test_an_approval_that_crashed_after_signing_leaves_no_candidate_behind(shop: Shop) -> None:
+    version = shop.apply()
+    built = shop.releases.bundle(version)
+    shop.releases.approve(version, by="Bob")
+    CandidateFolder(shop.data_dir).keep(built)
+    shop.releases.approve(version, by="Cleo")
+    assert not list((shop.data_dir / "candidates").glob("[0-9]*"))
+    assert shop.releases.row(version).approved_by == "Bob"
+
+
+def test_an_approval_that_crashed_before_signing_is_not_called_sound(shop: Shop) -> None:
+    version = shop.apply()
+    with pytest.raises(Crash):
+        shop.reopened(DyingDisk(0)).approve(version, by="Bob")
+    unsigned = found(shop, version)
+    assert (unsigned.status, unsigned.signed) == ("approved", False)
+    assert "`edgewise release approve 1` finishes that" in str(unsigned.problem)
+    shop.releases.approve(version, by="Bob")
+    assert (found(shop, version).signed, found(shop, version).problem) == (True, None)
+
+
 @pytest.mark.parametrize("writes", range(4))
 def test_a_promotion_that_crashed_leaves_the_old_release_live(shop: Shop, writes: int) -> None:
     shop.live()
@@ -218,9 +255,76 @@ def test_a_promotion_that_crashed_leaves_the_old_release_live(shop: Shop, writes
     with pytest.raises(Crash):
         shop.reopened(DyingDisk(writes)).promote(version, by="Bob")
     assert shop.releases.live() == 1
-    assert statuses(shop)[1] == "live", "what nodes run is what the signed assignment says"
+    assert statuses(shop) == {1: "live", 2: "approved"}, "what nodes run is what the signed assignment says"
     shop.releases.promote(version, by="Bob")
     assert statuses(shop) == {1: "retired", 2: "live"}
+
+
+def test_rolling_back_passes_over_what_never_ran(shop: Shop) -> None:
+    for count in (5, 4):
+        change(shop, count)
+        shop.live()
+    change(shop, 3)
+    third = shop.apply()
+    shop.releases.approve(third, by="Bob")
+    with pytest.raises(Crash):
+        shop.reopened(DyingDisk(0)).promote(third, by="Bob")
+    change(shop, 2)
+    shop.live()
+    assert statuses(shop) == {1: "retired", 2: "retired", 3: "approved", 4: "live"}
+    assert shop.releases.rollback(by="Dan").version == 2
+    with pytest.raises(Crash):
+        shop.reopened(DyingDisk(0)).promote(third, by="Bob")
+    with pytest.raises(Crash):
+        shop.reopened(DyingDisk(0)).rollback(by="Dan")
+    assert statuses(shop) == {1: "retired", 2: "live", 3: "approved", 4: "retired"}
+    assert shop.releases.rollback(by="Dan").version == 1
+    assert shop.releases.live() == 1
+
+
+def assignments(shop: Shop) -> list[Path]:
+    return list((shop.data_dir / "repository/targets").glob("*.assignment.json"))
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def garble(path: Path) -> None:
+    path.write_bytes(b"\xff" + path.read_bytes())
+
+
+@pytest.mark.parametrize("damage", [lose, garble])
+def test_promoting_again_mends_a_damaged_assignment(shop: Shop, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+    client = Client(tmp_path / "client", shop.releases.repository)
+    for count in (5, 4):
+        change(shop, count)
+        shop.live()
+    shop.releases.repository.refresh()
+    seen = client.assignment()
+    assert seen is not None
+    for path in assignments(shop):
+        damage(path)
+    with pytest.raises(UnavailableError, match="missing or damaged; promote a release again"):
+        shop.releases.rows()
+    shop.releases.promote(BundleVersion(1), by="Bob")
+    assert statuses(shop) == {1: "live", 2: "retired"}
+    mended = client.assignment()
+    assert mended is not None
+    assert (mended.default, mended.version > seen.version) == (1, True), "a node takes no number that falls"
+    assert shop.releases.rollback(by="Bob").version == 2, "what was live before the damage is not forgotten"
+
+
+def test_a_damaged_live_release_can_be_replaced(shop: Shop) -> None:
+    version = shop.live()
+    blob = shop.data_dir / "repository/blobs" / shop.releases.bundle(version).manifest.resources[POLICY].sha256
+    blob.write_bytes(b"{}")
+    change(shop, 5)
+    plan = shop.releases.plan(shop.contents())
+    assert plan.live is None
+    assert "policy.json of release 1 has digest" in plan.damage
+    assert shop.live() == 2
+    assert shop.releases.plan(shop.contents()).damage == ""
 
 
 def found(shop: Shop, version: int) -> Verification:

@@ -233,6 +233,10 @@ def test_old_releases_leave_the_list_but_not_the_disk(repository: Repository, cl
     assert listed == [1, *range(4, RETAINED + 4)], "the assigned one stays listed"
     assert client.manifest(2) is None
     assert repository.release(v(2)).resources == tiny_release(2)[1]
+    assert [repository.is_past(v(version)) for version in (2, 3, 4)] == [True, True, False]
+    publish(repository, 2)
+    repository.assign(v(2))
+    assert client.manifest(2) is not None, "an old one can be listed and run again"
     files = [path.name for path in (repository.path / "metadata").glob("*.targets.json")]
     assert len(files) == KEPT_VERSIONS + 1
 
