@@ -22,8 +22,8 @@ from edge.worker.live_bundle import Served
 from edge.worker.metrics import NO_PLACEMENT
 from edge.worker.problems import HttpProblem
 from edge.worker.reception import Offer, Reception, Taken
-from edge.worker.visit import CLOSED, Visit, recognise
-from edgewise.decide import Outcome, decide
+from edge.worker.visit import CLOSED, Visit, recognise, without_queries
+from edgewise.decide import Outcome, check, decide
 from edgewise.decision import Decision
 from edgewise.draws import draw_from
 from edgewise.eligibility import may_personalise
@@ -85,6 +85,8 @@ class Decider:
         served = desk.live.served
         if served is not None:
             _check_placements(request, served)
+            # Once more in `decide`; here, so that a request that is refused has not counted its events.
+            check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
         asking = self._asking(request, caller, now_ms)
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
@@ -174,7 +176,7 @@ class Decider:
             # Whom nothing may be tied to is in no experiment for longer than this request.
             unit=visit.logged_as or asking.decision_id,
             placements=tuple(request.placements),
-            context=request.context,
+            context=request.context if visit.logged_as else without_queries(request.context),
             grants=visit.grants,
             dial=visit.preferences.dial.value,
             mute=visit.preferences.mute.value,

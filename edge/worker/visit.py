@@ -13,6 +13,7 @@ from edgewise.ids import SubjectId
 from edgewise.intake import Call
 from edgewise.profile.preferences import DIAL_NOTHING, Preferences, merge_preferences
 from edgewise.records import ANONYMOUS
+from edgewise.request import Context
 from edgewise.subjects import subject_of
 
 
@@ -93,3 +94,21 @@ def without_claims(call: Call, caller: Caller) -> Call:
         return call
     traits = {name: value for name, value in call.traits.items() if name not in {"email", "phone"}}
     return msgspec.structs.replace(call, user_id=None, traits=traits, linked={})
+
+
+def without_queries(context: Context) -> Context:
+    """A context whose addresses end before `?` and `#`, where sites put e-mail addresses and tokens.
+
+    To be decided by, and not only logged, where nothing may be tied to a person: a replay must see the same.
+    """
+    page = context.page
+    return msgspec.structs.replace(
+        context,
+        page=msgspec.structs.replace(
+            page, path=_address(page.path), referrer=_address(page.referrer), url=_address(page.url)
+        ),
+    )
+
+
+def _address(url: str) -> str:
+    return url.partition("?")[0].partition("#")[0]

@@ -10,6 +10,8 @@ the profile and one call of each model.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
 from edgewise.decision import Decision
@@ -19,10 +21,11 @@ from edgewise.errors import InputError, Problem
 from edgewise.explain import Attribute
 from edgewise.ids import ItemId, PlacementName
 from edgewise.profile.state import Profile
-from edgewise.question import Question
+from edgewise.question import Force, Question
 from edgewise.ranking import Score, rank
 from edgewise.reasons import Degradation
 from edgewise.records import FeatureRows
+from edgewise.request import PlacementRequest
 
 
 class UnknownPlacement(InputError):  # noqa: N818  # reads as what happened
@@ -48,7 +51,7 @@ def decide(
         UnknownPlacement: a placement is not in the bundle.
         InputError: a placement is asked for twice, or forced to an arm that it does not have.
     """
-    _check(question, bundle)
+    check(question.placements, question.force, bundle)
     asked = Asked(question, profile, bundle, now_ms)
     entries = [enter(request, asked) for request in question.placements]
     fields = [field(entry, asked) for entry in entries]
@@ -104,14 +107,19 @@ class Outcome:
         )
 
 
-def _check(question: Question, bundle: Bundle) -> None:
+def check(placements: Sequence[PlacementRequest], force: Force, bundle: Bundle) -> None:
+    """Whether `decide` will take these; for whoever must know before he changes anything.
+
+    Raises:
+        UnknownPlacement, InputError: as `decide`.
+    """
     unknown: list[Problem] = []
     wrong: list[Problem] = []
     names: set[PlacementName] = set()
-    for position, request in enumerate(question.placements):
+    for position, request in enumerate(placements):
         path = f"$.placements[{position}].name"
         catalogued = bundle.placements.get(request.name)
-        forced = question.force.get(request.name)
+        forced = force.get(request.name)
         if catalogued is None:
             unknown.append(Problem(path, f"no placement {request.name!r}; there are {', '.join(bundle.placements)}"))
         elif isinstance(forced, str) and forced not in catalogued.placement.arms:

@@ -39,6 +39,10 @@ _HASHED_TRAITS: Final = ("email", "phone")
 _DROPPED_TRAITS: Final = frozenset(
     {"name", "firstName", "lastName", "first_name", "last_name", "username", "address", "avatar", "birthday"}
 )
+_NEVER_IN_PROPERTIES: Final = frozenset({"email", "phone", "userid", "anonymousid"})
+"""In any case, with or without underscores, at any depth: they belong into the call, where they are hashed."""
+_MAX_DEPTH: Final = 64
+"""Of properties; nobody's are nested half as deep."""
 _KEPT_CONTEXT: Final = ("page", "locale", "timezone", "campaign", "library", "device", "screen", "app")
 _CONSENT_WORDS: Final = {
     "personalisation": "personalisation",
@@ -55,6 +59,12 @@ class _ConsentContext(msgspec.Struct, rename="camel"):
 
 class _CallContext(msgspec.Struct):
     consent: _ConsentContext = msgspec.field(default_factory=_ConsentContext)
+
+
+class _Within(msgspec.Struct):
+    """The context where it stands, so that problems name the whole path."""
+
+    context: _CallContext
 
 
 class Envelope(msgspec.Struct, rename="camel"):
@@ -115,7 +125,7 @@ def decode_call(
         raise _wrong("$", f"a call has at most {MAX_CALL_BYTES} bytes, this one {len(bytes(raw))}")
     try:
         envelope = _decoder.decode(raw)
-        context = msgspec.convert(envelope.context or {}, _CallContext)
+        context = msgspec.convert({"context": envelope.context or {}}, _Within).context
     except msgspec.ValidationError as wrong:
         problem = problem_of(str(wrong))
         raise _wrong(problem.path, problem.message) from None
@@ -159,7 +169,8 @@ def record_of(
 ) -> EventRecord:
     """The record of a call that may be stored. `message_id` is the call's own, or a fresh one where it has none.
 
-    Without a grant to personalise or to analyse the record is ANONYMOUS and names nobody.
+    Without a grant to personalise or to analyse the record is ANONYMOUS and names nobody: no body is kept, and of the
+    message id only a keyed hash, by which a repetition can still be told.
 
     Raises:
         InputError: when an item, a price or a rating in the properties is not what it should be.
@@ -169,7 +180,7 @@ def record_of(
         producer=producer,
         seq=seq,
         subject=subject_of_call(call, subject_key) if identified else ANONYMOUS,
-        message_id=message_id,
+        message_id=message_id if identified else MessageId(subject_of(subject_key, "messageId", message_id)),
         type=call.type,
         name=call.name,
         time_ms=event_time_ms(call, received_ms),
@@ -180,7 +191,7 @@ def record_of(
         placement=_property(call.properties, "placement", PlacementName),
         traits=_traits(call.traits) if identified and call.type == "identify" else {},
         identifiers=_identifiers(call, subject_key) if identified else {},
-        body=_body(call),
+        body=_body(call) if identified else b"",
     )
 
 
@@ -304,7 +315,24 @@ def _identifiers(call: Call, subject_key: bytes) -> dict[str, SubjectId]:
 
 def _body(call: Call) -> bytes:
     context = {name: call.context[name] for name in _KEPT_CONTEXT if name in call.context}
-    return _encoder.encode({"properties": call.properties, "context": context})
+    return _encoder.encode({"properties": _unnamed(call.properties, _MAX_DEPTH), "context": context})
+
+
+def _unnamed(value: Any, depth: int) -> Any:
+    """Properties without what names a person."""
+    if not depth:
+        raise _wrong("$.properties", f"nested more than {_MAX_DEPTH} deep")
+    match value:
+        case dict():
+            return {
+                name: _unnamed(inner, depth - 1)
+                for name, inner in value.items()
+                if name.replace("_", "").lower() not in _NEVER_IN_PROPERTIES
+            }
+        case list():
+            return [_unnamed(inner, depth - 1) for inner in value]
+        case _:
+            return value
 
 
 def _consent(preferences: Mapping[str, bool]) -> Consent:

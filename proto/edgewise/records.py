@@ -54,7 +54,7 @@ class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", 
     identifiers: dict[str, SubjectId] = {}
     """Kind of identifier -> its keyed hash."""
     body: bytes = b""
-    """The call as JSON without identifiers, for audit and later sources; at most 32 KiB."""
+    """The call as JSON without identifiers, for audit and later sources; at most 32 KiB. Empty for ANONYMOUS."""
 
 
 class PreferenceRecord(msgspec.Struct, frozen=True, tag="preference", tag_field="record", omit_defaults=True):

@@ -275,16 +275,29 @@ def test_after_the_cache_was_lost_nobody_is_personalised_until_the_hub_has_answe
 
 def test_nothing_of_a_visitor_without_grants_can_be_found_in_the_nodes_files(tmp_path: Path) -> None:
     visitor, mail = "a-very-private-id", "private@example.org"
+    message_id = "a-very-traceable-message"
     with node(tmp_path) as (client, desk):
         consent = {"consent": {"categoryPreferences": {"personalisation": False, "analytics": False}}}
+        page = {"url": f"https://shop.example/?email={mail}", "referrer": f"https://mail.example/#{mail}"}
         body = {"anonymousId": visitor, "traits": {"email": mail}, "context": consent}
         assert client.post("/v1/identify", json=body).status_code == 200
+        click = {
+            **viewed("film-3", message_id),
+            "properties": {"product_id": "film-3", "email": mail, "userId": visitor},
+            "context": {**consent, "page": page},
+        }
+        assert client.post("/v1/track", json={**click, "anonymousId": visitor}).status_code == 200
+        assert client.post("/v1/track", json={**click, "anonymousId": visitor}).status_code == 200
+        assert len(events(desk)) == 2  # a repetition is told from its first even so
         denied = {"personalisation": "denied", "analytics": "denied"}
-        client.post("/v1/decide", json={"anonymousId": visitor, "placements": [{"name": HERO}], "consent": denied})
+        question = {"anonymousId": visitor, "placements": [{"name": HERO}], "context": {"page": page}}
+        client.post("/v1/decide", json={**question, "consent": denied})
+        client.post("/v1/decide", json={**question, "events": [click]}, headers={"sec-gpc": "1"})
+        assert [record.context.page.url for record in decisions(desk)] == ["https://shop.example/"] * 2
         subject = subject_of(KEYS.subject_key, "anonymousId", visitor)
         desk.flush()
         assert all(isinstance(record, EventRecord) or record.grants.analytics is False for record in spooled(desk))  # type: ignore[union-attr]
-        for needle in (visitor.encode(), mail.encode(), subject.encode(), bytes.fromhex(subject)):
+        for needle in (visitor.encode(), mail.encode(), message_id.encode(), subject.encode(), bytes.fromhex(subject)):
             for file in tmp_path.rglob("*"):
                 if file.is_file() and file.stat().st_size:
                     assert needle not in file.read_bytes(), (needle, file)

@@ -91,6 +91,35 @@ def test_without_any_grant_a_record_names_nobody() -> None:
     assert not kept.identifiers
 
 
+def test_a_record_of_nobody_keeps_no_body_and_of_the_message_id_only_that_it_is_the_same() -> None:
+    call = {
+        **viewed(product_id="p-1", email="ann@example.org", note="call me"),
+        "context": {"page": {"url": "https://shop.example/?email=ann@example.org"}},
+    }
+    kept, again = record(call, grants=Grants()), record(call, grants=Grants(marketing=True))
+    assert kept.body == b""
+    assert [touch.item for touch in kept.touches] == ["p-1"]
+    assert kept.message_id == again.message_id == subject_of(KEY, "messageId", "m-1")
+    assert b"ann" not in encode_record(kept)
+    assert record(call).message_id == "m-1"
+
+
+def test_what_names_a_person_is_taken_out_of_properties_wherever_it_stands() -> None:
+    named = {"email": "secret", "phone": "secret", "userId": "secret", "user_id": "secret", "Email": "secret"}
+    kept = record(viewed(product_id="p-1", plan="gold", **named, products=[named], order={"buyer": [named]}))
+    body = msgspec.json.decode(kept.body)
+    expected = {"product_id": "p-1", "plan": "gold", "products": [{}], "order": {"buyer": [{}]}}
+    assert body == {"properties": expected, "context": {}}
+
+
+def test_properties_that_are_nested_beyond_all_reason_are_refused() -> None:
+    deep: Any = []
+    for _ in range(500):
+        deep = [deep]
+    with pytest.raises(InputError, match=r"\$\.properties: nested more than 64 deep"):
+        record(viewed(deep=deep))
+
+
 @pytest.mark.parametrize(
     ("timestamp", "sent_at", "expected_ms"),
     [
