@@ -7,6 +7,7 @@ the sender, who had no answer, sends again, and the hub drops the second record 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -21,12 +22,16 @@ from edge.worker.visit import CLOSED, Visit, recognise, without_claims
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.consent import NOTHING, Consent
 from edgewise.errors import InputError, Problem
-from edgewise.ids import ItemId, MessageId, ulid
+from edgewise.ids import ItemId, MessageId, SubjectId, ulid
 from edgewise.intake import Call, decode_call, record_of
 from edgewise.records import ANONYMOUS, EventRecord
 
+TURN_MS: Final = 2.0
+"""How long calls of a batch are taken in one go. Meanwhile no other request of this worker is answered, and as one
+transaction holds the cache's only write lock, other workers' clicks wait, too."""
 AT_ONCE: Final = 50
-"""Calls taken in one transaction: it holds the cache's only write lock, and other workers' clicks wait for it."""
+"""Most calls of one turn. How many fit into it is learned from the turn before: a call may be about 200 products."""
+FIRST_AT_ONCE: Final = 8
 
 
 class Offer(NamedTuple):
@@ -42,6 +47,8 @@ class Taken(NamedTuple):
     record: EventRecord | None
     """None for a duplicate and for a refused one."""
     refused: InputError | None = None
+    message_id: MessageId | None = None
+    """As its sender calls it; None where he gave none. A record of nobody keeps only a hash of it."""
 
     @property
     def outcome(self) -> str:
@@ -56,6 +63,8 @@ class Reception:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._turn = asyncio.Lock()
+        """Batches take turns, so that between two of them the loop looks at everything else."""
 
     def offers(self, events: Sequence[msgspec.Raw], named: str | None, around: Consent, *, packed: bool) -> list[Offer]:
         """Decode the events of a decide request about `named`; `packed` where it came as MessagePack.
@@ -67,7 +76,7 @@ class Reception:
         problems: list[Problem] = []
         for position, raw in enumerate(events):
             try:
-                data = msgspec.json.encode(msgspec.msgpack.decode(raw)) if packed else raw
+                data = _as_json(raw) if packed else raw
                 offers.append(Offer(decode_call(data, type=None, fallback_id=named), around))
             except InputError as wrong:
                 problems += below(f"$.events[{position}]", wrong)
@@ -100,9 +109,18 @@ class Reception:
             UnavailableError: the spool is full or the disk fails; what was taken may be sent again.
         """
         taken: list[Taken] = []
-        for start in range(0, len(offers), AT_ONCE):
-            taken += self.take_now(offers[start : start + AT_ONCE], caller)
-        await self.settle(taken)
+        clock, most = self._desk.clock, FIRST_AT_ONCE
+        try:
+            while len(taken) < len(offers):
+                async with self._turn:
+                    started_ms = clock.monotonic_ms()
+                    taken += self.take_now(offers[len(taken) : len(taken) + most], caller)
+                    most = _next_turn(most, clock.monotonic_ms() - started_ms)
+                if len(taken) < len(offers):
+                    await asyncio.sleep(0)
+        finally:
+            # Also of half a batch: its messages are known now, so what they stand for must be durable, or forgotten.
+            await self.settle(taken)
         return taken
 
     def take_now(self, offers: Sequence[Offer], caller: Caller) -> list[Taken]:
@@ -116,8 +134,15 @@ class Reception:
 
         def change(txn: Txn | None) -> list[Taken]:
             # Run again from the start when the cache had to make room: what was numbered stays numbered.
+            fresh: dict[SubjectId, list[EventRecord]] = {}
             for position, (offer, visit) in enumerate(zip(offers, visits, strict=True)):
-                self._take_one(txn, position, without_claims(offer.call, caller), visit, numbered)
+                record = self._take_one(txn, position, without_claims(offer.call, caller), visit, numbered)
+                if record is not None:
+                    fresh.setdefault(record.subject, []).append(record)
+            if txn is not None:
+                # Each profile is read and written once, however many of the calls are about it.
+                for subject, records in fresh.items():
+                    self._desk.cache.apply_in(txn, subject, records)
             return [numbered[position] for position in range(len(offers))]
 
         try:
@@ -130,7 +155,10 @@ class Reception:
             self._desk.counts.event(offer.call.type, each.outcome)
         return taken
 
-    def _take_one(self, txn: Txn | None, position: int, call: Call, visit: Visit, numbered: dict[int, Taken]) -> None:
+    def _take_one(
+        self, txn: Txn | None, position: int, call: Call, visit: Visit, numbered: dict[int, Taken]
+    ) -> EventRecord | None:
+        """Number and spool one call, unless that was done before; its record where it counts."""
         desk = self._desk
         known = numbered.get(position)
         if known is None:
@@ -138,20 +166,19 @@ class Reception:
                 record = self._record(call, visit)
             except InputError as refused:
                 numbered[position] = Taken(None, refused)
-                return
+                return None
         elif known.record is None:
-            return
+            return None
         else:
             record = known.record
         if txn is not None and call.message_id and not desk.messages.is_new(txn, call.message_id, desk.clock.now_ms()):
             numbered[position] = Taken(None)
-            return
+            return None
         if known is None:
             if not desk.spool.has_room() or desk.spool.append(record) is None:
                 raise SpoolFullError("the node has no room for events until the hub has taken some")
-            numbered[position] = Taken(record)
-        if txn is not None:
-            desk.cache.apply_in(txn, record.subject, [record])
+            numbered[position] = Taken(record, None, call.message_id)
+        return record
 
     def _record(self, call: Call, visit: Visit) -> EventRecord:
         """What would be written down; nothing is yet."""
@@ -177,7 +204,7 @@ class Reception:
             # Also for duplicates: what they repeat may have been written a moment ago.
             await self._desk.spool.commit(min((each.record.seq for each in taken if each.record), default=None))
         except Exception:
-            ids = [each.record.message_id for each in taken if each.record is not None]
+            ids = [each.message_id for each in taken if each.record is not None and each.message_id is not None]
             self._desk.cache.write(lambda txn: self._desk.messages.forget(txn, ids))
             raise
 
@@ -205,6 +232,26 @@ class Reception:
         served = self._desk.live.served
         found = None if served is None else served.bundle.item(item)
         return None if found is None else found.attributes
+
+
+def _next_turn(most: int, took_ms: float) -> int:
+    """How many calls to take next, after `most` of them took so long."""
+    if took_ms > TURN_MS:
+        return max(1, int(most * TURN_MS / took_ms))
+    return min(AT_ONCE, 2 * most) if 2 * took_ms < TURN_MS else most
+
+
+def _as_json(packed: msgspec.Raw) -> bytes:
+    """A MessagePack event as the JSON that it stands for.
+
+    Raises:
+        InputError: it holds what JSON has no word for (extensions, keys that are no text), or is damaged.
+    """
+    try:
+        return msgspec.json.encode(msgspec.msgpack.decode(packed))
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.DecodeError) as foreign:
+        message = f"not what JSON can hold: {foreign}"
+        raise InputError(message, (Problem("$", message),)) from None
 
 
 def below(path: str, wrong: InputError) -> list[Problem]:

@@ -48,6 +48,8 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
 
     def under(self, around: Consent) -> Consent:
         """These answers within what is said around them: the nearer word holds, but a denial anywhere is a denial."""
+        if around == SILENCE:
+            return self
         return Consent(
             **{
                 purpose.value: ConsentState.DENIED
@@ -66,6 +68,9 @@ class Consent(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
                 return self.analytics
             case Purpose.MARKETING:
                 return self.marketing
+
+
+SILENCE = Consent()
 
 
 def _stricter(left: ConsentState | None, right: ConsentState) -> ConsentState:

@@ -113,6 +113,25 @@ def test_an_unknown_placement_refuses_the_whole_request_and_takes_no_event(tmp_p
         assert spooled(desk) == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "path"),
+    [
+        ({"placements": [{"name": HERO}, {"name": HERO}]}, "$.placements[1].name"),
+        ({"options": {"force": {HERO: "no such arm"}}}, f"$.options.force.{HERO}"),
+    ],
+)
+def test_a_request_that_is_refused_has_not_counted_its_events(
+    tmp_path: Path, fields: dict[str, Any], path: str
+) -> None:
+    with node(tmp_path) as (client, desk):
+        told = ask(client, status=400, events=[viewed("film-1", "m-1")], **fields)
+        assert told["errors"][0]["path"] == path
+        assert spooled(desk) == []
+        assert profile_of(desk) is None
+        ask(client, events=[viewed("film-1", "m-1")])
+        assert desk.counts.events == {"track": {"accepted": 1}}
+
+
 def asked(rest: str) -> bytes:
     return b'{"placements":[{"name":"home_hero"}],' + rest.encode() + b"}"
 
@@ -187,6 +206,39 @@ def test_messagepack_events_are_taken_as_json_ones_are(tmp_path: Path) -> None:
         )
         assert answer.status_code == 200
         assert [event.touches[0].item for event in events(desk)] == ["film-9"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        msgpack.ExtType(5, b"x"),
+        {None: 1},
+        {(1, 2): 3},
+        {**viewed("film-9"), "properties": {"x": msgpack.ExtType(5, b"x")}},
+        {**viewed("film-9"), "properties": {None: 1}},
+        {**viewed("film-9"), "properties": {"x": b"\xff"}, "event": msgpack.Timestamp(1 << 40)},
+    ],
+)
+def test_messagepack_events_that_json_has_no_word_for_are_told_where(tmp_path: Path, foreign: Any) -> None:
+    with node(tmp_path) as (client, desk):
+        question = {"anonymousId": VISITOR, "placements": [{"name": HERO}], "events": [viewed("film-1"), foreign]}
+        answer = client.post(
+            "/v1/decide", content=msgpack.packb(question), headers={"content-type": "application/msgpack"}
+        )
+        assert answer.status_code == 400, answer.text
+        assert answer.json()["errors"][0]["path"].startswith("$.events[1]")
+        assert spooled(desk) == []
+
+
+def test_messagepack_events_with_text_that_is_none_are_told_where(tmp_path: Path) -> None:
+    packed = msgpack.packb({"placements": [{"name": HERO}], "events": [{"type": "page", "name": "shop"}]})
+    with node(tmp_path) as (client, desk):
+        answer = client.post(
+            "/v1/decide", content=packed.replace(b"shop", b"sh\xffp"), headers={"content-type": "application/msgpack"}
+        )
+        assert answer.status_code == 400
+        assert answer.json()["errors"][0]["path"] == "$.events[0]"
+        assert spooled(desk) == []
 
 
 def test_events_are_applied_before_deciding_and_durable_before_the_answer(tmp_path: Path) -> None:

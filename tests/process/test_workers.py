@@ -165,20 +165,22 @@ def test_no_acknowledged_event_is_lost_when_workers_are_killed(tmp_path: Path) -
 
         def click(sender: int) -> None:
             number = 0
+            many = 150 if sender % 2 else 1  # a batch is taken in turns, and a kill may fall between two of them
             while not stopping.is_set():
                 number += 1
-                message_id = f"{sender}-{number}"
-                body = {**viewed("film-1", message_id), "anonymousId": f"v-{sender}"}
+                ids = [f"{sender}-{number}-{part}" for part in range(many)]
+                calls = [{**viewed("film-1", message_id), "anonymousId": f"v-{sender}"} for message_id in ids]
                 with contextlib.suppress(OSError, http.client.HTTPException):
-                    if node.ask("POST", "/v1/track", body)[0] == 200:
-                        acknowledged.add(message_id)
+                    sent = ("/v1/track", calls[0]) if many == 1 else ("/v1/batch", {"batch": calls})
+                    if node.ask("POST", *sent)[0] == 200:
+                        acknowledged.update(ids)
 
         senders = [threading.Thread(target=click, args=(sender,), daemon=True) for sender in range(4)]
         for sender in senders:
             sender.start()
         for kill in range(4):
             before = len(acknowledged)
-            until(lambda before=before: len(acknowledged) > before + 20, "nothing is acknowledged")  # type: ignore[misc]
+            until(lambda before=before: len(acknowledged) > before + 500, "nothing is acknowledged")  # type: ignore[misc]
             node.processes[kill % 2].kill()
             node.processes[kill % 2].wait()
             node.restart(kill % 2)
