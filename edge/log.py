@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 import structlog
@@ -24,12 +25,27 @@ def start_log(process: str, level: str) -> Log:
             structlog.processors.JSONRenderer(serializer=_serialise),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _Lines(sys.stderr),
         cache_logger_on_first_use=True,
     )
     log: Log = structlog.get_logger(process=process)
     logging.basicConfig(level=logging.WARNING, handlers=[_Forward(log)], force=True)
     return log
+
+
+class _Lines:
+    """Where it is a file on a full disk, a line is lost, and whoever only wanted to say it goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, line: str) -> None:
+        """Write it."""
+        with contextlib.suppress(OSError):
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    debug = info = warning = error = critical = msg
 
 
 class _Forward(logging.Handler):

@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     with hold_file(settings.paths.agent_lock, wait=True):
         try:
             return asyncio.run(run(settings, SystemClock(), log))
-        except EdgewiseError as refused:
+        except (EdgewiseError, OSError) as refused:
             log.critical("the agent cannot run", detail=str(refused))
             return 1
 
@@ -92,7 +92,7 @@ class Agent:
         draw = np.random.default_rng().random
         self._log = log
         self._state = state = AgentState(
-            paths, clock, site=site, root_fingerprint=fingerprint(root), hub=settings.hub or ""
+            paths, clock, site=site, root_fingerprint=fingerprint(root), hub=settings.hub or "", log=log
         )
         state.metadata_expires_ms = metadata_expires_ms(paths)
         self._link = link = Link(settings, state, draw=draw, log=log)
@@ -155,7 +155,7 @@ async def _enrol(settings: EdgeSettings, node: NodeId, clock: Clock, log: Log, s
     The supervisor lets no other hub get here (`edge.supervisor`), because nobody vouches for its answer.
     """
     assert settings.hub is not None
-    state = AgentState(settings.paths, clock, site=None, root_fingerprint=None, hub=settings.hub)
+    state = AgentState(settings.paths, clock, site=None, root_fingerprint=None, hub=settings.hub, log=log)
     link = Link(settings, state, draw=np.random.default_rng().random, log=log)
     backoff = Backoff(settings.reconnect_ms, settings.reconnect_most_ms, np.random.default_rng().random)
     told = ""
@@ -171,7 +171,7 @@ async def _enrol(settings: EdgeSettings, node: NodeId, clock: Clock, log: Log, s
                 take_over(settings.paths, enrolment)
             except grpc.aio.AioRpcError as failed:
                 detail = f"{failed.code().name}: {failed.details()}"
-            except EdgewiseError as refused:
+            except (EdgewiseError, OSError) as refused:
                 detail = str(refused)
             else:
                 log.warning(

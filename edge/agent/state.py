@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from edge.log import Log
 from edge.node.layout import NodePaths
 from edge.node.status import AgentStatus, Nacked, read_last_status, write_status
 from edgewise.clock import Clock
@@ -13,7 +14,7 @@ class AgentState:
     """Belongs to the agent's event loop."""
 
     def __init__(
-        self, paths: NodePaths, clock: Clock, *, site: str | None, root_fingerprint: str | None, hub: str
+        self, paths: NodePaths, clock: Clock, *, site: str | None, root_fingerprint: str | None, hub: str, log: Log
     ) -> None:
         self._paths = paths
         self._clock = clock
@@ -34,6 +35,8 @@ class AgentState:
         self.torn_bytes = 0
         self.profiles_synced = 0
         self._last_error = ""
+        self._log = log
+        self._is_told = True
 
     def heard(self) -> None:
         """The hub has said something."""
@@ -45,26 +48,36 @@ class AgentState:
         self._last_error = detail
 
     def write(self) -> None:
-        """Tell the other processes."""
-        write_status(
-            self._paths.agent_status,
-            AgentStatus(
-                pid=os.getpid(),
-                written_ms=self._clock.now_ms(),
-                site=self._site,
-                root_fingerprint=self._root_fingerprint,
-                hub=self._hub,
-                connected=self.connected,
-                last_seen_ms=self.last_seen_ms,
-                metadata_expires_ms=self.metadata_expires_ms,
-                last_nack=self.last_nack,
-                assigned_version=self.assigned_version,
-                last_error=self._last_error,
-                spool_bytes=self.spool_bytes,
-                records_stored=self.records_stored,
-                stored_seqs=self.stored_seqs,
-                records_lost=self.records_lost,
-                torn_bytes=self.torn_bytes,
-                profiles_synced=self.profiles_synced,
-            ),
+        """Tell the other processes, as far as the disk lets us.
+
+        A full disk is emptied by what the agent ships: it must not end the agent.
+        """
+        try:
+            write_status(self._paths.agent_status, self._status())
+        except OSError as failed:
+            if self._is_told:  # once a trouble, not once an attempt
+                self._log.error("the agent's status cannot be written, its work goes on", detail=str(failed))
+            self._is_told = False
+        else:
+            self._is_told = True
+
+    def _status(self) -> AgentStatus:
+        return AgentStatus(
+            pid=os.getpid(),
+            written_ms=self._clock.now_ms(),
+            site=self._site,
+            root_fingerprint=self._root_fingerprint,
+            hub=self._hub,
+            connected=self.connected,
+            last_seen_ms=self.last_seen_ms,
+            metadata_expires_ms=self.metadata_expires_ms,
+            last_nack=self.last_nack,
+            assigned_version=self.assigned_version,
+            last_error=self._last_error,
+            spool_bytes=self.spool_bytes,
+            records_stored=self.records_stored,
+            stored_seqs=self.stored_seqs,
+            records_lost=self.records_lost,
+            torn_bytes=self.torn_bytes,
+            profiles_synced=self.profiles_synced,
         )

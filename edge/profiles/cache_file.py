@@ -87,7 +87,8 @@ class CacheFile:
                     txn.put(REBUILT, b"", db=self.db["marks"])
             if before != stamp:
                 self._forget_messages()
-                replace_file(folder / _STAMP, msgspec.json.encode(stamp), durable=False)
+                with contextlib.suppress(OSError):  # a full disk: whoever comes first next time checks again
+                    replace_file(folder / _STAMP, msgspec.json.encode(stamp), durable=False)
         except lmdb.Error as wrong:
             os.close(self._lock)
             raise UnavailableError(

@@ -82,7 +82,7 @@ class Shipping:
 
     def __init__(self, settings: EdgeSettings) -> None:
         paths, clock = settings.paths, SystemClock()
-        self.state = AgentState(paths, clock, site="shop", root_fingerprint=None, hub="")
+        self.state = AgentState(paths, clock, site="shop", root_fingerprint=None, hub="", log=log())
         self.link = Link(settings, self.state, draw=lambda: 0.5, log=log())
         self.bell = Doorbell(node_id(paths))
         self.uplink = Uplink(

@@ -44,7 +44,7 @@ def test_a_mistake_of_ours_is_refused_as_internal_and_the_watch_goes_on(tmp_path
         async with FakeHub(new_site()) as hub:
             paths = enrolled(tmp_path, hub.site)
             settings, clock = settings_of(tmp_path, hub.address, log_level="critical"), SystemClock()
-            state = AgentState(paths, clock, site=SITE, root_fingerprint=None, hub=hub.address)
+            state = AgentState(paths, clock, site=SITE, root_fingerprint=None, hub=hub.address, log=log())
             link = Link(settings, state, draw=lambda: 0.5, log=log())
             root = pinned_root(paths)
             assert root is not None
