@@ -63,6 +63,18 @@ BAD: dict[str, tuple[str, bytes, int, str | None]] = {
         400,
         "$.properties.products[0].price",
     ),
+    "a consent that is none": (
+        "track",
+        b'{"anonymousId":"a","event":"x","context":{"consent":{"categoryPreferences":"all"}}}',
+        400,
+        "$.context.consent.categoryPreferences",
+    ),
+    "a batch's consent": (
+        "batch",
+        b'{"batch":[],"context":{"consent":{"categoryPreferences":["all"]}}}',
+        400,
+        "$.context.consent.categoryPreferences",
+    ),
     "no batch": ("batch", b'{"batch":7}', 400, "$.batch"),
     "2 MB": ("batch", b'{"batch":[],"x":"' + b"x" * (2 << 20) + b'"}', 413, None),
 }
