@@ -154,6 +154,16 @@ def test_history_imported_beside_a_running_hub_reaches_the_nodes(
     assert (told["subject"], told["timeline"][0]["source"]) == (ann, "import/history")
 
 
+def test_a_hub_that_others_could_reach_does_not_start_without_a_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_site(tmp_path)
+    refused = edgewise(capsys, "hub", "serve", "--data-dir", tmp_path, "--grpc", "0.0.0.0:0")
+    assert (refused.code, refused.stdout) == (1, "")
+    assert "EDGEWISE_HUB_ENROL_TOKENS_SHA256" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_what_is_missing_is_said_with_what_to_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
