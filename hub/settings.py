@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -16,7 +17,8 @@ from edgewise.errors import InputError, Problem
 
 PREFIX: Final = "EDGEWISE_HUB_"
 
-Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$", description="HOST:PORT")]
+_ADDRESS: Final = r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$"
+Address = Annotated[str, Meta(pattern=_ADDRESS, description="HOST:PORT")]
 KeyDigest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of a key, hex digits")]
 AdminKey = Annotated[
     str,
@@ -110,7 +112,9 @@ def load_settings(
 
 
 def host_port(address: str) -> tuple[str, int]:
-    """`127.0.0.1:8091` or `[::1]:8091` taken apart. Raises InputError for a port that is none."""
+    """`127.0.0.1:8091` or `[::1]:8091` taken apart. Raises InputError for what is no address or no port."""
+    if not re.fullmatch(_ADDRESS, address):
+        raise InputError(f"{address!r}, expected HOST:PORT")
     host, _, port = address.rpartition(":")
     if int(port) > 65_535:  # noqa: PLR2004  # 16 bits
         raise InputError(f"{address}: port {port}, expected 0 to 65535")
@@ -163,6 +167,16 @@ def _checked(values: Mapping[str, object], source: str, *, strict: bool) -> dict
         message, _, path = str(wrong).partition(" - at `")
         inside = path.rstrip("`")
         told = strict and inside not in {"", "$"} and not source.startswith("--")  # a variable is its own place
+        if "matching regex" in message:
+            field = inside.removeprefix("$.").partition("[")[0]
+            message = f"expected {_description(field)}"
         problem = Problem(f"{source}: {inside}" if told else source, message)
         raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
     return {name: getattr(settings, name) for name in values}
+
+
+def _description(field: str) -> str:
+    """What a field, or an entry of a list, is in words: its pattern is for machines."""
+    hint = get_type_hints(HubSettings, include_extras=True)[field]
+    parts = [part for outer in (hint, *get_args(hint)) for part in get_args(outer)]
+    return next(part.description for part in parts if isinstance(part, Meta) and part.description)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
+from hub.commands.options import usage
 from hub.data_dir import DataDir
 
 app = typer.Typer(no_args_is_help=True, help="Run a hub.")
@@ -37,8 +38,12 @@ def serve(
     Prints both addresses once they answer. Settings come from --config, then EDGEWISE_HUB_… variables, then these
     options.
     """
-    from hub.settings import load_settings
+    from hub.settings import host_port, load_settings
 
+    for option, address in (("--grpc", grpc), ("--admin", admin)):
+        if address is not None:
+            with usage(option):
+                host_port(address)
     settings = load_settings(config, os.environ, {"grpc": grpc, "admin": admin})
 
     from hub.serve import serve_until_stopped

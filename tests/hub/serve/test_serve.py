@@ -182,3 +182,17 @@ def test_what_is_missing_is_said_with_what_to_run(
     monkeypatch.setenv("EDGEWISE_HUB_GRPC", "nowhere")
     wrong = edgewise(capsys, "hub", "serve", *folder)
     assert (wrong.code, "EDGEWISE_HUB_GRPC" in wrong.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("option", "address", "said"),
+    [("--grpc", "foo", "'foo', expected HOST:PORT"), ("--admin", "127.0.0.1:70000", "expected 0 to 65535")],
+)
+def test_an_option_that_is_no_address_is_a_usage_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, address: str, said: str
+) -> None:
+    wrong = edgewise(capsys, "hub", "serve", "--data-dir", tmp_path, option, address)
+    assert (wrong.code, wrong.stdout) == (2, "")
+    assert option in wrong.stderr
+    assert said in " ".join(wrong.stderr.replace("│", " ").split())
+    assert "regex" not in wrong.stderr

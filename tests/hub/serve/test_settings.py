@@ -33,9 +33,12 @@ def test_keys_come_as_role_name_and_digest() -> None:
     ("text", "found"),
     [
         ("grpc = 8091", r"hub\.toml: \$\.grpc: Expected `str`, got `int`"),
-        ('grpc = "nowhere"', r"hub\.toml: \$\.grpc"),
+        ('grpc = "nowhere"', r"hub\.toml: \$\.grpc: expected HOST:PORT$"),
         ("most_streams = 0", r"hub\.toml: \$\.most_streams"),
-        ('admin_keys = ["viewer:ann:short"]', r"hub\.toml: \$\.admin_keys\[0\]"),
+        (
+            'admin_keys = ["viewer:ann:short"]',
+            r"hub\.toml: \$\.admin_keys\[0\]: expected ROLE:NAME:SHA256 of",
+        ),
         ("most_stream = 3", r"hub\.toml: .*most_stream"),
         ("grpc =", r"hub\.toml is not TOML"),
     ],
@@ -52,7 +55,9 @@ def test_wrong_variables_and_flags_are_named() -> None:
         load_settings(None, {"EDGEWISE_HUB_GRPCS": "x"})
     with pytest.raises(InputError, match="EDGEWISE_HUB_MOST_STREAMS: Expected `int`"):
         load_settings(None, {"EDGEWISE_HUB_MOST_STREAMS": "many"})
-    with pytest.raises(InputError, match="--grpc"):
+    with pytest.raises(InputError, match=r"^EDGEWISE_HUB_ADMIN: expected HOST:PORT$"):
+        load_settings(None, {"EDGEWISE_HUB_ADMIN": "8092"})
+    with pytest.raises(InputError, match=r"^--grpc: expected HOST:PORT$"):
         load_settings(None, {}, {"grpc": "8091"})
     with pytest.raises(InputError, match="No such file"):
         load_settings(Path("/nowhere/hub.toml"), {})
@@ -63,6 +68,9 @@ def test_addresses_are_taken_apart() -> None:
     assert host_port("localhost:8091") == ("localhost", 8091)
     with pytest.raises(InputError, match="port 70000"):
         host_port("127.0.0.1:70000")
+    for wrong in ("foo", "8091", ":8091", "http://host:1", "host:1\n"):
+        with pytest.raises(InputError, match="expected HOST:PORT"):
+            host_port(wrong)
     loopback = ["127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1"]
     assert all(map(on_loopback, loopback))
     assert not any(map(on_loopback, ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "hub.example:1", "127.example:1"]))
