@@ -14,6 +14,7 @@ from edgewise.errors import InputError, ModelRefused
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_content, read_table, require_columns
 from hub.train.scoring.columns import Cells, Column, cells
+from hub.train.scoring.origin import Origin
 
 MOST_BATCH_ROWS = 100_000
 SCORE = "score"
@@ -85,7 +86,7 @@ def score_table(
         words = [column.name for column in reading.columns if column.kind == "text"]
         read = read_table(table, delimiter=delimiter, text=words)
         require_columns(read, [*(column.name for column in reading.columns), *keep], where=str(table))
-        rows = cells(read, reading.columns)
+        rows = cells(read, reading.columns, Origin.of(table, read.num_rows))
         scores: list[NDArray[np.float32]] = []
         seconds: list[float] = []
         for start in range(0, len(rows), batch_rows):

@@ -49,7 +49,7 @@ def scoring(
     The exported model is compared with the trained one on every threshold, with missing values and unseen words,
     by the scorer that runs on the edge; a model that differs is refused. `edgewise score onnx` runs it on a table.
     """
-    from hub.train.scoring.pipelines import settings_of
+    from hub.train.scoring.settings import settings_of
     from hub.train.scoring.trial import Plan, train_scoring
 
     terminal = Terminal(json=json, quiet=quiet)

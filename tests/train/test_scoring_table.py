@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ from edgewise.errors import InputError
 from hub.train.scoring.cautions import judge_table
 from hub.train.scoring.choices import ScoreKind
 from hub.train.scoring.columns import Column, cells, choose_features, numbers, texts
+from hub.train.scoring.origin import Origin
 from hub.train.scoring.target import read_target
 
 
@@ -83,6 +86,15 @@ def test_a_word_among_numbers_is_an_error_with_row_and_column() -> None:
     assert "'old'" in wrong.value.problems[0].message
 
 
+def test_a_fault_is_named_by_the_files_row_which_counts_the_header_and_rows_without_a_target(tmp_path: Path) -> None:
+    table = pa.table({"age": ["31", "old", "?"]})
+    for name, row in (("t.csv", 4), ("t.tsv.gz", 4), ("t.dat", 4), ("t.jsonl", 3), ("t.parquet", 3)):
+        origin = Origin.of(tmp_path / name, 3).kept(np.array([True, False, True]))
+        with pytest.raises(InputError, match=f"{name}: column 'age': 1 values are no numbers") as wrong:
+            cells(table.take([0, 2]), [Column("age", "number")], origin)
+        assert wrong.value.problems[0].path == f"row {row}, column age"
+
+
 def test_dates_are_left_out_by_name_unless_they_were_asked_for() -> None:
     table = with_column(visits(), "when", pa.array([0] * 600, type=pa.timestamp("s")))
     found = choose_features(table, target="bought", wanted=None, dropped=OUTCOMES, categorical=())
@@ -149,6 +161,24 @@ def test_a_target_with_a_flaw_is_an_input_error_that_says_which(flaw: str) -> No
     values, kind, said = BAD_TARGETS[flaw]
     with pytest.raises(InputError, match=said):
         read_target(pa.table({"y": values}), "y", kind)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "said"),
+    [
+        ([1.5, None, float("-inf")] * 20, None, "row 4 holds -inf; expected a finite number"),
+        ([0.0, float("inf")] * 20, None, "row 3 holds inf; expected a finite number"),
+        ([1.5, 2.5, 1e300] * 20, ScoreKind.REGRESSION, "row 4 holds 10{16}[0-9]{23}; expected a finite number that"),
+        (["1.5", "2.5", "nan"] * 20, ScoreKind.REGRESSION, "row 4 holds nan; expected a finite number"),
+        ([0, None, 1.5, 1] * 20, ScoreKind.COUNT, "row 4 holds 1.5; expected whole numbers"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_a_target_that_is_no_quantity_is_named_by_file_and_row(values: list[Any], kind: ScoreKind, said: str) -> None:
+    with pytest.raises(InputError, match=f"^shop.csv: target 'y': {said}") as wrong:
+        read_target(pa.table({"y": values}), "y", kind, origin=Origin.of(Path("shop.csv"), len(values)))
+    assert len(wrong.value.problems) == 20
+    assert wrong.value.problems[0].path.endswith(", column y")
 
 
 def test_a_class_that_was_not_there_in_training_is_an_error() -> None:

@@ -27,7 +27,8 @@ from hub.score_table import Scored, score_table
 from hub.scoring_child import ScoringChild
 from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.columns import cells, choose_features
-from hub.train.scoring.pipelines import Examples, Setting, fit_pipeline, predict, settings_of
+from hub.train.scoring.pipelines import Examples, fit_pipeline, predict
+from hub.train.scoring.settings import Setting, settings_of
 from hub.train.scoring.trial import Plan, Trained, train_scoring
 
 pytestmark = pytest.mark.process
@@ -256,18 +257,19 @@ BAD_PLANS: dict[str, tuple[dict[str, Any], str]] = {
     "no such column to drop": ({"drop": ("plaice",)}, "no column 'plaice'"),
     "one fold": ({"cv": 1}, "1 folds; expected at least 2"),
     "a logistic count": ({"target": "orders", "model": ModelName.LOGISTIC}, "needs --model lightgbm"),
-    "a value of no use": ({"settings": {"num_leaves": 0}}, "lightgbm cannot be fitted"),
-    "a word as a value": ({"settings": {"learning_rate": "fast"}}, "lightgbm cannot be fitted"),
+    "a value of no use": ({"settings": {"num_leaves": 0}}, "^num_leaves=0; expected a whole number from 2 to 131072$"),
+    "a word as a value": ({"settings": {"learning_rate": "fast"}}, "^learning_rate=fast; expected a number above 0$"),
     "another kind's objective": ({"settings": {"objective": "poisson"}}, "objective poisson for a binary"),
     "a time that is a word": ({"time": "place"}, "'place'"),
 }
 
 
 @pytest.mark.parametrize("flaw", BAD_PLANS)
-def test_a_plan_with_a_flaw_is_an_input_error(bench: Bench, flaw: str) -> None:
+def test_a_plan_with_a_flaw_is_an_input_error(bench: Bench, capfd: pytest.CaptureFixture[str], flaw: str) -> None:
     plan, said = BAD_PLANS[flaw]
     with pytest.raises(InputError, match=said):
         bench.learn(**{"target": "bought"} | plan)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_missing_test_column_and_a_missing_file_are_input_errors(bench: Bench) -> None:
@@ -310,6 +312,7 @@ def test_usage_errors_exit_2_and_name_the_option(capsys: pytest.CaptureFixture[s
     for extra, said in (
         (["--cv", "3", "--test", table], "not both"),
         (["--set", "leaves"], "--set"),
+        (["--set", "num_leaves=0"], "num_leaves=0"),
         (["--kind", "ranking"], "--kind"),
         (["--delimiter", ";;"], "--delimiter"),
     ):
@@ -337,7 +340,8 @@ def test_scoring_a_table_that_lacks_a_column_or_holds_a_word_is_an_input_error(b
     many = with_column(visits(), "pages", ["many", *map(str, range(599))])
     with pytest.raises(InputError, match="no numbers") as wrong:
         bench.score(plain.onnx, written(bench.folder, many, "b.csv"))
-    assert wrong.value.problems[0].path == "row 1, column pages"
+    assert wrong.value.problems[0].path == "row 2, column pages"
+    assert "b.csv" in str(wrong.value)
     with pytest.raises(InputError, match="no column 'who'"):
         bench.score(plain.onnx, table, keep=["who"])
     with pytest.raises(InputError, match="batches of 0"):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError, Problem
+from hub.train.scoring.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,27 +89,28 @@ def kind_of(type_: pa.DataType) -> Kind | None:
     return "number" if any(is_such(type_) for is_such in numeric) else None
 
 
-def cells(table: pa.Table, columns: Sequence[Column]) -> Cells:
+def cells(table: pa.Table, columns: Sequence[Column], origin: Origin | None = None) -> Cells:
     """The rows as a pipeline reads them.
 
     Raises:
-        InputError: a number column holds a word, with row, column and value.
+        InputError: a number column holds a word, with file, row, column and value.
     """
     read = np.empty((table.num_rows, len(columns)), dtype=object)
     for index, column in enumerate(columns):
         if column.kind == "number":
-            read[:, index] = numbers(table, column.name).astype(object)
+            read[:, index] = numbers(table, column.name, origin).astype(object)
         else:
             read[:, index] = texts(table, column.name)
     return read
 
 
-def numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
+def numbers(table: pa.Table, name: str, origin: Origin | None = None) -> NDArray[np.float32]:
     """A column as float32; missing and infinite values are NaN, true and false are 1 and 0.
 
     Raises:
         InputError: a value is no number.
     """
+    origin = origin or Origin.nowhere(table.num_rows)
     column = _decoded(table, name)
     if kind_of(column.type) == "number":
         import pyarrow as pa
@@ -124,9 +126,10 @@ def numbers(table: pa.Table, name: str) -> NDArray[np.float32]:
             known = WORDS.get(value.strip().lower())
             parsed[row] = float(value) if known is None else known
         except ValueError:
-            problems.append(Problem(f"row {row + 1}, column {name}", f"{value[:40]!r}; expected a number"))
+            problems.append(Problem(origin.place(row, name), f"{value[:40]!r}; expected a number"))
     if problems:
-        raise InputError(f"column {name!r}: {len(problems)} values are no numbers", tuple(problems[:PROBLEMS_SHOWN]))
+        what = f"{origin.file}: column {name!r}: {len(problems)} values are no numbers"
+        raise InputError(what, tuple(problems[:PROBLEMS_SHOWN]))
     return _finite_float32(parsed)
 
 

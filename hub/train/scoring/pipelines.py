@@ -6,36 +6,22 @@ a split. The linear model reads imputed, scaled numbers and one column for each 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.errors import InputError, ModelRefused
+from edgewise.errors import InputError
 from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.columns import Cells, Column
+from hub.train.scoring.settings import Setting, check_setting
 
 FEW_CELLS = 2_000_000
 """Below this one thread is as fast as many, and far faster on a machine that does something else as well."""
 UNSEEN = -1
 """The code of a word that was not there in training: a member of no category set."""
 
-
-Setting = int | float | bool | str
-
-LIGHTGBM_SETTINGS = frozenset(
-    {
-        *("alpha", "boosting_type", "cat_l2", "cat_smooth", "colsample_bytree", "extra_trees"),
-        *("feature_fraction_bynode", "is_unbalance", "lambda_l1", "lambda_l2", "learning_rate", "max_bin"),
-        *("max_cat_threshold", "max_cat_to_onehot", "max_depth", "min_child_samples", "min_child_weight"),
-        *("min_data_in_leaf", "min_data_per_group", "min_split_gain", "n_estimators", "n_jobs", "num_leaves"),
-        *("objective", "path_smooth", "reg_alpha", "reg_lambda", "scale_pos_weight", "subsample"),
-        *("subsample_for_bin", "subsample_freq", "tweedie_variance_power"),
-    }
-)
-LOGISTIC_SETTINGS = frozenset({"C", "class_weight", "max_iter", "tol"})
 OBJECTIVES = {
     ScoreKind.BINARY: ("binary",),
     ScoreKind.MULTICLASS: ("multiclass", "multiclassova"),
@@ -46,10 +32,6 @@ OBJECTIVES = {
     ScoreKind.COUNT: ("poisson", "tweedie", "regression"),
 }
 """For each kind, the default first."""
-FORBIDDEN = {
-    "linear_tree": ("linear-tree", "linear_tree=true puts a regression into each leaf, which is not exported"),
-    "zero_as_missing": ("zero-as-missing", "zero_as_missing=true is not exported"),
-}
 
 
 class Examples(NamedTuple):
@@ -61,43 +43,6 @@ class Examples(NamedTuple):
     target: NDArray[Any]
 
 
-def settings_of(model: ModelName, assignments: Sequence[str]) -> dict[str, Setting]:
-    """`KEY=VALUE` hyper-parameters, checked by name.
-
-    Raises:
-        InputError: no `=`, or a key that the model does not have.
-        ModelRefused: a setting whose models cannot be exported, by name.
-    """
-    known = LIGHTGBM_SETTINGS if model is ModelName.LIGHTGBM else LOGISTIC_SETTINGS
-    chosen: dict[str, Setting] = {}
-    for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        if not equals or not value:
-            raise InputError(f"{assignment!r}; expected KEY=VALUE")
-        setting = _value(value)
-        if key in FORBIDDEN and setting is not False:
-            raise ModelRefused(*FORBIDDEN[key])
-        if (key, setting) in {("boosting_type", "rf"), ("boosting", "rf")}:
-            raise ModelRefused("random-forest", "boosting=rf averages its trees, which is not exported: use gbdt")
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            meant = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"
-            raise InputError(f"{model.value} has no setting {key!r}{meant}")
-        chosen[key] = setting
-    return chosen
-
-
-def _value(text: str) -> Setting:
-    if text.lower() in {"true", "false"}:
-        return text.lower() == "true"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
-
-
 def fit_pipeline(model: ModelName, examples: Examples, *, settings: dict[str, Setting], seed: int) -> Any:
     """A fitted scikit-learn pipeline over rows like those of the examples.
 
@@ -106,6 +51,8 @@ def fit_pipeline(model: ModelName, examples: Examples, *, settings: dict[str, Se
     """
     if model is ModelName.LOGISTIC and not examples.kind.has_classes:
         raise InputError(f"the logistic model predicts classes; a {examples.kind.value} needs --model lightgbm")
+    for key, setting in settings.items():
+        check_setting(model, key, setting)
     fit = _lightgbm if model is ModelName.LIGHTGBM else _logistic
     try:
         return fit(examples, settings, seed)

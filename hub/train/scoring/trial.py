@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from edgewise.errors import InputError
 from hub.export.sklearn import Input, export_pipeline
@@ -17,12 +16,15 @@ from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_table, require_columns
 from hub.train.scoring.cautions import judge_table
 from hub.train.scoring.choices import ModelName, ScoreKind
-from hub.train.scoring.columns import Cells, Column, cells, choose_features, kind_of
+from hub.train.scoring.columns import Cells, Column, cells, choose_features
 from hub.train.scoring.judging import Measured, folds, over_folds, over_rows
 from hub.train.scoring.metrics import Floats, measure
+from hub.train.scoring.origin import Origin
 from hub.train.scoring.parity import check_table_parity
-from hub.train.scoring.pipelines import Examples, Setting, fit_pipeline, predict
+from hub.train.scoring.pipelines import Examples, fit_pipeline, predict
+from hub.train.scoring.settings import Setting
 from hub.train.scoring.target import Target, read_target
+from hub.train.scoring.times import times
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,7 +123,7 @@ def train_scoring(plan: Plan, *, say: Say = lambda _: None, child: ScoringChild 
         dropped={*plan.drop, *(time if plan.features is None else ())},
         categorical=plan.categorical,
     )
-    read = _rows(plan, table, chosen.columns, kind=plan.kind)
+    read = _rows(plan, plan.table, table, chosen.columns, kind=plan.kind)
     say(f"looking at {len(read.rows)} rows")
     judged = judge_table(read.rows, chosen.columns, read.target, seed=plan.seed)
     kept = [index for index, column in enumerate(chosen.columns) if column in judged.columns]
@@ -161,6 +163,7 @@ def train_scoring(plan: Plan, *, say: Say = lambda _: None, child: ScoringChild 
 
 def _rows(
     plan: Plan,
+    path: Path,
     table: pa.Table,
     columns: Sequence[Column],
     *,
@@ -168,35 +171,11 @@ def _rows(
     classes: tuple[str, ...] = (),
     timed: bool = True,
 ) -> _Table:
-    target = read_target(table, plan.target, kind, classes=classes)
-    held = table.filter(target.present)
-    return _Table(cells(held, columns), target, _times(held, plan.time) if timed and plan.time else None)
-
-
-def _times(table: pa.Table, name: str) -> Floats:
-    """A time column as numbers that order the rows.
-
-    Raises:
-        InputError: a time is missing, or is neither a number nor a date.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    column = table.column(name)
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]) + 1
-        raise InputError(f"column {name!r} has no time in row {row} of those with a target")
-    if pa.types.is_string(column.type):
-        try:
-            column = pc.cast(column, pa.timestamp("us"))
-        except pa.ArrowInvalid as wrong:
-            raise InputError(f"column {name!r} is no time: {str(wrong).splitlines()[0]}") from None
-    if pa.types.is_temporal(column.type):
-        # Only the order counts, so ticks of whatever unit will do.
-        column = column.cast(pa.int32() if column.type.bit_width == pa.int32().bit_width else pa.int64())
-    elif kind_of(column.type) != "number":
-        raise InputError(f"column {name!r} is {column.type}; expected numbers, dates or times")
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
+    origin = Origin.of(path, table.num_rows)
+    target = read_target(table, plan.target, kind, classes=classes, origin=origin)
+    held, origin = table.filter(target.present), origin.kept(target.present)
+    time = times(held, plan.time, origin) if timed and plan.time else None
+    return _Table(cells(held, columns, origin), target, time)
 
 
 def _by_folds(plan: Plan, examples: Examples, read: _Table, say: Say) -> tuple[dict[str, Measured], str]:
@@ -218,7 +197,7 @@ def _by_file(
     assert path is not None
     table = read_table(path, delimiter=plan.delimiter, text=plan.categorical)
     require_columns(table, [plan.target, *(column.name for column in examples.columns)], where=str(path))
-    judged = _rows(plan, table, examples.columns, kind=target.kind, classes=target.classes, timed=False)
+    judged = _rows(plan, path, table, examples.columns, kind=target.kind, classes=target.classes, timed=False)
     say(f"judging on {len(judged.rows)} rows of {path}")
     scores = predict(pipeline, target.kind, judged.rows)
     metrics = over_rows(target.kind, judged.target.values, scores, seed=plan.seed)
