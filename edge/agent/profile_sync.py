@@ -59,8 +59,9 @@ class ProfileSync:
         try:
             async for news in call:
                 heard()
+                was_asked = SubjectId(news.subject) in self._asked
                 self._asked.pop(SubjectId(news.subject), None)
-                await in_thread(self._thread, self._take, news)
+                await in_thread(self._thread, self._take, news, was_asked)
         finally:
             # gRPC goes on asking for requests of a stream that has failed; it must not get what the next one is to ask.
             ended.set()
@@ -98,7 +99,7 @@ class ProfileSync:
         if part:
             yield part
 
-    def _take(self, news: SyncResponse) -> None:
+    def _take(self, news: SyncResponse, was_asked: bool) -> None:  # noqa: FBT001  # positional for a thread
         subject = SubjectId(news.subject)
         try:
             match news.WhichOneof("news"):
@@ -107,6 +108,9 @@ class ProfileSync:
                     self._state.profiles_synced += 1
                 case "erasure":
                     self._cache.erase(subject)
+                    if was_asked:
+                        # He has come back since: the hub knows nothing more, and he begins anew.
+                        self._cache.unknown(subject)
                 case "unknown":
                     self._cache.unknown(subject)
                 case _:

@@ -80,6 +80,14 @@ class Reading:
         except (ValueError, struct.error):
             return None
 
+    def is_cached(self, subject: SubjectId) -> bool:
+        """Whether the visitor has a row here, if only that he began here (`ProfileCache.begin`)."""
+        return self._txn.get(bytes.fromhex(subject), db=self._file.db["profiles"]) is not None
+
+    def is_followed(self, subject: SubjectId) -> bool:
+        """Whether the hub was asked about the visitor, and tells of every change: his row is no mere begin."""
+        return bool(self._txn.get(bytes.fromhex(subject), db=self._file.db["profiles"]))
+
     def consent_is_unknown(self, subject: SubjectId) -> bool:
         """Whether this cache was rebuilt and has not heard of the visitor since.
 
@@ -135,8 +143,8 @@ class ProfileCache:
             while True:
                 with self.file.env.begin() as txn:
                     keys = keys_after(txn, self._db[name], after, most=1_000)
-                    # Who has a profile was named in the first round.
-                    fresh = [key for key in keys if name == "profiles" or self._rows.get(txn, key) is None]
+                    # Who has a profile is named in the first round; who has but begun here is not followed yet.
+                    fresh = [key for key in keys if bool(txn.get(key, db=self._db["profiles"])) is (name == "profiles")]
                 yield from (SubjectId(key.hex()) for key in fresh)
                 if not keys:
                     break
@@ -172,6 +180,17 @@ class ProfileCache:
             if apply(row.profile, record):
                 self._rows.add_pending(txn, key, row, record)
         self._rows.put(txn, key, row)
+
+    def begin(self, subject: SubjectId) -> None:
+        """A visitor begins here, under an id that was made a moment ago: nobody can know more of him than this node.
+
+        An empty value is written, which is no row to be read: so the hub is asked once he comes back, and is not
+        troubled for those who never do.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        self.write(lambda txn: txn.put(bytes.fromhex(subject), b"", db=self._db["profiles"], overwrite=False))
 
     def state(self, subject: SubjectId, record: PreferenceRecord) -> None:
         """Let a visitor's statement hold from the next request on, on every worker.
@@ -233,7 +252,7 @@ class ProfileCache:
 
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
-            if txn.get(key, db=self._db["profiles"]) is None:
+            if self._rows.get(txn, key) is None:
                 self._rows.put(txn, key, ProfileRow())
 
         self.write(change)

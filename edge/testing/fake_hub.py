@@ -82,6 +82,8 @@ class FakeHub:
         self.marks: dict[ProducerKey, int] = {}
         self.profiles: dict[str, tuple[bytes, bytes]] = {}
         """Subject -> profile and preferences, as bytes."""
+        self.erased: set[str] = set()
+        """Subjects that were forgotten: asked about one, the hub says so."""
         self.asked: list[str] = []
         """Subjects that nodes said they cache."""
         self.watching: set[asyncio.Queue[WatchResponse | None]] = set()
@@ -138,6 +140,7 @@ class FakeHub:
     def erase(self, subject: str) -> None:
         """Forget a subject, here and on every node that is listening."""
         self.profiles.pop(subject, None)
+        self.erased.add(subject)
         self._tell(SyncResponse(subject=subject, erasure=Erasure()))
 
     def sequences(self, key: ProducerKey) -> list[int]:
@@ -156,6 +159,8 @@ class FakeHub:
     def news_of(self, subject: str) -> SyncResponse:
         """What is known of a subject."""
         known = self.profiles.get(subject)
+        if known is None and subject in self.erased:
+            return SyncResponse(subject=subject, erasure=Erasure())
         if known is None:
             return SyncResponse(subject=subject, unknown=Unknown())
         return SyncResponse(subject=subject, snapshot=Snapshot(profile=known[0], preferences=known[1]))

@@ -14,6 +14,7 @@ import lmdb
 import msgspec
 import numpy as np
 
+from edge.profiles.cache_file import CacheError
 from edge.worker.answers import DecideAnswer, bundle_answer, placement_answers
 from edge.worker.desk import Desk
 from edge.worker.exposures import Exposure, write_exposure
@@ -37,6 +38,7 @@ from edgewise.question import Question
 from edgewise.reasons import Degradation
 from edgewise.records import EventRecord
 from edgewise.request import DecideRequest
+from edgewise.subjects import subject_of
 
 _ID_BYTES: Final = 10
 _FRESH_BYTES: Final = 12
@@ -99,6 +101,7 @@ class Decider:
             if visit.grants.personalisation and caller.visitor is None and not caller.is_server:
                 # Never the id that the page has named: signing it would make a proof of a claim.
                 proves = asking.fresh_id
+                self._begin(proves)
             if outcome is not None:
                 exposure = Exposure(question, outcome, visit, applied, now_ms, asking.chance, options.defer_activation)
                 write_exposure(desk, exposure, proves=proves)
@@ -150,9 +153,11 @@ class Decider:
                     user_id=request.user_id,
                     asked=request.consent,
                     default=desk.default_consent,
+                    has_hub=desk.has_hub,
+                    is_new=asking.named == asking.fresh_id,
                 )
-                if visit.is_unheard:
-                    desk.want(visit.subject)
+                if visit.is_unheard or not request.options.dry_run:
+                    desk.want_all(visit.wanted)
                 dial = visit.preferences.dial.value
                 if not may_personalise(visit.grants, dial) or dial <= DIAL_PAGE:
                     return visit, Profile()
@@ -218,6 +223,14 @@ class Decider:
         return outcome, profile
 
     # --- after -------------------------------------------------------------------------------------------------------
+    def _begin(self, fresh_id: str) -> None:
+        """Before the answer is out: his next request, to whichever worker, must find that he began here."""
+        if self._desk.has_hub:
+            try:
+                self._desk.cache.begin(subject_of(self._desk.keys.subject_key, "anonymousId", fresh_id))
+            except CacheError:
+                self._desk.counts.failed("cache")
+
     def _count(self, decision: Decision, served: Served | None, started_ms: float) -> None:
         counts = self._desk.counts
         for name, placed in decision.placements.items():

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final, Self
 
 from edge.log import Log
@@ -78,7 +78,7 @@ class Desk:
             operator_keys_sha256=settings.operator_keys_sha256,
             server_keys_sha256=settings.server_keys_sha256,
         )
-        self.condition = Condition(self.paths, has_hub=settings.hub is not None, stale_after_ms=settings.stale_after_ms)
+        self.condition = Condition(self.paths, has_hub=self.has_hub, stale_after_ms=settings.stale_after_ms)
         self._inherited = inherited_tally(self.paths, index)
         self.counts: Counts = self._inherited.counts
         """Of this worker and its predecessors."""
@@ -135,6 +135,11 @@ class Desk:
         served = self.live.served
         return Consent() if served is None else served.bundle.policy.site.default_consent
 
+    @property
+    def has_hub(self) -> bool:
+        """Whether there is somebody who may know more of a visitor than this node."""
+        return self.settings.hub is not None
+
     def state(self, served: Served | None) -> State:
         """How current the node is, answering with `served`."""
         return self.condition.state(self.clock.now_ms(), serves=served is not None)
@@ -153,6 +158,11 @@ class Desk:
         if len(self.wanted) < MOST_UNFLUSHED:
             self.wanted.add(subject)
             self.asking.set()
+
+    def want_all(self, subjects: Iterable[SubjectId]) -> None:
+        """As `want`, for several."""
+        for subject in subjects:
+            self.want(subject)
 
     def remember(self, decision_id: DecisionId, decision: RememberedDecision) -> None:
         """Keep a decision for `why`; the oldest goes when a failing cache lets them pile up."""

@@ -130,6 +130,8 @@ class Reception:
             SpoolFullError: there is no room.
         """
         visits = self._recognise(offers, caller)
+        for visit in visits:
+            self._desk.want_all(visit.wanted)
         numbered: dict[int, Taken] = {}
 
         def change(txn: Txn | None) -> list[Taken]:
@@ -221,6 +223,7 @@ class Reception:
                         user_id=offer.call.user_id,
                         asked=offer.call.consent.under(offer.around),
                         default=desk.default_consent,
+                        has_hub=desk.has_hub,
                     )
                     for offer in offers
                 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -27,7 +27,9 @@ class Visit(msgspec.Struct, frozen=True):
     preferences: Preferences
     grants: Grants
     is_unheard: bool = False
-    """Nothing is granted because the cache was lost, and with it what he may have stated: the hub is to be asked."""
+    """Nothing is granted: he may have stated something elsewhere, or here before the cache was lost."""
+    wanted: tuple[SubjectId, ...] = ()
+    """Of whom the hub is to be asked."""
 
     @property
     def logged_as(self) -> SubjectId:
@@ -46,6 +48,24 @@ CLOSED: Final = Visit(ANONYMOUS, ANONYMOUS, Preferences(), NOTHING)
 """Somebody whose preferences cannot be read: consent fails closed."""
 
 
+class Standing(NamedTuple):
+    """How far this node knows what a visitor has stated."""
+
+    is_heard: bool
+    """What he has stated anywhere is known here, as far as the hub could tell."""
+    is_wanted: bool
+    """The hub is to be asked, so that it tells of every change from now on."""
+
+
+def standing(reading: Reading, subject: SubjectId, *, has_hub: bool) -> Standing:
+    """How a proven visitor stands; `has_hub` is false also for a pseudonym, who is served without asking first."""
+    if reading.consent_is_unknown(subject):
+        return Standing(is_heard=False, is_wanted=True)
+    if not has_hub or reading.is_followed(subject):
+        return Standing(is_heard=True, is_wanted=False)
+    return Standing(is_heard=reading.is_cached(subject), is_wanted=True)
+
+
 def recognise(
     reading: Reading,
     key: bytes,
@@ -55,12 +75,17 @@ def recognise(
     user_id: str | None,
     asked: Consent,
     default: Consent,
+    has_hub: bool,
+    is_new: bool = False,
 ) -> Visit:
     """Find out whom a request is about, what he has stated, and what follows.
 
     `key` is the site's key of subjects. An `anonymous_id` is a pseudonym, a `user_id` counts only if a server
-    vouches for it. Where a page names a pseudonym and the browser proves another id, the statements of both hold: the
-    will belongs to the person in front of it, under whatever name.
+    vouches for it. `is_new`: the id was made for this request, so that nobody can have stated anything under it. With
+    a hub, a proven visitor who has no row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
+
+    Where a page names a pseudonym and the browser proves another id, the statements of both hold: the will belongs to
+    the person in front of it, under whatever name.
     """
     own = ANONYMOUS if caller.visitor is None else subject_of(key, "anonymousId", caller.visitor)
     named = anonymous_id or caller.pseudonym
@@ -73,7 +98,11 @@ def recognise(
     preferences = Preferences() if subject == ANONYMOUS else reading.preferences(subject)
     if own not in (ANONYMOUS, subject):
         preferences = merge_preferences(preferences, reading.preferences(own))
-    is_unheard = subject != ANONYMOUS and reading.consent_is_unknown(subject)
+    proven = {own, subject} if caller.is_server and not is_new else {own}
+    standings = {
+        each: standing(reading, each, has_hub=has_hub and each in proven) for each in {own, subject} - {ANONYMOUS}
+    }
+    is_unheard = not all(each.is_heard for each in standings.values())
     grants = effective(
         stored=preferences.stored_consent,
         asked=asked,
@@ -81,7 +110,8 @@ def recognise(
         opted_out=preferences.dial.value == DIAL_NOTHING or is_unheard,
         global_privacy_control=caller.opts_out,
     )
-    return Visit(subject, own, preferences, grants, is_unheard)
+    wanted = tuple(each for each, stands in standings.items() if stands.is_wanted)
+    return Visit(subject, own, preferences, grants, is_unheard, wanted)
 
 
 def without_claims(call: Call, caller: Caller) -> Call:

@@ -11,7 +11,11 @@ from edge_world import KEYS, VISITOR, decisions, events, node, profile_of, sha25
 from starlette.testclient import TestClient
 from world import HERO, LIST, NOW_MS, policy
 
+from edge.worker.desk import Desk
 from edgewise.consent import Consent, ConsentState, Purpose
+from edgewise.ids import Producer, SubjectId
+from edgewise.profile.preferences import Preferences, encode_preferences, state
+from edgewise.profile.state import Profile, encode_profile
 from edgewise.records import EventRecord, PreferenceRecord
 from edgewise.subjects import subject_of
 from edgewise.visitor import sign_visitor
@@ -83,10 +87,9 @@ def test_the_whole_matrix_of_consent_at_the_node(tmp_path: Path, default: str | 
             assert ("set-cookie" in answer.headers) is granted, case
             assert (profile_of(desk, visitor) is not None) is granted, case
             record = decisions(desk)[-1]
-            subject = subject_of(KEYS.subject_key, "anonymousId", visitor)
-            assert (record.subject == subject) is granted, case
+            assert (record.subject == subject(visitor)) is granted, case
             event = events(desk)[-1]
-            assert event.subject == (subject if granted else ""), case
+            assert event.subject == (subject(visitor) if granted else ""), case
             assert bool(event.identifiers) is granted, case
             assert event.grants.allows(Purpose.PERSONALISATION) is granted, case
 
@@ -237,6 +240,8 @@ def test_preferences_are_spooled_durable_and_hold_from_the_next_request_on(tmp_p
         ({"mute": {"items": [7]}}, "$.mute.items[0]"),
         ({"more": ["x" * 201]}, "$.more[0]"),
         ({"consent": {"analytics": "perhaps"}}, "$.consent.analytics"),
+        ({"dail": 0}, "$"),
+        ({"mute": {"category": ["coffee"]}}, "$.mute"),
     ],
 )
 def test_preferences_that_make_no_sense_are_refused(tmp_path: Path, said: dict[str, Any], path: str) -> None:
@@ -273,6 +278,148 @@ def test_after_the_cache_was_lost_nobody_is_personalised_until_the_hub_has_answe
         assert "OPTED_OUT" not in reasons(decide(client))
 
 
+OWN = "ew-0123456789abcdef01234567"
+"""An id that another node of the site has made and signed."""
+HUB = "127.0.0.1:1"
+"""Of a node whose agent does not run: the tests speak for it."""
+
+
+def own_cookie(visitor: str = OWN) -> dict[str, str]:
+    return {"cookie": f"ew_id={sign_visitor(KEYS.visitor_key, visitor, NOW_MS)}"}
+
+
+def subject(visitor: str) -> SubjectId:
+    return subject_of(KEYS.subject_key, "anonymousId", visitor)
+
+
+def wanted(desk: Desk) -> set[SubjectId]:
+    desk.flush()
+    return set(desk.cache.take_wanted())
+
+
+def opted_out_elsewhere(desk: Desk, visitor: str = OWN) -> None:
+    """The hub's answer about somebody who has turned his dial to 0 on another node."""
+    stated = Preferences()
+    record = PreferenceRecord(Producer("n-other/1/0"), 0, subject(visitor), time_ms=5, received_ms=5, dial=0)
+    state(stated, record)
+    desk.cache.snapshot(subject(visitor), encode_profile(Profile()), encode_preferences(stated))
+
+
+@pytest.mark.parametrize("page_names", [None, VISITOR])
+def test_a_proven_visitor_whom_this_node_has_not_heard_of_is_nobody_until_the_hub_answers(
+    tmp_path: Path, page_names: str | None
+) -> None:
+    """He may have opted out elsewhere, and the hub may be away."""
+    body: dict[str, Any] = {"placements": [{"name": LIST}], "events": [viewed("film-3")]}
+    if page_names is not None:
+        body["anonymousId"] = page_names
+    with node(tmp_path, hub=HUB) as (client, desk):
+        for _ in range(2):
+            told = client.post("/v1/decide", json=body, headers=own_cookie()).json()
+            assert reasons(told) == {"OPTED_OUT"}
+            assert client.post("/v1/track", json=viewed("film-3"), headers=own_cookie()).status_code == 200
+        assert {record.subject for record in decisions(desk)} == {event.subject for event in events(desk)} == {""}
+        assert profile_of(desk, page_names or OWN) is None
+        assert wanted(desk) == {subject(OWN)}
+        desk.cache.unknown(subject(OWN))
+        told = client.post("/v1/decide", json=body, headers=own_cookie()).json()
+        assert "OPTED_OUT" not in reasons(told)
+        opted_out_elsewhere(desk)
+        assert reasons(client.post("/v1/decide", json=body, headers=own_cookie()).json()) == {"OPTED_OUT"}
+        assert client.get("/v1/preferences", headers=own_cookie()).json()["dial"] == 0
+
+
+def test_events_and_a_look_at_the_preferences_ask_the_hub_too(tmp_path: Path) -> None:
+    with node(tmp_path, hub=HUB) as (client, desk):
+        client.post("/v1/track", json={**viewed("film-3"), "anonymousId": VISITOR}, headers=own_cookie())
+        assert wanted(desk) == {subject(OWN)}
+        assert client.get("/v1/preferences", headers=own_cookie()).status_code == 200
+        assert wanted(desk) == {subject(OWN)}
+        # What he states here holds, and makes nobody believe that nothing was stated elsewhere.
+        assert client.put("/v1/preferences", json={"more": ["tea"]}, headers=own_cookie()).status_code == 200
+        assert wanted(desk) == {subject(OWN)}
+        body = {"placements": [{"name": LIST}]}
+        assert reasons(client.post("/v1/decide", json=body, headers=own_cookie()).json()) == {"OPTED_OUT"}
+
+
+@pytest.mark.parametrize("page_names", [None, VISITOR])
+def test_a_visitor_who_begins_at_this_node_is_served_from_his_second_request_on_and_followed(
+    tmp_path: Path, page_names: str | None
+) -> None:
+    body = {"placements": [{"name": HERO}]} | ({} if page_names is None else {"anonymousId": page_names})
+    with node(tmp_path, hub=HUB) as (client, desk):
+        assert "OPTED_OUT" not in reasons(client.post("/v1/decide", json=body).json())
+        desk.flush()
+        assert list(desk.cache.subjects()) == []  # who never comes back is nobody's news
+        desk.cache.take_wanted()
+        assert "OPTED_OUT" not in reasons(client.post("/v1/decide", json=body).json())
+        caller = decisions(desk)[-1].subject
+        asked = wanted(desk)
+        assert len(asked) == (1 if page_names is None else 2)
+        assert caller in asked
+        (own,) = asked - {subject(VISITOR)}
+        desk.cache.unknown(own)
+        assert own in set(desk.cache.subjects())
+        assert own not in wanted(desk)
+
+
+def test_a_server_vouches_for_whom_it_names_and_a_pseudonym_is_served_as_ever(tmp_path: Path) -> None:
+    body = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
+    with node(tmp_path, hub=HUB, server_keys_sha256=SERVER) as (client, desk):
+        assert reasons(client.post("/v1/decide", json=body, auth=None, headers=AS_SERVER).json()) == {"OPTED_OUT"}  # type: ignore[arg-type]
+        assert wanted(desk) == {subject(VISITOR)}
+        assert "OPTED_OUT" not in reasons(client.post("/v1/decide", json=body).json())
+        nobody = {"placements": [{"name": HERO}]}
+        told = client.post("/v1/decide", json=nobody, auth=None, headers=AS_SERVER)  # type: ignore[arg-type]
+        client.cookies.clear()
+        assert "OPTED_OUT" not in reasons(told.json())
+
+
+def test_without_a_hub_there_is_nobody_to_wait_for(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, _):
+        body = {"placements": [{"name": HERO}]}
+        assert "OPTED_OUT" not in reasons(client.post("/v1/decide", json=body, headers=own_cookie()).json())
+
+
+def test_some_mutes_leave_the_others_as_they_were(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        decide(client)
+        statements: list[dict[str, list[str]]] = [
+            {"categories": ["tea"], "brands": ["acme"]},
+            {"items": ["film-1"]},
+            {"brands": []},
+        ]
+        for said in statements:
+            desk.clock.advance(1)  # type: ignore[attr-defined]
+            assert client.put("/v1/preferences", json={"mute": said}).status_code == 200
+        muted = client.get("/v1/preferences").json()["mute"]
+        assert muted == {"categories": ["tea"], "topics": [], "brands": [], "items": ["film-1"]}
+
+
+def test_some_mutes_wait_until_it_is_known_what_else_was_muted(tmp_path: Path) -> None:
+    whole = {"categories": [], "topics": [], "brands": [], "items": ["film-1"]}
+    with node(tmp_path, hub=HUB) as (client, desk):
+        answer = client.put("/v1/preferences", json={"mute": {"items": ["film-1"]}}, headers=own_cookie())
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert wanted(desk) == {subject(OWN)}
+        assert client.put("/v1/preferences", json={"mute": whole}, headers=own_cookie()).json()["mute"] == whole
+        desk.cache.unknown(subject(OWN))
+        some = client.put("/v1/preferences", json={"mute": {"brands": ["acme"]}}, headers=own_cookie())
+        assert some.json()["mute"] == {**whole, "brands": ["acme"]}
+
+
+def test_why_shows_nothing_of_a_profile_once_the_same_browser_has_opted_out(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, _):
+        decide(client)  # gives the browser a cookie
+        click(client, "film-3")
+        body = {"anonymousId": VISITOR, "placements": [{"name": HERO}], "options": {"force": {HERO: "challenger"}}}
+        path = f"/v1/why/{client.post('/v1/decide', json=body).json()['decisionId']}"
+        assert "Because you" in client.get(path).text
+        client.put("/v1/preferences", json={"dial": 0})
+        assert "Because you" not in client.get(path).text
+
+
 def test_nothing_of_a_visitor_without_grants_can_be_found_in_the_nodes_files(tmp_path: Path) -> None:
     visitor, mail = "a-very-private-id", "private@example.org"
     message_id = "a-very-traceable-message"
@@ -294,10 +441,10 @@ def test_nothing_of_a_visitor_without_grants_can_be_found_in_the_nodes_files(tmp
         client.post("/v1/decide", json={**question, "consent": denied})
         client.post("/v1/decide", json={**question, "events": [click]}, headers={"sec-gpc": "1"})
         assert [record.context.page.url for record in decisions(desk)] == ["https://shop.example/"] * 2
-        subject = subject_of(KEYS.subject_key, "anonymousId", visitor)
+        private = subject(visitor)
         desk.flush()
         assert all(isinstance(record, EventRecord) or record.grants.analytics is False for record in spooled(desk))  # type: ignore[union-attr]
-        for needle in (visitor.encode(), mail.encode(), message_id.encode(), subject.encode(), bytes.fromhex(subject)):
+        for needle in (visitor.encode(), mail.encode(), message_id.encode(), private.encode(), bytes.fromhex(private)):
             for file in tmp_path.rglob("*"):
                 if file.is_file() and file.stat().st_size:
                     assert needle not in file.read_bytes(), (needle, file)

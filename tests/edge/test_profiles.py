@@ -167,6 +167,29 @@ def test_a_subject_that_the_hub_does_not_know_is_not_asked_for_again(cache: Prof
     assert len(profile.items) == 1
 
 
+def test_who_has_but_begun_here_is_cached_and_not_followed_and_what_is_known_is_not_overwritten(
+    cache: ProfileCache,
+) -> None:
+    def stands() -> tuple[bool, bool]:
+        with cache.reading() as reading:
+            return reading.is_cached(SUBJECT), reading.is_followed(SUBJECT)
+
+    assert stands() == (False, False)
+    cache.begin(SUBJECT)
+    assert stands() == (True, False)
+    assert cache.profile(SUBJECT) is None
+    assert (list(cache.subjects()), cache.take_wanted()) == ([], [])
+    cache.apply(SUBJECT, [view(0)])
+    assert stands() == (True, True)
+    assert (list(cache.subjects()), cache.take_wanted()) == ([SUBJECT], [SUBJECT])
+    cache.begin(SUBJECT)
+    assert stands() == (True, True)
+    cache.erase(SUBJECT)
+    cache.begin(SUBJECT)
+    cache.unknown(SUBJECT)
+    assert stands() == (True, True)
+
+
 def test_rows_that_cannot_be_read_are_as_good_as_none_and_nobody_is_granted_anything_by_them(
     cache: ProfileCache,
 ) -> None:

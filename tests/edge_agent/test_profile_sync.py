@@ -68,6 +68,20 @@ def test_wanted_profiles_are_fetched_and_kept_current(tmp_path: Path) -> None:
     patiently(story())
 
 
+def test_who_was_erased_and_comes_back_begins_anew(tmp_path: Path) -> None:
+    """Without a row of his own he would be waited for for ever."""
+
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:
+            hub.erased.add(ANN)
+            node.cache.want([ANN])
+            await eventually(lambda: items(node, ANN) == set())
+            hub.erase(ANN)
+            await eventually(lambda: items(node, ANN) is None)
+
+    patiently(story())
+
+
 def test_after_a_reconnect_the_node_names_everybody_it_caches(tmp_path: Path) -> None:
     async def story() -> None:
         hub = FakeHub(SignedSite("shop"))

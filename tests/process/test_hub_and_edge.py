@@ -10,8 +10,11 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from processes import Started, ask, edgewise, until
@@ -83,6 +86,35 @@ class Shop:
         }
         assert ask(f"{node.said['url']}/v1/track", call, headers=self.headers) == {"success": True}
 
+    def cookie(self, node: Started, page_names: str | None) -> str:
+        """Of a new visitor whose page may have an id of its own."""
+        return str(self._decide(node, page_names, "")[0]["set-cookie"]).partition(";")[0]
+
+    def reason(self, node: Started, page_names: str | None, cookie: str) -> str:
+        """Why this visitor sees what he sees."""
+        return str(self._decide(node, page_names, cookie)[1]["placements"]["home_hero"]["reason"])
+
+    def becomes_opted_out(self, node: Started, page_names: str | None, cookie: str, *, expected: bool) -> None:
+        until(lambda: (self.reason(node, page_names, cookie) == "OPTED_OUT") is expected)
+
+    def opt_out(self, node: Started, cookie: str) -> None:
+        self._send(node, "PUT", "/v1/preferences", {"dial": 0}, cookie)
+
+    def _decide(self, node: Started, page_names: str | None, cookie: str) -> tuple[Message, Any]:
+        body: dict[str, Any] = {"placements": [{"name": "home_hero"}]}
+        if page_names is not None:
+            body["anonymousId"] = page_names
+        return self._send(node, "POST", "/v1/decide", body, cookie)
+
+    def _send(self, node: Started, method: str, path: str, body: Any, cookie: str) -> tuple[Message, Any]:
+        headers = {**self.headers, "Content-Type": "application/json", "Cookie": cookie}
+        with contextlib.closing(HTTPConnection(urlsplit(node.said["url"]).netloc, timeout=10)) as connection:
+            connection.request(method, path, json.dumps(body), headers)
+            answer = connection.getresponse()
+            content = answer.read()
+        assert answer.status == 200, content
+        return answer.headers, json.loads(content)
+
     def stored(self) -> Counter[str]:
         """How often each event is in the ledger, by its message id."""
         with open_ledger(self.hub_dir) as ledger:
@@ -120,12 +152,26 @@ def test_a_release_travels_events_come_back_and_the_hub_may_die_in_between(tmp_p
         until(lambda: (profile := cache.profile(ann)) is not None and ITEM in profile.items)
         cache.close()
 
+        # Who opts out on one node is opted out on the other, under whatever name its page knows him.
+        for page_names in (None, "page-id"):
+            cookie = shop.cookie(one, page_names)
+            assert shop.reason(one, page_names, cookie) != "OPTED_OUT"
+            shop.becomes_opted_out(two, page_names, cookie, expected=False)
+            shop.opt_out(one, cookie)
+            assert shop.reason(one, page_names, cookie) == "OPTED_OUT"
+            shop.becomes_opted_out(two, page_names, cookie, expected=True)
+        cookie = shop.cookie(one, None)
+        shop.opt_out(one, cookie)
+
         # The hub dies. Nobody notices but the status.
         hub.stop(number=signal.SIGKILL)
         for number in range(20):
             assert shop.decide(one)["bundle"]["version"] == 1
             shop.track(one, f"m-away-{number}")
         until(lambda: not ask(f"{one.said['url']}/status")["hub"]["connected"])
+        # Whom the other node has never heard of may have opted out, as he has.
+        assert shop.reason(two, None, cookie) == shop.reason(two, "page-id", cookie) == "OPTED_OUT"
+        assert shop.reason(two, None, shop.cookie(two, None)) != "OPTED_OUT"
         assert ask(f"{one.said['url']}/health/ready")["state"] in {"READY", "STALE"}
         catalogue = next(file for file in sorted(shop.site.rglob("*.yaml")) if "Earl Grey" in file.read_text())
         catalogue.write_text(catalogue.read_text().replace("price: 7", "price: 8"))

@@ -12,9 +12,11 @@ from edge.spool.writer import SpoolFullError
 from edge.worker.desk import Desk
 from edge.worker.endpoint import PRIVATE, Exchange, json_answer
 from edge.worker.problems import Answer, HttpProblem
+from edge.worker.visit import standing
 from edgewise.consent import Consent
+from edgewise.errors import UnavailableError
 from edgewise.ids import SubjectId
-from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, MAX_MUTED, MUTE_KINDS, Preferences
+from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, MAX_MUTED, MUTE_KINDS, Mutes, Preferences
 from edgewise.records import PreferenceRecord
 from edgewise.subjects import subject_of
 
@@ -25,10 +27,29 @@ Dial = Annotated[int, Meta(ge=DIAL_NOTHING, le=DIAL_EVERYTHING)]
 class Mute(msgspec.Struct, frozen=True):
     """What is never to be shown."""
 
-    categories: Values = []
-    topics: Values = []
-    brands: Values = []
-    items: Values = []
+    categories: list[str] = []
+    topics: list[str] = []
+    brands: list[str] = []
+    items: list[str] = []
+
+
+class MuteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is never to be shown from now on; a kind that is left out stays as it was."""
+
+    categories: Values | None = None
+    topics: Values | None = None
+    brands: Values | None = None
+    items: Values | None = None
+
+    def over(self, before: Mutes) -> Mutes:
+        """All mutes, after these were stated over those of before."""
+        stated = {kind: getattr(self, kind) for kind in MUTE_KINDS}
+        return {kind: before.get(kind, ()) if values is None else tuple(values) for kind, values in stated.items()}
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of before is needed."""
+        return all(getattr(self, kind) is not None for kind in MUTE_KINDS)
 
 
 class PreferencesAnswer(msgspec.Struct, frozen=True):
@@ -42,11 +63,11 @@ class PreferencesAnswer(msgspec.Struct, frozen=True):
     consent: Consent
 
 
-class PreferencesBody(msgspec.Struct, frozen=True, rename="camel"):
-    """What is stated now; what is left out stays as it was."""
+class PreferencesBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What is stated now; what is left out stays as it was. What nobody knows is refused: it would state nothing."""
 
     dial: Dial | None = None
-    mute: Mute | None = None
+    mute: MuteBody | None = None
     more: Values | None = None
     less: Values | None = None
     consent: Consent = Consent()
@@ -66,6 +87,7 @@ class PreferencesRoute:
     async def get(self, exchange: Exchange) -> Answer:
         """What was stated."""
         subject = self._proven(exchange, None)
+        self._is_heard(subject)
         return json_answer(_shown(self._desk.cache.preferences(subject)), headers=[PRIVATE])
 
     async def put(self, exchange: Exchange) -> Answer:
@@ -73,6 +95,11 @@ class PreferencesRoute:
         desk = self._desk
         body = _bodies.decode(exchange.body)
         subject = self._proven(exchange, body.anonymous_id)
+        is_heard, mute = self._is_heard(subject), None
+        if body.mute is not None:
+            if not (is_heard or body.mute.is_whole):
+                raise UnavailableError("this node is asking the hub for what was muted before")
+            mute = body.mute.over(desk.cache.preferences(subject).mute.value)
         now_ms = desk.clock.now_ms()
         record = PreferenceRecord(
             producer=desk.spool.producer,
@@ -81,7 +108,7 @@ class PreferencesRoute:
             time_ms=now_ms,
             received_ms=now_ms,
             dial=body.dial,
-            mute=None if body.mute is None else {kind: tuple(getattr(body.mute, kind)) for kind in MUTE_KINDS},
+            mute=mute,
             more=None if body.more is None else tuple(body.more),
             less=None if body.less is None else tuple(body.less),
             consent=body.consent,
@@ -91,6 +118,15 @@ class PreferencesRoute:
         desk.cache.state(subject, record)
         await desk.spool.commit()
         return json_answer(_shown(desk.cache.preferences(subject)), headers=[PRIVATE])
+
+    def _is_heard(self, subject: SubjectId) -> bool:
+        """Whether this node knows what the visitor stated elsewhere; asks the hub where it does not."""
+        desk = self._desk
+        with desk.cache.reading() as reading:
+            stands = standing(reading, subject, has_hub=desk.has_hub)
+        if stands.is_wanted:
+            desk.want(subject)
+        return stands.is_heard
 
     def _proven(self, exchange: Exchange, named: str | None) -> SubjectId:
         caller = exchange.caller

@@ -17,7 +17,7 @@ from edge.worker.why import WhyAnswer, WhyPlacement, explained
 from edgewise.consent import Consent, ConsentState, effective
 from edgewise.errors import InputError, Problem
 from edgewise.ids import DecisionId, ulid_time_ms
-from edgewise.profile.preferences import DIAL_NOTHING
+from edgewise.profile.preferences import DIAL_NOTHING, merge_preferences
 from edgewise.profile.state import Profile
 from edgewise.records import ANONYMOUS, DecisionRecord, decode_record
 from edgewise.subjects import subject_of
@@ -84,6 +84,9 @@ class WhyRoute:
         try:
             with self._desk.cache.reading() as reading:
                 preferences = reading.preferences(record.subject)
+                if exchange.caller.visitor is not None:
+                    own = subject_of(self._desk.keys.subject_key, "anonymousId", exchange.caller.visitor)
+                    preferences = merge_preferences(preferences, reading.preferences(own))
                 grants = effective(
                     stored=preferences.stored_consent,
                     asked=Consent(),
