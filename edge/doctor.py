@@ -60,6 +60,7 @@ def examine(settings: EdgeSettings, clock: Clock) -> list[Finding]:
         node.identity,
         node.supervisor,
         node.port,
+        node.operators,
         node.enrolment,
         node.bundle,
         node.refusals,
@@ -149,6 +150,19 @@ class _Node:
             return
         with reserve_port(self.settings.host, self.settings.port) as port:
             yield Finding("port", "ok", f"{self.settings.host} port {port} is free")
+
+    def operators(self) -> Iterator[Finding]:
+        """Who may look into the node and force its answers."""
+        keys = len(self.settings.operator_keys_sha256)
+        if not self.settings.trusts_loopback:
+            yield Finding("operators", "ok", f"who has one of {keys} keys; this machine itself has no say without")
+            return
+        also = f"who has one of {keys} keys, and " if keys else ""
+        cure = (
+            "behind a proxy on this machine that sets no X-Forwarded-For everybody is an operator: set "
+            "operator_keys_sha256, or loopback_is_operator = false"
+        )
+        yield Finding("operators", "ok", f"{also}every request from this machine itself", cure)
 
     def enrolment(self) -> Iterator[Finding]:
         """Whose node this is."""

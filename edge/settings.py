@@ -84,9 +84,17 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     # Keys
     operator_keys_sha256: list[KeyDigest] = []
-    """May use options.force, options.debug, /status and /metrics; loopback may without."""
+    """May use options.force, options.debug, /status and /metrics."""
+    loopback_is_operator: bool | None = None
+    """Whether this machine itself may so without a key. `null`: only while there are no operator keys. Behind a proxy
+    on this machine that says nothing of its clients (a plain `proxy_pass`), true makes everybody an operator."""
     server_keys_sha256: list[KeyDigest] = []
     """Prove a visitor on his behalf."""
+
+    @property
+    def trusts_loopback(self) -> bool:
+        """Whether requests from this machine itself are an operator's."""
+        return not self.operator_keys_sha256 if self.loopback_is_operator is None else self.loopback_is_operator
 
     @property
     def paths(self) -> NodePaths:

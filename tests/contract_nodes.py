@@ -100,6 +100,7 @@ def shop_node(folder: Path) -> Iterator[Node]:
     run("site", "apply", str(site), "--data-dir", str(hub), "--by", "ann")
     settings.write_text(
         f'operator_keys_sha256 = ["{sha256("operator")}"]\nserver_keys_sha256 = ["{sha256("server")}"]\n'
+        "loopback_is_operator = true\n"
     )
     paths = NodePaths(folder / "node")
     paths.create()

@@ -75,6 +75,7 @@ class Desk:
         self.doorman = Doorman(
             keys,
             host=settings.host,
+            loopback_is_operator=settings.trusts_loopback,
             operator_keys_sha256=settings.operator_keys_sha256,
             server_keys_sha256=settings.server_keys_sha256,
         )

@@ -6,8 +6,9 @@ Authorisation looks at the connection, the headers and a write key, never at a U
   put it), or an origin on the site's list. Both are known to every browser: they keep others' pages out, not attackers.
   A node that listens on loopback and belongs to no site asks for neither, and neither does one without a bundle: there
   is no list to look at, and nothing but the built-in fallback to give.
-- *operator*: an operator key as Bearer token, or this machine itself. A request that a proxy passed on, or that a page
-  of another origin sent, does not count as this machine.
+- *operator*: an operator key as Bearer token, or this machine itself where there are no such keys
+  (`loopback_is_operator` says otherwise). A request that a proxy passed on, or that a page of another origin sent, does
+  not count as this machine; but not every proxy says that it is one.
 - *proven visitor*: the cookie `ew_id`, or a token of the same make in `Edgewise-Visitor` or as Bearer token, signed by
   the site; or a server key (Basic or Bearer), which vouches for whom it names. `Edgewise-Id` is a pseudonym.
 """
@@ -69,7 +70,7 @@ class Caller(NamedTuple):
     def require_operator(self, what: str) -> None:
         """Raises HttpProblem 403."""
         if not self.is_operator:
-            detail = f"{what} needs an operator key, or loopback"
+            detail = f"{what} needs an operator key, or loopback on a node that has none"
             raise HttpProblem(HTTPStatus.FORBIDDEN, "operators-only", detail)
 
 
@@ -81,11 +82,13 @@ class Doorman:
         keys: SiteKeys,
         *,
         host: str,
+        loopback_is_operator: bool,
         operator_keys_sha256: Iterable[str],
         server_keys_sha256: Iterable[str],
     ) -> None:
         self._keys = keys
         self._needs_no_key = keys.site is None and is_loopback(host)
+        self._trusts_loopback = loopback_is_operator
         self._operators = frozenset(operator_keys_sha256)
         self._servers = frozenset(server_keys_sha256)
         self._digests: dict[bytes, tuple[str, str]] = {}
@@ -107,7 +110,7 @@ class Doorman:
             or is_server
             or has_operator_key
             or (presents_nothing and (is_allowed_origin or self._needs_no_key)),
-            is_operator=has_operator_key or is_this_machine(scope),
+            is_operator=has_operator_key or (self._trusts_loopback and is_this_machine(scope)),
             is_server=is_server,
             visitor=bearer or self._visitor(headers, now_ms),
             pseudonym=_bounded(headers.get(b"edgewise-id")),

@@ -30,7 +30,13 @@ class Node(NamedTuple):
 
 def caller(at: Node | None = None, peer: str = "203.0.113.7", **headers: str) -> Caller:
     keys, host, access, now_ms = at or Node()
-    doorman = Doorman(keys, host=host, operator_keys_sha256=[sha256("operator")], server_keys_sha256=[sha256("server")])
+    doorman = Doorman(
+        keys,
+        host=host,
+        loopback_is_operator=True,
+        operator_keys_sha256=[sha256("operator")],
+        server_keys_sha256=[sha256("server")],
+    )
     by_name = {b"host": b"edge.example"} | {
         name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()
     }
@@ -165,3 +171,25 @@ def test_operators_routes_are_closed_to_others(tmp_path: Path, path: str) -> Non
         assert client.get("/openapi.json").status_code == 200
     with node(tmp_path / "local") as (client, _):
         assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("settings", "trusted"),
+    [
+        ({}, True),
+        ({"loopback_is_operator": False}, False),
+        ({"operator_keys_sha256": [sha256("operator")]}, False),
+        ({"operator_keys_sha256": [sha256("operator")], "loopback_is_operator": True}, True),
+    ],
+)
+def test_behind_a_proxy_that_says_nothing_only_a_key_makes_an_operator(
+    tmp_path: Path,
+    settings: dict[str, Any],
+    trusted: bool,  # noqa: FBT001
+) -> None:
+    """As a plain `proxy_pass` sends it: from this machine, to this machine's name, without a word of the client."""
+    with node(tmp_path, **settings) as (client, _):
+        body = {"placements": [{"name": HERO}], "options": {"force": {HERO: ["film-17"]}}}
+        expected = 200 if trusted else 403
+        assert client.get("/status").status_code == expected
+        assert client.post("/v1/decide", json=body).status_code == expected

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_world import enrolled
@@ -44,7 +45,7 @@ def paths(tmp_path: Path) -> NodePaths:
     return made
 
 
-def look(paths: NodePaths, **settings: str | int) -> dict[str, Finding]:
+def look(paths: NodePaths, **settings: Any) -> dict[str, Finding]:
     found = examine(EdgeSettings(data_dir=str(paths.root), **{"port": 0} | settings), SystemClock())  # type: ignore[arg-type]
     return {finding.check: finding for finding in found}
 
@@ -137,6 +138,16 @@ def test_every_harm_is_found_with_its_cure(
     assert said in finding.detail
     assert finding.cure
     assert contents(paths.root) == before
+
+
+def test_who_counts_as_operator_is_said(paths: NodePaths) -> None:
+    open_to_loopback = look(paths)["operators"]
+    assert "every request from this machine" in open_to_loopback.detail
+    assert "loopback_is_operator = false" in open_to_loopback.cure
+    for settings in ({"operator_keys_sha256": ["0" * 64]}, {"loopback_is_operator": False}):
+        closed = look(paths, **settings)["operators"]
+        assert "no say" in closed.detail
+        assert not closed.cure
 
 
 def test_a_hub_that_is_not_there_and_one_that_is_none(paths: NodePaths) -> None:
