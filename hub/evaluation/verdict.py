@@ -84,7 +84,8 @@ def overlap(
     """Measure the overlap; all arguments (rows,), at least one row. Without `unit` each row is one."""
     if unit is None:
         unit = np.arange(len(weights))
-    total, of_unit = float(np.sum(weights)), np.bincount(unit, weights)
+    total, of_unit = float(np.sum(weights)), np.bincount(unit, weights).astype(np.float64)
+    rewarded = np.bincount(unit, weights * np.abs(rewards)).astype(np.float64)
     stderr = standard_error(ips(weights, np.ones(len(weights))), unit)
     return Overlap(
         rows=len(weights),
@@ -96,7 +97,7 @@ def overlap(
         mean_weight=total / len(weights),
         mean_weight_stderr=stderr,
         unsupported=float(np.mean(unsupported)),
-        rewarded_ess=effective_sample_size(np.bincount(unit, weights * np.abs(rewards))),
+        rewarded_ess=effective_sample_size(rewarded),
     )
 
 

@@ -26,7 +26,7 @@ class _Whole(NamedTuple):
     def accepts(self, setting: Setting) -> bool:
         return isinstance(setting, int) and not isinstance(setting, bool) and self.least <= setting <= self.most
 
-    def __str__(self) -> str:
+    def expected(self) -> str:
         return f"a whole number{_range(self.least, self.most)}"
 
 
@@ -42,7 +42,7 @@ class _Real(NamedTuple):
             return False
         return (self.least <= setting if self.inclusive else self.least < setting) and setting <= self.most
 
-    def __str__(self) -> str:
+    def expected(self) -> str:
         return f"a number{_range(self.least, self.most, 'from' if self.inclusive else 'above')}"
 
 
@@ -54,7 +54,7 @@ class _Word(NamedTuple):
     def accepts(self, setting: Setting) -> bool:
         return not self.words or any(type(setting) is type(word) and setting == word for word in self.words)
 
-    def __str__(self) -> str:
+    def expected(self) -> str:
         return f"one of {', '.join(str(word).lower() for word in self.words)}"
 
 
@@ -120,7 +120,7 @@ def check_setting(model: ModelName, key: str, setting: Setting) -> None:
         meant = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(known))}"
         raise InputError(f"{model.value} has no setting {key!r}{meant}")
     if not known[key].accepts(setting):
-        raise InputError(f"{key}={setting}; expected {known[key]}")
+        raise InputError(f"{key}={setting}; expected {known[key].expected()}")
 
 
 def _value(text: str) -> Setting:
