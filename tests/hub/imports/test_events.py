@@ -160,10 +160,10 @@ def test_an_impossible_time_is_refused_and_not_put_right(ledger: Ledger, tmp_pat
 
 def test_the_first_and_the_last_possible_time_are_kept(ledger: Ledger, tmp_path: Path) -> None:
     now = dt.datetime.fromtimestamp((NOW_MS + 10**10) / 1_000, dt.UTC).isoformat()
-    path = written(tmp_path / "history.jsonl", call(1, timestamp="1970-01-01T00:00:00Z"), call(2, timestamp=now))
+    path = written(tmp_path / "history.jsonl", call(1, timestamp="1970-01-01T00:00:01Z"), call(2, timestamp=now))
     assert (run(ledger, path).rejects_file, [record.time_ms for record in ledger.events_of(ANN)]) == (
         None,
-        [0, NOW_MS + 10**10],
+        [1_000, NOW_MS + 10**10],
     )
 
 
