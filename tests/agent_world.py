@@ -60,7 +60,13 @@ def log(level: str = "error") -> Log:
 
 def settings_of(folder: Path, hub: str, **values: Any) -> EdgeSettings:
     """Settings for a node in a test: small pauses, one worker."""
-    quick = {"workers": 1, "reconnect_ms": 10, "reconnect_most_ms": 100, "heartbeat_ms": 100, "log_level": "error"}
+    quick: dict[str, Any] = {
+        "workers": 1,
+        "reconnect_ms": 10,
+        "reconnect_most_ms": 100,
+        "heartbeat_ms": 100,
+        "log_level": "error",
+    }
     return EdgeSettings(**quick | {"data_dir": str(folder), "hub": hub} | values)
 
 
