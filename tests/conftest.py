@@ -1,9 +1,14 @@
-"""Settings that every test shares."""
+"""Settings that every test shares: how long property tests search.
+
+`EDGEWISE_EXAMPLES=500 make test` searches longer. Under CI the search is the same every time, so that a red run can be
+repeated; on people's machines it is random, so that something new is tried each day.
+"""
 
 import os
 
 from hypothesis import settings
 
-settings.register_profile("dev", max_examples=25, deadline=None)
-settings.register_profile("ci", parent=settings.get_profile("ci"), max_examples=200)
+examples = int(os.environ.get("EDGEWISE_EXAMPLES", "25"))
+settings.register_profile("dev", max_examples=examples, deadline=None)
+settings.register_profile("ci", parent=settings.get_profile("ci"), max_examples=examples)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
