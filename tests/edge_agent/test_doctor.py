@@ -46,7 +46,7 @@ def paths(tmp_path: Path) -> NodePaths:
 
 
 def look(paths: NodePaths, **settings: Any) -> dict[str, Finding]:
-    found = examine(EdgeSettings(data_dir=str(paths.root), **{"port": 0} | settings), SystemClock())  # type: ignore[arg-type]
+    found = examine(EdgeSettings(data_dir=str(paths.root), **{"port": 0} | settings), SystemClock())
     return {finding.check: finding for finding in found}
 
 

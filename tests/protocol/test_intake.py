@@ -99,7 +99,7 @@ def test_a_record_of_nobody_keeps_no_body_and_of_the_message_id_only_that_it_is_
     kept, again = record(call, grants=Grants()), record(call, grants=Grants(marketing=True))
     assert kept.body == b""
     assert [touch.item for touch in kept.touches] == ["p-1"]
-    assert kept.message_id == again.message_id == subject_of(KEY, "messageId", "m-1")
+    assert kept.message_id == again.message_id == MessageId(subject_of(KEY, "messageId", "m-1"))
     assert b"ann" not in encode_record(kept)
     assert record(call).message_id == "m-1"
 
