@@ -15,7 +15,7 @@ from edge.bench.visits import Ask
 class Sent:
     """A request on its way. Times are seconds of `time.perf_counter()`."""
 
-    __slots__ = ("ask", "intended_s", "reply", "sent_s")
+    __slots__ = ("ask", "intended_s", "is_retry", "reply", "sent_s")
 
     def __init__(self, ask: Ask, intended_s: float, sent_s: float, reply: asyncio.Future[Reply] | None = None) -> None:
         """`reply` is for who waits for this very answer, outside of any schedule."""
@@ -23,6 +23,7 @@ class Sent:
         self.intended_s = intended_s
         self.sent_s = sent_s
         self.reply = reply
+        self.is_retry = False
 
 
 class Owner(Protocol):
@@ -36,8 +37,8 @@ class Owner(Protocol):
         """An answer is whole; the connection is free when `reply.keep_alive`, else about to close."""
         ...
 
-    def broke(self, connection: Connection, sent: Sent, why: str, now_s: float) -> None:
-        """No answer will come."""
+    def broke(self, connection: Connection, sent: Sent, why: str, now_s: float, *, is_untouched: bool) -> None:
+        """No answer will come here; `is_untouched`: the other side closed before it said anything."""
         ...
 
     def lost(self, connection: Connection) -> None:
@@ -97,7 +98,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
         if self.sent is not None:
-            self._fail("connection lost")
+            self._fail("connection lost", is_untouched=self._reader.is_empty)
         self._owner.lost(self)
 
     def _finish(self, reply: Reply) -> None:
@@ -112,8 +113,8 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         self._owner.answered(self, sent, reply, now_s)
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str, *, is_untouched: bool = False) -> None:
         sent = self.sent
         self.give_up()
         if sent is not None:
-            self._owner.broke(self, sent, why, time.perf_counter())
+            self._owner.broke(self, sent, why, time.perf_counter(), is_untouched=is_untouched)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import ssl
 from collections import deque
@@ -71,6 +72,14 @@ class Fleet:
                 return connection
         return None
 
+    def take_freshest(self) -> Connection | None:
+        """The connection that was used or opened last: what closes idle ones has the least against it."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_open:
+                return connection
+        return None
+
     def free(self, connection: Connection) -> None:
         """Give a connection back."""
         self._idle.append(connection)
@@ -132,4 +141,5 @@ def _allow_files(needed: int) -> None:
 def _said(refused: BaseException) -> str:
     if isinstance(refused, TimeoutError):
         return f"no answer within {CONNECT_TIMEOUT_S:g} s"
-    return getattr(refused, "strerror", None) or str(refused)
+    number = getattr(refused, "errno", None)
+    return os.strerror(number) if isinstance(number, int) and number > 0 else str(refused)

@@ -36,7 +36,7 @@ class Generator(Owner):
         self._alarm = Alarm(self._release)
         self._due: Iterator[float] = iter(())
         self._next_s = math.inf
-        self._waiting: deque[float] = deque()
+        self._waiting: deque[tuple[float, Ask | None]] = deque()  # an Ask where it is sent again
         self._busy: dict[Connection, Sent] = {}  # oldest first: requests are sent in the order of their moments
         self._sent_all = asyncio.Event()
         self._settled = asyncio.Event()
@@ -112,12 +112,15 @@ class Generator(Owner):
         self._look_whether_settled()
 
     @override
-    def broke(self, connection: Connection, sent: Sent, why: str, now_s: float) -> None:
+    def broke(self, connection: Connection, sent: Sent, why: str, now_s: float, *, is_untouched: bool) -> None:
         if sent.reply is not None:
             if not sent.reply.done():
                 sent.reply.set_exception(ConnectionError(why))
             return
         del self._busy[connection]
+        if is_untouched and not sent.is_retry:
+            self._send_again(sent, now_s)
+            return
         self._tally.wrong(why, sent.intended_s, now_s, is_answer=False)
         self._look_whether_settled()
 
@@ -135,7 +138,7 @@ class Generator(Owner):
             self._tally.dispatch(intended_s, now_s)
             connection = self.fleet.take()
             if connection is None:
-                self._waiting.append(intended_s)
+                self._waiting.append((intended_s, None))
             else:
                 self._send(connection, intended_s, now_s)
             self._next_s = next(self._due, math.inf)
@@ -152,14 +155,25 @@ class Generator(Owner):
             self._sent_all.set()
             self._look_whether_settled()
 
-    def _send(self, connection: Connection, intended_s: float, now_s: float) -> None:
-        sent = Sent(self._visits.next(), intended_s, now_s)
+    def _send(self, connection: Connection, intended_s: float, now_s: float, again: Ask | None = None) -> None:
+        sent = Sent(again or self._visits.next(), intended_s, now_s)
+        sent.is_retry = again is not None
         self._busy[connection] = sent
         connection.send(sent)
 
+    def _send_again(self, sent: Sent, now_s: float) -> None:
+        """Once more, as browsers and proxies do when a server closes a kept connection under a request's feet."""
+        self._tally.retry(sent.intended_s)
+        connection = self.fleet.take_freshest()
+        if connection is None:
+            self._waiting.appendleft((sent.intended_s, sent.ask))
+        else:
+            self._send(connection, sent.intended_s, now_s, sent.ask)
+
     def _reuse(self, connection: Connection) -> None:
         if self._waiting:
-            self._send(connection, self._waiting.popleft(), time.perf_counter())
+            intended_s, again = self._waiting.popleft()
+            self._send(connection, intended_s, time.perf_counter(), again)
         else:
             self.fleet.free(connection)
 
@@ -175,8 +189,8 @@ class Generator(Owner):
     def _give_up(self, before_s: float) -> None:
         """Wait no longer for what was due before a moment."""
         now_s = time.perf_counter()
-        while self._waiting and self._waiting[0] < before_s:
-            self._tally.in_vain("no connection was free in time", self._waiting.popleft(), now_s)
+        while self._waiting and self._waiting[0][0] < before_s:
+            self._tally.in_vain("no connection was free in time", self._waiting.popleft()[0], now_s)
         while self._busy:
             connection, sent = next(iter(self._busy.items()))
             if sent.intended_s >= before_s:

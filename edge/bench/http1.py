@@ -92,6 +92,11 @@ class ReplyReader:
     def __init__(self) -> None:
         self._held = b""
 
+    @property
+    def is_empty(self) -> bool:
+        """No byte of an answer is held."""
+        return not self._held
+
     def feed(self, piece: bytes) -> Reply | None:
         """Take what arrived; the answer, once it is whole.
 

@@ -36,8 +36,8 @@ class Machine(msgspec.Struct, frozen=True):
 class Node(msgspec.Struct, frozen=True, rename="camel"):
     """What `/status` says of the node that was asked, as far as a bench repeats it."""
 
-    node: str = ""
-    state: str = ""
+    node: str
+    state: str
     bundle: dict[str, Any] = {}
     placements: list[str] = []
     workers: list[Any] = []

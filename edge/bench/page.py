@@ -89,7 +89,8 @@ def _course(outcome: Outcome) -> str:
 def _knee(outcome: Outcome) -> str:
     if outcome.knee is None:
         return ""
-    steps = sorted(outcome.steps, key=lambda step: step.rate)
+    last_of_rate = {step.rate: step for step in outcome.steps}  # one that broke was tried again
+    steps = [last_of_rate[rate] for rate in sorted(last_of_rate)]
     p99 = [(step.rate, step.p99_ms) for step in steps if not math.isnan(step.p99_ms)]
     goodput = [(step.rate, step.goodput) for step in steps]
     x = linear_axis("requests a second, asked for", steps[-1].rate)

@@ -121,7 +121,7 @@ class _Session:
         """The window at the knee, or at the last rate if none held."""
         order = self._order
         search = KneeSearch(KNEE_START, MAX_RATE, order.limits)
-        step_s, warm_up_s = order.duration_s or DEFAULT_STEP_S, max(order.warm_up_s, SETTLE_S)
+        step_s, warm_up_s = order.duration_s or DEFAULT_STEP_S, order.warm_up_s
         best: tuple[Measured, float] | None = None
         held_rate = 0.0
         while (rate := search.next_rate) is not None:
@@ -129,7 +129,7 @@ class _Session:
             due = self._steady(rate, step_s)
             plan = Plan(self._steady(rate, warm_up_s), warm_up_s, due, step_s, STEP_PATIENCE_S)
             measured = await measure(generator, plan, self._watch)
-            warm_up_s = SETTLE_S
+            warm_up_s = min(SETTLE_S, step_s)
             step = search.tell(step_of(rate, measured))
             self._watch(f"{rate:,.0f}/s {'held' if step.held else f'broke: {step.broken_by}'}", 1.0, measured.tally)
             if (step.held and rate > held_rate) or not held_rate:
@@ -167,7 +167,10 @@ def trouble_of(measured: Measured, knee: Knee | None) -> list[str]:
     if figures.fallback_share:
         warnings.append(f"{figures.fallback_share:.2%} of placements were answered by a fallback")
     if own.reopened_connections:
-        warnings.append(f"{own.reopened_connections:,} connections were closed on the way and opened again")
+        warnings.append(
+            f"{own.reopened_connections:,} connections were closed on the way and opened again, and "
+            f"{figures.retries:,} requests sent once more for it"
+        )
     return warnings
 
 

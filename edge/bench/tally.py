@@ -51,6 +51,8 @@ class Figures(msgspec.Struct, frozen=True):
     errors: int
     error_share: float
     errors_by: dict[str, int]
+    retries: int
+    """Sent once more, because the node closed the connection without a word; they count from the first time."""
     reasons: dict[str, int]
     """Placements answered, by reason."""
     fallback_share: float
@@ -77,6 +79,7 @@ class Tally:
         self.lag = Histogram()
         self.due = 0
         self.right_count = 0
+        self.retries = 0
         self.errors: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self._completed = 0
@@ -88,6 +91,11 @@ class Tally:
         if self._counts(intended_s):
             self.due += 1
             self.lag.record(int((now_s - intended_s) * US))
+
+    def retry(self, intended_s: float) -> None:
+        """A connection was closed before anything was answered; the request is sent once more."""
+        if self._counts(intended_s):
+            self.retries += 1
 
     def right(self, intended_s: float, sent_s: float, done_s: float, decided: Decided | None) -> None:
         """A right answer has come."""
@@ -141,6 +149,7 @@ class Tally:
             errors=self.error_count,
             error_share=self.error_count / self.due if self.due else 0.0,
             errors_by=dict(self.errors.most_common()),
+            retries=self.retries,
             reasons={str(reason): count for reason, count in self.reasons.most_common()},
             fallback_share=sum(self.reasons[reason] for reason in FALLBACKS) / placements if placements else 0.0,
             latency_ms=latency_of(self.latency),

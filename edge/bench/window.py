@@ -16,7 +16,7 @@ from edge.bench.tally import Figures, Tally
 START_S: Final = 0.05
 """From making a schedule to its first moment."""
 LATE_MS: Final = 1.0
-LATE_SHARE: Final = 0.2
+LATE_SHARE: Final = 0.1
 """Of the p99: a generator that is late by less does not change what is read."""
 BUSY: Final = 0.9
 
