@@ -18,8 +18,8 @@ def naive_profile(events: list[EventRecord]) -> Profile:
     last_day = max(event.time_ms for event in counted) // DAY_MS
     return Profile(
         applied=_applied(counted),
-        first_ms=min(event.time_ms for event in counted),
-        last_ms=max(event.time_ms for event in counted),
+        first_ms=max(1, min(event.time_ms for event in counted)),
+        last_ms=max(1, *(event.time_ms for event in counted)),
         counts=_counts(counted, last_day),
         affinity=_affinity(counted, last_day),
         items=_items(counted),
@@ -96,7 +96,7 @@ def _spent(events: list[EventRecord], last_day: int) -> Buckets:
             for touch in event.touches:
                 if touch.value_minor:
                     spent[day] += touch.value_minor * touch.quantity
-    return sorted(spent.items())
+    return [(day, (total + 2**63) % 2**64 - 2**63) for day, total in sorted(spent.items())]
 
 
 def _traits(events: list[EventRecord]) -> dict[str, Trait]:

@@ -9,6 +9,11 @@ from edgewise.records import EventRecord, Touch
 
 SUBJECT = SubjectId("5" * 32)
 START_MS = 1_700_000_000_000
+TIMES_MS = [
+    *(START_MS + later_ms for later_ms in (0, 1, 1_000, 3 * DAY_MS, 190 * DAY_MS, 450 * DAY_MS)),
+    # A clock that was never set.
+    *(0, 1),
+]
 
 NAMES = [
     "Product Viewed",
@@ -24,7 +29,7 @@ touches = st.builds(
     Touch,
     item=st.sampled_from([ItemId(f"i{number}") for number in range(12)]),
     quantity=st.integers(1, 3),
-    value_minor=st.sampled_from([0, 199, 2_500]),
+    value_minor=st.sampled_from([0, 199, 2_500, -199, 2**62, -(2**62)]),
     rating=st.sampled_from([None, 1.0, 3.0, 4.0, 5.0]),
     dimensions=st.fixed_dictionaries(
         {},
@@ -50,7 +55,7 @@ def histories(draw: st.DrawFn, *, producers: int = 3, most: int = 12) -> dict[Pr
                 message_id=MessageId(f"{name}-{seq}"),
                 type=draw(st.sampled_from(["track", "track", "track", "page", "identify"])),
                 name=draw(st.sampled_from(NAMES)),
-                time_ms=START_MS + draw(st.sampled_from([0, 1, 1_000, 3 * DAY_MS, 190 * DAY_MS, 450 * DAY_MS])),
+                time_ms=draw(st.sampled_from(TIMES_MS)),
                 received_ms=START_MS + 500 * DAY_MS,
                 grants=Grants(personalisation=draw(st.integers(0, 9)) > 0),
                 touches=tuple(draw(st.lists(touches, max_size=2))),

@@ -18,6 +18,7 @@ from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import InputError, Problem, problem_of
 from edgewise.events import DIMENSIONS
 from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.profile.state import EARLIEST_MS
 from edgewise.records import ANONYMOUS, EventRecord, Touch
 from edgewise.subjects import subject_of
 
@@ -26,7 +27,7 @@ MAX_CALL_BYTES: Final = 32 * 1024
 MAX_PRODUCTS: Final = 200
 MAX_TEXT: Final = 500
 MAX_VALUE: Final = 100_000_000_000
-"""Money that one line of an order may be worth; sums of such lines stay within 64 bits."""
+"""Money that one line of an order may be worth."""
 
 CallType = Literal["track", "identify", "page", "screen", "group", "alias"]
 AttributesOf = Callable[[ItemId], Mapping[str, AttributeValue] | None]
@@ -205,14 +206,15 @@ def subject_of_call(call: Call, subject_key: bytes) -> SubjectId:
 def event_time_ms(call: Call, received_ms: int) -> int:
     """When it happened: receipt minus the age that the sender's own clock gives it (Segment's clock skew rule).
 
-    Never later than receipt: a clock that runs ahead must not push a visitor's horizon into the future.
+    Never later than receipt: a clock that runs ahead must not push a visitor's horizon into the future. Never
+    before `EARLIEST_MS`.
     """
     if call.timestamp is None:
         return received_ms
     stated_ms = _epoch_ms(call.timestamp)
     if call.sent_at is not None:
         stated_ms = received_ms - (_epoch_ms(call.sent_at) - stated_ms)
-    return max(0, min(stated_ms, received_ms))
+    return max(EARLIEST_MS, min(stated_ms, received_ms))
 
 
 def _epoch_ms(moment: dt.datetime) -> int:
@@ -290,18 +292,15 @@ def _property(properties: Mapping[str, Any], name: str, kind: Callable[[str], An
 
 
 def _traits(traits: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
-    return {
-        name: value
-        for name, value in sorted(traits.items())
-        if name not in _DROPPED_TRAITS
-        and name not in _HASHED_TRAITS
-        and len(name) <= MAX_TEXT
-        and (
-            value is None
-            or isinstance(value, int | float | bool)
-            or (isinstance(value, str) and len(value) <= MAX_TEXT)
-        )
-    }
+    kept: dict[str, str | int | float | bool | None] = {}
+    for name, value in sorted(traits.items()):
+        if name in _DROPPED_TRAITS or name in _HASHED_TRAITS or len(name) > MAX_TEXT:
+            continue
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise _wrong(f"$.traits.{name}", f"expected an integer of 64 bits, got {value!r:.80}")
+        if value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_TEXT):
+            kept[name] = value
+    return kept
 
 
 def _identifiers(call: Call, subject_key: bytes) -> dict[str, SubjectId]:

@@ -15,7 +15,9 @@ from edgewise.ids import ItemId, PlacementName
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=2_000)]
-Scalar = str | int | float | bool | None
+Integer = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+"""JSON knows longer ones; the codec of records does not."""
+Scalar = str | Integer | float | bool | None
 Attributes = dict[Annotated[str, Meta(max_length=200)], Scalar | list[str]]
 
 

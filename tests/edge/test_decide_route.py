@@ -147,6 +147,12 @@ BAD_INPUTS: dict[str, tuple[bytes, int, str, str]] = {
     "a number for a name": (b'{"placements":[{"name":7}]}', 400, "$.placements[0].name", "Expected `str`, got `int`"),
     "count 0": (b'{"placements":[{"name":"home_hero","count":0}]}', 400, "$.placements[0].count", ">= 1"),
     "NaN": (asked('"context":{"attributes":{"t":NaN}}'), 400, "$", "malformed"),
+    "30 digits": (
+        asked(f'"context":{{"attributes":{{"t":{"9" * 30}}}}}'),
+        400,
+        "$.context.attributes[...]",
+        "Expected `int`",
+    ),
     "1e999": (asked('"context":{"attributes":{"t":1e999}}'), 400, "$.context.attributes[...]", "out of range"),
     "lone surrogate": (b'{"placements":[{"name":"\\ud800"}]}', 400, "$", "truncated"),
     "not UTF-8": (b'{"placements":[{"name":"\xff"}]}', 400, "$", "utf-8"),

@@ -112,6 +112,7 @@ def test_of_a_batch_the_valid_calls_are_kept_and_the_bad_ones_listed(tmp_path: P
                 {"type": "walk", "anonymousId": VISITOR},
                 {**viewed("film-2", "b-1"), "anonymousId": VISITOR},
                 {**viewed("film-3"), "anonymousId": VISITOR, "properties": {"product_id": "p", "price": "dear"}},
+                {"type": "identify", "anonymousId": VISITOR, "traits": {"age": 10**29}},
                 {**viewed("film-4"), "anonymousId": VISITOR},
             ],
         )
@@ -120,6 +121,7 @@ def test_of_a_batch_the_valid_calls_are_kept_and_the_bad_ones_listed(tmp_path: P
             (1, "$.batch[1].event"),
             (2, "$.batch[2].type"),
             (4, "$.batch[4].properties.price"),
+            (5, "$.batch[5].traits.age"),
         ]
         assert [event.touches[0].item for event in events(desk)] == ["film-1", "film-4"]
         assert post(client, "batch", batch=[]) == {"success": True, "rejected": []}

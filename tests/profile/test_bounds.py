@@ -15,6 +15,7 @@ from edgewise.profile.state import (
     MAX_TRAITS,
     MAX_VALUES,
     Profile,
+    decode_profile,
     encode_profile,
 )
 from edgewise.records import EventRecord, Touch
@@ -51,3 +52,26 @@ def test_overfull_profiles_are_equal_in_any_order_and_bounded(name: str) -> None
     assert len(one.affinity.get("category", {})) == (MAX_VALUES if name == "Product Viewed" else 0)
     assert len(one.traits) == MAX_TRAITS
     assert len(one.identifiers["userId"]) == MAX_IDENTIFIERS
+
+
+def test_orders_beyond_all_reason_are_folded_and_written_as_any_others() -> None:
+    """1e11 a line, as often as a sender likes: sums pass 64 bits, and what cannot be written would stop the worker."""
+    line = Touch(item=ItemId("i"), value_minor=10_000_000_000_000)
+    orders = [
+        EventRecord(
+            producer=Producer("n/1/0"),
+            seq=seq,
+            subject=SUBJECT,
+            message_id=MessageId(f"m{seq}"),
+            type="track",
+            name="Order Completed",
+            time_ms=START_MS,
+            received_ms=START_MS,
+            grants=Grants(personalisation=True),
+            touches=(line,) * 200,
+        )
+        for seq in range(4_700)
+    ]
+    half = fold(Profile(), orders)
+    twice = merge(half, half)
+    assert decode_profile(encode_profile(twice)) == twice

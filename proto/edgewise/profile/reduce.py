@@ -16,6 +16,7 @@ from edgewise.profile.state import (
     AFFINITY_HORIZON_DAYS,
     COUNT_HORIZON_DAYS,
     DAY_MS,
+    EARLIEST_MS,
     MAX_IDENTIFIERS,
     MAX_IMPRESSIONS,
     MAX_ITEMS,
@@ -129,6 +130,7 @@ def _touch(profile: Profile, event: EventRecord, kind: Kind, day: int, touch: To
 
 
 def _move_time(profile: Profile, time_ms: int) -> None:
+    time_ms = max(EARLIEST_MS, time_ms)
     profile.first_ms = time_ms if profile.first_ms == 0 else min(profile.first_ms, time_ms)
     if time_ms > profile.last_ms:
         before = profile.last_day
@@ -143,15 +145,23 @@ def _count(buckets: Buckets, day: int, amount: int, oldest: int) -> None:
 
 
 def add_to_day(buckets: Buckets, day: int, amount: int) -> None:
-    """Add to one day's count, keeping the buckets sorted; in place."""
+    """Add to one day's count, keeping the buckets sorted; in place.
+
+    A sum beyond 64 bits, which only a forged history reaches, wraps. To stop at a bound would depend on the order in
+    which purchases and refunds arrive; wrapped sums are as absurd, and equal everywhere.
+    """
     if buckets and buckets[-1][0] == day:
-        buckets[-1] = (day, buckets[-1][1] + amount)
+        buckets[-1] = (day, _in_64_bits(buckets[-1][1] + amount))
         return
     position = bisect.bisect_left(buckets, (day,))
     if position < len(buckets) and buckets[position][0] == day:
-        buckets[position] = (day, buckets[position][1] + amount)
+        buckets[position] = (day, _in_64_bits(buckets[position][1] + amount))
     else:
-        buckets.insert(position, (day, amount))
+        buckets.insert(position, (day, _in_64_bits(amount)))
+
+
+def _in_64_bits(total: int) -> int:
+    return total if -(2**63) <= total < 2**63 else (total + 2**63) % 2**64 - 2**63
 
 
 def expire(profile: Profile) -> None:

@@ -16,6 +16,8 @@ from edgewise.ids import ItemId, Producer, SubjectId
 
 FORMAT: Final = 1
 DAY_MS: Final = 86_400_000
+EARLIEST_MS: Final = 1
+"""The first moment at which something can have happened: 0 says that nothing has."""
 
 COUNT_HORIZON_DAYS: Final = 400
 AFFINITY_HORIZON_DAYS: Final = 180
