@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from edge.agent.trial_process import TrialProcess
 from edge.log import Log
 from edge.node.bundles import BundleStore
 from edge.node.claims import hold_folder, reserve_port
@@ -27,13 +28,13 @@ from edge.node.durable import sweep
 from edge.node.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
 from edge.node.epochs import check_epoch, node_id
 from edge.node.keys import load_site_keys
-from edge.node.starter import FolderBundle, install_folder, install_starter, is_starter, read_folder
+from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
 from edge.node.status import AgentStatus, worker_statuses, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
 from edge.process import Process
 from edge.settings import ENROL_TOKEN, EdgeSettings, encode_settings
 from edgewise.clock import Clock
-from edgewise.errors import InputError, UnavailableError
+from edgewise.errors import BundleRefused, InputError, UnavailableError
 from edgewise.ids import NodeId
 
 ENROLMENT_PATIENCE_MS: Final = 3_000
@@ -95,7 +96,7 @@ class Supervisor:
             check_epoch(self._paths)
             load_site_keys(self._paths)
             self._prepare_trust()
-            self._prepare_bundle()
+            await self._prepare_bundle()
             self._make_processes(encode_settings(msgspec.structs.replace(settings, enrol_token="")))
             try:
                 if self._agent:
@@ -137,7 +138,7 @@ class Supervisor:
                 "name the enrolment that the site's owner gave you by --trust FILE"
             )
 
-    def _prepare_bundle(self) -> None:
+    async def _prepare_bundle(self) -> None:
         """Let something serve before any hub is heard."""
         settings, store = self._settings, self._store
         damage = store.repair()
@@ -145,8 +146,8 @@ class Supervisor:
             self._log.error("the current bundle is damaged", detail=damage, serves=store.current())
         installed: FolderBundle | None = None
         if settings.bundle is not None:
-            installed = read_folder(Path(settings.bundle).expanduser(), most_bytes=settings.bundle_most_bytes)
-            install_folder(store, installed)
+            installed = self._read_folder(settings.bundle)
+            await install_tried(store, installed, self._pass_trial)
             if installed.expires_ms is None:
                 self._log.warning("the bundle is not signed: nobody vouches for it", folder=settings.bundle)
         elif settings.hub is None:
@@ -160,6 +161,15 @@ class Supervisor:
             status = AgentStatus(pid=os.getpid(), written_ms=self._clock.now_ms(), metadata_expires_ms=expires_ms)
             write_status(self._paths.agent_status, status)
         self._generation = store.generation()
+
+    def _read_folder(self, folder: str) -> FolderBundle:
+        return read_folder(Path(folder).expanduser(), most_bytes=self._settings.bundle_most_bytes)
+
+    async def _pass_trial(self, digest: str) -> None:
+        """As for what a hub offers: who names a folder vouches for it as little as a signature does."""
+        verdict = await TrialProcess(self._settings)(digest)
+        if verdict.code:
+            raise BundleRefused(verdict.code, f"--bundle {self._settings.bundle}: {verdict.message}")
 
     def _make_processes(self, argument: str) -> None:
         def make(name: str, module: str, *arguments: str) -> Process:

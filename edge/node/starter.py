@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -70,16 +71,33 @@ def read_folder(folder: Path, *, most_bytes: int) -> FolderBundle:
     return FolderBundle(manifest, manifest_bytes, resources, expires_ms)
 
 
-def install_folder(store: BundleStore, bundle: FolderBundle) -> None:
-    """Let a folder's bundle serve, unless it does already and is whole."""
-    if store.current() == bundle.digest:
-        try:
-            store.read(bundle.digest)
-        except BundleRefused:
-            pass  # damaged in the store: put there again
-        else:
-            return
-    store.activate(store.stage(bundle.manifest_bytes, bundle.resources))
+async def install_tried(store: BundleStore, bundle: FolderBundle, pass_trial: Callable[[str], Awaitable[None]]) -> None:
+    """Let a folder's bundle serve after it has passed its trial, unless it does already and is whole.
+
+    `pass_trial` takes the digest of the staged bundle and raises BundleRefused; then what served before serves on.
+
+    Raises:
+        BundleRefused: as the trial says.
+        UnavailableError: the disk does not take it.
+    """
+    if _serves_whole(store, bundle.digest):
+        return
+    digest = store.stage(bundle.manifest_bytes, bundle.resources)
+    try:
+        await pass_trial(digest)
+        store.activate(digest)
+    finally:
+        store.discard(digest)
+
+
+def _serves_whole(store: BundleStore, digest: str) -> bool:
+    if store.current() != digest:
+        return False
+    try:
+        store.read(digest)
+    except BundleRefused:
+        return False  # damaged in the store: put there again
+    return True
 
 
 def is_starter(store: BundleStore) -> bool:
@@ -99,7 +117,9 @@ def install_starter(store: BundleStore, *, most_bytes: int) -> FolderBundle | No
     if store.current() is not None and not is_starter(store):
         return None
     bundle = read_folder(starter_folder(), most_bytes=most_bytes)
-    install_folder(store, bundle)
+    if not _serves_whole(store, bundle.digest):
+        # Tried when it was released; it is as much a part of this program as the code that would try it.
+        store.activate(store.stage(bundle.manifest_bytes, bundle.resources))
     return bundle
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import re
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 
 from edge.node.bundles import BundleStore
 from edge.node.layout import NodePaths
-from edge.node.starter import install_folder, install_starter, is_starter, read_folder, starter_folder
+from edge.node.starter import install_starter, install_tried, is_starter, read_folder, starter_folder
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import MadeBundle, small_bundle
 from edgewise.admission.load import load_bundle
@@ -172,9 +173,29 @@ def test_an_older_starter_gives_way_to_the_shipped_one_and_a_real_bundle_does_no
 def test_a_folders_bundle_that_was_damaged_in_the_store_is_put_again(store: BundleStore, tmp_path: Path) -> None:
     write_bundle(tmp_path / "mine", BUNDLE)
     found = read_folder(tmp_path / "mine", most_bytes=MOST)
-    install_folder(store, found)
+    asyncio.run(install_tried(store, found, passes))
     file = tmp_path / "node" / "exported_models" / BUNDLE.digest / CATALOGUE
     file.chmod(0o600)
     flip(file)
-    install_folder(store, found)
+    asyncio.run(install_tried(store, found, passes))
     assert store.read(BUNDLE.digest)[2] == BUNDLE.resources
+    asyncio.run(install_tried(store, found, fails))  # it serves and is whole: not tried again
+
+
+def test_a_folders_bundle_that_fails_its_trial_changes_nothing(store: BundleStore, tmp_path: Path) -> None:
+    store.activate(store.stage(BUNDLE.manifest_bytes, BUNDLE.resources))
+    other = small_bundle("shop", version=2)
+    write_bundle(tmp_path / "mine", other)
+    with pytest.raises(BundleRefused, match="tried and found wanting"):
+        asyncio.run(install_tried(store, read_folder(tmp_path / "mine", most_bytes=MOST), fails))
+    assert store.current() == BUNDLE.digest
+    assert store.previous() is None
+    assert not store.holds(other.digest)
+
+
+async def passes(_digest: str) -> None:
+    """A trial that finds nothing."""
+
+
+async def fails(_digest: str) -> None:
+    raise BundleRefused("scorer", "tried and found wanting")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from processes import Started, ask, edgewise, is_gone, run_edgewise, until
 
@@ -18,7 +20,11 @@ from edge.node.keys import load_site_keys
 from edge.node.layout import NodePaths
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
-from edge.testing.small_bundle import small_bundle
+from edge.testing.small_bundle import MadeBundle, small_bundle
+from edgewise.bundle.golden import Golden, encode_golden, golden_rows
+from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, MANIFEST, ModelEntry
+from edgewise.features.table import FeatureTable, ItemAttribute, encode_features
+from edgewise.ids import ModelName
 from edgewise.v1.distribution_pb2 import Ack
 
 pytestmark = pytest.mark.process
@@ -97,6 +103,47 @@ def test_a_bundle_that_crashes_workers_is_reverted(tmp_path: Path) -> None:
         assert held.code == "crash"
         assert node.stop() == 0
     assert "the bundle is reverted" in (tmp_path / "log").read_text()
+
+
+def catalogue_that_is_none() -> MadeBundle:
+    return small_bundle("shop", version=2, resources={CATALOGUE: b'{"items": 7}'})
+
+
+def model_that_is_none() -> MadeBundle:
+    rows = np.array([[1, 2], [3, 4]], np.float32)
+    resources = {
+        "models/sum.onnx": b"no model",
+        GOLDEN: encode_golden(Golden({ModelName("sum"): golden_rows(rows, np.array([3.0, 7.0]))})),
+        FEATURES: encode_features(FeatureTable([ItemAttribute(name=name, attribute=name) for name in "ab"])),
+    }
+    entry = ModelEntry("models/sum.onnx", features=("a", "b"))
+    return small_bundle("shop", version=2, models={"sum": entry}, resources=resources)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [(catalogue_that_is_none, CATALOGUE), (model_that_is_none, "model: field 13 is not allowed")],
+    ids=["catalogue", "model"],
+)
+def test_a_folder_whose_bundle_does_not_load_is_refused_before_it_replaces_a_good_one(
+    tmp_path: Path, make: Callable[[], MadeBundle], said: str
+) -> None:
+    """Its digests are right; whether it loads, only its trial says."""
+    good, folder = small_bundle("shop", version=1), tmp_path / "node"
+    for name, bundle in (("good", good), ("bad", make())):
+        for path, data in {**bundle.resources, MANIFEST: bundle.manifest_bytes}.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_bytes(data)
+    words = serve(folder, "--workers", "1", "--bundle")
+    with edgewise(*words, str(tmp_path / "good"), log=tmp_path / "log") as node:
+        assert decide(node.said["url"])["bundle"]["version"] == 1
+        assert node.stop() == 0
+    refused = run_edgewise(*words, str(tmp_path / "bad"))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"--bundle {tmp_path / 'bad'}" in refused.stderr
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert BundleStore(NodePaths(folder)).current() == good.digest
 
 
 def test_a_node_that_meets_its_hub_late_takes_over_the_sites_keys(tmp_path: Path) -> None:
