@@ -28,7 +28,7 @@ from edgewise.bundle.golden import (
     worst_error,
 )
 from edgewise.bundle.neighbours import decode_neighbours
-from edgewise.errors import ModelRefused
+from edgewise.errors import MALFORMED, ModelRefused
 from edgewise.features.table import FeatureTable, decode_features, encode_features
 from edgewise.ids import ModelName
 from hub.item_statistics import ItemStatistics, decode_statistics, encode_statistics
@@ -71,7 +71,7 @@ def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
     if artefacts.neighbours is not None:
         try:
             decode_neighbours(artefacts.neighbours)
-        except (ValueError, msgspec.DecodeError) as wrong:
+        except MALFORMED as wrong:
             raise ModelRefused("neighbours", str(wrong)) from wrong
     if artefacts.model is None:
         if artefacts.golden is not None or artefacts.attribution is not None:

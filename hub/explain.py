@@ -16,7 +16,7 @@ import numpy as np
 from edgewise.admission.load import Bundle
 from edgewise.consent import Grants
 from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
-from edgewise.errors import BundleRefused, InputError
+from edgewise.errors import MALFORMED, BundleRefused, InputError
 from edgewise.ids import DecisionId, ItemId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import DecisionRecord
@@ -97,7 +97,7 @@ def explain(ledger: Ledger, replayer: Replayer, decision_id: DecisionId) -> Expl
     record = replayer.record(decision_id)
     try:
         logged = msgspec.json.decode(record.decision, type=Decision)
-    except (msgspec.DecodeError, UnicodeDecodeError) as damaged:
+    except MALFORMED as damaged:
         raise InputError(f"decision {decision_id} was logged damaged: {damaged}") from damaged
     bundle, told, causes = _causes(record, logged, replayer)
     return Explanation(

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from edgewise.errors import MALFORMED
 from edgewise.ids import MessageId, Producer, SubjectId
 from edgewise.profile.reduce import apply, skip
 from edgewise.profile.state import Profile
@@ -37,7 +38,7 @@ def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector) -> PastPro
         return PastProfile(Profile())
     try:
         covered = sorted(_covered(ledger, subject, applied), key=lambda one: _number(one.record))
-    except (msgspec.DecodeError, UnicodeDecodeError) as damaged:
+    except MALFORMED as damaged:
         return PastProfile(Profile(), (f"a record of the visitor is damaged in the ledger: {damaged}",))
     profile, notes = Profile(), []
     for record, counts, note in covered:

@@ -13,7 +13,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from edgewise.clock import Clock, SystemClock
-from edgewise.errors import InputError, ModelRefused, RefusedError
+from edgewise.errors import MALFORMED, InputError, ModelRefused, RefusedError
 from edgewise.ids import ModelName
 from hub.artefacts import FILES, Artefacts, check_artefacts, digest_of, from_files, to_files
 from hub.durable import locked, replace_file
@@ -83,7 +83,7 @@ class ModelRegistry:
             raise ModelRefused("damaged", f"the files of {name}@{version} in {folder} are not those registered")
         try:
             return from_files(files)
-        except (msgspec.DecodeError, ValueError, KeyError) as wrong:
+        except (KeyError, *MALFORMED) as wrong:
             raise ModelRefused("damaged", f"the files of {name}@{version} cannot be read: {wrong}") from wrong
 
     def approve(self, name: ModelName, version: int, *, by: str) -> ModelRow:

@@ -20,7 +20,7 @@ from edgewise.admission.load import Bundle, load_bundle
 from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
-from edgewise.errors import BundleRefused, EdgewiseError, InputError
+from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
 from edgewise.fallback import fallback_decision
 from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.question import question_of
@@ -78,7 +78,7 @@ class Replayer:
         """A logged decision. Raises InputError when the ledger has none of this id, or a damaged one."""
         try:
             record = self._ledger.decision(decision_id)
-        except (msgspec.DecodeError, UnicodeDecodeError) as damaged:
+        except MALFORMED as damaged:
             raise InputError(f"the ledger's record of decision {decision_id!r} is damaged: {damaged}") from damaged
         if record is None:
             raise InputError(

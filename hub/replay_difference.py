@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from edgewise.errors import MALFORMED
 from edgewise.ids import ItemId, PlacementName
 from edgewise.records import FeatureRows
 
@@ -31,7 +32,7 @@ def decision_difference(logged: bytes, replayed: bytes) -> Difference | None:
     whole = Difference("$.decision", logged.decode("utf-8", "replace"), replayed.decode("utf-8", "replace"))
     try:
         trees = msgspec.json.decode(logged), msgspec.json.decode(replayed)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         return whole
     return next(_differences(*trees, "$.decision"), whole)
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.errors import InputError, ModelRefused
+from edgewise.errors import MALFORMED, InputError, ModelRefused
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_content, read_table, require_columns
 from hub.train.scoring.columns import Cells, Column, cells
@@ -121,7 +121,7 @@ def _reading(path: Path, inputs: dict[str, str], metadata: dict[str, str]) -> _R
             names = msgspec.json.decode(metadata["edgewise.features"], type=list[str])
             columns = tuple(Column(name, "number") for name in names)
             reading = _Reading(columns, (MATRIX_INPUT,) * len(names), classes, is_matrix=True)
-    except (KeyError, msgspec.DecodeError) as wrong:
+    except (KeyError, *MALFORMED) as wrong:
         raise ModelRefused(
             "metadata", f"{path}: does not say which columns it reads (edgewise.columns or edgewise.features): {wrong}"
         ) from None

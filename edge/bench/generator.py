@@ -108,7 +108,7 @@ class Generator(Owner):
         except WrongAnswerError as wrong:
             self._tally.wrong(str(wrong), sent.intended_s, now_s, is_answer=True)
         else:
-            self._tally.right(sent.intended_s, sent.sent_s, now_s, decided)
+            self._tally.right(sent.ask.kind, sent.intended_s, sent.sent_s, now_s, decided)
         self._look_whether_settled()
 
     @override

@@ -61,6 +61,8 @@ class Figures(msgspec.Struct, frozen=True):
     """From the intended moment to the whole answer: right answers, and what was waited for in vain."""
     service_ms: Latency
     """From sending; what a closed loop would report. Right answers only."""
+    by_kind_ms: dict[str, Latency]
+    """As `latency_ms`, right answers only, by kind of request: a decision is waited for, an event is not."""
     node_ms: Latency
     """Inside the node, as decisions say themselves."""
     scheduling_lag_ms: Latency
@@ -76,6 +78,7 @@ class Tally:
         self.latency = Histogram()
         self.service = Histogram()
         self.node = Histogram()
+        self.by_kind: dict[str, Histogram] = {}
         self.lag = Histogram()
         self.due = 0
         self.right_count = 0
@@ -97,8 +100,8 @@ class Tally:
         if self._counts(intended_s):
             self.retries += 1
 
-    def right(self, intended_s: float, sent_s: float, done_s: float, decided: Decided | None) -> None:
-        """A right answer has come."""
+    def right(self, kind: str, intended_s: float, sent_s: float, done_s: float, decided: Decided | None) -> None:
+        """A right answer has come to a request of some kind."""
         if self.begins_s <= done_s < self.ends_s:
             self._completed += 1
             self._completed_right += 1
@@ -107,6 +110,7 @@ class Tally:
         self.right_count += 1
         latency_us = int((done_s - intended_s) * US)
         self.latency.record(latency_us)
+        self.by_kind.setdefault(kind, Histogram()).record(latency_us)
         self.service.record(int((done_s - sent_s) * US))
         self._second(intended_s)[0].record(latency_us)
         if decided is not None:
@@ -154,6 +158,7 @@ class Tally:
             fallback_share=sum(self.reasons[reason] for reason in FALLBACKS) / placements if placements else 0.0,
             latency_ms=latency_of(self.latency),
             service_ms=latency_of(self.service),
+            by_kind_ms={kind: latency_of(histogram) for kind, histogram in sorted(self.by_kind.items())},
             node_ms=latency_of(self.node),
             scheduling_lag_ms=latency_of(self.lag),
         )

@@ -29,6 +29,7 @@ def latencies_in_rows(outcome: Outcome) -> list[list[str]]:
     figures = outcome.measured.figures
     rows = [
         ["from the intended moment", *_row(figures.latency_ms)],
+        *([f"… of {kind}", *_row(latency)] for kind, latency in figures.by_kind_ms.items()),
         ["from sending", *_row(figures.service_ms)],
         ["inside the node", *_row(figures.node_ms)],
         ["the generator's own lag", *_row(figures.scheduling_lag_ms)],

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from edgewise.clock import Clock
-from edgewise.errors import UnavailableError
+from edgewise.errors import MALFORMED, UnavailableError
 
 START_LIMIT_MS: Final = 60_000
 STOP_LIMIT_S: Final = 20
@@ -45,7 +45,7 @@ class Served:
         line = self._first_line(self._process)
         try:
             self.said = msgspec.json.decode(line, type=dict[str, Any])
-        except msgspec.DecodeError:
+        except MALFORMED:
             self.stop()
             raise UnavailableError(f"the {self.name} did not start: {self._last_words()}") from None
         return self

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgewise.errors import InputError, UnavailableError
+from edgewise.errors import MALFORMED, InputError, UnavailableError
 from hub.imports.rejects import Rejects
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def stored_record(paths: DecisionPaths) -> DecisionsRecord | None:
         return None
     try:
         return msgspec.json.decode(paths.record.read_bytes(), type=DecisionsRecord)
-    except msgspec.DecodeError:
+    except MALFORMED:
         return None
 
 

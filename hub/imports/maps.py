@@ -19,7 +19,7 @@ from typing import Final
 
 import msgspec
 
-from edgewise.errors import InputError, Problem
+from edgewise.errors import MALFORMED, InputError, Problem
 from hub.tables import read_utf8
 
 REQUIRED: Final = ("action", "propensity", "reward")
@@ -77,7 +77,7 @@ def load_map(path: Path | None) -> DecisionMap:
     content = read_utf8(path)
     try:
         mapped = msgspec.toml.decode(content, type=DecisionMap)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise InputError(f"{path}: {wrong}") from None
     for key in ("context", "action_context"):
         if getattr(mapped, key) is not None and getattr(mapped.columns, key) is not None:

@@ -23,7 +23,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edgewise.errors import InputError, Problem
+from edgewise.errors import MALFORMED, InputError, Problem
 from hub.imports.rejects import WHOLE_ROW, Rejects
 from hub.tables import FileFormat, csv_delimiter, read_parquet
 
@@ -269,7 +269,7 @@ def _demand_utf8(path: Path, row: int, text: str) -> None:
 def _json(line: str) -> Any:
     try:
         return msgspec.json.decode(line.encode("utf-8", "surrogatepass"))
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         # NaN and Infinity are no JSON but are written; read, they can be refused by their column
         return json.loads(line)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
 import sqlalchemy as sa
 
+from edgewise.errors import MALFORMED
 from edgewise.ids import SubjectId
 from edgewise.profile.preferences import Preferences, decode_preferences, encode_preferences, state
 from edgewise.profile.reduce import apply, skip, touches_profile
@@ -126,7 +126,7 @@ def _fold(
     good = _NOTHING if before is None else before
     try:
         profile, preferences = _decoded(good)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         # damaged, or of another format: the records are the truth
         good = rebuild(connection, subject)
         profile, preferences = _decoded(good)

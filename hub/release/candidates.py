@@ -6,10 +6,8 @@ import hashlib
 import shutil
 from pathlib import Path
 
-import msgspec
-
 from edgewise.bundle.manifest import MANIFEST, decode_manifest
-from edgewise.errors import BundleRefused
+from edgewise.errors import MALFORMED, BundleRefused
 from edgewise.ids import BundleVersion
 from hub.durable import replace_file
 from hub.release.bundle import BuiltBundle
@@ -68,7 +66,7 @@ def read_bundle(folder: Path) -> BuiltBundle:
         manifest_bytes = (folder / MANIFEST).read_bytes()
         manifest = decode_manifest(manifest_bytes)
         resources = {name: (folder / name).read_bytes() for name in manifest.resources}
-    except (OSError, msgspec.DecodeError) as wrong:
+    except (OSError, *MALFORMED) as wrong:
         raise BundleRefused("digest", f"the bundle in {folder} cannot be read: {wrong}") from wrong
     for name, resource in manifest.resources.items():
         if hashlib.sha256(resources[name]).hexdigest() != resource.sha256:

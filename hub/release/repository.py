@@ -16,13 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
 from tuf.api.metadata import TargetFile
 
 from edgewise.bundle.assignment import ASSIGNMENT, Assignment, decode_assignment, encode_assignment, release_path
 from edgewise.bundle.manifest import MANIFEST, Manifest, decode_manifest
 from edgewise.clock import Clock, SystemClock
-from edgewise.errors import BundleRefused, RefusedError, UnavailableError
+from edgewise.errors import MALFORMED, BundleRefused, RefusedError, UnavailableError
 from edgewise.ids import BundleVersion, NodeId, SiteName
 from hub.durable import locked, replace_file
 from hub.keys import ONLINE_ROLES, KeyFolder
@@ -270,7 +269,7 @@ class Repository:
         for path in (self.path / "targets").glob(f"*.{ASSIGNMENT}"):
             try:
                 outdated = decode_assignment(path.read_bytes()).version <= newest.version - KEPT_VERSIONS
-            except msgspec.DecodeError:
+            except MALFORMED:
                 outdated = True  # damaged: no node can use it
             if outdated:
                 path.unlink(missing_ok=True)
@@ -288,7 +287,7 @@ def _listed(chain: Chain) -> dict[BundleVersion, str]:
 def _decoded(manifest_bytes: bytes) -> Manifest:
     try:
         return decode_manifest(manifest_bytes)
-    except msgspec.DecodeError as wrong:
+    except MALFORMED as wrong:
         raise BundleRefused("manifest", f"not a manifest: {wrong}") from wrong
 
 

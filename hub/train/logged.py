@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from edgewise.decision import ChosenItem, Decision
+from edgewise.errors import MALFORMED
 from edgewise.events import ACTIVATIONS, Kind
 from edgewise.ids import DecisionId, ItemId, PlacementName
 from edgewise.records import DecisionRecord, FeatureRows
@@ -106,7 +107,7 @@ def logged_rows(
 def _chosen(record: DecisionRecord, placement: PlacementName, left_out: Counter[str]) -> _Chosen | None:
     try:
         placed = _decisions.decode(record.decision).placements.get(placement)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except MALFORMED:
         left_out["damaged"] += 1
         return None
     if placed is None or record.dry_run:

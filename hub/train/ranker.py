@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.bundle.golden import golden_rows
-from edgewise.errors import InputError, ModelRefused
+from edgewise.errors import MALFORMED, InputError, ModelRefused
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts
@@ -208,7 +208,7 @@ def _set(values: dict[str, Any], key: str, text: str) -> None:
         inside = inside[folder]
     try:
         inside[last] = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except MALFORMED:
         inside[last] = text
 
 

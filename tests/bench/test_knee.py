@@ -30,7 +30,7 @@ def queue(rate: float, capacity: float, kind: Arrivals, *, seconds: float = 4.0,
         if free_s > seconds + most_s:
             tally.in_vain("no answer in time", due_s, seconds + most_s)
         else:
-            tally.right(due_s, starts_s, free_s, None)
+            tally.right("decide", due_s, starts_s, free_s, None)
     return Measured(tally, tally.figures(), Own(0.1, is_busy=False, is_late=False, reopened_connections=0))
 
 
@@ -77,7 +77,7 @@ def test_coordinated_omission_is_what_only_an_open_loop_sees() -> None:
     for due_s in scheduled(Arrivals.CONSTANT, rate, 1.0, np.random.default_rng(1)):
         done_s = resume_s if stop_s <= due_s < resume_s else due_s
         tally.dispatch(due_s, due_s)
-        tally.right(due_s, due_s, done_s + 0.0005, None)
+        tally.right("decide", due_s, due_s, done_s + 0.0005, None)
         if not closed or (due_s >= stop_s and max(closed) < 0.1) or not stop_s <= due_s < resume_s:
             closed.append(done_s - due_s)
     figures = tally.figures()

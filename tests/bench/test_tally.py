@@ -20,7 +20,7 @@ def test_each_due_request_ends_as_right_or_as_an_error(requests: list[tuple[floa
     for due_s, took_s, end in requests:
         tally.dispatch(due_s, due_s)
         if end == "right":
-            tally.right(due_s, due_s, due_s + took_s, read_decision(200, decision()))
+            tally.right("decide", due_s, due_s, due_s + took_s, read_decision(200, decision()))
         elif end == "in vain":
             tally.in_vain("no answer in time", due_s, due_s + took_s)
         else:
@@ -40,7 +40,7 @@ def test_a_silent_server_does_not_look_fast() -> None:
     for number in range(100):
         tally.dispatch(number / 100, number / 100)
         if number % 2:
-            tally.right(number / 100, number / 100, number / 100 + 0.001, None)
+            tally.right("decide", number / 100, number / 100, number / 100 + 0.001, None)
         else:
             tally.in_vain("no answer in time", number / 100, number / 100 + 5.0)
     p99 = tally.figures().latency_ms.p99
@@ -51,9 +51,10 @@ def test_a_silent_server_does_not_look_fast() -> None:
 def test_latency_counts_from_the_intended_moment_and_service_from_sending() -> None:
     tally = Tally(0.0, 1.0)
     tally.dispatch(0.1, 0.102)
-    tally.right(0.1, 0.3, 0.35, read_decision(200, decision()))
+    tally.right("decide", 0.1, 0.3, 0.35, read_decision(200, decision()))
     figures = tally.figures()
     assert figures.latency_ms.max == pytest.approx(250, rel=1e-3)
+    assert figures.by_kind_ms == {"decide": figures.latency_ms}
     assert figures.service_ms.max == pytest.approx(50, rel=1e-3)
     assert figures.scheduling_lag_ms.max == pytest.approx(2, rel=1e-2)
     assert figures.node_ms.max == pytest.approx(0.25)
@@ -63,7 +64,7 @@ def test_fallbacks_are_right_answers_that_are_counted_apart() -> None:
     tally = Tally(0.0, 1.0)
     for reason in ("MODEL", "EXPLORE", "FALLBACK_OVERLOAD", "FALLBACK_DEADLINE"):
         tally.dispatch(0.5, 0.5)
-        tally.right(0.5, 0.5, 0.6, read_decision(200, decision(reason)))
+        tally.right("decide", 0.5, 0.5, 0.6, read_decision(200, decision(reason)))
     figures = tally.figures()
     assert figures.errors == 0
     assert figures.fallback_share == 0.5
