@@ -7,16 +7,16 @@ node run under the same settings whatever happens to the file meanwhile.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_type_hints
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edge.node.layout import NodePaths, default_data_dir
-from edgewise.errors import MALFORMED, InputError, Problem
+from edgewise.configuration import Configuration
+from edgewise.errors import MALFORMED, InputError
 
 PREFIX: Final = "EDGEWISE_EDGE_"
 ENROL_TOKEN: Final = f"{PREFIX}ENROL_TOKEN"
@@ -109,21 +109,8 @@ FIELDS: Final = EdgeSettings.__struct_fields__
 def load_settings(
     file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object] | None = None
 ) -> EdgeSettings:
-    """Later sources win: the file, EDGEWISE_EDGE_… variables, the flags that are not None.
-
-    Each source is checked by itself, so that an error names the file's path, the variable or the flag.
-
-    Raises:
-        InputError: a source cannot be read, or holds something that is no setting.
-    """
-    values: dict[str, object] = {}
-    if file is not None:
-        values |= _from_file(file)
-    values |= _from_environment(environment)
-    for name, value in (flags or {}).items():
-        if value is not None:
-            values |= _checked({name: value}, f"--{name.replace('_', '-')}")
-    return msgspec.convert(values, EdgeSettings)
+    """From the file, EDGEWISE_EDGE_… variables and the flags that are not None; raises as `Configuration.load`."""
+    return Configuration(EdgeSettings, PREFIX).load(file, environment, flags)
 
 
 def encode_settings(settings: EdgeSettings) -> str:
@@ -146,42 +133,3 @@ def decode_settings(text: str) -> EdgeSettings:
 def schema() -> dict[str, Any]:
     """JSON Schema of the TOML file."""
     return msgspec.json.schema(EdgeSettings)
-
-
-def _from_file(file: Path) -> dict[str, object]:
-    try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except OSError as missing:
-        raise InputError(f"{file}: {missing.strerror}") from missing
-    except MALFORMED as wrong:
-        raise InputError(f"{file} is not TOML: {wrong}", (Problem(str(file), str(wrong)),)) from wrong
-    return _checked(table, str(file))
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for variable, text in sorted(environment.items()):
-        name = variable.removeprefix(PREFIX).lower()
-        if not variable.startswith(PREFIX) or not text:
-            continue  # set but empty is how a compose file says "not set"
-        if name not in FIELDS:
-            raise InputError(f"{variable}: there is no such setting", (Problem(variable, "unknown setting"),))
-        value: object = [part.strip() for part in text.split(",") if part.strip()] if _is_list(name) else text
-        found |= _checked({name: value}, variable, strict=False)
-    return found
-
-
-def _checked(values: Mapping[str, object], source: str, *, strict: bool = True) -> dict[str, object]:
-    """The same names with values of the right types."""
-    try:
-        settings = msgspec.convert(values, EdgeSettings, strict=strict)
-    except msgspec.ValidationError as wrong:
-        message, _, path = str(wrong).partition(" - at `")
-        inside = path.rstrip("`") if source.endswith(".toml") else ""
-        problem = Problem(f"{source}: {inside}" if inside not in {"", "$"} else source, message)
-        raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
-    return {name: getattr(settings, name) for name in values}
-
-
-def _is_list(name: str) -> bool:
-    return str(get_type_hints(EdgeSettings)[name]).startswith("list")

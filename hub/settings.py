@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_type_hints
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from edgewise.errors import InputError, Problem
+from edgewise.configuration import Configuration
+from edgewise.errors import InputError
 
 PREFIX: Final = "EDGEWISE_HUB_"
 
@@ -93,22 +93,8 @@ FIELDS: Final = HubSettings.__struct_fields__
 def load_settings(
     file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object] | None = None
 ) -> HubSettings:
-    """Later sources win: the file, EDGEWISE_HUB_… variables, the flags that are not None.
-
-    Each source is checked by itself, so that an error names the file's path, the variable or the flag. Lists in the
-    environment are separated by commas.
-
-    Raises:
-        InputError: a source cannot be read, or holds something that is no setting.
-    """
-    values: dict[str, object] = {}
-    if file is not None:
-        values |= _from_file(file)
-    values |= _from_environment(environment)
-    for name, value in (flags or {}).items():
-        if value is not None:
-            values |= _checked({name: value}, f"--{name.replace('_', '-')}", strict=True)
-    return msgspec.convert(values, HubSettings)
+    """From the file, EDGEWISE_HUB_… variables and the flags that are not None; raises as `Configuration.load`."""
+    return Configuration(HubSettings, PREFIX).load(file, environment, flags)
 
 
 def host_port(address: str) -> tuple[str, int]:
@@ -133,50 +119,3 @@ def on_loopback(address: str) -> bool:
 def schema() -> dict[str, Any]:
     """JSON Schema of the TOML file."""
     return msgspec.json.schema(HubSettings)
-
-
-def _from_file(file: Path) -> dict[str, object]:
-    try:
-        table = tomllib.loads(file.read_text("utf-8"))
-    except OSError as missing:
-        raise InputError(f"{file}: {missing.strerror}") from missing
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as wrong:
-        raise InputError(f"{file} is not TOML: {wrong}", (Problem(str(file), str(wrong)),)) from wrong
-    return _checked(table, str(file), strict=True)
-
-
-def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for variable, text in sorted(environment.items()):
-        name = variable.removeprefix(PREFIX).lower()
-        if not variable.startswith(PREFIX) or not text:
-            continue  # set but empty is how a compose file says "not set"
-        if name not in FIELDS:
-            raise InputError(f"{variable}: there is no such setting", (Problem(variable, "unknown setting"),))
-        is_list = str(get_type_hints(HubSettings)[name]).startswith("list")
-        value: object = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
-        found |= _checked({name: value}, variable, strict=False)
-    return found
-
-
-def _checked(values: Mapping[str, object], source: str, *, strict: bool) -> dict[str, object]:
-    """The same names with values of the right types."""
-    try:
-        settings = msgspec.convert(values, HubSettings, strict=strict)
-    except msgspec.ValidationError as wrong:
-        message, _, path = str(wrong).partition(" - at `")
-        inside = path.rstrip("`")
-        told = strict and inside not in {"", "$"} and not source.startswith("--")  # a variable is its own place
-        if "matching regex" in message:
-            field = inside.removeprefix("$.").partition("[")[0]
-            message = f"expected {_description(field)}"
-        problem = Problem(f"{source}: {inside}" if told else source, message)
-        raise InputError(f"{problem.path}: {problem.message}", (problem,)) from wrong
-    return {name: getattr(settings, name) for name in values}
-
-
-def _description(field: str) -> str:
-    """What a field, or an entry of a list, is in words: its pattern is for machines."""
-    hint = get_type_hints(HubSettings, include_extras=True)[field]
-    parts = [part for outer in (hint, *get_args(hint)) for part in get_args(outer)]
-    return next(part.description for part in parts if isinstance(part, Meta) and part.description)
