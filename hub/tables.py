@@ -65,6 +65,8 @@ def read_table(path: Path, *, delimiter: str | None = None, text: Collection[str
     """
     form = file_format(path)
     if form is None:
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
         if delimiter is None:
             known = " ".join(sorted(_FORMATS))
             raise InputError(f"{path}: {path.suffix or 'no'} ending, expected one of {known}, or a delimiter")

@@ -108,7 +108,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, name: str, content: byte
 
 
 def test_absent_files_and_folders_are_refused(tmp_path: Path) -> None:
-    for name in ("t.csv", "t.parquet", "t.jsonl"):
+    for name in ("t.csv", "t.parquet", "t.jsonl", "t", "t.exe"):
         with pytest.raises(InputError, match="no such file"):
             read_table(tmp_path / name)
     (tmp_path / "folder.csv").mkdir()

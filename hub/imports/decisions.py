@@ -84,6 +84,8 @@ def import_decisions(
     mapping = load_map(map_path)
     form = form or file_format(path)
     if form is None:
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
         known = ", ".join(FileFormat)
         raise InputError(f"{path}: {path.suffix or 'no'} ending, expected a format: one of {known}")
     features_path = _features_path(mapping, map_path)
