@@ -27,7 +27,7 @@ polyline,line{fill:none;stroke-width:2}.grid{stroke-width:1}.line0{stroke:var(--
 .line1{stroke:var(--b);stroke-dasharray:6 3}.line2{stroke:var(--c);stroke-dasharray:2 3}
 .crossed{font-weight:bold}small{color:var(--c);white-space:pre-line}
 """
-_METHOD: Final = "Open loop: arrivals do not wait for answers, and a latency counts from the intended moment."
+_METHOD: Final = "Open loop: arrivals do not wait for answers, and a latency counts from when its request was due."
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -56,8 +56,8 @@ def page(outcome: Outcome, judged: Sequence[Judged]) -> str:
 def _latency_curve(outcome: Outcome) -> str:
     tally = outcome.measured.tally
     lines = [
-        Series("from the intended moment", _points(tally.latency)),
-        Series("from sending", _points(tally.service)),
+        Series("from when due", _points(tally.latency)),
+        Series("from when sent", _points(tally.service)),
         Series("inside the node", _points(tally.node)),
     ]
     lines = [line for line in lines if line.points]

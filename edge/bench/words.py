@@ -9,7 +9,7 @@ from edge.bench.session import Outcome
 from edge.bench.tally import Latency
 from edge.bench.threshold import Judged
 
-COLUMNS: Final = ("p50", "p75", "p90", "p95", "p99", "p99.9", "max", "mean")
+COLUMNS: Final = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 """Of `latencies_in_rows`, in milliseconds, behind the name."""
 
 
@@ -28,11 +28,11 @@ def latencies_in_rows(outcome: Outcome) -> list[list[str]]:
     """A row for each kind of latency."""
     figures = outcome.measured.figures
     rows = [
-        ["from the intended moment", *_row(figures.latency_ms)],
-        *([f"… of {kind}", *_row(latency)] for kind, latency in figures.by_kind_ms.items()),
-        ["from sending", *_row(figures.service_ms)],
+        ["from when due", *_row(figures.latency_ms)],
+        *([f"- {kind}", *_row(latency)] for kind, latency in figures.by_kind_ms.items()),
+        ["from when sent", *_row(figures.service_ms)],
         ["inside the node", *_row(figures.node_ms)],
-        ["the generator's own lag", *_row(figures.scheduling_lag_ms)],
+        ["generator's lag", *_row(figures.scheduling_lag_ms)],
     ]
     return [row for row in rows if row[1] != "-"]
 
@@ -86,7 +86,6 @@ def where(outcome: Outcome) -> str:
 def _row(latency: Latency) -> list[str]:
     shown = (
         latency.p50,
-        latency.p75,
         latency.p90,
         latency.p95,
         latency.p99,

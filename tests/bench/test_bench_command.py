@@ -73,7 +73,7 @@ def test_people_get_a_table_and_their_thresholds(capsys: pytest.CaptureFixture[s
     with serving(falling_back) as url:
         assert bench(url, *QUICK, "--fail-if", "fallback>50%") == 1
     out, err = capsys.readouterr()
-    for part in ("from the intended moment", "the generator's own lag", "FALLBACK_OVERLOAD", "errors 0 (0.00%)"):
+    for part in ("from when due", "- decide", "generator's lag", "FALLBACK_OVERLOAD", "errors 0 (0.00%)"):
         assert part in out
     assert "fallback>50%: 100.00%, crossed" in out
     assert "100.00% of placements were answered by a fallback" in err
