@@ -15,7 +15,7 @@ from edge.node.doorbell import SPOOL, WANTED
 from edge.node.epochs import next_epoch, node_id
 from edge.node.keys import SiteKeys, load_site_keys
 from edge.node.layout import NodePaths, doorbell_address
-from edge.node.status import WorkerStatus, write_status
+from edge.node.status import WorkerStatus
 from edge.profiles.cache import ProfileCache
 from edge.profiles.cache_file import CacheError, Txn
 from edge.profiles.recent import RecentDecisions, RecentMessages, RememberedDecision
@@ -25,7 +25,8 @@ from edge.worker.condition import Condition
 from edge.worker.identity import Access, Doorman
 from edge.worker.live_bundle import LiveBundle, Served
 from edge.worker.metrics import Counts
-from edge.worker.tally import Tally, inherited_tally, tally_file, write_tally
+from edge.worker.tally import Tally, inherited_tally, tally_file
+from edge.worker.word import Word
 from edgewise.clock import Clock
 from edgewise.consent import Consent
 from edgewise.ids import DecisionId, NodeId, SubjectId, producer
@@ -86,9 +87,10 @@ class Desk:
         self._decisions_before = self.counts.decisions_made
         self.is_listening = False
         self.wanted: set[SubjectId] = set()
+        """Subjects to be asked of the hub with the next flush."""
         self.asking = asyncio.Event()
         """Somebody is wanted: what he does elsewhere meanwhile does not count here until the hub has been asked."""
-        """Subjects to be asked of the hub with the next flush."""
+        self._word = Word(self.paths.worker_status(index), tally_file(self.paths, index))
         self.unflushed: dict[DecisionId, RememberedDecision] = {}
         """Decisions to be remembered with the next flush."""
 
@@ -200,9 +202,12 @@ class Desk:
         )
 
     def tell(self) -> None:
-        """Write both down."""
-        write_status(self.paths.worker_status(self.index), self.own_status())
-        write_tally(tally_file(self.paths, self.index), self.own_tally())
+        """Write both down, now. Raises OSError when that cannot be."""
+        self.spoken()()
+
+    def spoken(self) -> Callable[[], None]:
+        """Both as they are now, to be written down by another thread, which may raise OSError."""
+        return self._word.spoken(self.own_status(), self.own_tally())
 
     # --- between requests -------------------------------------------------------------------------------------------
     def flush(self) -> None:

@@ -83,7 +83,7 @@ class Upkeep:
 
     async def _tell(self) -> None:
         self._desk.condition.look()
-        self._desk.tell()
+        await asyncio.to_thread(self._desk.spoken())
 
     async def _check_readers(self) -> None:
         """Give back what killed processes held: a stuck reader keeps freed pages from being used."""
