@@ -79,7 +79,9 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     segment_bytes: Annotated[int, Meta(ge=4_096)] = 4 << 20
     profile_map_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     body_most_bytes: Annotated[int, Meta(ge=1_024)] = 1 << 20
-    header_timeout_ms: Annotated[int, Meta(ge=100)] = 5_000
+    header_timeout_ms: Annotated[int, Meta(ge=100)] = 75_000
+    """Until the next request's head is there, on an idle connection too: longer than proxies keep theirs (nginx: 60 s),
+    so that it is the proxy who lets go, and no request meets a connection that is just being closed."""
     body_timeout_ms: Annotated[int, Meta(ge=100)] = 10_000
 
     # Keys

@@ -133,6 +133,7 @@ async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: Edg
         date_header=False,
         backlog=BACKLOG,
         limit_concurrency=None,
+        timeout_keep_alive=max(1, settings.header_timeout_ms // 1_000),
         timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1_000),
     )
     server = OwnSignalsServer(config)
