@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
 import pytest
-import typer.main
-
-from edgewise.cli import commands
+from typed_commands import typed_in_backticks, typed_in_blocks, unknown_flags
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TYPED = [
-    words.strip()
-    for line in re.findall(r"^    (?:\$ )?((?:edgewise|make) .+)$", README, re.MULTILINE)
-    for words in re.split(r" && | &(?= |$)", line.partition("  #")[0])
-    if words.strip()
-]
-BACKTICKED = re.findall(r"`(edgewise [a-z]+ [^`]+)`", README)
+TYPED = [line for line in [*typed_in_blocks(README), *typed_in_backticks(README)] if line.startswith("edgewise")]
 
 
-@pytest.mark.parametrize("typed", [line for line in [*TYPED, *BACKTICKED] if line.startswith("edgewise")])
+@pytest.mark.parametrize("typed", TYPED)
 def test_commands_and_their_flags_exist(typed: str) -> None:
-    _, word, *rest = shlex.split(typed)
-    command = typer.main.get_command(commands()[word].load())
-    while rest and hasattr(command, "commands"):
-        command = command.commands[rest.pop(0)]
-    known = {name for parameter in command.params for name in [*parameter.opts, *parameter.secondary_opts]}
-    assert {word for word in rest if word.startswith("--")} <= known
+    assert unknown_flags(typed) == set()
 
 
 def test_make_targets_exist() -> None:
@@ -40,5 +26,5 @@ def test_make_targets_exist() -> None:
 
 
 def test_files_that_it_names_exist() -> None:
-    for name in re.findall(r"`((?:proto|edge|hub|tests|exported_models|\.ci)/[\w./-]*)`", README):
+    for name in re.findall(r"`((?:proto|edge|hub|tests|deploy|exported_models|\.ci)/[\w./-]*)`", README):
         assert (ROOT / name).exists(), name

@@ -145,7 +145,7 @@ def test_the_lock_file_has_the_blocks_that_the_image_takes_from_it() -> None:
 
 def test_the_check_refuses_a_place_that_holds_trainers() -> None:
     """This environment does; tests/process/test_wheel.py runs it where there are none."""
-    command = [sys.executable, DEPLOY / "check-edge-image.py"]
+    command = [sys.executable, str(DEPLOY / "check-edge-image.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "lightgbm, sklearn" in done.stderr

@@ -36,15 +36,26 @@ K6 = {
         }""",
     "encoding.js": "export default { b64encode: (text) => Buffer.from(text).toString('base64') };",
     "execution.js": "export default { scenario: { iterationInTest: 0 }, vu: { idInTest: 1 } };",
+    # k6 waits for each answer; here a thread asks, and the script sleeps until it has.
     "http.js": """
-        import { spawnSync } from "node:child_process";
+        import { MessageChannel, Worker, receiveMessageOnPort } from "node:worker_threads";
         export const asked = [];
-        const ask = `const [url, body, headers] = process.argv.slice(1);
-          fetch(url, { method: "POST", body, headers: JSON.parse(headers) })
-            .then(async (a) => console.log(JSON.stringify([a.status, await a.text()])))`;
+        const bell = new Int32Array(new SharedArrayBuffer(4));
+        const { port1, port2 } = new MessageChannel();
+        const ask = `const { workerData: { bell, port } } = require("node:worker_threads");
+          port.on("message", async ([url, body, headers]) => {
+            const answer = await fetch(url, { method: "POST", body, headers }).then(
+              async (got) => [got.status, await got.text()], (failed) => [0, String(failed)]);
+            port.postMessage(answer);
+            Atomics.store(bell, 0, 1);
+            Atomics.notify(bell, 0);
+          })`;
+        new Worker(ask, { eval: true, workerData: { bell, port: port2 }, transferList: [port2] }).unref();
         function post(url, body, { headers, tags }) {
-          const words = ["-e", ask, url, body, JSON.stringify(headers)];
-          const [status, text] = JSON.parse(spawnSync(process.execPath, words).stdout);
+          Atomics.store(bell, 0, 0);
+          port1.postMessage([url, body, headers]);
+          Atomics.wait(bell, 0, 0, 20000);
+          const [status, text] = receiveMessageOnPort(port1).message;
           asked.push([tags.call, status]);
           return { status, json: () => JSON.parse(text) };
         }
@@ -62,7 +73,7 @@ RUN_K6 = """
     console.log(JSON.stringify({ options, asked, failed }));
 """
 
-LOCUST = '''
+LOCUST = """
 import json, urllib.request
 from contextlib import contextmanager
 
@@ -104,7 +115,7 @@ def constant_throughput(rate):
 
 def task(function):
     return function
-'''
+"""
 RUN_LOCUST = """
 import json, sys
 from types import SimpleNamespace
