@@ -1,4 +1,4 @@
-.PHONY: setup browser demo test test-slow check bench lock generate starter
+.PHONY: setup tools demo test test-slow check bench lock generate starter
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -14,16 +14,18 @@ setup: .venv/ready
 demo: setup
 	if [ -t 0 ]; then edgewise demo; else edgewise demo --once; fi
 
-# The demo's page is tried in a real browser. Debian's: its security team keeps it, and a driver's own download is
-# pinned to one old build. Elsewhere tests say that they were skipped; under CI they fail.
-browser:
-	command -v chromium >/dev/null || { apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } || true
+# Programs that tests use beside Python's, each Debian's own: a browser's own download is pinned to one old build.
+# Where they cannot be installed, tests say that they were skipped; under CI they fail.
+tools:
+	missing=""; for tool in chromium:chromium node:nodejs systemd-analyze:systemd; do \
+	  command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
+	[ -z "$$missing" ] || { apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || true
 
-test: setup browser
+test: setup tools
 	pytest -n 2 --dist worksteal
 
-test-slow: setup browser
+test-slow: setup tools
 	pytest -m slow
 
 check: setup

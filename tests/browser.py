@@ -18,7 +18,7 @@ def browser_page() -> Iterator[tuple[Page, list[str]]]:
     """An empty page, and what went wrong in it so far: errors of scripts, refused requests, console errors."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        lacking("no chromium on PATH; `make browser` installs Debian's")
+        lacking("no chromium on PATH; `make tools` installs Debian's")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
         page = browser.new_page()

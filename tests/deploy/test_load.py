@@ -163,7 +163,7 @@ def assert_the_mix(node: Node, before: int, asked: list[list[Any]]) -> None:
 def test_the_k6_script_asks_a_node(node: Node, tmp_path: Path) -> None:
     program = shutil.which("node")
     if program is None:
-        lacking("no node on PATH; it comes with Debian's package nodejs")
+        lacking("no node on PATH; `make tools` installs Debian's")
     (tmp_path / "decide.mjs").write_text((LOAD / "decide.js").read_text())
     subprocess.run([program, "--check", tmp_path / "decide.mjs"], check=True)
     package = tmp_path / "node_modules" / "k6"

@@ -25,7 +25,7 @@ INSTALLED = "/opt/edgewise/bin/edgewise"
 
 def systemd(command: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     if shutil.which(command) is None:
-        lacking(f"no {command} on PATH; it comes with Debian's package systemd")
+        lacking(f"no {command} on PATH; `make tools` installs Debian's")
     return subprocess.run([command, *words], capture_output=True, text=True, timeout=60, check=False)
 
 
