@@ -9,8 +9,18 @@ from contextlib import contextmanager
 from needs import lacking
 from playwright.sync_api import Page, sync_playwright
 
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-"""Chromium refuses to run as root in its sandbox, and would call home; nothing here leaves loopback."""
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+"""Chromium refuses to run as root in its sandbox, would call home (nothing here leaves loopback), and takes a small
+/dev/shm for a full one."""
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from hub.datasets import world
 from hub.demo.run import Demo
 from hub.demo.storefront import Storefront
 
-pytestmark = pytest.mark.process
+# The first test also pays for learning, releasing and starting everything.
+pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
