@@ -41,10 +41,18 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     data_dir: str = ""
     """Empty: $XDG_STATE_HOME/edgewise/edge, or ~/.local/state/edgewise/edge."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """A reload changes it for all processes but the supervisor."""
     log_to: Literal["stderr", "files"] = "stderr"
     """`files`: run/PROCESS.log below the data folder."""
     drain_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 10_000
     """How long a worker may take to finish what it has begun, when it is told to stop."""
+    farewell_ms: Annotated[int, Meta(ge=0, le=60_000)] = 500
+    """Of that, at most half: for so long a worker that stops asks who holds a connection to come again on a new one,
+    before it closes what is idle."""
+    tls_certificate: str | None = None
+    """PEM file: the node's certificate, behind it those that vouch for it. Without: plain HTTP."""
+    tls_key: str | None = None
+    """PEM file with the certificate's key, without a password."""
 
     # Hub
     hub: Address | None = None
@@ -106,6 +114,8 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 FIELDS: Final = EdgeSettings.__struct_fields__
+FIXED: Final = ("host", "port", "data_dir", "log_to", "hub", "trust", "bundle")
+"""What cannot change while a node runs: its place, and whose it is."""
 
 
 def load_settings(
