@@ -94,3 +94,21 @@ def reserve_port(host: str, port: int) -> Iterator[int]:
             ) from taken
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         yield reserved.getsockname()[1]
+
+
+def share_port(host: str, port: int) -> socket.socket:
+    """A socket on a port that `reserve_port` keeps. Visitors come to it, and to all others there, once it listens.
+
+    Raises:
+        OSError: the port is somebody else's.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    shared = socket.socket(family, kind, protocol)
+    try:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(address)
+    except OSError:
+        shared.close()
+        raise
+    return shared

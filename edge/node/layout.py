@@ -24,6 +24,9 @@ from edgewise.ids import NodeId
 
 VARIABLE: Final = "EDGEWISE_EDGE_DATA_DIR"
 SEGMENT_SUFFIX: Final = ".seg"
+SEATS: Final = 256
+"""A worker's successor starts while the worker still answers, and no two processes may write the same files: those of
+worker I take turns at the seats I and I + SEATS, under which their files and records go."""
 _PRODUCER_FOLDER: Final = re.compile(r"(\d{10})-(\d{3})")
 
 
@@ -77,7 +80,7 @@ class NodePaths:
         return self.spool / name
 
     def worker_status(self, index: int) -> Path:
-        """What worker `index` says of itself."""
+        """What the worker process at seat `index` says of itself."""
         return self.run / f"worker-{index}.json"
 
     def log(self, process: str) -> Path:

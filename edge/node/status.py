@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge.node.durable import replace_file
-from edge.node.layout import NodePaths
+from edge.node.layout import SEATS, NodePaths
 from edgewise.errors import MALFORMED
 
 INTERVAL_MS = 500
@@ -23,6 +23,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """run/worker-I.json. What the supervisor and the agent rely on; a worker may write more under `detail`."""
 
     index: int
+    """The process's seat (`edge.node.layout`)."""
     pid: int
     epoch: int
     """Under which this process numbers its records."""
@@ -105,8 +106,13 @@ def read_status(path: Path, kind: type[Status]) -> Status | None:
 
 
 def worker_statuses(paths: NodePaths, workers: int) -> list[WorkerStatus | None]:
-    """One entry a worker, None for those that are not running."""
-    return [read_status(paths.worker_status(index), WorkerStatus) for index in range(workers)]
+    """One entry a worker, None for those that are not running; of two processes the one that answers, or the newer."""
+    return [_of_worker(paths, worker) for worker in range(workers)]
+
+
+def _of_worker(paths: NodePaths, worker: int) -> WorkerStatus | None:
+    found = [read_status(paths.worker_status(seat), WorkerStatus) for seat in (worker, worker + SEATS)]
+    return max(filter(None, found), key=lambda status: (status.listening, status.epoch), default=None)
 
 
 def is_running(pid: int) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from edge.node.layout import ProducerKey
-from edge.node.status import WorkerStatus, worker_statuses
+from edge.node.layout import SEATS, ProducerKey
+from edge.node.status import WorkerStatus, read_status, worker_statuses
 from edge.worker.answers import bundle_answer
 from edge.worker.desk import Desk
 from edge.worker.metrics import Gauges, add_up, exposition
@@ -125,9 +125,13 @@ def node_metrics(desk: Desk) -> bytes:
 
 
 def _workers(desk: Desk) -> list[WorkerStatus | None]:
-    statuses = worker_statuses(desk.paths, desk.settings.workers)
-    if desk.index < len(statuses):
-        statuses[desk.index] = desk.own_status()
+    statuses, own = worker_statuses(desk.paths, desk.settings.workers), desk.own_status()
+    worker = desk.index % SEATS
+    if worker < len(statuses):
+        told = statuses[worker]
+        # Its successor may answer already.
+        if told is None or not told.listening or told.epoch <= own.epoch:
+            statuses[worker] = own
     return statuses
 
 
@@ -141,9 +145,10 @@ def _spool(desk: Desk) -> SpoolStatus:
     created = sum(tally.created for tally in tallies.values())
     lost = agent.records_lost if agent else 0
     dropped = min(created, sum(tally.dropped for tally in tallies.values()) + lost)
-    running = {status.index for status in _workers(desk) if status is not None}
     living = {
-        ProducerKey(tally.epoch, index): tally.epoch_created for index, tally in tallies.items() if index in running
+        ProducerKey(tally.epoch, index): tally.epoch_created
+        for index, tally in tallies.items()
+        if index == desk.index or read_status(desk.paths.worker_status(index), WorkerStatus) is not None
     }
     unstored = unstored_records(desk.paths, living, agent.stored_seqs if agent else {})
     # Numbers that a gap is about to declare are dropped already, though the hub does not know yet.

@@ -1,4 +1,4 @@
-"""What a worker has counted, kept from one process to the next: `run/tally-INDEX.json`.
+"""What a worker has counted, kept from one process at its seat to the next: `run/tally-INDEX.json`.
 
 Counters must never fall, or whoever reads them takes it for a restart; and what was created must equal what was
 stored, dropped or is spooled over all processes that ever were, not only over those that live.
