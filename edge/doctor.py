@@ -25,14 +25,18 @@ from edge.node.status import AgentStatus, read_last_status, worker_statuses
 from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
 from edge.settings import EdgeSettings
 from edge.spool.producers import is_alive
+from edge.tls import check_tls
 from edgewise.admission.load import load_bundle
 from edgewise.clock import Clock
-from edgewise.errors import MALFORMED, EdgewiseError
+from edgewise.errors import MALFORMED, EdgewiseError, InputError
 from edgewise.frames import scan
 
 LITTLE_FREE_BYTES: Final = 256 << 20
 CLOCK_TOLERANCE_MS: Final = 60_000
 HUB_TIMEOUT_S: Final = 3.0
+FEW_DAYS_LEFT: Final = 14
+"""Those who renew certificates by themselves do so a month ahead."""
+_DAY_MS: Final = 86_400_000
 
 Verdict = Literal["ok", "warning", "failure"]
 
@@ -60,6 +64,7 @@ def examine(settings: EdgeSettings, clock: Clock) -> list[Finding]:
         node.identity,
         node.supervisor,
         node.port,
+        node.certificate,
         node.operators,
         node.enrolment,
         node.bundle,
@@ -150,6 +155,27 @@ class _Node:
             return
         with reserve_port(self.settings.host, self.settings.port) as port:
             yield Finding("port", "ok", f"{self.settings.host} port {port} is free")
+
+    def certificate(self) -> Iterator[Finding]:
+        """What visitors are met with by https can be read, belongs together, and holds for a while."""
+        cure = "get a new one, then send the node SIGHUP (`systemctl reload`)"
+        try:
+            validity = check_tls(self.settings)
+        except InputError as wrong:
+            yield Finding("certificate", "failure", wrong.message, "mend the file or the setting; until then no start")
+            return
+        if validity is None:
+            return
+        file, left_days = self.settings.tls_certificate, (validity.ends_ms - self.now_ms) / _DAY_MS
+        if left_days <= 0:
+            yield Finding("certificate", "failure", f"{file} expired {-left_days:.0f} days ago", cure)
+        elif validity.begins_ms > self.now_ms:
+            ahead_days = (validity.begins_ms - self.now_ms) / _DAY_MS
+            yield Finding("certificate", "failure", f"{file} is not valid for another {ahead_days:.1f} days", cure)
+        elif left_days < FEW_DAYS_LEFT:
+            yield Finding("certificate", "warning", f"{file} expires in {left_days:.1f} days", cure)
+        else:
+            yield Finding("certificate", "ok", f"{file} is valid for {left_days:.0f} days")
 
     def operators(self) -> Iterator[Finding]:
         """Who may look into the node and force its answers."""

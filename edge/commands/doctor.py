@@ -27,11 +27,13 @@ def doctor(
     ] = None,
     hub: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="The hub that it should reach.")] = None,
     port: Annotated[int | None, typer.Option(help="The port that it should get.", show_default="8090")] = None,
+    tls_certificate: Annotated[str | None, typer.Option(metavar="FILE", help="Its certificate.")] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="The certificate's key.")] = None,
     config: Annotated[Path | None, typer.Option(metavar="FILE", help="Its settings in TOML.")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Look at a node's folder, keys, bundle, cache, spool, port, clock and hub. Nothing is changed.
+    """Look at a node's folder, keys, bundle, cache, spool, port, certificate, clock and hub. Nothing is changed.
 
     Exit 1 when something has failed; warnings alone exit 0.
     """
@@ -39,7 +41,14 @@ def doctor(
     from edge.settings import load_settings
     from edgewise.clock import SystemClock
 
-    settings = load_settings(config, os.environ, {"data_dir": data_dir, "hub": hub, "port": port})
+    flags = {
+        "data_dir": data_dir,
+        "hub": hub,
+        "port": port,
+        "tls_certificate": tls_certificate,
+        "tls_key": tls_key,
+    }
+    settings = load_settings(config, os.environ, flags)
     findings = examine(settings, SystemClock())
     failed = [finding for finding in findings if finding.verdict == "failure"]
     terminal = Terminal(json=json, quiet=quiet)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from agent_world import enrolled
+from certificates import Made, make_certificate
 from typer.testing import CliRunner
 
 from edge.commands.doctor import app
@@ -138,6 +139,43 @@ def test_every_harm_is_found_with_its_cure(
     assert said in finding.detail
     assert finding.cure
     assert contents(paths.root) == before
+
+
+def unreadable(made: Made) -> None:
+    made.key.unlink()
+
+
+def expired(made: Made) -> None:
+    make_certificate(made.key.parent, begins_days=-90, ends_days=-2)
+
+
+def not_yet(made: Made) -> None:
+    make_certificate(made.key.parent, begins_days=2)
+
+
+def not_for_long(made: Made) -> None:
+    make_certificate(made.key.parent, ends_days=2.5)
+
+
+@pytest.mark.parametrize(
+    ("harm", "verdict", "said"),
+    [
+        (unreadable, "failure", "key.pem: No such file"),
+        (expired, "failure", "expired 2 days ago"),
+        (not_yet, "failure", "not valid for another 2.0 days"),
+        (not_for_long, "warning", "expires in 2.5 days"),
+        (lambda _: None, "ok", "valid for 90 days"),
+    ],
+)
+def test_a_certificate_is_looked_at(
+    paths: NodePaths, tmp_path: Path, harm: Callable[[Made], None], verdict: str, said: str
+) -> None:
+    made = make_certificate(tmp_path / "tls")
+    harm(made)
+    found = look(paths, tls_certificate=str(made.certificate), tls_key=str(made.key))["certificate"]
+    assert (found.verdict, said in found.detail) == (verdict, True), found
+    assert bool(found.cure) is (verdict != "ok")
+    assert "certificate" not in look(paths)
 
 
 def test_who_counts_as_operator_is_said(paths: NodePaths) -> None:
