@@ -27,9 +27,11 @@ def follow_parent(parent_pid: int) -> None:
 
 
 def main() -> None:
-    """Follow the parent, then run the module as `python -m` would."""
+    """Follow the parent, ignore SIGHUP, then run the module as `python -m` would."""
     parent_pid, module, *arguments = sys.argv[1:]
     follow_parent(int(parent_pid))
+    # Who sends it to all processes of a service means the supervisor.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

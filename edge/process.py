@@ -8,10 +8,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
+
+import msgspec
 
 from edge.backoff import pause
 from edge.log import Log
+from edge.settings import EdgeSettings, encode_settings
 from edgewise.clock import Clock
 
 STEADY_MS: Final = 10_000
@@ -40,8 +43,12 @@ class Process:
         log: Log,
         log_file: Path | None,
         secrets: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
-        """`secrets` go into the environment: arguments can be read by every user of the machine."""
+        """`secrets` go into the environment: arguments can be read by every user of the machine.
+
+        `descriptors` are inherited under their numbers, each time that it is started.
+        """
         self.name: Final = name
         self.failures = 0
         """Ends in a row without having run steadily."""
@@ -51,9 +58,35 @@ class Process:
         self._log = log
         self._log_file = log_file
         self._secrets = dict(secrets or {})
+        self._descriptors = tuple(descriptors)
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
+
+    @classmethod
+    def under(
+        cls,
+        settings: EdgeSettings,
+        name: str,
+        module: str,
+        *arguments: str,
+        clock: Clock,
+        log: Log,
+        secrets: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> Self:
+        """A process that is told the node's settings; all but the token, which is for `secrets`."""
+        told = encode_settings(msgspec.structs.replace(settings, enrol_token=""))
+        return cls(
+            name,
+            module,
+            [*arguments, "--settings", told],
+            clock=clock,
+            log=log,
+            log_file=settings.paths.log(name) if settings.log_to == "files" else None,
+            secrets=secrets,
+            descriptors=descriptors,
+        )
 
     @property
     def pid(self) -> int | None:
@@ -107,6 +140,7 @@ class Process:
                 stdout=output,  # standard output belongs to the supervisor's one announcement
                 stderr=output,
                 env={"GRPC_VERBOSITY": "ERROR"} | os.environ | FORCED | self._secrets,
+                pass_fds=self._descriptors,
                 # Ctrl-C reaches a whole terminal group; our children are to be stopped in order, by us.
                 start_new_session=True,
             )

@@ -1,10 +1,10 @@
 """One node: starts its processes, replaces those that die, and stops them all in order.
 
-    supervisor ── agent         `python -m edge.agent.run  --settings JSON`              only with a hub
-               └─ worker 0..N-1 `python -m edge.worker.run --index I --settings JSON`    all on one port (SO_REUSEPORT)
+    supervisor ── agent         `python -m edge.agent.run  --settings JSON`                       only with a hub
+               └─ worker 0..N-1 `python -m edge.worker.run --index I --listen FD --settings JSON` (`edge.crew`)
 
 Children are new programs, never forks: nothing of LMDB, gRPC or ONNX Runtime may be inherited. The settings that
-they get hold the real port. `edge.child` ends them with the supervisor.
+they get hold the real address and port. `edge.child` ends them with the supervisor.
 """
 
 from __future__ import annotations
@@ -12,40 +12,39 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
+import socket
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
 
 from edge.agent.trial_process import TrialProcess
+from edge.backoff import pause
+from edge.crew import Crew, ending
+from edge.door import Door, open_door
 from edge.log import Log
 from edge.node.bundles import BundleStore
-from edge.node.claims import hold_folder, reserve_port
+from edge.node.claims import hold_folder
 from edge.node.durable import sweep
 from edge.node.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
 from edge.node.epochs import check_epoch, node_id
 from edge.node.keys import load_site_keys
 from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
-from edge.node.status import AgentStatus, worker_statuses, write_status
+from edge.node.status import AgentStatus, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
+from edge.probation import Probation
 from edge.process import Process
-from edge.settings import ENROL_TOKEN, EdgeSettings, encode_settings
+from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
+from edge.systemd import Notifier
+from edge.tls import check_tls
 from edgewise.clock import Clock
-from edgewise.errors import BundleRefused, InputError, UnavailableError
+from edgewise.errors import BundleRefused, EdgewiseError, InputError, UnavailableError
 from edgewise.ids import NodeId
 
 ENROLMENT_PATIENCE_MS: Final = 3_000
 """How long workers wait for a first enrolment: what is recorded before it stands under keys of the node's own."""
 AGENT_PATIENCE_MS: Final = 5_000
-MOST_FAILED_STARTS: Final = 5
-PROBATION_MS: Final = 60_000
-"""A bundle after whose swap two workers crash within this time is reverted."""
-_CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
-"""How native code dies of its input. SIGKILL is not among them: it comes from outside."""
-_POLL_S: Final = 0.02
 
 
 class Serving(NamedTuple):
@@ -59,8 +58,22 @@ class Serving(NamedTuple):
 class Supervisor:
     """Runs one node until it is told to stop."""
 
-    def __init__(self, settings: EdgeSettings, *, clock: Clock, log: Log, announce: Callable[[Serving], None]) -> None:
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        *,
+        clock: Clock,
+        log: Log,
+        announce: Callable[[Serving], None],
+        reread: Callable[[], EdgeSettings],
+        notifier: Notifier,
+        passed: socket.socket | None = None,
+    ) -> None:
+        """`reread` says what the settings are now; `passed` is a listening socket, instead of a port of its own."""
         self._settings = settings
+        self._reread = reread
+        self._notifier = notifier
+        self._passed = passed
         self._paths = settings.paths
         self._store = BundleStore(self._paths)
         self._clock = clock
@@ -68,48 +81,66 @@ class Supervisor:
         self._announce = announce
         self._stopping = asyncio.Event()
         self._enrolled = asyncio.Event()
+        self._reload_asked = asyncio.Event()
+        self._changing = asyncio.Lock()
+        """Held by whoever stops and starts workers."""
         self._agent: Process | None = None
-        self._workers: list[Process] = []
-        self._crashes_ms: list[float] = []
-        self._swapped_ms = clock.monotonic_ms()
-        self._generation: object = None
+        self._crew: Crew | None = None
+        self._background: list[asyncio.Task[None]] = []
+        self._probation = Probation(self._store, clock=clock, log=log)
 
     def stop(self) -> None:
         """Drain; a second call kills."""
         if self._stopping.is_set():
-            for process in self._processes():
+            for process in (*(self._crew.processes() if self._crew else ()), *([self._agent] if self._agent else [])):
                 process.kill()
         self._stopping.set()
+        self._reload_asked.set()
+
+    def reload(self) -> None:
+        """Read the settings again and work under them, as soon as requests are answered."""
+        self._reload_asked.set()
 
     async def run(self) -> None:
         """Serve until `stop`; returns when every child has ended.
 
         Raises:
+            InputError: settings contradict each other, or name a certificate that is none.
             UnavailableError: the folder is in use, the port is taken, or the workers do not start.
             BundleRefused: the bundle that was named is not acceptable.
         """
-        with hold_folder(self._paths), reserve_port(self._settings.host, self._settings.port) as port:
-            data_dir = str(self._paths.root.absolute())
-            settings = msgspec.structs.replace(self._settings, port=port, data_dir=data_dir)
+        self._check_certificate(self._settings)
+        with (
+            hold_folder(self._paths),
+            open_door(self._settings.host, self._settings.port, self._passed) as door,
+        ):
             self._sweep()
             node = node_id(self._paths)
             check_epoch(self._paths)
             load_site_keys(self._paths)
             self._prepare_trust()
             await self._prepare_bundle()
-            self._make_processes(encode_settings(msgspec.structs.replace(settings, enrol_token="")))
+            settings = _placed(self._settings, door)
+            self._agent = self._make_agent(settings)
+            crew = self._crew = Crew(
+                settings, door, clock=self._clock, log=self._log, on_end=self._worker_ended, stopping=self._stopping
+            )
             try:
                 if self._agent:
                     self._agent.start(self._agent_ended)
                     if not is_enrolled(self._paths):
                         await self._wait(self._enrolled, ENROLMENT_PATIENCE_MS)
-                self._start_workers()
-                await self._workers_listen()
+                crew.start()
+                await crew.listen()
                 if not self._stopping.is_set():
-                    self._announce(Serving(f"http://{_in_url(settings.host)}:{port}", node, os.getpid()))
+                    self._announce(Serving(_url(settings), node, os.getpid()))
+                    self._background = [
+                        asyncio.create_task(self._follow_reloads(crew, door), name="reloads"),
+                        asyncio.create_task(self._pet_watchdog(), name="watchdog"),
+                    ]
                 await self._stopping.wait()
             finally:
-                await self._drain()
+                await self._drain(crew, door)
 
     # --- before anything runs ----------------------------------------------------------------------------------------
     def _sweep(self) -> None:
@@ -171,68 +202,83 @@ class Supervisor:
         if verdict.code:
             raise BundleRefused(verdict.code, f"--bundle {self._settings.bundle}: {verdict.message}")
 
-    def _make_processes(self, argument: str) -> None:
-        def make(name: str, module: str, *arguments: str) -> Process:
-            log_file = self._paths.log(name) if self._settings.log_to == "files" else None
-            command = [*arguments, "--settings", argument]
-            secrets = {ENROL_TOKEN: self._settings.enrol_token} if module == "edge.agent.run" else {}
-            return Process(name, module, command, clock=self._clock, log=self._log, log_file=log_file, secrets=secrets)
+    def _check_certificate(self, settings: EdgeSettings) -> None:
+        """An expired one is worth a warning only: some visitors may still take it, without it nobody comes in."""
+        validity = check_tls(settings)
+        if validity is not None and not validity.begins_ms <= self._clock.now_ms() < validity.ends_ms:
+            self._log.warning("the certificate has expired, or is not valid yet", file=settings.tls_certificate)
 
-        if self._settings.hub is not None:
-            self._agent = make("agent", "edge.agent.run")
-        count = self._settings.workers
-        self._workers = [make(f"worker-{index}", "edge.worker.run", "--index", str(index)) for index in range(count)]
+    def _make_agent(self, settings: EdgeSettings) -> Process | None:
+        if settings.hub is None:
+            return None
+        secrets = {ENROL_TOKEN: settings.enrol_token}
+        return Process.under(settings, "agent", "edge.agent.run", clock=self._clock, log=self._log, secrets=secrets)
 
     # --- while it runs -----------------------------------------------------------------------------------------------
-    def _start_workers(self) -> None:
-        for index, worker in enumerate(self._workers):
-            self._paths.worker_status(index).unlink(missing_ok=True)
-            worker.start(partial(self._worker_ended, worker))
-
-    async def _workers_listen(self) -> None:
+    async def _follow_reloads(self, crew: Crew, door: Door) -> None:
+        """Until `stop`; systemd is told how it goes."""
+        trouble = ""
         while not self._stopping.is_set():
-            statuses = worker_statuses(self._paths, self._settings.workers)
-            if all(status is not None and status.listening for status in statuses):
-                return
-            for worker in self._workers:
-                if worker.failures >= MOST_FAILED_STARTS:
-                    raise UnavailableError(
-                        f"{worker.name} does not start: it ended {worker.failures} times, "
-                        f"last with {_ending(worker.last_code)}; its log says why"
-                    )
-            await asyncio.sleep(_POLL_S)
+            settings = self._settings
+            serving = f"Serving {_url(_placed(settings, door))} with {settings.workers} workers"
+            self._notifier.tell(READY=1, status=f"{serving}; not reloaded: {trouble}" if trouble else serving)
+            await self._reload_asked.wait()
+            self._reload_asked.clear()
+            if not self._stopping.is_set():
+                now_us = int(self._clock.monotonic_ms() * 1_000)
+                self._notifier.tell(RELOADING=1, MONOTONIC_USEC=now_us, status="Reloading")
+                trouble = await self._reload(crew, door)
+
+    async def _pet_watchdog(self) -> None:
+        while self._notifier.watchdog_ms and not self._stopping.is_set():
+            self._notifier.tell(WATCHDOG=1)
+            await pause(self._stopping, self._notifier.watchdog_ms / 2)
+
+    async def _reload(self, crew: Crew, door: Door) -> str:
+        """Work under the settings as they are now, or go on as before; returns why, empty if it worked."""
+        try:
+            settings = self._acceptable()
+            async with self._changing:
+                await crew.replace(_placed(settings, door))
+                if self._agent and settings != self._settings:
+                    await self._agent.stop(AGENT_PATIENCE_MS)
+                    self._agent = self._make_agent(_placed(settings, door))
+                    if self._agent and not self._stopping.is_set():
+                        self._agent.start(self._agent_ended)
+        except (EdgewiseError, OSError) as refused:
+            self._log.error("not reloaded: the settings stay as they were", detail=str(refused))
+            return str(refused)
+        except Exception as failed:  # noqa: BLE001  # an error of ours must not end what serves
+            self._log.exception("not reloaded: the settings stay as they were")
+            return repr(failed)
+        self._settings = settings
+        self._log.info("reloaded", workers=settings.workers)
+        return ""
+
+    def _acceptable(self) -> EdgeSettings:
+        """What the settings are now. Raises InputError for what cannot be, or not while the node runs."""
+        settings = self._reread()
+        fixed = [name for name in FIXED if getattr(settings, name) != getattr(self._settings, name)]
+        if fixed:
+            raise InputError(f"{', '.join(fixed)} cannot change while the node runs: restart it")
+        self._check_certificate(settings)
+        return settings
 
     async def _worker_ended(self, worker: Process, code: int) -> None:
-        self._log.error("a worker ended and is started again", child=worker.name, ending=_ending(code))
-        now_ms = self._clock.monotonic_ms()
-        if self._store.generation() != self._generation:
-            self._generation = self._store.generation()
-            self._swapped_ms = now_ms
-            self._crashes_ms = []
-        if -code in _CRASHES:
-            self._crashes_ms.append(now_ms)
-        if len(self._crashes_ms) >= 2 and now_ms - self._swapped_ms <= PROBATION_MS:  # noqa: PLR2004
-            self._revert_bundle()
-
-    def _revert_bundle(self) -> None:
-        bad, before = self._store.current(), self._store.previous()
-        if bad is None or before is None or bad == before:
-            return
-        message = f"{len(self._crashes_ms)} workers crashed within {PROBATION_MS // 1_000} s of its start"
-        self._store.quarantine(bad, code="crash", message=message, now_ms=self._clock.now_ms())
-        self._log.error("the bundle is reverted", digest=bad, serves=self._store.revert(), detail=message)
-        self._generation = self._store.generation()
-        self._crashes_ms = []
+        self._log.error("a worker ended and is started again", child=worker.name, ending=ending(code))
+        self._probation.ended(code)
 
     async def _agent_ended(self, code: int) -> None:
         if code != ENROLLED:
-            self._log.error("the agent ended and is started again", ending=_ending(code))
+            self._log.error("the agent ended and is started again", ending=ending(code))
             return
-        were_running = [worker for worker in self._workers if worker.pid is not None]
-        await self._stop_workers()
-        self._forget_profiles()
-        if were_running and not self._stopping.is_set():
-            self._start_workers()
+        assert self._crew is not None
+        async with self._changing:
+            were_running = any(worker.pid is not None for worker in self._crew.processes())
+            await self._crew.stop()
+            self._forget_profiles()
+            if were_running and not self._stopping.is_set():
+                self._crew.start()
         self._enrolled.set()
 
     def _forget_profiles(self) -> None:
@@ -247,25 +293,24 @@ class Supervisor:
             task.cancel()
 
     # --- the end -----------------------------------------------------------------------------------------------------
-    async def _stop_workers(self) -> None:
-        await asyncio.gather(*(worker.stop(self._settings.drain_timeout_ms) for worker in self._workers))
-
-    async def _drain(self) -> None:
+    async def _drain(self, crew: Crew, door: Door) -> None:
         """Workers first: what they sync last is what the agent ships last."""
+        self._notifier.tell(STOPPING=1, status="Finishing what has begun")
         self._stopping.set()
-        await self._stop_workers()
+        door.close()
+        await crew.stop()
+        if self._background:
+            await asyncio.wait(self._background)
         if self._agent:
             await self._agent.stop(AGENT_PATIENCE_MS)
 
-    def _processes(self) -> list[Process]:
-        return [*self._workers, *([self._agent] if self._agent else [])]
+
+def _placed(settings: EdgeSettings, door: Door) -> EdgeSettings:
+    """As children need them: wherever the node really is."""
+    data_dir = str(settings.paths.root.absolute())
+    return msgspec.structs.replace(settings, host=door.host, port=door.port, data_dir=data_dir)
 
 
-def _ending(code: int | None) -> str:
-    if code is None or code >= 0:
-        return f"exit code {code}"
-    return f"signal {signal.Signals(-code).name}"
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _url(settings: EdgeSettings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,17 @@ class Started:
 
 
 @contextmanager
-def edgewise(*words: str, log: Path) -> Iterator[Started]:
-    """Run `edgewise …` until the block ends; `--json` is added. Standard error goes to the file `log`."""
+def edgewise(*words: str, log: Path, through: Sequence[str] = (), **options: Any) -> Iterator[Started]:
+    """Run `edgewise …` until the block ends; `--json` is added. Standard error goes to the file `log`.
+
+    `through` is a command that becomes it; `options` are Popen's.
+    """
     with log.open("ab") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-c", "from edgewise.cli import main; main()", *words, "--json"],
+            [*through, sys.executable, "-c", "from edgewise.cli import main; main()", *words, "--json"],
             stdout=subprocess.PIPE,
             stderr=errors,
+            **options,
         )
     try:
         yield Started(process, json.loads(_first_line(process, log)), log)

@@ -46,13 +46,17 @@ def serve(
     config: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Settings in TOML; `edgewise config schema` lists them.")
     ] = None,
+    tls_certificate: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Certificate (PEM): serve https; needs --tls-key.")
+    ] = None,
+    tls_key: Annotated[str | None, typer.Option(metavar="FILE", help="Its key (PEM).")] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Serve visitors until SIGTERM or Ctrl-C; then finish what was begun, and exit with 0.
 
     Prints the URL once requests are answered. Settings come from --config, then EDGEWISE_EDGE_… variables, then
-    these options.
+    these options. SIGHUP reads settings and certificate again, and replaces the workers one after the other.
     """
     from edge.settings import load_settings
 
@@ -65,6 +69,8 @@ def serve(
         "bundle": bundle,
         "server": server,
         "trust": trust,
+        "tls_certificate": tls_certificate,
+        "tls_key": tls_key,
     }
     settings = load_settings(config, os.environ, flags)
 
@@ -73,6 +79,7 @@ def serve(
     terminal = Terminal(json=json, quiet=quiet)
     serve_until_stopped(
         settings,
+        reread=lambda: load_settings(config, os.environ, flags),
         announce=lambda serving: terminal.result(
             serving._asdict(), f"edge node {serving.node} answers at {serving.url} (process {serving.pid})"
         ),

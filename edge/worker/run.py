@@ -1,4 +1,4 @@
-"""One worker process: `python -m edge.worker.run --index I --settings JSON`. HTTP only, started by the supervisor.
+"""One worker process: `python -m edge.worker.run --index I --listen FD --settings JSON`. HTTP only.
 
 The HTTP server runs inside this process (granian's embedded server, or uvicorn), so that process, bundle, cache and
 spool begin and end together and one `kill -9` takes away exactly one worker. Limits that servers leave open are set
@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 import uvloop
@@ -22,9 +23,13 @@ from starlette.applications import Starlette
 from typing_extensions import override
 
 from edge.log import start_log
+from edge.node.claims import share_port
+from edge.node.layout import SEATS
 from edge.settings import EdgeSettings, decode_settings
+from edge.tls import tls_files
 from edge.worker.app import make_app
 from edge.worker.desk import Desk
+from edge.worker.farewell import Farewell, deafen
 from edgewise.clock import SystemClock
 from edgewise.errors import EdgewiseError
 
@@ -40,14 +45,15 @@ GC_THRESHOLDS: Final = (100_000, 50, 1_000)
 def main(arguments: Sequence[str]) -> int:
     """Run one worker until SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m edge.worker.run")
-    parser.add_argument("--index", type=int, required=True)
+    parser.add_argument("--index", type=int, required=True, help="its seat")
+    parser.add_argument("--listen", type=int, metavar="DESCRIPTOR", help="of a socket that it inherits; else its own")
     parser.add_argument("--settings", required=True, help="JSON, as the supervisor hands it over")
     options = parser.parse_args(arguments)
     settings = decode_settings(options.settings)
-    log = start_log(f"worker-{options.index}", settings.log_level)
+    log = start_log(f"worker-{options.index % SEATS}", settings.log_level)
     try:
         desk = Desk.open(settings, index=options.index, clock=SystemClock(), log=log)
-        listening = listen(settings)
+        listening = listen(settings, options.listen)
     except (EdgewiseError, OSError) as failed:
         log.critical("the worker cannot start", detail=str(failed))
         return 1
@@ -60,17 +66,13 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def listen(settings: EdgeSettings) -> socket.socket:
-    """This worker's own socket on the node's port: the kernel deals connections out to all that share it.
+def listen(settings: EdgeSettings, descriptor: int | None) -> socket.socket:
+    """The supervisor's socket for this worker (`edge.door`), or one of its own on the node's port.
 
     Raises:
-        OSError: the port is somebody else's.
+        OSError: the port is somebody else's, or the descriptor no socket.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, protocol)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    listening.bind(address)
+    listening = share_port(settings.host, settings.port) if descriptor is None else socket.socket(fileno=descriptor)
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
@@ -78,7 +80,7 @@ def listen(settings: EdgeSettings) -> socket.socket:
 
 async def _serve_granian(app: Starlette, listening: socket.socket, settings: EdgeSettings) -> None:
     from granian._granian import SocketHolder
-    from granian.constants import HTTPModes, Interfaces
+    from granian.constants import HTTPModes, Interfaces, SSLProtocols
     from granian.http import HTTP1Settings
     from granian.server.embed import Server
 
@@ -91,6 +93,7 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
             self._shd = SocketHolder(listening.fileno(), False, BACKLOG)  # type: ignore[assignment, call-arg]
             self._sfd = listening.fileno()  # type: ignore[assignment]
 
+    files = tls_files(settings)
     server = OwnSocketServer(
         app,
         address=settings.host,
@@ -103,9 +106,12 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
         http1_settings=HTTP1Settings(header_read_timeout=settings.header_timeout_ms, max_buffer_size=BUFFER_BYTES),
         log_enabled=False,
         log_access=False,
+        ssl_cert=files and files.certificate,
+        ssl_key=files and files.key,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
     server.workers_kill_timeout = max(1, settings.drain_timeout_ms // 1_000)
-    _on_stop(server.stop)
+    _on_stop(app, settings, shut=partial(deafen, listening), stop=server.stop)
     await server.serve()
 
 
@@ -120,6 +126,7 @@ async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: Edg
         def capture_signals(self) -> Iterator[None]:
             yield
 
+    files = tls_files(settings)
     config = uvicorn.Config(
         app,
         loop="none",
@@ -135,15 +142,24 @@ async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: Edg
         limit_concurrency=None,
         timeout_keep_alive=max(1, settings.header_timeout_ms // 1_000),
         timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1_000),
+        ssl_certfile=files and files.certificate,
+        ssl_keyfile=files and files.key,
     )
     server = OwnSignalsServer(config)
-    _on_stop(lambda: server.handle_exit(signal.SIGTERM, None))
+
+    def shut() -> None:
+        for accepting in server.servers:
+            accepting.close()
+
+    _on_stop(app, settings, shut=shut, stop=lambda: server.handle_exit(signal.SIGTERM, None))
     await server.serve(sockets=[listening])
 
 
-def _on_stop(stop: Callable[[], None]) -> None:
+def _on_stop(app: Starlette, settings: EdgeSettings, *, shut: Callable[[], None], stop: Callable[[], None]) -> None:
+    most_ms = min(settings.farewell_ms, settings.drain_timeout_ms // 2)
+    farewell = Farewell(app, port=settings.port, most_ms=most_ms, shut=shut, stop=stop)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
+        asyncio.get_running_loop().add_signal_handler(number, farewell.say)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,54 @@
+"""A bundle after whose swap workers crash is taken back: two of them within a minute are no accident."""
+
+from __future__ import annotations
+
+import signal
+from typing import Final
+
+from edge.log import Log
+from edge.node.bundles import BundleStore
+from edgewise.clock import Clock
+
+PROBATION_MS: Final = 60_000
+"""A bundle after whose swap two workers crash within this time is reverted."""
+_MOST_CRASHES: Final = 1
+_CRASHES: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT})
+"""How native code dies of its input. SIGKILL is not among them: it comes from outside."""
+
+
+class Probation:
+    """Watches what each swap does to the workers."""
+
+    def __init__(self, store: BundleStore, *, clock: Clock, log: Log) -> None:
+        self._store = store
+        self._clock = clock
+        self._log = log
+        self._crashes = 0
+        self._swapped_ms = clock.monotonic_ms()
+        self._generation: object = None
+
+    def begin(self) -> None:
+        """What is current now was not swapped in under running workers."""
+        self._generation = self._store.generation()
+
+    def ended(self, code: int) -> None:
+        """A worker has ended by itself, with this exit code (negative: the signal)."""
+        now_ms = self._clock.monotonic_ms()
+        if self._store.generation() != self._generation:
+            self._generation = self._store.generation()
+            self._swapped_ms = now_ms
+            self._crashes = 0
+        if -code in _CRASHES:
+            self._crashes += 1
+        if self._crashes > _MOST_CRASHES and now_ms - self._swapped_ms <= PROBATION_MS:
+            self._revert()
+
+    def _revert(self) -> None:
+        bad, before = self._store.current(), self._store.previous()
+        if bad is None or before is None or bad == before:
+            return
+        message = f"{self._crashes} workers crashed within {PROBATION_MS // 1_000} s of its start"
+        self._store.quarantine(bad, code="crash", message=message, now_ms=self._clock.now_ms())
+        self._log.error("the bundle is reverted", digest=bad, serves=self._store.revert(), detail=message)
+        self._generation = self._store.generation()
+        self._crashes = 0
