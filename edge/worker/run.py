@@ -110,7 +110,7 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
         ssl_key=files and files.key,
         ssl_protocol_min=SSLProtocols.tls12,
     )
-    server.workers_kill_timeout = max(1, settings.drain_timeout_ms // 1_000)
+    server.workers_kill_timeout = _patience_s(settings)
     _on_stop(app, settings, shut=partial(deafen, listening), stop=server.stop)
     await server.serve()
 
@@ -141,7 +141,7 @@ async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: Edg
         backlog=BACKLOG,
         limit_concurrency=None,
         timeout_keep_alive=max(1, settings.header_timeout_ms // 1_000),
-        timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1_000),
+        timeout_graceful_shutdown=_patience_s(settings),
         ssl_certfile=files and files.certificate,
         ssl_keyfile=files and files.key,
     )
@@ -156,10 +156,18 @@ async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: Edg
 
 
 def _on_stop(app: Starlette, settings: EdgeSettings, *, shut: Callable[[], None], stop: Callable[[], None]) -> None:
-    most_ms = min(settings.farewell_ms, settings.drain_timeout_ms // 2)
-    farewell = Farewell(app, port=settings.port, most_ms=most_ms, shut=shut, stop=stop)
+    farewell = Farewell(app, port=settings.port, most_ms=_farewell_ms(settings), shut=shut, stop=stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, farewell.say)
+
+
+def _farewell_ms(settings: EdgeSettings) -> int:
+    return min(settings.farewell_ms, settings.drain_timeout_ms // 2)
+
+
+def _patience_s(settings: EdgeSettings) -> int:
+    """For what has begun, after the farewell; a second is left to close spool and cache before the supervisor kills."""
+    return max(1, (settings.drain_timeout_ms - _farewell_ms(settings)) // 1_000 - 1)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -64,8 +63,7 @@ def test_what_was_passed_to_another_process_is_not_ours() -> None:
     ],
 )
 def test_what_is_of_no_use_is_refused(tmp_path: Path, kind: tuple[int, int] | None, count: str, said: str) -> None:
-    with ExitStack() as stack:
-        passed = stack.enter_context(socket.socket(*kind) if kind else (tmp_path / "file").open("wb"))
-        given = os.dup(passed.fileno())
+    with socket.socket(*kind or (socket.AF_INET,)) as passed:
+        given = os.dup(passed.fileno()) if kind else os.open(tmp_path, os.O_RDONLY)
         with pytest.raises(InputError, match=said):
             passed_socket({"LISTEN_FDS": count, "LISTEN_PID": "7"}, 7, first=given)
