@@ -152,6 +152,25 @@ def test_a_successor_that_does_not_start_leaves_the_old_workers_serving(tmp_path
         assert node.stop() == 0
 
 
+def test_the_agent_is_replaced_with_its_settings_and_only_then(tmp_path: Path) -> None:
+    """Its hub is away, which a node bears; the workers are new at every reload, because files may have changed."""
+    away = {"workers": 1, "hub": "127.0.0.1:1"}
+    with serving(tmp_path, **away) as node:
+        worker = pids(node)[0]
+        (agent,) = set(node.children()) - {worker}
+        reload(node, logged='"reloaded"')
+        assert agent in node.children()
+        assert worker not in node.children()
+        write(tmp_path / "edge.toml", **away, enrol_token="a-secret", heartbeat_ms=250)
+        reload(node, logged='"reloaded"')
+        assert agent not in node.children()
+        shown = node.arguments_of_children()
+        assert all('"heartbeat_ms":250' in arguments for arguments in shown)
+        assert len(shown) == 2
+        assert "a-secret" not in "".join(shown)
+        assert node.stop() == 0
+
+
 def half_a_request(connection: http.client.HTTPConnection) -> None:
     connection.putrequest("POST", "/v1/decide")
     connection.putheader("Content-Length", str(len(BODY)))
