@@ -1,7 +1,7 @@
 """Ships the spool to the hub, exactly once.
 
 Every record carries its producer's sequence. The hub answers how far it has stored each producer for good, and that
-mark, not a memory of ours, says where to go on.
+mark, not a memory of ours, says where to go on: it is asked for before the first batch of a producer.
 
 One batch a producer is under way at a time. Whatever is lost on the way, a request or an answer, is sent again after
 the stream was opened anew, and the hub drops what it has.
@@ -23,7 +23,7 @@ from edge.log import Log
 from edge.node.doorbell import next_ring
 from edge.node.layout import SEGMENT_SUFFIX, ProducerKey, producer_of
 from edge.settings import EdgeSettings
-from edge.spool.reader import Batch, SpoolReader
+from edge.spool.reader import LEFTOVER_SUFFIX, Batch, SpoolReader, remove_leftover
 from edgewise.clock import Clock
 from edgewise.ids import NodeId
 from edgewise.v1.uplink_pb2 import ReportRequest, ReportResponse
@@ -39,6 +39,9 @@ class _Producer:
     def __init__(self, reader: SpoolReader, draw: Draw) -> None:
         self.reader = reader
         self.stored_seq = reader.next_seq - 1
+        self.is_known = False
+        """Whether the hub has said how far it stored this producer. Until then nothing is sent: an agent that was
+        started again would repeat a segment, and call lost what is gone because it is stored."""
         self.under_way: Batch | None = None
         self.sent_ms = 0.0
         self.not_before_ms = 0.0
@@ -129,6 +132,8 @@ class Uplink:
         """Find producers that are new."""
         for folder in self._paths.spool.iterdir():
             key = producer_of(folder.name)
+            if key is None and folder.name.endswith(LEFTOVER_SUFFIX):
+                remove_leftover(folder)
             if key is not None and key not in self._producers:
                 self._producers[key] = _Producer(SpoolReader(folder, key, self._node), self._draw)
 
@@ -146,6 +151,9 @@ class Uplink:
         for key, one in list(self._producers.items()):
             if one.under_way is not None or now_ms < one.not_before_ms:
                 continue
+            if not one.is_known:
+                one.under_way, one.sent_ms = Batch(0, -1, []), now_ms
+                return ReportRequest(node_id=self._node, epoch=key.epoch, worker=key.worker)
             lost, torn = one.reader.records_lost, one.reader.torn_bytes
             batch = one.reader.read()
             self._state.records_lost += one.reader.records_lost - lost
@@ -164,7 +172,9 @@ class Uplink:
         if one is None:
             return
         batch, one.under_way = one.under_way, None
-        self._state.records_stored += max(0, answer.stored_seq - one.stored_seq)
+        if one.is_known:
+            self._state.records_stored += max(0, answer.stored_seq - one.stored_seq)
+        one.is_known = True
         one.stored_seq = answer.stored_seq
         self._state.stored_seqs[one.reader.folder.name] = answer.stored_seq
         one.reader.seek(answer.stored_seq + 1)

@@ -8,7 +8,7 @@ import secrets
 
 import msgspec
 
-from edge.node.durable import create_file
+from edge.node.durable import create_file, sync_folder
 from edge.node.layout import NodePaths, producer_of
 from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId
@@ -51,6 +51,8 @@ def next_epoch(paths: NodePaths) -> int:
         epoch = max(_number(paths, text), _newest_spooled(paths)) + 1
         os.pwrite(descriptor, f"{epoch:0{_DIGITS}}\n".encode(), 0)
         os.fsync(descriptor)
+        if not text:
+            sync_folder(paths.root)  # the file's name, too: without it the counting would begin again
     finally:
         os.close(descriptor)
     return epoch

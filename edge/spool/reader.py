@@ -7,6 +7,7 @@ will ever number anything in its name again. A torn tail was never acknowledged 
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import struct
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edge.node.layout import SEGMENT_SUFFIX, ProducerKey
+from edge.spool.files import Files, SystemFiles
 from edge.spool.producers import is_alive
 from edgewise.errors import MALFORMED
 from edgewise.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
@@ -25,6 +27,8 @@ from edgewise.records import GapRecord, encode_record
 
 LOST: Final = "lost"
 """Lane of the gaps that are declared here."""
+LEFTOVER_SUFFIX: Final = ".gone"
+"""Of a folder that is stored whole and about to be deleted."""
 BATCH_MOST_BYTES: Final = 1 << 20
 BATCH_MOST_RECORDS: Final = 1_000
 _CHUNK_BYTES: Final = BATCH_MOST_BYTES + HEADER_BYTES + MAX_PAYLOAD_BYTES
@@ -64,8 +68,9 @@ _heads = msgspec.msgpack.Decoder(_Head)
 class SpoolReader:
     """One producer's folder. `next_seq` is the first record that was not handed out yet."""
 
-    def __init__(self, folder: Path, key: ProducerKey, node: NodeId) -> None:
+    def __init__(self, folder: Path, key: ProducerKey, node: NodeId, files: Files | None = None) -> None:
         self.folder: Final = folder
+        self._files = SystemFiles() if files is None else files
         self.key: Final = key
         self.records_lost = 0
         self.torn_bytes = 0
@@ -102,11 +107,15 @@ class SpoolReader:
     def acknowledge(self, stored_seq: int) -> None:
         """Delete what the hub has stored up to `stored_seq`: whole segments, at last a dead producer's folder."""
         if self.is_exhausted and stored_seq >= self.next_seq - 1:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # At once out of sight: who is killed half way must not leave a part, which would be read as a loss.
+            leftover = self.folder.with_name(self.folder.name + LEFTOVER_SUFFIX)
+            with contextlib.suppress(OSError):
+                self._files.rename(self.folder, leftover)
+            remove_leftover(leftover)
             return
         for segment in self._segments():
             if segment.until_seq is not None and segment.until_seq <= stored_seq + 1:
-                segment.path.unlink(missing_ok=True)
+                self._files.remove(segment.path)
 
     @property
     def is_gone(self) -> bool:
@@ -196,6 +205,11 @@ class SpoolReader:
         except FileNotFoundError:
             return 0
         return int(_u64.unpack(data)[0]) if len(data) == _u64.size else 0
+
+
+def remove_leftover(folder: Path) -> None:
+    """Delete a folder that was put out of sight, as far as it lets itself be deleted."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_below(seq: int, synced: int | None) -> bool:

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge.node.durable import sync_folder
 from edge.node.layout import SEGMENT_SUFFIX, segment_name
+from edge.spool.files import Files, SystemFiles
 from edge.spool.producers import hold
 from edgewise.errors import UnavailableError
 from edgewise.frames import MAX_PAYLOAD_BYTES, frame
@@ -39,7 +39,6 @@ UNSYNCED_BYTES: Final = 8 << 20
 SYNCED: Final = "synced"
 
 _u64 = struct.Struct("<Q")
-Sync = Callable[[int], None]
 
 
 class SpoolFullError(UnavailableError):
@@ -59,20 +58,25 @@ class _Written(NamedTuple):
 class _Segment:
     """One open file. `durable_bytes` of its `size_bytes` have been synced."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, files: Files) -> None:
         self.path = path
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        self._files = files
+        self.descriptor = files.create(path, appends=True)
         self.size_bytes = 0
         self.durable_bytes = 0
+        self.is_torn = False
+        """Part of a frame is left at its end, and would hide whatever followed."""
 
     def append(self, framed: bytes) -> None:
-        """Raises OSError; then nothing of `framed` is left behind, where it would hide all that follows."""
+        """Raises OSError; then nothing of `framed` counts."""
         written_bytes = 0
         try:
-            written_bytes = os.write(self.descriptor, framed)
+            written_bytes = self._files.append(self.descriptor, framed)
         finally:
             if written_bytes != len(framed):
-                os.ftruncate(self.descriptor, self.size_bytes)
+                self.is_torn = True
+                self._files.truncate(self.descriptor, self.size_bytes)
+                self.is_torn = False
         if written_bytes != len(framed):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size_bytes += len(framed)
@@ -80,10 +84,11 @@ class _Segment:
     def abandon(self) -> None:
         """Keep only what is durable. A failed sync is not tried again: the kernel may already call it done."""
         with contextlib.suppress(OSError):
-            os.ftruncate(self.descriptor, self.durable_bytes)
+            self._files.truncate(self.descriptor, self.durable_bytes)
         if not self.durable_bytes:
-            self.path.unlink(missing_ok=True)
-        os.close(self.descriptor)
+            with contextlib.suppress(OSError):
+                self._files.remove(self.path)
+        self._files.close(self.descriptor)
 
 
 class SpoolWriter:
@@ -97,12 +102,12 @@ class SpoolWriter:
         most_bytes: int,
         segment_bytes: int = SEGMENT_BYTES,
         on_synced: Callable[[], None] = lambda: None,
-        sync: Sync = os.fdatasync,
+        files: Files | None = None,
     ) -> None:
         """Make the producer's folder and hold it.
 
         `most_bytes` bounds the whole spool folder of the node, as far as `measure` knows it. `on_synced` is called
-        after each successful commit. `sync` is the system call, an argument so that its failure can be proven.
+        after each successful commit. `files` are the system calls, an argument so that their failures can be proven.
 
         Raises:
             FileExistsError: the folder was used before; an epoch is never used twice.
@@ -112,10 +117,10 @@ class SpoolWriter:
         self._most_bytes = most_bytes
         self._segment_bytes = segment_bytes
         self._on_synced = on_synced
-        self._sync = sync
-        self._lock = hold(folder)
-        self._synced_file = os.open(folder / SYNCED, os.O_RDWR | os.O_CREAT, 0o600)
-        os.pwrite(self._synced_file, _u64.pack(0), 0)
+        self._files = files = SystemFiles() if files is None else files
+        self._lock = hold(folder, files)
+        self._synced_file = files.create(folder / SYNCED, appends=False)
+        files.overwrite(self._synced_file, _u64.pack(0))
         self._segments: list[_Segment] = []
         """Open files, the last one is written to."""
         self._written: deque[_Written] = deque()
@@ -206,8 +211,9 @@ class SpoolWriter:
 
     def _write(self, written: _Written) -> bool:
         try:
-            if not self._segments or self._segments[-1].size_bytes >= self._segment_bytes:
-                self._segments.append(_Segment(self._folder / segment_name(written.first_seq)))
+            newest = self._segments[-1] if self._segments else None
+            if newest is None or newest.is_torn or newest.size_bytes >= self._segment_bytes:
+                self._segments.append(_Segment(self._folder / segment_name(written.first_seq), self._files))
                 self._new_names = True
             self._segments[-1].append(written.framed)
         except OSError:
@@ -266,21 +272,21 @@ class SpoolWriter:
         for segment, size_bytes in syncing:
             segment.durable_bytes = size_bytes
         for segment in [outgrown for outgrown, _ in syncing if outgrown is not self._segments[-1]]:
-            os.close(segment.descriptor)
+            self._files.close(segment.descriptor)
             self._segments.remove(segment)
         synced = self._written[frames - 1].seq + 1
         for _ in range(frames):
             self._unsynced_bytes -= len(self._written.popleft().framed)
         # Not vital: whoever takes over from a dead process trusts the frames, not this number.
         with contextlib.suppress(OSError):
-            os.pwrite(self._synced_file, _u64.pack(synced), 0)
+            self._files.overwrite(self._synced_file, _u64.pack(synced))
         self._on_synced()
 
     def _sync_files(self, descriptors: list[int], new_names: bool) -> None:  # noqa: FBT001  # positional for a thread
         for descriptor in descriptors:
-            self._sync(descriptor)
+            self._files.sync(descriptor)
         if new_names:
-            sync_folder(self._folder)
+            self._files.sync_folder(self._folder)
 
     def _start_over(self) -> None:
         """Write what is not durable into a new segment, under the same numbers; what does not fit becomes a gap."""
@@ -316,10 +322,8 @@ class SpoolWriter:
         self._declare_gap()
         with contextlib.suppress(UnavailableError):
             await self.commit()
-        for segment in self._segments:
-            os.close(segment.descriptor)
-        os.close(self._synced_file)
-        os.close(self._lock)
+        for descriptor in (*(segment.descriptor for segment in self._segments), self._synced_file, self._lock):
+            self._files.close(descriptor)
 
 
 def _take_exception(ended: asyncio.Task[None]) -> None:

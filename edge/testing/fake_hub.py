@@ -80,6 +80,8 @@ class FakeHub:
         self.endless_bytes = 0
         self.records: dict[ProducerKey, list[Record]] = {}
         self.marks: dict[ProducerKey, int] = {}
+        self.batches: list[list[bytes]] = []
+        """Every batch that arrived, as it came; one without records asks for the mark."""
         self.profiles: dict[str, tuple[bytes, bytes]] = {}
         """Subject -> profile and preferences, as bytes."""
         self.erased: set[str] = set()
@@ -169,6 +171,8 @@ class FakeHub:
         """Store what follows on the producer's mark; returns the mark."""
         key = (request.node_id, request.epoch, request.worker)
         mark = self.marks.get(key, -1)
+        if not request.records:
+            return mark
         kept = self.records.setdefault(key, [])
         for payload in request.records:
             record = decode_record(payload)
@@ -292,6 +296,7 @@ class _Uplink(UplinkServicer):
     ) -> AsyncIterator[ReportResponse]:
         hub = self._hub
         async for request in request_iterator:
+            hub.batches.append(list(request.records))
             fault = hub.next_fault()
             if fault is Fault.LOSE_REQUEST:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "lost on the way there")

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
+from edge.spool.files import SystemFiles
 from edge.spool.producers import is_alive
 from edge.spool.writer import SYNCED, SpoolWriter
 from edgewise.consent import Grants
@@ -76,18 +78,34 @@ def assert_without_holes(records: list[Record], created: int) -> None:
     assert at == created
 
 
-class Disk:
-    """An fdatasync whose failures are planned."""
+class Disk(SystemFiles):
+    """One whose failures to sync are planned."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.failing: set[int] = set()
 
-    def __call__(self, descriptor: int) -> None:
+    @override
+    def sync(self, descriptor: int) -> None:
         self.calls += 1
         if self.calls in self.failing:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.fdatasync(descriptor)
+        super().sync(descriptor)
+
+
+class FullingUp(SystemFiles):
+    """As delayed allocation does it: the write is taken, the sync finds no room, and no new file takes a byte."""
+
+    def __init__(self, full_when: Callable[[int], None]) -> None:
+        self.is_failing = True
+        self._full_when = full_when
+
+    @override
+    def sync(self, descriptor: int) -> None:
+        if self.is_failing:
+            self._full_when(0)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().sync(descriptor)
 
 
 def test_records_come_back_in_order_and_are_announced_only_when_durable(tmp_path: Path) -> None:
@@ -137,7 +155,7 @@ def test_all_who_wait_share_one_sync(tmp_path: Path) -> None:
     disk = Disk()
 
     async def run() -> None:
-        spool = writer(tmp_path, sync=disk)
+        spool = writer(tmp_path, files=disk)
 
         async def click(seq: int) -> int:
             spool.append(event(seq))
@@ -237,7 +255,7 @@ def test_created_is_in_the_spool_or_shipped_or_declared_dropped(
         disk.failing = failures
 
         async def run() -> None:
-            spool = writer(folder, most_bytes=most_bytes, segment_bytes=700, sync=disk)
+            spool = writer(folder, most_bytes=most_bytes, segment_bytes=700, files=disk)
             shipped: list[Record] = []
 
             def ship() -> None:
@@ -281,7 +299,7 @@ def test_a_failed_sync_is_not_trusted_again_and_what_was_not_durable_is_written_
     disk.failing = failing
 
     async def run() -> None:
-        spool = writer(tmp_path, sync=disk)
+        spool = writer(tmp_path, files=disk)
         for seq in range(4):
             spool.append(event(seq))
             await spool.commit()
@@ -298,7 +316,7 @@ def test_nothing_is_acknowledged_while_the_disk_fails_and_all_is_kept_for_when_i
     disk.failing = {2, 3, 4, 5}
 
     async def run() -> None:
-        spool = writer(tmp_path, sync=disk)
+        spool = writer(tmp_path, files=disk)
         spool.append(event(0))
         await spool.commit()
         spool.append(event(1))
@@ -338,23 +356,15 @@ def test_a_full_disk_is_declared_and_left_behind(tmp_path: Path, full_when: Call
 def test_what_a_failed_sync_loses_for_want_of_room_is_not_acknowledged(
     tmp_path: Path, full_when: Callable[[int], None]
 ) -> None:
-    """As delayed allocation does it: the write is taken, the sync finds no room, and no new file takes a byte."""
-    failing = True
-
-    def sync(descriptor: int) -> None:
-        if failing:
-            full_when(0)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fdatasync(descriptor)
+    disk = FullingUp(full_when)
 
     async def run() -> None:
-        nonlocal failing
-        spool = writer(tmp_path, sync=sync)
+        spool = writer(tmp_path, files=disk)
         assert spool.append(event(0)) is not None
         with pytest.raises(UnavailableError, match="does not fit"):
             await spool.commit()
         assert spool.dropped == 1
-        failing = False
+        disk.is_failing = False
         full_when(1 << 30)
         await spool.close()
 
@@ -367,21 +377,14 @@ def test_what_a_failed_sync_loses_for_want_of_room_is_not_acknowledged(
 def test_a_loss_in_a_round_of_somebody_else_is_told_to_whoever_answers_for_the_record(
     tmp_path: Path, full_when: Callable[[int], None]
 ) -> None:
-    failing = True
-
-    def sync(descriptor: int) -> None:
-        if failing:
-            full_when(0)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.fdatasync(descriptor)
+    disk = FullingUp(full_when)
 
     async def run() -> None:
-        nonlocal failing
-        spool = writer(tmp_path, sync=sync)
+        spool = writer(tmp_path, files=disk)
         assert spool.append(event(0)) is not None
         with pytest.raises(UnavailableError):
             await spool.settle()
-        failing = False
+        disk.is_failing = False
         full_when(1 << 30)
         assert spool.append(event(1)) is not None
         with pytest.raises(UnavailableError, match="does not fit"):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from typing_extensions import override
 
 from edge.agent.assigned import known_assignment
 from edge.node.bundles import BundleStore
@@ -22,6 +23,7 @@ from edge.node.layout import NodePaths, ProducerKey, default_data_dir, doorbell_
 from edge.node.status import AgentStatus, WorkerStatus, read_last_status, read_status, write_status
 from edge.node.trust import metadata_expires_ms
 from edge.profiles.cache import ProfileCache
+from edge.spool.files import SystemFiles
 from edge.spool.producers import hold, is_alive
 from edge.worker.tally import Tally, read_tally, tally_file
 from edgewise.errors import UnavailableError
@@ -110,10 +112,29 @@ def test_a_producer_lives_as_long_as_it_holds_its_folder(paths: NodePaths) -> No
     assert not is_alive(folder)
 
 
-def test_a_folder_that_is_just_being_made_counts_as_alive(paths: NodePaths) -> None:
+def test_a_folder_that_has_lost_its_lock_is_nobodys(paths: NodePaths) -> None:
+    """A power loss takes names that were not synced; what waits in the folder must be shipped all the same."""
     folder = paths.producer(7, 3)
     folder.mkdir()
-    assert is_alive(folder)
+    assert not is_alive(folder)
+
+
+def test_a_folder_has_its_name_only_once_it_is_held(paths: NodePaths) -> None:
+    folder, seen = paths.producer(7, 3), list[bool]()
+
+    class Looking(SystemFiles):
+        @override
+        def sync_folder(self, folder: Path) -> None:
+            seen.append(is_alive(paths.producer(7, 3)))
+
+        @override
+        def rename(self, path: Path, to: Path) -> None:
+            assert not folder.exists()
+            super().rename(path, to)
+
+    held = hold(folder, Looking())
+    assert seen == [True]
+    os.close(held)
 
 
 def test_producers_are_named_by_epoch_and_worker(paths: NodePaths) -> None:

@@ -3,112 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-from agent_world import log, patiently, settings_of
+from agent_world import patiently, settings_of
 from hypothesis import given
 from hypothesis import strategies as st
+from uplink_world import Shipping, Worker, shipping
 
-from edge.agent.link import Link
-from edge.agent.state import AgentState
-from edge.agent.uplink import Uplink
-from edge.node.doorbell import Doorbell
-from edge.node.epochs import next_epoch, node_id
-from edge.node.layout import NodePaths, doorbell_address
-from edge.settings import EdgeSettings
-from edge.spool.writer import SpoolWriter
-from edge.testing.fake_hub import FakeHub, Fault, ProducerKey, eventually
+from edge.node.layout import NodePaths
+from edge.spool.reader import LEFTOVER_SUFFIX
+from edge.testing.fake_hub import FakeHub, Fault, eventually
 from edge.testing.signed_site import SignedSite
-from edgewise.clock import SystemClock
-from edgewise.consent import Grants
-from edgewise.ids import MessageId, SubjectId, producer
-from edgewise.records import EventRecord, GapRecord
+from edgewise.records import GapRecord
 
 SITE = SignedSite("shop")
 
 
-class Worker:
-    """A process that records, as far as the spool sees it."""
-
-    def __init__(self, paths: NodePaths, index: int) -> None:
-        self.node = node_id(paths)
-        self.epoch = next_epoch(paths)
-        self.index = index
-        self.folder = paths.producer(self.epoch, index)
-        self.records: list[EventRecord] = []
-        self.spool = SpoolWriter(
-            self.folder,
-            producer=producer(self.node, self.epoch, index),
-            most_bytes=1 << 30,
-            segment_bytes=400,
-            on_synced=self.ring,
-        )
-
-    @property
-    def key(self) -> ProducerKey:
-        return (self.node, self.epoch, self.index)
-
-    def append(self) -> None:
-        record = EventRecord(
-            producer=self.spool.producer,
-            seq=self.spool.next_seq,
-            subject=SubjectId("00" * 16),
-            message_id=MessageId(f"m-{self.epoch}-{self.spool.next_seq}"),
-            type="track",
-            name="Product Viewed",
-            time_ms=1,
-            received_ms=1,
-            grants=Grants(),
-        )
-        assert self.spool.append(record) is not None
-        self.records.append(record)
-
-    def ring(self) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bell:
-            bell.sendto(b"s", doorbell_address(self.node))
-
-    def kill(self) -> None:
-        """SIGKILL: the kernel lets go of the lock, nothing else happens."""
-        os.close(self.spool._lock)
-
-
-class Shipping:
-    """The agent's uplink, alone."""
-
-    def __init__(self, settings: EdgeSettings) -> None:
-        paths, clock = settings.paths, SystemClock()
-        self.state = AgentState(paths, clock, site="shop", root_fingerprint=None, hub="", log=log())
-        self.link = Link(settings, self.state, draw=lambda: 0.5, log=log())
-        self.bell = Doorbell(node_id(paths))
-        self.uplink = Uplink(
-            settings, node_id(paths), bell=self.bell.spool, state=self.state, clock=clock, draw=lambda: 0.5, log=log()
-        )
-        self.task = asyncio.create_task(self.link.keep("uplink", self.uplink.session))
-
-    async def stop(self) -> None:
-        self.link.stopping.set()
-        self.uplink.finish()
-        await self.task
-        await self.link.close()
-        self.bell.close()
-
-
-@asynccontextmanager
-async def shipping(folder: Path, hub: FakeHub, **values: int) -> AsyncIterator[Shipping]:
-    NodePaths(folder).create()
-    started = Shipping(settings_of(folder, hub.address, reconnect_ms=10, reconnect_most_ms=20, **values))
-    yield started
-    await started.stop()
-
-
 def test_what_is_synced_arrives_within_milliseconds_and_is_deleted(tmp_path: Path) -> None:
     async def story() -> None:
-        async with FakeHub(SITE) as hub, shipping(tmp_path, hub) as ship:
+        async with FakeHub(SITE) as hub, shipping(tmp_path, hub.address) as ship:
             worker = Worker(NodePaths(tmp_path), 0)
             loop = asyncio.get_running_loop()
             delays = []
@@ -132,7 +46,7 @@ def test_what_is_synced_arrives_within_milliseconds_and_is_deleted(tmp_path: Pat
 def test_a_new_agent_goes_on_where_the_hub_says(tmp_path: Path) -> None:
     async def story() -> None:
         async with FakeHub(SITE) as hub:
-            async with shipping(tmp_path, hub):
+            async with shipping(tmp_path, hub.address):
                 worker = Worker(NodePaths(tmp_path), 0)
                 for _ in range(10):
                     worker.append()
@@ -141,16 +55,53 @@ def test_a_new_agent_goes_on_where_the_hub_says(tmp_path: Path) -> None:
             for _ in range(5):
                 worker.append()
             await worker.spool.commit()
-            async with shipping(tmp_path, hub):
+            async with shipping(tmp_path, hub.address):
                 await eventually(lambda: hub.marks[worker.key] == 14)
             assert hub.records[worker.key] == worker.records
 
     patiently(story())
 
 
+def test_a_new_agent_repeats_nothing_and_calls_nothing_lost_that_the_hub_has(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FakeHub(SITE) as hub:
+            async with shipping(tmp_path, hub.address):
+                worker = Worker(NodePaths(tmp_path), 0)
+                for _ in range(40):
+                    worker.append()
+                await worker.spool.commit()
+                await eventually(lambda: len(list(worker.folder.glob("*.seg"))) == 1)
+            # As after a power loss: a segment that was deleted has come back, those behind it have not.
+            first = worker.folder / f"{0:020}.seg"
+            first.write_bytes(b"")
+            worker.kill()
+            came = len(hub.batches)
+            async with shipping(tmp_path, hub.address) as ship:
+                await eventually(lambda: not worker.folder.exists())
+                assert ship.state.records_lost == 0
+            assert hub.records[worker.key] == worker.records
+            assert [len(batch) for batch in hub.batches[came:]] == [0], "it was asked, and nothing else"
+
+    patiently(story())
+
+
+def test_what_an_agent_that_was_killed_had_begun_to_delete_goes(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FakeHub(SITE) as hub:
+            NodePaths(tmp_path).create()
+            leftover = tmp_path / "spool" / f"0000000001-000{LEFTOVER_SUFFIX}"
+            leftover.mkdir()
+            (leftover / f"{0:020}.seg").write_bytes(b"stored long ago")
+            async with shipping(tmp_path, hub.address):
+                await eventually(lambda: not leftover.exists())
+            assert not hub.records
+
+    patiently(story())
+
+
 def test_a_restored_hub_is_told_what_is_left_and_what_is_lost(tmp_path: Path) -> None:
     async def story() -> None:
-        async with FakeHub(SITE) as hub, shipping(tmp_path, hub) as ship:
+        async with FakeHub(SITE) as hub, shipping(tmp_path, hub.address) as ship:
             worker = Worker(NodePaths(tmp_path), 0)
             for _ in range(40):
                 worker.append()
@@ -173,7 +124,7 @@ def test_a_restored_hub_is_told_what_is_left_and_what_is_lost(tmp_path: Path) ->
 
 def test_two_starts_of_one_worker_never_share_a_number(tmp_path: Path) -> None:
     async def story() -> None:
-        async with FakeHub(SITE) as hub, shipping(tmp_path, hub):
+        async with FakeHub(SITE) as hub, shipping(tmp_path, hub.address):
             first = Worker(NodePaths(tmp_path), 0)
             first.append()
             first.append()
@@ -260,7 +211,10 @@ def test_every_record_is_stored_once_and_in_order(steps: list[tuple[str, int, in
 
 def test_a_hub_that_says_nothing_is_asked_anew(tmp_path: Path) -> None:
     async def story() -> None:
-        async with FakeHub(SITE, faults=[Fault.SAY_NOTHING]) as hub, shipping(tmp_path, hub, answer_timeout_ms=100):
+        async with (
+            FakeHub(SITE, faults=[Fault.SAY_NOTHING]) as hub,
+            shipping(tmp_path, hub.address, answer_timeout_ms=100),
+        ):
             worker = Worker(NodePaths(tmp_path), 0)
             worker.append()
             await worker.spool.commit()
