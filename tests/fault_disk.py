@@ -48,8 +48,21 @@ ATOMIC_BYTES = 8
 """What lies in one sector, and is overwritten in place, is there whole or not at all."""
 
 
+class SyncsWhenTold(SystemFiles):
+    """The machine's own disk; while `is_failing`, nothing can be made durable."""
+
+    def __init__(self) -> None:
+        self.is_failing = False
+
+    @override
+    def sync(self, descriptor: int) -> None:
+        if self.is_failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().sync(descriptor)
+
+
 class LossyFiles(SystemFiles):
-    """Everything below `root`; what is there already, and what others do there, is not seen."""
+    """Everything below `root`; what is there already is durable, what others do there is not seen."""
 
     def __init__(self, root: Path, random: Random, odds: Odds | None = None) -> None:
         self.journal: list[Call] = []
@@ -60,6 +73,14 @@ class LossyFiles(SystemFiles):
         self._inodes: dict[Path, int] = {root: ROOT}
         self._open: dict[int, int] = {}
         self._made = ROOT
+        self._adopt(root)
+
+    def lose_power(self, into: Path) -> None:
+        """Write what a power loss leaves behind, now, into an empty folder."""
+        platter = Platter()
+        for call in self.journal:
+            platter.take(call)
+        platter.survivors(self._random, into)
 
     def note(self, *what: Any) -> None:
         """Remember at which point of the journal something was promised or done."""
@@ -129,6 +150,16 @@ class LossyFiles(SystemFiles):
     def close(self, descriptor: int) -> None:
         super().close(descriptor)
         self._open.pop(descriptor, None)
+
+    def _adopt(self, folder: Path) -> None:
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                self._link(path, "folder")
+                self._adopt(path)
+            else:
+                inode = self._link(path, "file")
+                self.journal += [Call("write", inode, (0, path.read_bytes())), Call("sync", inode)]
+        self.journal.append(Call("sync folder", self._inodes[folder]))
 
     def _fail(self, odds: float, number: int) -> None:
         if self._random.random() < odds:

@@ -100,11 +100,9 @@ class _Worker:
 
     def kill(self) -> None:
         """SIGKILL: nothing more is written, and the kernel closes what was open."""
-        spool = self.spool
-        for task in (*self._tasks, self._upkeep, *filter(None, [spool._round])):
+        for task in (*self._tasks, self._upkeep):
             task.cancel()
-        for descriptor in (spool._lock, spool._synced_file, *(segment.descriptor for segment in spool._segments)):
-            self._history.disk.close(descriptor)
+        kill_spool(self.spool, self._history.disk)
 
     async def _visit(self) -> None:
         random, spool, history = self._history.random, self.spool, self._history
@@ -176,6 +174,14 @@ class History:
                     reader.acknowledge(reader.next_seq - 1)
                 if reader.is_gone:
                     del readers[reader.key]
+
+
+def kill_spool(spool: SpoolWriter, disk: LossyFiles) -> None:
+    """What is left of a writer after SIGKILL: nothing runs, nothing is open."""
+    if spool._round is not None:
+        spool._round.cancel()
+    for descriptor in (spool._lock, spool._synced_file, *(segment.descriptor for segment in spool._segments)):
+        disk.close(descriptor)
 
 
 def shipped(spool: Path, hub: StoringHub) -> int:

@@ -33,6 +33,7 @@ class Line(NamedTuple):
     """The node's token, if it has one; a hub that other machines can reach asks for it at every call."""
 
 
+OpenChannel = Callable[[str, EdgeSettings], Any]
 Session = Callable[[Line, Callable[[], None]], Awaitable[None]]
 """One stream from its start to its end; calls its second argument whenever the hub was heard."""
 
@@ -40,7 +41,16 @@ Session = Callable[[Line, Callable[[], None]], Awaitable[None]]
 class Link:
     """Belongs to one event loop: several in one process make grpc.aio fail (grpc/grpc#25364)."""
 
-    def __init__(self, settings: EdgeSettings, state: AgentState, *, draw: Draw, log: Log) -> None:
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        state: AgentState,
+        *,
+        draw: Draw,
+        log: Log,
+        open_channel: OpenChannel | None = None,
+    ) -> None:
+        """`open_channel` stands in for gRPC where a network is simulated."""
         assert settings.hub is not None
         self._target = settings.hub
         self._settings = settings
@@ -51,7 +61,8 @@ class Link:
         self._is_refused = False
         """The hub does not accept this node's token; all three streams hear it, and one of them logs it."""
         self._metadata = (("authorization", f"Bearer {settings.enrol_token}"),) if settings.enrol_token else ()
-        self._channel = _open(self._target, settings)
+        self._open_channel = _open if open_channel is None else open_channel
+        self._channel = self._open_channel(self._target, settings)
         self.stopping = asyncio.Event()
 
     @property
@@ -108,7 +119,7 @@ class Link:
         self._failures += 1
         if self._failures >= FAILURES_BEFORE_RENEWAL:
             self._failures = 0
-            self._channel = _open(self._target, self._settings)
+            self._channel = self._open_channel(self._target, self._settings)
             await channel.close()
 
 

@@ -23,6 +23,7 @@ from edge.log import Log
 from edge.node.doorbell import next_ring
 from edge.node.layout import SEGMENT_SUFFIX, ProducerKey, producer_of
 from edge.settings import EdgeSettings
+from edge.spool.files import Files
 from edge.spool.reader import LEFTOVER_SUFFIX, Batch, SpoolReader, remove_leftover
 from edgewise.clock import Clock
 from edgewise.ids import NodeId
@@ -61,8 +62,9 @@ class Uplink:
         clock: Clock,
         draw: Draw,
         log: Log,
+        files: Files | None = None,
     ) -> None:
-        """`bell` is set whenever a worker's spool has grown."""
+        """`bell` is set whenever a worker's spool has grown. `files` delete what is stored."""
         self._paths = settings.paths
         self._answer_timeout_ms = settings.answer_timeout_ms
         self._node = node
@@ -71,6 +73,7 @@ class Uplink:
         self._clock = clock
         self._draw = draw
         self._log = log
+        self._files = files
         self._producers: dict[ProducerKey, _Producer] = {}
         self._finishing = False
 
@@ -135,7 +138,7 @@ class Uplink:
             if key is None and folder.name.endswith(LEFTOVER_SUFFIX):
                 remove_leftover(folder)
             if key is not None and key not in self._producers:
-                self._producers[key] = _Producer(SpoolReader(folder, key, self._node), self._draw)
+                self._producers[key] = _Producer(SpoolReader(folder, key, self._node, self._files), self._draw)
 
     def _next_request(self) -> ReportRequest | None:
         try:

@@ -31,6 +31,10 @@ DATABASES: Final = ("profiles", "preferences", "pending", "wanted", "decisions",
 REBUILT: Final = b"rebuilt"
 """A mark: this file replaced one that held preferences."""
 
+SUBJECT_BYTES: Final = 16
+"""Every key about a subject begins with it."""
+FORGOTTEN_AT_ONCE: Final = 64
+
 ROOM_ATTEMPTS: Final = 32
 """How often room is made for one change before it is given up."""
 
@@ -86,7 +90,7 @@ class CacheFile:
                 with self.env.begin(write=True) as txn:
                     txn.put(REBUILT, b"", db=self.db["marks"])
             if before != stamp:
-                self._forget_messages()
+                self._forget_unsynced()
                 with contextlib.suppress(OSError):  # a full disk: whoever comes first next time checks again
                     replace_file(folder / _STAMP, msgspec.json.encode(stamp), durable=False)
         except lmdb.Error as wrong:
@@ -134,14 +138,23 @@ class CacheFile:
             return False
         return True
 
-    def _forget_messages(self) -> None:
-        """After a crash of the machine a message id may be here whose event was not durable.
+    def _forget_unsynced(self) -> None:
+        """Forget what the spool may have lost by a crash of the machine, because it was not durable there.
 
-        Its sender had no answer and sends it again; it must not be taken for a repetition.
+        A message id: its sender had no answer and sends it again; it must not be taken for a repetition. A local
+        record: no snapshot would ever contain it, so that it would count here for ever. Profiles with such records
+        come back from the hub, with all that was durable.
         """
         with self.env.begin(write=True) as txn:
             for name in ("messages", "message_ages"):
                 txn.drop(self.db[name], delete=False)
+        pending = [b""]
+        while pending:  # in small transactions, which a full map takes, too
+            with self.env.begin(write=True) as txn:
+                pending = keys_after(txn, self.db["pending"], b"", most=FORGOTTEN_AT_ONCE)
+                for key in pending:
+                    txn.delete(key, db=self.db["pending"])
+                    txn.delete(key[:SUBJECT_BYTES], db=self.db["profiles"])
 
 
 def _read_stamp(folder: Path) -> _Stamp | None:

@@ -61,6 +61,8 @@ class _Segment:
     def __init__(self, path: Path, files: Files) -> None:
         self.path = path
         self._files = files
+        # One that is there already was given up before any of it counted, and did not let itself be removed or cut.
+        files.remove(path)
         self.descriptor = files.create(path, appends=True)
         self.size_bytes = 0
         self.durable_bytes = 0

@@ -36,7 +36,8 @@ class Interest:
     def __init__(self, most_per_follower: int, meters: Meters) -> None:
         self._most = most_per_follower
         self._meters = meters
-        self._followers: dict[SubjectId, set[Follower]] = {}
+        self._followers: dict[SubjectId, dict[Follower, None]] = {}
+        """In the order in which they came: sets of objects would make every simulated history another one."""
         self._followed = 0
         self.open: set[Follower] = set()
 
@@ -61,7 +62,7 @@ class Interest:
             follower.subjects.pop(subject, None)
             follower.subjects[subject] = None
             follower.news[subject] = None
-            self._followers.setdefault(subject, set()).add(follower)
+            self._followers.setdefault(subject, {})[follower] = None
         excess = len(follower.subjects) - self._most
         if excess > 0:
             self._meters.interest_dropped.inc(excess)
@@ -78,7 +79,7 @@ class Interest:
             del follower.subjects[subject]
             follower.news.pop(subject, None)
             followers = self._followers[subject]
-            followers.discard(follower)
+            followers.pop(follower, None)
             if not followers:
                 del self._followers[subject]
         self._meters.interest.set(self._followed)

@@ -78,7 +78,7 @@ class Profiles(ProfilesServicer):
         """A transaction of this process is through."""
         if stored.changed:
             self._told.append(stored.revision)
-            self._interest.changed(stored.changed)
+            self._interest.changed(sorted(stored.changed))
 
     async def run(self, poll_ms: int) -> None:
         """Find what other processes changed (an import, an erasure), until cancelled."""

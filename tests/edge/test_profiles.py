@@ -282,6 +282,25 @@ def test_after_another_boot_message_ids_are_forgotten(tmp_path: Path) -> None:
         cache.close()
 
 
+def test_after_another_boot_a_profile_whose_events_the_spool_may_have_lost_is_asked_for_again(tmp_path: Path) -> None:
+    """No snapshot would ever contain an event that was lost, so it would count here for ever."""
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    unsure, sure = [SubjectId(f"{number:032x}") for number in range(1, 151)], SubjectId("f" * 32)
+    for subject in unsure:
+        cache.apply(subject, [view(0)])
+        cache.state(subject, statement(1, dial=1))
+    cache.snapshot(sure, encode_profile(Profile(last_ms=7)), encode_preferences(Preferences()))
+    cache.close()
+    (tmp_path / "stamp.json").write_text('{"format":1,"boot":"another"}')
+    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
+    assert all(cache.profile(subject) is None for subject in unsure)
+    assert all(cache.preferences(subject).dial.value == 1 for subject in unsure), "a visitor's will is kept"
+    assert cache.profile(sure) == Profile(last_ms=7)
+    assert cache.snapshot(unsure[0], encode_profile(Profile(last_ms=5)), encode_preferences(Preferences()))
+    assert cache.profile(unsure[0]) == Profile(last_ms=5)
+    cache.close()
+
+
 def test_a_damaged_file_is_dropped_and_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:
     cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
     for number in range(200):

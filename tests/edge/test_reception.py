@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
 import pytest
 from edge_world import KEYS, bundle_files, events, install, open_desk, profile_of, viewed
+from fault_disk import SyncsWhenTold
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -120,26 +119,20 @@ def test_half_a_batch_is_durable_and_the_rest_is_taken_when_it_comes_again(tmp_p
 
 
 def test_what_a_disk_lost_between_two_turns_is_not_acknowledged_with_the_last(tmp_path: Path) -> None:
-    failing = False
-
-    def sync(descriptor: int) -> None:
-        if failing:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.fdatasync(descriptor)
+    disk = SyncsWhenTold()
 
     async def run() -> None:
-        nonlocal failing
         async with worker(tmp_path) as desk:
             reception, folder = Reception(desk), desk.spool._folder
-            desk.spool._sync = sync
+            desk.spool._files = disk
             taking = asyncio.create_task(reception.take(offers(300), PAGE))
             await asyncio.sleep(0)
             assert 0 < desk.spool.next_seq < 300
             # As upkeep would; what cannot be written elsewhere either is lost.
-            failing, desk.spool._folder = True, tmp_path / "nowhere"
+            disk.is_failing, desk.spool._folder = True, tmp_path / "nowhere"
             with pytest.raises(UnavailableError):
                 await desk.spool.commit()
-            failing, desk.spool._folder = False, folder
+            disk.is_failing, desk.spool._folder = False, folder
             await desk.spool.measure()
             with pytest.raises(UnavailableError):
                 await taking

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from edge_world import (
     spooled,
     viewed,
 )
+from fault_disk import SyncsWhenTold
 from starlette.testclient import TestClient
 from world import HERO, NOW_MS
 
@@ -248,20 +247,15 @@ def test_while_the_spool_is_full_events_are_refused_and_decisions_go_on(tmp_path
 
 
 def test_what_could_not_be_made_durable_is_not_acknowledged_and_counts_when_it_is_sent_again(tmp_path: Path) -> None:
-    failing = True
-
-    def sync(descriptor: int) -> None:
-        if failing:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        os.fdatasync(descriptor)
-
+    disk = SyncsWhenTold()
+    disk.is_failing = True
     with node(tmp_path) as (client, desk):
-        desk.spool._sync = sync
+        desk.spool._files = disk
         body = {**viewed("film-1", "m-1"), "anonymousId": VISITOR}
         answer = client.post("/v1/track", json=body)
         assert answer.status_code == 503
         assert "durable" in answer.json()["detail"]
-        failing = False
+        disk.is_failing = False
         assert client.post("/v1/track", json=body).status_code == 200
         assert desk.spool.is_synced()
         assert {event.message_id for event in events(desk)} == {"m-1"}
