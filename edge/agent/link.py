@@ -131,6 +131,8 @@ def _open(target: str, settings: EdgeSettings) -> grpc.aio.Channel:
             # minutes answers with ENHANCE_YOUR_CALM.
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.keepalive_timeout_ms", 10_000),
+            # By itself the line above does nothing: what an unanswered ping costs is this, and its default is a minute.
+            ("grpc.http2.ping_timeout_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),
             # gRPC's own pauses lie below ours, so that ours decide.

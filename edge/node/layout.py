@@ -10,6 +10,7 @@ Every process of a node finds the others' work by these paths, so a path is spel
     exported_models/        bundles by digest, `current`, `previous`, quarantine/ (`edge.node.bundles`)
     profiles/               LMDB, a cache
     spool/EPOCH-WORKER/     one folder a producer: segments, `synced`, `lock` while it lives (`edge.spool.producers`)
+                            .EPOCH-WORKER while it is made, EPOCH-WORKER.gone while the agent deletes it
     run/                    worker-I.json and agent.json: what each process says of itself (`edge.node.status`)
 """
 

@@ -273,7 +273,8 @@ class SpoolWriter:
         )
         for segment, size_bytes in syncing:
             segment.durable_bytes = size_bytes
-        for segment in [outgrown for outgrown, _ in syncing if outgrown is not self._segments[-1]]:
+        # An outgrown one may have grown once more while the sync was under way: then it takes part in the next.
+        for segment in [each for each in self._segments[:-1] if each.durable_bytes == each.size_bytes]:
             self._files.close(segment.descriptor)
             self._segments.remove(segment)
         synced = self._written[frames - 1].seq + 1

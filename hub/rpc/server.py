@@ -183,6 +183,8 @@ def _options(settings: HubSettings) -> list[tuple[str, Any]]:
         # and we ping them: a peer that vanished is found within 40 s
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # by itself the line above does nothing: an unanswered ping costs this, by default a minute
+        ("grpc.http2.ping_timeout_ms", 10_000),
         ("grpc.max_connection_age_ms", settings.connection_age_ms),
         ("grpc.max_connection_age_grace_ms", 10_000),
     ]

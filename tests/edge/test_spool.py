@@ -7,6 +7,7 @@ import errno
 import os
 import struct
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -330,6 +331,81 @@ def test_nothing_is_acknowledged_while_the_disk_fails_and_all_is_kept_for_when_i
 
     asyncio.run(run())
     assert_without_holes(records_in(tmp_path), 2)
+
+
+class Torn(SystemFiles):
+    """While it fails, half of a frame is written, and cannot be cut off again."""
+
+    is_failing = False
+
+    @override
+    def append(self, descriptor: int, data: bytes) -> int:
+        return super().append(descriptor, data[: len(data) // 2] if self.is_failing else data)
+
+    @override
+    def truncate(self, descriptor: int, size_bytes: int) -> None:
+        if self.is_failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        super().truncate(descriptor, size_bytes)
+
+
+@pytest.mark.parametrize("whole", [0, 2])
+def test_a_frame_that_can_be_neither_written_nor_cut_off_hides_nothing_that_follows(tmp_path: Path, whole: int) -> None:
+    disk = Torn()
+
+    async def run() -> None:
+        spool = writer(tmp_path, files=disk)
+        for seq in range(whole):
+            assert spool.append(event(seq)) is not None
+        disk.is_failing = True
+        assert spool.append(event(whole)) is None
+        disk.is_failing = False
+        await spool.measure()
+        assert spool.append(event(whole + 1)) is not None
+        await spool.close()
+
+    asyncio.run(run())
+    records = records_in(tmp_path)
+    assert_without_holes(records, whole + 2)
+    assert declared(records) == 1
+
+
+class Held(SystemFiles):
+    """A sync takes until it is let go, and makes durable what had been written when it began."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.let_go = threading.Event()
+        self.durable_bytes: dict[int, int] = {}
+
+    @override
+    def sync(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        self.began.set()
+        assert self.let_go.wait(10)
+        self.durable_bytes[status.st_ino] = status.st_size
+
+
+def test_what_a_segment_takes_during_its_last_sync_is_synced_after_it_was_outgrown(tmp_path: Path) -> None:
+    disk = Held()
+
+    async def run() -> None:
+        spool = writer(tmp_path, files=disk, segment_bytes=400)
+        spool.append(event(0))
+        first = asyncio.create_task(spool.commit())
+        assert await asyncio.to_thread(disk.began.wait, 10)
+        spool.append(event(1, size=500))
+        spool.append(event(2))
+        disk.let_go.set()
+        await first
+        await spool.commit()
+        assert synced(tmp_path) == 3
+        assert len(segments(tmp_path)) == 2
+        for file in segments(tmp_path):
+            assert disk.durable_bytes[file.stat().st_ino] == file.stat().st_size
+        await spool.close()
+
+    asyncio.run(run())
 
 
 def test_a_full_disk_is_declared_and_left_behind(tmp_path: Path, full_when: Callable[[int], None]) -> None:

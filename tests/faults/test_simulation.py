@@ -87,8 +87,7 @@ def assert_one_profile(world: World) -> None:
         expected = folded(world, subject, set())
         assert world.hub_profile(subject) == expected
         for node in world.nodes:
-            own = world.pending(node, subject)
-            assert own <= declared(world, node)
+            own = world.pending(node, subject) & declared(world, node)
             assert world.edge_profile(node, subject) == folded(world, subject, own), f"on {node.id}, of {subject}"
 
 
