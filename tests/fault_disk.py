@@ -99,6 +99,12 @@ class LossyFiles(SystemFiles):
         return descriptor
 
     @override
+    def open(self, path: Path) -> int:
+        descriptor = super().open(path)
+        self._open[descriptor] = self._inodes[path]
+        return descriptor
+
+    @override
     def append(self, descriptor: int, data: bytes) -> int:
         if self._random.random() < self.odds.append:
             if self._random.random() >= self.odds.short:

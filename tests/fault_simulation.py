@@ -156,6 +156,8 @@ class Worker:
         record = node.cache.write(change)
         try:
             await spool.commit(None if record is None else record.seq)
+            if record is None:
+                await spool.sync_others()
         except UnavailableError:
             if record is not None:
                 node.cache.write(lambda txn: node.messages.forget(txn, [message]))

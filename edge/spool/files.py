@@ -25,6 +25,10 @@ class Files(Protocol):
         """A new file as a descriptor, to append to or to overwrite; FileExistsError when its name is taken."""
         ...
 
+    def open(self, path: Path) -> int:
+        """A file that is there, to be synced; FileNotFoundError when it is not."""
+        ...
+
     def append(self, descriptor: int, data: bytes) -> int:
         """Returns how many bytes were written: on a full disk fewer than were given."""
         ...
@@ -68,6 +72,10 @@ class SystemFiles(Files):
     @override
     def create(self, path: Path, *, appends: bool) -> int:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | (os.O_APPEND if appends else 0), 0o600)
+
+    @override
+    def open(self, path: Path) -> int:
+        return os.open(path, os.O_RDONLY)
 
     @override
     def append(self, descriptor: int, data: bytes) -> int:

@@ -23,7 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from edge.node.layout import SEGMENT_SUFFIX, segment_name
+from edge.node.layout import SEGMENT_SUFFIX, producer_of, segment_name
 from edge.spool.files import Files, SystemFiles
 from edge.spool.producers import hold
 from edgewise.errors import UnavailableError
@@ -249,6 +249,19 @@ class SpoolWriter:
             # What is lost does not wait any more, so that nothing above has failed on its behalf.
             raise UnavailableError("the spool cannot be made durable: what was written to it does not fit on the disk")
 
+    async def sync_others(self) -> None:
+        """Make durable what other processes of the node have written, those that died before they could, too.
+
+        For whoever answers for a record that is not this producer's: a repetition of what another worker took.
+
+        Raises:
+            UnavailableError: the disk fails.
+        """
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, _sync_others, self._folder, self._files)
+        except OSError as failed:
+            raise UnavailableError(f"the spool cannot be made durable: {failed.strerror}") from failed
+
     async def _run_round(self) -> None:
         try:
             await self._sync_once()
@@ -345,6 +358,22 @@ def _lane(record: Record) -> str:
             return "exposure"
         case GapRecord():
             return record.lane
+
+
+def _sync_others(own: Path, files: Files) -> None:
+    """A segment that is durable already costs microseconds; what is gone meanwhile is stored."""
+    for folder in own.parent.iterdir():
+        if folder == own or producer_of(folder.name) is None:
+            continue
+        for segment in folder.glob(f"*{SEGMENT_SUFFIX}"):
+            with contextlib.suppress(FileNotFoundError):
+                descriptor = files.open(segment)
+                try:
+                    files.sync(descriptor)
+                finally:
+                    files.close(descriptor)
+        with contextlib.suppress(FileNotFoundError):
+            files.sync_folder(folder)
 
 
 def _folder_bytes(spool: Path) -> int:

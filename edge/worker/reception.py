@@ -203,8 +203,10 @@ class Reception:
             UnavailableError: the disk fails. The messages count as new again, for their sender will try once more.
         """
         try:
-            # Also for duplicates: what they repeat may have been written a moment ago.
+            # Also for duplicates: what they repeat may have been written a moment ago, here or by another worker.
             await self._desk.spool.commit(min((each.record.seq for each in taken if each.record), default=None))
+            if any(each.outcome == "duplicate" for each in taken):
+                await self._desk.spool.sync_others()
         except Exception:
             ids = [each.message_id for each in taken if each.record is not None and each.message_id is not None]
             self._desk.cache.write(lambda txn: self._desk.messages.forget(txn, ids))

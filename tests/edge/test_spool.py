@@ -408,6 +408,30 @@ def test_what_a_segment_takes_during_its_last_sync_is_synced_after_it_was_outgro
     asyncio.run(run())
 
 
+def test_what_a_worker_wrote_and_did_not_live_to_sync_is_synced_by_whoever_answers_for_it(tmp_path: Path) -> None:
+    """A repetition of its message reached another worker: the acknowledgement is that one's."""
+    disk = Held()
+    disk.let_go.set()
+
+    async def run() -> None:
+        dead = writer(tmp_path, segment_bytes=100)
+        for seq in range(3):
+            dead.append(event(seq, size=100))
+        other = SpoolWriter(
+            tmp_path / "spool" / "0000000002-001", producer=Producer("n-test/2/1"), most_bytes=1 << 20, files=disk
+        )
+        await other.commit()
+        assert not disk.durable_bytes
+        await other.sync_others()
+        assert len(segments(tmp_path)) == 3
+        for file in segments(tmp_path):
+            assert disk.durable_bytes[file.stat().st_ino] == file.stat().st_size
+        await other.close()
+        await dead.close()
+
+    asyncio.run(run())
+
+
 def test_a_full_disk_is_declared_and_left_behind(tmp_path: Path, full_when: Callable[[int], None]) -> None:
     async def run() -> None:
         spool = writer(tmp_path)
