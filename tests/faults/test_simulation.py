@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from fault_node import Node
 from fault_seeds import Random, everything, named, seeds
-from fault_simulation import Node, World
+from fault_simulation import World
 from fault_time import simulate
 
 from edgewise.ids import Producer, SubjectId
