@@ -35,7 +35,7 @@ class Counts(msgspec.Struct):
     """How many decisions took at most each edge and more than the one before; the last bucket has no edge."""
     decision_seconds: float = 0.0
     events: dict[str, dict[str, int]] = {}
-    """Type -> outcome (`accepted`, `duplicate`, `rejected`, `refused`) -> count."""
+    """Type -> outcome (`accepted`, `duplicate`, `rejected`) -> count."""
     cache_hits: int = 0
     cache_misses: int = 0
     shed: dict[str, int] = {}

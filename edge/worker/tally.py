@@ -12,7 +12,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge.node.durable import replace_file
 from edge.node.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
 from edge.worker.metrics import Counts
 from edgewise.errors import MALFORMED
@@ -46,9 +45,9 @@ def read_tally(file: Path) -> Tally:
         return Tally()
 
 
-def write_tally(file: Path, tally: Tally) -> None:
-    """Replace it."""
-    replace_file(file, msgspec.json.encode(tally), durable=False)
+def encode_tally(tally: Tally) -> bytes:
+    """The file's content."""
+    return msgspec.json.encode(tally)
 
 
 def read_tallies(paths: NodePaths) -> dict[int, Tally]:

@@ -11,11 +11,9 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from edge.node.durable import replace_file
 from edge.node.status import WorkerStatus, write_status
-from edge.worker.tally import Tally
+from edge.worker.tally import Tally, encode_tally
 
 
 class Word:
@@ -30,7 +28,7 @@ class Word:
 
     def spoken(self, status: WorkerStatus, tally: Tally) -> Callable[[], None]:
         """To be called by any thread; it raises OSError when the files cannot be written."""
-        turn, counted = next(self._turns), msgspec.json.encode(tally)
+        turn, counted = next(self._turns), encode_tally(tally)
 
         def write() -> None:
             with self._writing:

@@ -19,7 +19,7 @@ from edge.node.layout import NodePaths
 from edge.node.status import AgentStatus, WorkerStatus, read_status, write_status
 from edge.worker.condition import Condition
 from edge.worker.metrics import EDGES_SECONDS, Counts, Gauges, add_up, exposition
-from edge.worker.tally import Tally, inherited_tally, read_tally, tally_file, write_tally
+from edge.worker.tally import Tally, encode_tally, inherited_tally, read_tally, tally_file
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason, State
 
@@ -109,7 +109,8 @@ def test_all_workers_are_merged_by_whichever_is_asked(tmp_path: Path) -> None:
         for _ in range(5):
             counts.decided(HERO, Reason.MODEL)
             counts.took(0.0007)
-        write_tally(tally_file(desk.paths, 1), Tally(epoch=9, epoch_created=7, created=7, dropped=2, counts=counts))
+        before = Tally(epoch=9, epoch_created=7, created=7, dropped=2, counts=counts)
+        tally_file(desk.paths, 1).write_bytes(encode_tally(before))
         told = client.get("/status").json()
         assert [worker["decisions"] for worker in told["workers"]] == [1, 5]
         assert (told["spool"]["created"], told["spool"]["dropped"]) == (8, 2)
@@ -175,7 +176,7 @@ def test_counters_go_on_when_a_worker_is_started_again_however_it_ended(tmp_path
             told = client.get("/status").json()
             last = read_tally(tally_file(desk.paths, 0))
         if killed:
-            write_tally(tally_file(NodePaths(tmp_path), 0), last)
+            tally_file(NodePaths(tmp_path), 0).write_bytes(encode_tally(last))
         return told["spool"]["created"], told["workers"][0]["decisions"]
 
     assert run(killed=False) == (3, 3)
