@@ -30,6 +30,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
+    VECTORS,
     Manifest,
     ModelEntry,
     Resource,
@@ -42,6 +43,7 @@ from edgewise.bundle.policy import (
     ByAttribute,
     ByModel,
     ByNeighbours,
+    ByVectors,
     Everything,
     Exploration,
     Greedy,
@@ -51,12 +53,15 @@ from edgewise.bundle.policy import (
     Site,
     encode_policy,
 )
+from edgewise.bundle.vectors import encode_vectors, quantised
 from edgewise.consent import Consent, ConsentState
 from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable, encode_features
 from edgewise.ids import ArmName, BundleVersion, CollectionName, ItemId, ModelName, PlacementName, SiteName
+from edgewise.nearness import EXACT_ITEMS
 from edgewise.profile.state import DAY_MS, LastTouch, Profile
+from hub.content_vectors import in_lists
 from hub.export import export_booster
 from hub.export.attribution import export_attribution
 
@@ -72,7 +77,10 @@ FEW_NUMBERS: Final = 2
 MANY_ITEMS: Final = 200_000
 """Beyond, items state only FEW_NUMBERS numbers, so that the catalogue stays below the largest resource."""
 
-RetrievalName = Literal["all", "neighbours"]
+TOPICS: Final = 400
+DIMENSIONS: Final = 32
+
+RetrievalName = Literal["all", "neighbours", "vectors"]
 
 
 class BenchBundle(NamedTuple):
@@ -182,6 +190,19 @@ def bench_neighbours(items: int) -> bytes:
     return encode_neighbours([film(number) for number in range(items)], bounds, indices, weights)
 
 
+def bench_vectors(items: int, *, exact_items: int = EXACT_ITEMS) -> bytes:
+    """Content vectors around topics, in lists where there are more than `exact_items`."""
+    generator = np.random.default_rng(9)
+    topics = generator.normal(size=(TOPICS, DIMENSIONS))
+    about = topics[generator.integers(0, TOPICS, items)]
+    rows = quantised(about + 0.6 * generator.normal(size=(items, DIMENSIONS)))
+    films = [film(number) for number in range(items)]
+    if items <= exact_items:
+        return encode_vectors(films, rows)
+    order, centroids, bounds = in_lists(rows, seed=0)
+    return encode_vectors([films[row] for row in order.tolist()], rows[order], centroids, bounds)
+
+
 def bench_bundle(
     items: int,
     *,
@@ -221,6 +242,8 @@ def bench_bundle(
         "models/ranker.onnx": model,
         "models/ranker.attribution.onnx": attribution,
     }
+    if retrieval == "vectors":
+        resources[VECTORS] = bench_vectors(items)
     names = tuple(feature.name for feature in feature_table().features)
     manifest = Manifest(
         version=BundleVersion(1),
@@ -242,6 +265,8 @@ def _retrieval(name: RetrievalName, candidates: int) -> Retrieval:
             return Everything(candidates)
         case "neighbours":
             return ByNeighbours("popularity", candidates)
+        case "vectors":
+            return ByVectors("popularity", candidates)
 
 
 def loaded(made: BenchBundle) -> Bundle:

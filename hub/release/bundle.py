@@ -23,6 +23,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
+    VECTORS,
     Manifest,
     ModelEntry,
     Resource,
@@ -34,6 +35,7 @@ from edgewise.errors import ModelRefused
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, encode_features
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts, check_attribution, check_golden
+from hub.content_vectors import vectors_of
 from hub.item_statistics import joined_statistics, with_statistics
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
@@ -99,6 +101,9 @@ def build_resources(
     neighbours = _neighbours(models)
     if neighbours is not None:
         resources[NEIGHBOURS] = neighbours
+    vectors = vectors_of(contents.policy, contents.catalogue, contents.vectors)
+    if vectors is not None:
+        resources[VECTORS] = vectors
     _nothing_missing(contents, entries, neighbours)
     return resources, entries
 

@@ -13,6 +13,8 @@ from edgewise.bundle.policy import (
     ByAttribute,
     ByModel,
     ByNeighbours,
+    ByVectors,
+    Everything,
     Greedy,
     Placement,
 )
@@ -137,6 +139,8 @@ def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...]
         case _:
             pass
     match arm.retrieval:
+        case ByVectors(fill_attribute):
+            yield from _numeric(files, fill_attribute, candidates, (*path, "retrieval", "fill_attribute"), say)
         case ByNeighbours(fill_attribute):
             yield from _numeric(files, fill_attribute, candidates, (*path, "retrieval", "fill_attribute"), say)
             if not files.models:
@@ -169,7 +173,7 @@ def _impersonal(placement: Placement, say: Say) -> Iterator[Problem]:
     arm = placement.arms.get(placement.opted_out_arm)
     if arm is None:
         return
-    if isinstance(arm.ranking, ByModel) or isinstance(arm.retrieval, ByNeighbours):
+    if isinstance(arm.ranking, ByModel) or not isinstance(arm.retrieval, Everything):
         by = "a model" if isinstance(arm.ranking, ByModel) else "the visitor's history"
         message = f"the arm {placement.opted_out_arm!r} asks {by}, but it serves visitors who opted out; choose an arm"
         yield say(("opted_out_arm",), f"{message} that ranks `all` candidates by priority or attribute")

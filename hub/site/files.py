@@ -23,7 +23,7 @@ from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
-from hub.site.recipes import RankerRecipe
+from hub.site.recipes import RankerRecipe, VectorRecipe
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -42,6 +42,8 @@ class SiteFile(msgspec.Struct, frozen=True):
     write_key_sha256: list[Digest] = []
     origins: list[Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]] = []
     feature_sample_share: Share = 0.01
+    vectors: VectorRecipe = VectorRecipe()
+    """How content vectors are made; used where an arm retrieves by vectors."""
 
 
 class Approval(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from edgewise.ids import ItemId, ModelName
 from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse
 from hub.site.reading import Files, raise_if_any, read_files
-from hub.site.recipes import RankerRecipe
+from hub.site.recipes import RankerRecipe, VectorRecipe
 
 
 class SiteContents(NamedTuple):
@@ -29,6 +29,8 @@ class SiteContents(NamedTuple):
     """Items whose content nobody has approved yet; they are in no answer until somebody does."""
     recipes: Mapping[ModelName, RankerRecipe] = {}
     """Name in the arms -> how that model is trained."""
+    vectors: VectorRecipe = VectorRecipe()
+    """How content vectors are made, where an arm asks for them."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -73,6 +75,7 @@ def _contents(files: Files) -> SiteContents:
         models={name: ModelUse(model.model or name, model.use) for name, (model, _) in files.models.items()},
         waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
+        vectors=said.vectors,
     )
 
 

@@ -1,4 +1,7 @@
-"""How a ranker is trained: the `train` part of a site's models/NAME.yaml. Everything has a default but the outcome."""
+"""How a ranker is trained (`train` in a site's models/NAME.yaml), and what content vectors are made of (site.yaml).
+
+Everything has a default but the outcome.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +57,18 @@ class NeighbourRecipe(msgspec.Struct, frozen=True, rename={"l2": "lambda"}):
     per_item: Annotated[int, Meta(ge=1, le=1_000)] = 200
     most_items: Annotated[int, Meta(ge=2, le=20_000)] = 5_000
     """Only the items that most visitors touched take part: EASE inverts a matrix of items x items."""
+
+
+class VectorRecipe(msgspec.Struct, frozen=True):
+    """What content vectors are made of: `vectors` in site.yaml, for arms that retrieve by vectors."""
+
+    text: tuple[str, ...] = ("title", "subtitle", "description")
+    """Fields of the content, or attributes, that are read word by word."""
+    labels: tuple[str, ...] = ("category", "brand", "topic")
+    """Attributes whose values count whole."""
+    width: Annotated[int, Meta(ge=2, le=256)] = 32
+    """Components of a vector. More tell more apart, and cost an edge time and memory in proportion."""
+    seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 0
 
 
 class TreeRecipe(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ from edgewise.bundle.golden import Golden
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.manifest import PROTOCOL_VERSION, Manifest
 from edgewise.bundle.policy import ByModel
-from edgewise.candidates import retrieve, rule_scores
+from edgewise.bundle.vectors import decode_vectors
+from edgewise.candidates import rule_scores
 from edgewise.consent import Grants
 from edgewise.entry import Asked, Entry, enter
 from edgewise.errors import InputError
@@ -28,6 +29,8 @@ from edgewise.profile.preferences import Preferences
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.request import Context, PlacementRequest
+from edgewise.retrieval import retrieve
+from hub.content_vectors import vectors_of
 from hub.item_statistics import with_statistics
 from hub.site.loading import SiteContents
 from hub.site.recipes import RankerRecipe
@@ -75,12 +78,14 @@ class Shop:
         taken = features_of(table, recipe)
         self.features = taken
         self._columns = np.array([features.column_of[feature.name] for feature in taken.features], np.intp)
+        vectors = vectors_of(contents.policy, contents.catalogue, contents.vectors)
         self._bundle = Bundle(
             Manifest(BundleVersion(0), None, contents.policy.site.name, 0, 1, PROTOCOL_VERSION, {}, {}, {}),
             "",
             policy=contents.policy,
             features=features,
             neighbours=neighbours,
+            vectors=None if vectors is None else decode_vectors(vectors),
             golden=Golden({}),
             models={},
         )
@@ -111,13 +116,14 @@ class Shop:
         if entry is None:
             return None
         visitor, pool = entry.visitor, entry.catalogued.pool
-        eligible = entry.catalogued.eligible(visitor.blocks, entry.exclude, visitor.facts, now_ms)
+        gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, now_ms)
+        eligible = gate.passing(pool.everything)
         is_wanted = np.zeros(len(pool), np.bool_)
         is_wanted[[self._place_of[item] for item in wanted if item in self._place_of]] = True
         ranked_by_rule = is_wanted[eligible]
         if not ranked_by_rule.any():
             return None
-        places = retrieve(pool, eligible, entry.assigned.arm.retrieval, visitor.view)
+        places = retrieve(pool, gate, entry.assigned.arm.retrieval, visitor.view)
         found = is_wanted[places]
         is_missed = is_wanted.copy()
         is_missed[places] = False

@@ -1,24 +1,56 @@
-"""Which items compete: the placement's collection or what the caller brought, narrowed down by retrieval."""
+"""Which items may compete: the placement's collection, or what the caller brought, behind a gate.
+
+A gate is asked of few places at a time, because a collection may hold a hundred thousand: retrieval looks for items
+first, and asks the gate of those that it found.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgewise.attributes import number_of
-from edgewise.bundle.policy import ByAttribute, ByNeighbours, Everything, Placement, Ranking, Retrieval
-from edgewise.eligibility import Blocks, PlacementRules, attributes_of, in_schedule
-from edgewise.features.compile import CompiledFeatures, Rows
-from edgewise.features.view import View
+from edgewise.bundle.policy import ByAttribute, ByVectors, Everything, Placement, Ranking
+from edgewise.bundle.vectors import Vectors
+from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
+from edgewise.features.compile import Codes, CompiledFeatures, Rows
 from edgewise.ids import ItemId
-from edgewise.policy import Scores, best_first
+from edgewise.nearness import Nearness, Places
+from edgewise.policy import Scores
 from edgewise.request import Candidate
 from edgewise.rules import Facts
 
-Places = NDArray[np.intp]
-"""Positions in a pool, in the order of the pool."""
+Test = Callable[[Places], Mask]
+"""Which of some places may be shown; a vectorised question."""
+
+
+class Gate:
+    """Who of a pool may be shown to one visitor now: whoever passes all tests, the cheap ones first."""
+
+    __slots__ = ("_tests", "is_closed", "named")
+
+    def __init__(self, tests: Sequence[Test] = (), *, named: int = 0, is_closed: bool = False) -> None:
+        """`named`: how many items the visitor's own past and the page shut out. `is_closed`: nobody passes."""
+        self._tests = tests
+        self.named = named
+        self.is_closed = is_closed
+
+    def passing(self, places: Places) -> Places:
+        """Those of `places` that may be shown, in their order."""
+        if self.is_closed:
+            return places[:0]
+        for test in self._tests:
+            if not len(places):
+                break
+            places = places[test(places)]
+        return places
+
+
+OPEN: Final = Gate()
+"""For a pool that was looked through before."""
 
 
 class Pool:
@@ -27,16 +59,29 @@ class Pool:
     `places` arrays point into it. Columns of attributes are made when first asked for, and kept.
     """
 
-    def __init__(self, features: CompiledFeatures, rows: Rows) -> None:
+    def __init__(self, features: CompiledFeatures, rows: Rows, vectors: Vectors | None = None) -> None:
         self.rows = rows
-        self.neighbour_codes = features.neighbour_codes(rows)
         self.everything: Places = np.arange(len(rows))
+        self.vectors = vectors
+        self._features = features
         self._items = features.items
         self._numbers: dict[str, Scores] = {}
         self._orders: dict[str, Places] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    @cached_property
+    def neighbour_codes(self) -> Codes:
+        """The neighbours' codes of all items of the pool."""
+        return self._features.neighbour_codes(self.rows)
+
+    @cached_property
+    def nearness(self) -> Nearness:
+        """The content vectors of all items of the pool; raises ValueError in a bundle without vectors."""
+        if self.vectors is None:
+            raise ValueError("this bundle has no content vectors")
+        return Nearness(self.vectors, self._features.ids(self.rows))
 
     def numbers(self, attribute: str) -> Scores:
         """A numeric attribute of all items of the pool, NaN where it is missing."""
@@ -60,7 +105,13 @@ class Pool:
 class Catalogued:
     """A placement's own pool: the approved items of its collection that pass the rules which look at items alone."""
 
-    def __init__(self, placement: Placement, collection: Sequence[ItemId], features: CompiledFeatures) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        collection: Sequence[ItemId],
+        features: CompiledFeatures,
+        vectors: Vectors | None = None,
+    ) -> None:
         items = features.items
         self.placement = placement
         self.rules = PlacementRules(placement.eligibility)
@@ -69,7 +120,7 @@ class Catalogued:
             for code in dict.fromkeys(items.code_of[item] for item in collection if item in items.code_of)
             if items.approved[code] and self.rules.allow_item(items.ids[code], items.items[code].attributes)
         ]
-        self.pool = Pool(features, Rows(np.array(codes, np.intp)))
+        self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors)
         self._items = items
         self._is_scheduled = bool(items.scheduled[self.pool.rows.codes].any())
         self._warm()
@@ -79,30 +130,35 @@ class Catalogued:
         for arm in self.placement.arms.values():
             if isinstance(arm.ranking, ByAttribute):
                 self.pool.numbers(arm.ranking.attribute)
-            if isinstance(arm.retrieval, ByNeighbours):
-                self.pool.order(arm.retrieval.fill_attribute)
+            if isinstance(arm.retrieval, Everything):
+                continue
+            self.pool.order(arm.retrieval.fill_attribute)
+            # Touched once, they stay.
+            _ = self.pool.nearness if isinstance(arm.retrieval, ByVectors) else self.pool.neighbour_codes
 
-    def eligible(self, blocks: Blocks, exclude: frozenset[ItemId], facts: Facts, now_ms: int) -> Places:
-        """Places that may be shown to this visitor now."""
+    def gate(self, blocks: Blocks, exclude: frozenset[ItemId], facts: Facts, now_ms: int) -> Gate:
+        """Who may be shown to this visitor now."""
         if not self.rules.allow_visitor(facts):
-            return self.pool.everything[:0]
-        codes, places = self.pool.rows.codes, self.pool.everything
+            return Gate(is_closed=True)
+        codes, items, rules = self.pool.rows.codes, self._items, self.rules
+        tests: list[Test] = []
         blocked = blocks.mask(self.placement, exclude)
         if blocked is not None:
-            places = (~blocked[codes]).nonzero()[0]
+            tests.append(lambda places: ~blocked[codes[places]])
         if self._is_scheduled:
-            places = places[in_schedule(self._items, codes[places], now_ms)]
-        if self.rules.look_at_both:
-            ids, items = self._items.ids, self._items.items
-            places = np.array(
-                [
-                    place
-                    for place, code in zip(places.tolist(), codes[places].tolist(), strict=True)
-                    if self.rules.allow_pair(ids[code], items[code].attributes, facts)
-                ],
-                np.intp,
-            )
-        return places
+            tests.append(lambda places: in_schedule(items, codes[places], now_ms))
+        if rules.look_at_both:
+
+            def by_rules(places: Places) -> Mask:
+                asked = [items.items[code] for code in codes[places].tolist()]
+                return np.array([rules.allow_pair(item.id, item.attributes, facts) for item in asked], np.bool_)
+
+            tests.append(by_rules)
+        return Gate(tests, named=len(exclude) + len(blocks.unwanted(self.placement)))
+
+    def eligible(self, blocks: Blocks, exclude: frozenset[ItemId], facts: Facts, now_ms: int) -> Places:
+        """All places that may be shown to this visitor now."""
+        return self.gate(blocks, exclude, facts, now_ms).passing(self.pool.everything)
 
 
 def brought_pool(
@@ -119,9 +175,9 @@ def brought_pool(
     The page shows its own content, so the catalogue's approvals and schedules have no say; the visitor's will, the
     exclusions, caps and rules do.
     """
-    rules = catalogued.rules
+    rules, vectors = catalogued.rules, catalogued.pool.vectors
     if not rules.allow_visitor(facts):
-        return Pool(features, features.rows(list[Candidate]()))
+        return Pool(features, features.rows(list[Candidate]()), vectors)
     unwanted = blocks.unwanted(catalogued.placement)
     allowed = [entry for entry in candidates if entry.id not in exclude and entry.id not in unwanted]
     if rules.look_at_items or blocks.mute_something:
@@ -133,29 +189,7 @@ def brought_pool(
             and rules.allow_item(candidate.id, attributes)
             and rules.allow_pair(candidate.id, attributes, facts)
         ]
-    return Pool(features, features.rows(allowed))
-
-
-def retrieve(pool: Pool, places: Places, retrieval: Retrieval, view: View) -> Places:
-    """At most `limit` of the eligible places.
-
-    `Everything` keeps the pool's order. `ByNeighbours` takes the best by neighbour score, as far as it is above 0,
-    and then fills up by an attribute; the result has that order.
-    """
-    if isinstance(retrieval, Everything):
-        return places[: retrieval.limit]
-    limit = retrieval.limit
-    # As float32, which halves the time to find the best; what then is equal keeps the order of the pool.
-    scores = view.neighbour_sum(0).astype(np.float32)[pool.neighbour_codes[places]]
-    best = best_first(scores, limit)
-    found = places[best[scores[best] > 0]]
-    if len(found) >= min(limit, len(places)):
-        return found
-    is_open = np.zeros(len(pool), np.bool_)
-    is_open[places] = True
-    is_open[found] = False
-    order = pool.order(retrieval.fill_attribute)
-    return np.concatenate([found, order[is_open[order]][: limit - len(found)]])
+    return Pool(features, features.rows(allowed), vectors)
 
 
 def rule_scores(pool: Pool, places: Places, ranking: Ranking) -> Scores:

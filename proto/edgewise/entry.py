@@ -9,14 +9,16 @@ import msgspec
 from edgewise.admission.load import Bundle
 from edgewise.assign import Assigned, assign, in_holdout
 from edgewise.bundle.policy import Placement
-from edgewise.candidates import Catalogued, Places, Pool, brought_pool, retrieve
+from edgewise.candidates import OPEN, Catalogued, Pool, brought_pool
 from edgewise.eligibility import Blocks, may_personalise, readable
 from edgewise.features.view import View
 from edgewise.ids import ArmName, ItemId
+from edgewise.nearness import Places
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason
 from edgewise.request import Candidate, PlacementRequest
+from edgewise.retrieval import retrieve
 from edgewise.rules import Facts
 
 _FALLBACK_OF: Final = {
@@ -122,7 +124,7 @@ def field(entry: Entry, asked: Asked) -> Field | Reason:
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool
-        places = entry.catalogued.eligible(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms)
+        gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms)
     else:
         pool = brought_pool(
             list(entry.brought.values()),
@@ -132,6 +134,6 @@ def field(entry: Entry, asked: Asked) -> Field | Reason:
             exclude=entry.exclude,
             facts=visitor.facts,
         )
-        places = pool.everything
-    places = retrieve(pool, places, entry.assigned.arm.retrieval, visitor.view)
+        gate = OPEN
+    places = retrieve(pool, gate, entry.assigned.arm.retrieval, visitor.view)
     return Field(pool, places) if len(places) else Reason.FALLBACK_NO_CANDIDATE

@@ -24,6 +24,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
+    VECTORS,
     ModelEntry,
     Resource,
     encode_manifest,
@@ -34,6 +35,8 @@ from edgewise.bundle.policy import (
     ByAttribute,
     ByModel,
     ByNeighbours,
+    ByPriority,
+    ByVectors,
     Compare,
     Experiment,
     Not,
@@ -42,12 +45,15 @@ from edgewise.bundle.policy import (
     Some,
     encode_policy,
 )
+from edgewise.bundle.vectors import encode_vectors
 from edgewise.decide import decide
 from edgewise.draws import draw_from
 from edgewise.errors import BundleRefused
 from edgewise.features.table import Affinity, ContextIs, FeatureTable, HistoryLength, ItemAttribute, WindowCount
 from edgewise.ids import ArmName, BundleVersion, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
 from edgewise.request import Candidate, Context, PlacementRequest
+
+BY_CONTENT = ByVectors("popularity")
 
 
 def load(files: dict[str, bytes], **changes: Any) -> Bundle:
@@ -317,6 +323,34 @@ def test_neighbours_are_needed_by_whoever_uses_them() -> None:
     files[GOLDEN] = encode_golden(Golden({}))
     code, message = refusal(lambda: load(files, models={}))
     assert (code, "ranker" in message) == ("dangling", True)
+
+
+def test_vectors_are_needed_by_whoever_retrieves_by_them() -> None:
+    arms = {world.CHAMPION: Arm(ByAttribute("popularity")), world.CHALLENGER: Arm(ByPriority(), retrieval=BY_CONTENT)}
+    files = world.resources(policy=encode_policy(world.policy({world.HERO: world.placement(arms=arms)})))
+    code, message = refusal(lambda: load(files))
+    assert (code, VECTORS in message) == ("missing_resource", True)
+    files[VECTORS] = encode_vectors([world.FILMS[0]], np.array([[127, 0]], np.int8))
+    assert load(files).vectors is not None
+    files[VECTORS] = encode_vectors([world.FILMS[0]], np.array([[127, 127]], np.int8))
+    code, message = refusal(lambda: load(files))
+    assert (code, VECTORS in message) == ("malformed", True)
+
+
+def test_the_number_of_vectors_is_bounded() -> None:
+    films = [ItemId(f"more-{number}") for number in range(len(world.FILMS) + 1)]
+    files = world.resources() | {VECTORS: encode_vectors(films, np.zeros((len(films), 1), np.int8))}
+    made = world.manifest(files)
+    limits = Limits(items=len(world.FILMS))
+    assert refusal(lambda: load_bundle(made, "", files, limits))[0] == "too_large"
+
+
+def test_retrieval_by_vectors_looks_at_profiles() -> None:
+    arms = {world.CHAMPION: Arm(ByPriority(), retrieval=BY_CONTENT)}
+    files = world.resources(policy=encode_policy(world.policy({world.HERO: world.placement(arms=arms)})))
+    files[VECTORS] = encode_vectors([world.FILMS[0]], np.zeros((1, 1), np.int8))
+    code, message = refusal(lambda: load(files))
+    assert (code, "opted_out_arm" in message) == ("invalid", True)
 
 
 def test_a_golden_row_for_no_model_is_refused() -> None:

@@ -28,6 +28,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
+    VECTORS,
     Manifest,
     ModelEntry,
     decode_manifest,
@@ -35,6 +36,7 @@ from edgewise.bundle.manifest import (
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.policy import Policy
 from edgewise.bundle.refusal import malformed, refuse, require
+from edgewise.bundle.vectors import Vectors
 from edgewise.events import DIMENSIONS
 from edgewise.features.table import FeatureTable
 from edgewise.ids import BundleVersion, SiteName
@@ -54,7 +56,7 @@ class Limits(msgspec.Struct, frozen=True):
     resource_bytes: int = 256 << 20
     total_bytes: int = 512 << 20
     resources: int = 256
-    items: int = 500_000
+    items: int = 1_000_000
     features: int = 1_024
     values_per_dimension: int = 64
     """Categories (brands, topics) of one item."""
@@ -121,6 +123,7 @@ def check_contents(
     table: FeatureTable,
     catalogue: Catalogue,
     neighbours: Neighbours | None,
+    vectors: Vectors | None,
     golden: Golden,
     limits: Limits = LIMITS,
 ) -> None:
@@ -136,7 +139,11 @@ def check_contents(
         message = f"a weight of {loudest:g}, at most {LOUDEST:g} is taken"
         require(loudest <= LOUDEST, "invalid", NEIGHBOURS, message, "$.weights")
     items = {item.id for item in catalogue.items}
-    check_policy(policy, items=items, models=set(manifest.models), has_neighbours=neighbours is not None)
+    if vectors is not None:
+        message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"
+        require(len(vectors.items) <= limits.items, "too_large", VECTORS, message, "$.items")
+    optional = {name for name in (NEIGHBOURS, VECTORS) if name in manifest.resources}
+    check_policy(policy, items=items, models=set(manifest.models), optional=optional)
     _check_golden(manifest, table, golden)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from edgewise.bundle import policy as decided
-from edgewise.bundle.manifest import NEIGHBOURS, POLICY
+from edgewise.bundle.manifest import NEIGHBOURS, POLICY, VECTORS
 from edgewise.bundle.refusal import refuse, require
 from edgewise.ids import ExperimentKey, ItemId, ModelName
 from edgewise.rules import OPERATORS, ORDERED, is_path, reference
@@ -18,9 +18,9 @@ _WEIGHTS_TOLERANCE: Final = 0.01
 
 
 def check_policy(
-    policy: decided.Policy, *, items: Collection[ItemId], models: Collection[ModelName], has_neighbours: bool
+    policy: decided.Policy, *, items: Collection[ItemId], models: Collection[ModelName], optional: Collection[str]
 ) -> None:
-    """Raises BundleRefused. `items` and `models` are what the bundle holds."""
+    """Raises BundleRefused. `items` and `models` are what the bundle holds, `optional` which of the resources."""
     _check_site(policy.site)
     for name, members in policy.collections.items():
         require(bool(name), "blank", POLICY, "a collection has no name", "$.collections")
@@ -35,7 +35,7 @@ def check_policy(
         _check_items(placement.fallback, items, f"{path}.fallback")
         for arm_name, arm in placement.arms.items():
             require(bool(arm_name), "blank", POLICY, "an arm has no name", f"{path}.arms")
-            _check_arm(arm, models, f"{path}.arms.{arm_name}", has_neighbours=has_neighbours)
+            _check_arm(arm, models, f"{path}.arms.{arm_name}", optional)
         _check_references(policy, placement, path)
         for position, rule in enumerate(placement.eligibility):
             _check_rule(rule, f"{path}.eligibility[{position}]", MOST_RULE_DEPTH)
@@ -68,7 +68,7 @@ def _check_experiment(key: ExperimentKey, experiment: decided.Experiment) -> Non
     require(is_whole, "invalid", POLICY, f"weights sum to {sum(weights):g}, not to 1", f"{path}.weights")
 
 
-def _check_arm(arm: decided.Arm, models: Collection[ModelName], path: str, *, has_neighbours: bool) -> None:
+def _check_arm(arm: decided.Arm, models: Collection[ModelName], path: str, optional: Collection[str]) -> None:
     match arm.ranking:
         case decided.ByModel(model=model):
             message = f"no model {model!r} in the bundle"
@@ -77,9 +77,11 @@ def _check_arm(arm: decided.Arm, models: Collection[ModelName], path: str, *, ha
             require(bool(attribute), "blank", POLICY, "a ranking names no attribute", f"{path}.ranking.attribute")
         case decided.ByPriority():
             pass
-    if isinstance(arm.retrieval, decided.ByNeighbours):
-        message = f"retrieval by neighbours needs {NEIGHBOURS}"
-        require(has_neighbours, "missing_resource", POLICY, message, f"{path}.retrieval")
+    if not isinstance(arm.retrieval, decided.Everything):
+        by_neighbours = isinstance(arm.retrieval, decided.ByNeighbours)
+        needed, what = (NEIGHBOURS, "neighbours") if by_neighbours else (VECTORS, "vectors")
+        message = f"retrieval by {what} needs {needed}"
+        require(needed in optional, "missing_resource", POLICY, message, f"{path}.retrieval")
         names_one = bool(arm.retrieval.fill_attribute)
         require(names_one, "blank", POLICY, "a retrieval names no attribute", f"{path}.retrieval.fill_attribute")
 
@@ -90,7 +92,7 @@ def _check_references(policy: decided.Policy, placement: decided.Placement, path
         require(arm_name in arms, "dangling", POLICY, f"no arm {arm_name!r}", f"{path}.{field}")
     opted_out = arms[placement.opted_out_arm]
     is_blind = not isinstance(opted_out.ranking, decided.ByModel)
-    is_blind = is_blind and not isinstance(opted_out.retrieval, decided.ByNeighbours)
+    is_blind = is_blind and isinstance(opted_out.retrieval, decided.Everything)
     message = f"arm {placement.opted_out_arm!r} looks at profiles; opted-out visitors are served by rule"
     require(is_blind, "invalid", POLICY, message, f"{path}.opted_out_arm")
     if placement.experiment is None:

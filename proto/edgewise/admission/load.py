@@ -15,10 +15,11 @@ from edgewise.assign import CompiledExperiment, compile_experiments
 from edgewise.bundle.catalogue import Item, decode_catalogue
 from edgewise.bundle.golden import Golden, decode_golden
 from edgewise.bundle.items import ItemTable, encoded_content
-from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, NEIGHBOURS, POLICY, Manifest, ModelEntry
+from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, NEIGHBOURS, POLICY, VECTORS, Manifest, ModelEntry
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.bundle.refusal import malformed, refuse
+from edgewise.bundle.vectors import Vectors, decode_vectors
 from edgewise.candidates import Catalogued
 from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
@@ -52,6 +53,7 @@ class Bundle:
         policy: Policy,
         features: CompiledFeatures,
         neighbours: Neighbours | None,
+        vectors: Vectors | None = None,
         golden: Golden,
         models: dict[ModelName, LoadedModel],
     ) -> None:
@@ -62,11 +64,12 @@ class Bundle:
         self.policy = policy
         self.features = features
         self.neighbours = neighbours
+        self.vectors = vectors
         self.golden = golden
         self.models = models
         self.items: ItemTable = features.items
         self.placements: dict[PlacementName, Catalogued] = {
-            name: Catalogued(placement, policy.collections[placement.collection], features)
+            name: Catalogued(placement, policy.collections[placement.collection], features, vectors)
             for name, placement in policy.placements.items()
         }
         for dimension in DIMENSIONS:
@@ -116,12 +119,14 @@ def load_bundle(
     neighbours = None
     if NEIGHBOURS in manifest.resources:
         neighbours = _decode(NEIGHBOURS, resources[NEIGHBOURS], decode_neighbours)
+    vectors = _decode(VECTORS, resources[VECTORS], decode_vectors) if VECTORS in manifest.resources else None
     check_contents(
         manifest,
         policy=policy,
         table=table,
         catalogue=catalogue,
         neighbours=neighbours,
+        vectors=vectors,
         golden=golden,
         limits=limits,
     )
@@ -133,6 +138,7 @@ def load_bundle(
         policy=policy,
         features=features,
         neighbours=neighbours,
+        vectors=vectors,
         golden=golden,
         models=models,
     )

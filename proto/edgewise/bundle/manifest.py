@@ -17,6 +17,7 @@ POLICY: Final = "policy.json"
 FEATURES: Final = "features.json"
 CATALOGUE: Final = "catalogue.json"
 NEIGHBOURS: Final = "neighbours.msgpack"
+VECTORS: Final = "vectors.msgpack"
 GOLDEN: Final = "golden.msgpack"
 
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]

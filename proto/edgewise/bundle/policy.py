@@ -73,7 +73,20 @@ class ByNeighbours(msgspec.Struct, frozen=True, tag="neighbours", tag_field="met
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
 
 
-Retrieval = Everything | ByNeighbours
+class ByVectors(msgspec.Struct, frozen=True, tag="vectors", tag_field="method"):
+    """The `limit` items that are most about what the visitor likes, filled up by `fill_attribute`, descending.
+
+    What he likes is the mean of the content vectors of the last `last` items that he touched, each halved every
+    `half_life_days`. Exact up to 50,000 items of a collection; of a larger one the lists that fit best are read.
+    """
+
+    fill_attribute: str
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    half_life_days: Annotated[float, Meta(gt=0)] = 14.0
+    last: Annotated[int, Meta(ge=1, le=1_024)] = 100
+
+
+Retrieval = Everything | ByNeighbours | ByVectors
 
 
 # --- rules: a tiny typed tree, never an eval ----------------------------------------------------------------------

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from edgewise.bundle.items import Dimension
 from edgewise.bundle.neighbours import Neighbours
+from edgewise.bundle.vectors import Vectors
 from edgewise.ids import ItemId
+from edgewise.nearness import Direction, taste
 from edgewise.profile.state import DAY_MS, Profile
 from edgewise.request import Context
 
@@ -84,6 +86,7 @@ class View:
         self._shares: dict[tuple[str, float], dict[str, float]] = {}
         self._share_rows: dict[tuple[str, float], NDArray[np.float64] | None] = {}
         self._fading: dict[float, _Fading] = {}
+        self._tastes: dict[tuple[float, int], Direction | None] = {}
 
     def history(self) -> list[ItemId]:
         """As `profile.read.history`: touched items, latest first."""
@@ -134,6 +137,13 @@ class View:
             return None
         speaker = int(np.searchsorted(spoken.ends, best, side="right"))
         return spoken.items[speaker], float(spoken.weights[best])
+
+    def taste(self, vectors: Vectors, half_life_days: float, last: int) -> Direction | None:
+        """As `nearness.taste`, of the last `last` items; `vectors` are those of the bundle."""
+        key = (half_life_days, last)
+        if key not in self._tastes:
+            self._tastes[key] = taste(self.history()[:last], self.profile, vectors, self.now_ms, half_life_days)
+        return self._tastes[key]
 
     def shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
         """Equal to `profile.read.shares`, to the last bit; the decay of a day is computed once, not once a value."""
