@@ -28,6 +28,7 @@ from edgewise.decide import Outcome, check, decide
 from edgewise.decision import Decision
 from edgewise.draws import draw_from
 from edgewise.eligibility import may_personalise
+from edgewise.entry import IsLate
 from edgewise.errors import InputError, Problem
 from edgewise.fallback import fallback_decision
 from edgewise.ids import DecisionId, ulid
@@ -74,7 +75,7 @@ class Decider:
         self._reception = reception
 
     def decide(self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float) -> Decided:
-        """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
+        """Answer a request; `packed` for MessagePack. Its deadline counts from `started_ms` of the monotonic clock.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -93,8 +94,12 @@ class Decider:
         asking = self._asking(request, caller, now_ms)
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
         visit, profile = self._look_up(request, caller, asking, rehearsed)
-        question = self._question(request, visit, asking, started_ms)
-        outcome, applied = self._outcome(question, profile, served, now_ms)
+        question = self._question(request, visit, asking)
+
+        def is_late() -> bool:
+            return desk.clock.monotonic_ms() - started_ms > options.deadline_ms
+
+        outcome, applied = self._outcome(question, profile, served, now_ms, is_late)
         decision = fallback_decision(question) if outcome is None else outcome.decision
         proves = None
         if not options.dry_run:
@@ -174,8 +179,7 @@ class Decider:
                 apply(profile, record)
         return visit, profile
 
-    def _question(self, request: DecideRequest, visit: Visit, asking: _Asking, started_ms: float) -> Question:
-        is_late = self._desk.clock.monotonic_ms() - started_ms > request.options.deadline_ms
+    def _question(self, request: DecideRequest, visit: Visit, asking: _Asking) -> Question:
         return Question(
             decision_id=asking.decision_id,
             # Whom nothing may be tied to is in no experiment for longer than this request.
@@ -185,14 +189,13 @@ class Decider:
             grants=visit.grants,
             dial=visit.preferences.dial.value,
             mute=visit.preferences.mute.value,
-            degradation=Degradation.DEADLINE if is_late else Degradation.NONE,
             force=request.options.force,
             explain=request.options.explain,
         )
 
     # --- deciding ----------------------------------------------------------------------------------------------------
     def _outcome(
-        self, question: Question, profile: Profile, served: Served | None, now_ms: int
+        self, question: Question, profile: Profile, served: Served | None, now_ms: int, is_late: IsLate
     ) -> tuple[Outcome | None, Profile]:
         """The outcome, None without a bundle, and the profile that was read in the end."""
         if served is None:
@@ -208,6 +211,7 @@ class Decider:
                 attribute=served.attribute,
                 draw=draw,
                 now_ms=now_ms,
+                is_late=is_late,
             )
 
         try:

@@ -18,6 +18,8 @@ JSON: Final = (b"content-type", b"application/json")
 PRIVATE: Final = (b"cache-control", b"private, no-store")
 """For answers about one visitor: no cache between us and him may keep them."""
 NO_STORE: Final = (b"cache-control", b"no-store")
+ARRIVED_MS: Final = "edgewise.arrived_ms"
+"""In a scope: the monotonic clock when the request had arrived, from who saw it wait; else its decoding begins it."""
 _ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent"
 _PREFLIGHT_AGE_SECONDS: Final = b"600"
 
@@ -33,7 +35,7 @@ class Exchange(NamedTuple):
     is_secure: bool
     """Came by https, as far as this process can see."""
     started_ms: float
-    """Monotonic clock when the body had arrived."""
+    """Monotonic clock when the request had arrived, as far as this process can see."""
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
@@ -98,7 +100,7 @@ class Endpoint:
                 headers=scope[HEADERS],
                 path=scope.get("path_params", {}),
                 is_secure=scope.get("scheme") == "https",
-                started_ms=desk.clock.monotonic_ms(),
+                started_ms=scope[ARRIVED_MS] if ARRIVED_MS in scope else desk.clock.monotonic_ms(),
             )
         )
 

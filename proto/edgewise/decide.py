@@ -16,7 +16,7 @@ from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
 from edgewise.decision import Decision
 from edgewise.draws import Draw
-from edgewise.entry import Asked, enter, field
+from edgewise.entry import NEVER_LATE, Asked, IsLate, compete, enter
 from edgewise.errors import InputError, Problem
 from edgewise.explain import Attribute
 from edgewise.ids import ItemId, PlacementName
@@ -41,11 +41,13 @@ def decide(
     attribute: Attribute | None = None,
     draw: Draw,
     now_ms: int,
+    is_late: IsLate = NEVER_LATE,
 ) -> Outcome:
     """Answer all placements of a question. Same arguments, same decision: on the edge and in the hub's replay.
 
     `profile` is the visitor's, or an empty one where it may not be read; what dial and grants forbid is not looked
-    at in any case. `attribute` is only asked when the question wants an explanation.
+    at in any case. `attribute` is only asked when the question wants an explanation. Once `is_late`, what is not
+    ranked yet falls back; the outcome's degradation says so, and a question with it gets the same answer.
 
     Raises:
         UnknownPlacement: a placement is not in the bundle.
@@ -54,8 +56,8 @@ def decide(
     check(question.placements, question.force, bundle)
     asked = Asked(question, profile, bundle, now_ms)
     entries = [enter(request, asked) for request in question.placements]
-    fields = [field(entry, asked) for entry in entries]
-    ranked, degradation = rank(entries, fields, asked, score)
+    fields, degradation = compete(entries, asked, is_late)
+    ranked, degradation = rank(entries, fields, asked, score, degradation=degradation, is_late=is_late)
     answers = [
         answer(entry, ranks, asked, attribute=attribute, draw=draw)
         for entry, ranks in zip(entries, ranked, strict=True)
@@ -75,7 +77,10 @@ class Outcome:
     def __init__(self, decision: Decision, degradation: Degradation, answers: list[Answer]) -> None:
         self.decision = decision
         self.degradation = degradation
-        """What was left out in the end: the question's, or SCORER when a model failed. A replay asks with this."""
+        """What was left out in the end: the question's, or what a failing model or the time cost.
+
+        A replay asks with this.
+        """
         self._answers = answers
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -20,6 +21,11 @@ from edgewise.reasons import Degradation, Reason
 from edgewise.request import Candidate, PlacementRequest
 from edgewise.retrieval import retrieve
 from edgewise.rules import Facts
+
+IsLate = Callable[[], bool]
+"""Whether the time for this request is up. Asked between stages; what it once answered true, it must not take back."""
+NEVER_LATE: Final[IsLate] = bool
+"""For whoever has time: a replay, which is told what was left out."""
 
 _FALLBACK_OF: Final = {
     Degradation.DEADLINE: Reason.FALLBACK_DEADLINE,
@@ -114,11 +120,25 @@ def enter(request: PlacementRequest, asked: Asked) -> Entry:
     return Entry(request, catalogued, assigned, visitor, frozenset(request.exclude), brought)
 
 
+def compete(entries: Sequence[Entry], asked: Asked, is_late: IsLate) -> tuple[list[Field | Reason], Degradation]:
+    """Who competes in every placement, and what was left out so far.
+
+    A record says in one word what was left out, so that either time was enough for all placements or for none.
+    """
+    degradation = asked.question.degradation
+    fields: list[Field | Reason] = []
+    for entry in entries:
+        if degradation not in _FALLBACK_OF and is_late():
+            degradation = Degradation.DEADLINE
+        if degradation in _FALLBACK_OF:
+            return [_FALLBACK_OF[degradation]] * len(entries), degradation
+        fields.append(field(entry, asked))
+    return fields, degradation
+
+
 def field(entry: Entry, asked: Asked) -> Field | Reason:
     """Who competes in a placement, or why nobody does."""
     question = asked.question
-    if question.degradation in _FALLBACK_OF:
-        return _FALLBACK_OF[question.degradation]
     if isinstance(question.force.get(entry.request.name), list):
         return Reason.FORCED
     visitor = entry.visitor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgewise.bundle.policy import ByModel
 from edgewise.candidates import rule_scores
-from edgewise.entry import Asked, Entry, Field
+from edgewise.entry import Asked, Entry, Field, IsLate
 from edgewise.features.compile import CompiledFeatures, Matrix, Rows, joined
 from edgewise.features.view import View
 from edgewise.ids import ModelName
@@ -19,6 +20,13 @@ from edgewise.reasons import Degradation, Reason
 
 Score = Callable[[ModelName, Matrix], NDArray[np.float32]]
 """Float32 (rows, features of the model) -> scores (rows,). May raise anything: the answer then degrades."""
+
+
+_UNSCORED: Final = {
+    Degradation.SCORER: Reason.FALLBACK_SCORER,
+    Degradation.DEADLINE_SCORING: Reason.FALLBACK_DEADLINE,
+}
+"""Why no model was asked."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -40,12 +48,18 @@ class Ranked(msgspec.Struct, frozen=True):
 
 
 def rank(
-    entries: Sequence[Entry], fields: Sequence[Field | Reason], asked: Asked, score: Score
+    entries: Sequence[Entry],
+    fields: Sequence[Field | Reason],
+    asked: Asked,
+    score: Score,
+    *,
+    degradation: Degradation,
+    is_late: IsLate,
 ) -> tuple[list[Ranked | Reason], Degradation]:
     """Scores of every field, by rule or by model, and the degradation to log.
 
-    One model that fails degrades all placements that a model ranks: a record says in one word what was left out, and
-    a replay has to leave out the same.
+    `degradation` is what was left out before. One model that fails, or is not asked because time is up, degrades all
+    placements that a model ranks: a record says in one word what was left out, and a replay has to leave out the same.
     """
     ranked: list[Ranked | Reason] = []
     modelled: dict[ModelName, dict[int, Rows]] = {}
@@ -56,21 +70,24 @@ def rank(
         rows, ranking = field.pool.rows.take(field.places), entry.assigned.arm.ranking
         if isinstance(ranking, ByModel):
             modelled.setdefault(ranking.model, {})[position] = rows
-            ranked.append(Reason.FALLBACK_SCORER)
+            ranked.append(_UNSCORED.get(degradation, Reason.FALLBACK_SCORER))
         else:
             scores = rule_scores(field.pool, field.places, ranking)
             ranked.append(Ranked(asked.bundle.features, rows, scores))
-    if not modelled or asked.question.degradation is Degradation.SCORER:
-        return ranked, asked.question.degradation
+    if not modelled or degradation in _UNSCORED:
+        return ranked, degradation
     answered: dict[int, Ranked] = {}
     for model, parts in modelled.items():
+        if is_late():
+            late = {position: Reason.FALLBACK_DEADLINE for waiting in modelled.values() for position in waiting}
+            return [late.get(position, given) for position, given in enumerate(ranked)], Degradation.DEADLINE_SCORING
         # A model ranks only for visitors who may be known, so that all its placements read the same view.
         view = entries[next(iter(parts))].visitor.view
         scored = _scored(model, list(parts.values()), view, asked, score)
         if scored is None:
             return ranked, Degradation.SCORER
         answered.update(zip(parts, scored, strict=True))
-    return [answered.get(position, given) for position, given in enumerate(ranked)], asked.question.degradation
+    return [answered.get(position, given) for position, given in enumerate(ranked)], degradation
 
 
 def _scored(model: ModelName, parts: list[Rows], view: View, asked: Asked, score: Score) -> list[Ranked] | None:

@@ -44,4 +44,7 @@ class Degradation(StrEnum):
     SCORER = "SCORER"
     """The scorer failed."""
     DEADLINE = "DEADLINE"
+    """Time was up before anybody had been found: nothing was ranked."""
+    DEADLINE_SCORING = "DEADLINE_SCORING"
+    """Time was up before a model was asked: only rules ranked."""
     OVERLOAD = "OVERLOAD"

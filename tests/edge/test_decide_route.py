@@ -11,19 +11,28 @@ import msgpack
 import msgspec
 import pytest
 from edge_world import (
+    DEMO,
+    LOCAL,
     STRANGER,
     VISITOR,
+    bundle_files,
     decisions,
     events,
+    install,
     node,
+    open_desk,
     profile_of,
     sha256,
     spooled,
     viewed,
 )
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 from world import HERO, LIST, NOW_MS, attribute, bundle, policy, score
 
+from edge.node.layout import NodePaths
+from edge.worker.app import make_app
+from edge.worker.endpoint import ARRIVED_MS
 from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
@@ -370,6 +379,29 @@ def test_a_deadline_that_has_passed_is_answered_by_the_declared_fallback(tmp_pat
         assert late["placements"][HERO]["reason"] == "FALLBACK_DEADLINE"
         assert late["placements"][HERO]["items"][0]["id"] == "film-20"
         assert decisions(desk)[-1].degradation == "DEADLINE"
+        halfway = ask(client, options={"deadlineMs": 5, "force": {HERO: "challenger"}})
+        assert halfway["placements"][HERO]["reason"] == "FALLBACK_DEADLINE"
+        assert decisions(desk)[-1].degradation == "DEADLINE_SCORING"
+
+
+def test_the_time_that_a_request_waited_counts(tmp_path: Path) -> None:
+    install(NodePaths(tmp_path), bundle_files())
+    desk = open_desk(tmp_path)
+    app = make_app(desk)
+    waited_ms = 0.0
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope[ARRIVED_MS] = desk.clock.monotonic_ms() - waited_ms
+        await app(scope, receive, send)
+
+    with TestClient(server, base_url="http://127.0.0.1", client=LOCAL) as client:
+        client.auth = DEMO
+        assert ask(client)["placements"][HERO]["reason"] in {"MODEL", "RULE"}
+        waited_ms = 11.0
+        late = ask(client, options={"deadlineMs": 10})
+        assert late["placements"][HERO]["reason"] == "FALLBACK_DEADLINE"
+        assert late["tookMs"] == 11.0
 
 
 def test_candidates_of_the_caller_compete_instead_of_the_collection(tmp_path: Path) -> None:

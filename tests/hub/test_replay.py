@@ -202,6 +202,33 @@ def test_what_was_decided_while_the_scorer_failed_is_replayed_without_it(shop: R
     assert_identical(shop, record)
 
 
+@pytest.mark.parametrize("look_ms", [1.0, 4.0, 7.0, 11.0])
+def test_what_became_late_midway_is_replayed_to_the_byte(shop: ReplayShop, look_ms: float) -> None:
+    """The clock goes on with every look at it, so that time runs out between two stages."""
+    clock = shop.clock
+
+    class Going:
+        def __init__(self) -> None:
+            self.monotonic = 0.0
+
+        def now_ms(self) -> int:
+            return clock.now_ms()
+
+        def monotonic_ms(self) -> float:
+            self.monotonic += look_ms
+            return self.monotonic
+
+    shop.track("film-13")
+    shop.desk.clock = Going()
+    try:
+        record = shop.decided({"options": {"deadlineMs": 20, **BY_MODEL["options"]}})
+    finally:
+        shop.desk.clock = clock
+    expected = {1.0: Degradation.NONE, 4.0: Degradation.NONE, 7.0: Degradation.DEADLINE_SCORING}
+    assert record.degradation is expected.get(look_ms, Degradation.DEADLINE)
+    assert_identical(shop, record)
+
+
 @pytest.mark.parametrize("degradation", [Degradation.DEADLINE, Degradation.OVERLOAD])
 def test_what_was_answered_in_a_hurry_is_replayed_as_such(shop: ReplayShop, degradation: Degradation) -> None:
     record = shop.decided(BY_MODEL, visitor=newcomer())

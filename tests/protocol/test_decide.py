@@ -33,6 +33,7 @@ from edgewise.request import Candidate, Context, PlacementRequest
 BUNDLE = world.bundle()
 BY_MODEL = {"home_hero": "challenger"}
 OTHER_MODEL = ModelName("other")
+THIRD = PlacementName("third")
 
 
 def ask(
@@ -295,13 +296,14 @@ def test_one_failed_model_degrades_every_model_so_that_a_word_describes_it() -> 
 
 
 def two_models() -> Bundle:
-    """The hero by one model, the list by another."""
+    """The hero by one model, the list by another, a third placement by rule."""
     policy = world.policy(
         {
             HERO: world.placement(arm=CHALLENGER),
             LIST: world.placement(
                 arm=CHALLENGER, arms={CHAMPION: Arm(ByAttribute("popularity")), CHALLENGER: Arm(ByModel(OTHER_MODEL))}
             ),
+            THIRD: world.placement(),
         }
     )
     policy = msgspec.structs.replace(policy, experiments={})
@@ -326,6 +328,41 @@ def test_short_time_and_high_load_show_the_fallback(degradation: Degradation, re
         assert placement.reason is reason
     assert ids(hero(outcome)) == ["film-21"], "consent and mutes are never shed"
     assert outcome.degradation is degradation
+
+
+class Running:
+    """Time that runs out at a certain look at it."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def __call__(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+@pytest.mark.parametrize("looks", range(6))
+def test_what_time_did_not_suffice_for_falls_back_and_is_replayed_to_the_byte(looks: int) -> None:
+    bundle = two_models()
+    question = world.question(HERO, LIST, THIRD)
+    profile, time = world.profile(["film-13", "film-2"]), Running(looks)
+    outcome = ask(question, profile, bundle=bundle, is_late=time)
+    reasons = {name: placed.reason for name, placed in outcome.decision.placements.items()}
+    # A look before each of three placements, and one before each of two models.
+    if looks < 3:
+        assert outcome.degradation is Degradation.DEADLINE
+        assert set(reasons.values()) == {Reason.FALLBACK_DEADLINE}
+    elif looks < 5:
+        assert outcome.degradation is Degradation.DEADLINE_SCORING
+        assert reasons == {HERO: Reason.FALLBACK_DEADLINE, LIST: Reason.FALLBACK_DEADLINE, THIRD: Reason.RULE}
+        assert set(outcome.shown) == set()
+    else:
+        assert outcome.degradation is Degradation.NONE
+        assert reasons == {HERO: Reason.MODEL, LIST: Reason.MODEL, THIRD: Reason.RULE}
+    again = ask(msgspec.structs.replace(question, degradation=outcome.degradation), profile, bundle=bundle)
+    assert canonical_bytes(again.decision) == canonical_bytes(outcome.decision)
+    assert (again.shown, again.matrices, again.impressions) == (outcome.shown, outcome.matrices, outcome.impressions)
+    assert again.degradation is outcome.degradation
 
 
 def test_the_fallback_of_brought_items_is_the_caller_s_own_order() -> None:
