@@ -132,16 +132,16 @@ class _Explained:
         """Features that raised the score and have something true to say."""
         if self._shown.attributions is None:
             return []
-        contributions: list[float] = self._shown.attributions[self._place, :-1].tolist()
         features, columns = self._features.features, self._shown.columns
+        contributions: list[float] = self._shown.attributions[self._place].tolist()
+        values: list[float] = self._shown.matrix[self._place].tolist()
         raised = [
-            place for place, weight in enumerate(contributions) if weight > 0 and features[columns[place]].sentence
+            (-contributions[place], place) for place in self._features.telling(columns) if contributions[place] > 0
         ]
-        raised.sort(key=lambda place: -contributions[place])
+        raised.sort()
         causes: list[_Cause] = []
-        for position in raised:
-            value = float(self._shown.matrix[self._place, position])
-            cause = self._cause(features[columns[position]], value, contributions[position])
+        for _, place in raised:
+            cause = self._cause(features[columns[place]], values[place], contributions[place])
             if cause is not None:
                 causes.append(cause)
             if len(causes) == MOST_REASONS:

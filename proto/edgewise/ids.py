@@ -28,6 +28,8 @@ BundleVersion = NewType("BundleVersion", int)
 """Grows by one with every release of a site; 0 is the starter bundle."""
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+"""Ten bits at once: every decision has an id to be written."""
 
 
 def ulid(now_ms: int, entropy: bytes) -> str:
@@ -40,7 +42,7 @@ def ulid(now_ms: int, entropy: bytes) -> str:
     if len(entropy) != 10:  # noqa: PLR2004  # the specification's 80 bits
         raise ValueError(f"{len(entropy)} bytes of entropy, a ULID takes 10")
     number = now_ms << 80 | int.from_bytes(entropy)
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def ulid_time_ms(text: str) -> int:

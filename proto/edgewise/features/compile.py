@@ -75,7 +75,8 @@ class _Granted:
 
     def __init__(self, features: list[declared.Feature], grants: Grants) -> None:
         self.neighbours: list[tuple[int, declared.NeighbourScore | declared.NeighbourMax]] = []
-        self.affinities: list[tuple[int, declared.Affinity | declared.AffinityMatch]] = []
+        self.affinities: dict[str, list[tuple[int, declared.Affinity | declared.AffinityMatch]]] = {}
+        """By dimension."""
         self.since_item: list[int] = []
         constants: list[tuple[int, Constant]] = []
         absent: list[int] = []
@@ -87,7 +88,7 @@ class _Granted:
                 case declared.NeighbourScore() | declared.NeighbourMax():
                     self.neighbours.append((column, feature))
                 case declared.Affinity() | declared.AffinityMatch():
-                    self.affinities.append((column, feature))
+                    self.affinities.setdefault(feature.dimension, []).append((column, feature))
                 case declared.DaysSinceItem():
                     self.since_item.append(column)
                 case declared.ItemAttribute() | declared.ItemIs():
@@ -132,11 +133,20 @@ class CompiledFeatures:
                     items.dimension(dimension)
                 case _:
                     pass
+        self._telling: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._granted = [_Granted(table.features, _grants(bits)) for bits in range(8)]
 
     def view(self, profile: Profile, context: Context, now_ms: int) -> View:
         """The visitor at this moment; one a request."""
         return View(profile, context, now_ms, self.index)
+
+    def telling(self, columns: tuple[int, ...]) -> tuple[int, ...]:
+        """Which of a model's `columns`, by their position, have a sentence to tell."""
+        made = self._telling.get(columns)
+        if made is None:
+            made = tuple([position for position, column in enumerate(columns) if self.sentences[column]])
+            self._telling[columns] = made
+        return made
 
     def rows(self, candidates: Sequence[Candidate] | Sequence[ItemId]) -> Rows:
         """Rows of candidates that a caller brought, or of item ids.
@@ -226,25 +236,26 @@ class CompiledFeatures:
                     matrix[place, column] = meaning(value)
 
     def _affinities(self, matrix: Matrix, view: View, rows: Rows, granted: _Granted) -> None:
-        gathered: dict[tuple[str, float], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-        for column, feature in granted.affinities:
-            name, half_life_days = feature.dimension, feature.half_life_days
+        for name, features in granted.affinities.items():
             dimension = self.items.dimension(name)
-            row = view.share_row(name, half_life_days, dimension)
-            if row is None:
-                matrix[:, column] = np.nan
-                continue
-            key = (name, half_life_days)
-            if key not in gathered:
-                gathered[key] = row[dimension.codes.take(rows.codes, axis=1)], dimension.count[rows.codes]
-            share, count = gathered[key]
-            # Down the first axis NumPy adds one row after the other, so that the sum has one defined order.
-            if isinstance(feature, declared.Affinity):
-                matrix[:, column] = np.add.reduce(share, axis=0) / count
-            else:
-                matrix[:, column] = np.maximum.reduce(share, axis=0, initial=0.0) + 0.0 * count
-            if rows.brought is not None:
-                self._stated_affinities(matrix, column, feature, view, rows.brought)
+            codes, count = dimension.codes.take(rows.codes, axis=1), dimension.count.take(rows.codes)
+            gathered: dict[float, NDArray[np.float64]] = {}
+            for column, feature in features:
+                half_life_days = feature.half_life_days
+                row = view.share_row(name, half_life_days, dimension)
+                if row is None:
+                    matrix[:, column] = np.nan
+                    continue
+                share = gathered.get(half_life_days)
+                if share is None:
+                    share = gathered[half_life_days] = row.take(codes)
+                # Down the first axis NumPy adds one row after the other, so that the sum has one defined order.
+                if isinstance(feature, declared.Affinity):
+                    matrix[:, column] = np.add.reduce(share, axis=0) / count
+                else:
+                    matrix[:, column] = np.maximum.reduce(share, axis=0, initial=0.0) + 0.0 * count
+                if rows.brought is not None:
+                    self._stated_affinities(matrix, column, feature, view, rows.brought)
 
     def _stated_affinities(
         self,

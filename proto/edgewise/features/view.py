@@ -129,13 +129,13 @@ class View:
     def loudest(self, code: int, last: int) -> tuple[ItemId, float] | None:
         """The history item with the largest weight for one neighbour code; None where none is above 0."""
         spoken = self.spoken(last)
-        entries = np.flatnonzero(spoken.codes == code)
+        entries = (spoken.codes == code).nonzero()[0]
         if not len(entries):
             return None
-        best = int(entries[int(np.argmax(spoken.weights[entries]))])
+        best = int(entries[spoken.weights[entries].argmax()])
         if spoken.weights[best] <= 0:
             return None
-        speaker = int(np.searchsorted(spoken.ends, best, side="right"))
+        speaker = int(spoken.ends.searchsorted(best, side="right"))
         return spoken.items[speaker], float(spoken.weights[best])
 
     def taste(self, vectors: Vectors, half_life_days: float, last: int) -> Direction | None:
