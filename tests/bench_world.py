@@ -54,19 +54,21 @@ from edgewise.bundle.policy import (
     encode_policy,
 )
 from edgewise.bundle.vectors import encode_vectors, quantised
-from edgewise.consent import Consent, ConsentState
+from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable, encode_features
 from edgewise.ids import ArmName, BundleVersion, CollectionName, ItemId, ModelName, PlacementName, SiteName
 from edgewise.nearness import EXACT_ITEMS
 from edgewise.profile.state import DAY_MS, LastTouch, Profile
+from edgewise.request import Context, Device
 from hub.content_vectors import in_lists
 from hub.export import export_booster
 from hub.export.attribution import export_attribution
 
 NOW_MS: Final = 1_760_000_000_000
 NEVER_MS: Final = 4_000_000_000_000
+GRANTED: Final = Grants(personalisation=True, analytics=True, marketing=True)
 HERO: Final = PlacementName("hero")
 RANKER: Final = ModelName("ranker")
 MODELLED: Final = ArmName("model")
@@ -99,6 +101,11 @@ class BenchBundle(NamedTuple):
     def model(self) -> bytes:
         """The ranker's graph, for the floor of the model alone."""
         return self.resources["models/ranker.onnx"]
+
+    @property
+    def attribution(self) -> bytes:
+        """Its twin."""
+        return self.resources["models/ranker.attribution.onnx"]
 
 
 def film(number: int) -> ItemId:
@@ -303,6 +310,24 @@ def bench_profile(items: int, touched: int, days: int, *, seed: int = 0, now_ms:
             made.affinity["category"][genre] = sorted(counts.items())
     today = now_ms // DAY_MS
     made.counts = {kind: [(today - back, 3) for back in reversed(range(days))] for kind in (Kind.VIEW, Kind.CLICK)}
+    return made
+
+
+def decision_rows(
+    bundle: Bundle, *, visitors: int, candidates: int = 100, touched: int = 30
+) -> list[NDArray[np.float32]]:
+    """The matrices that decisions for so many visitors hand to the model, for the floor of the model alone.
+
+    Rows of one decision are alike, and a processor guesses their branches better than those of `bench_rows`; one
+    matrix again and again it knows by heart. So the floor is to be measured on these, one after the other.
+    """
+    pool = bundle.placements[HERO].pool
+    context = Context(device=Device("mobile"), locale="en-GB")
+    made = []
+    for visitor in range(visitors):
+        view = bundle.features.view(bench_profile(len(pool), touched, 10, seed=visitor), context, NOW_MS)
+        places = np.random.default_rng(visitor).choice(len(pool), min(candidates, len(pool)), replace=False)
+        made.append(bundle.features.matrix(view, pool.rows.take(np.sort(places)), GRANTED))
     return made
 
 
