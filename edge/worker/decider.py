@@ -24,11 +24,11 @@ from edge.worker.metrics import NO_PLACEMENT
 from edge.worker.problems import HttpProblem
 from edge.worker.reception import Offer, Reception, Taken
 from edge.worker.visit import CLOSED, Visit, recognise, without_queries
+from edgewise.deadline import IsLate
 from edgewise.decide import Outcome, check, decide
 from edgewise.decision import Decision
 from edgewise.draws import draw_from
 from edgewise.eligibility import may_personalise
-from edgewise.entry import IsLate
 from edgewise.errors import InputError, Problem
 from edgewise.fallback import fallback_decision
 from edgewise.ids import DecisionId, ulid

@@ -15,6 +15,7 @@ import numpy as np
 from edgewise.attributes import number_of
 from edgewise.bundle.policy import ByAttribute, ByVectors, Everything, Placement, Ranking
 from edgewise.bundle.vectors import Vectors
+from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import Codes, CompiledFeatures, Rows
 from edgewise.ids import ItemId
@@ -49,6 +50,8 @@ class Gate:
         return places
 
 
+_RULED_AT_ONCE: Final = 256
+"""Items that rules look at between two looks at the time."""
 OPEN: Final = Gate()
 """For a pool that was looked through before."""
 
@@ -136,8 +139,15 @@ class Catalogued:
             # Touched once, they stay.
             _ = self.pool.nearness if isinstance(arm.retrieval, ByVectors) else self.pool.neighbour_codes
 
-    def gate(self, blocks: Blocks, exclude: frozenset[ItemId], facts: Facts, now_ms: int) -> Gate:
-        """Who may be shown to this visitor now."""
+    def gate(
+        self,
+        blocks: Blocks,
+        exclude: frozenset[ItemId],
+        facts: Facts,
+        now_ms: int,
+        is_late: IsLate = NEVER_LATE,
+    ) -> Gate:
+        """Who may be shown to this visitor now. It raises TimeIsUp when that takes too long."""
         if not self.rules.allow_visitor(facts):
             return Gate(is_closed=True)
         codes, items, rules = self.pool.rows.codes, self._items, self.rules
@@ -150,8 +160,14 @@ class Catalogued:
         if rules.look_at_both:
 
             def by_rules(places: Places) -> Mask:
-                asked = [items.items[code] for code in codes[places].tolist()]
-                return np.array([rules.allow_pair(item.id, item.attributes, facts) for item in asked], np.bool_)
+                passes = np.zeros(len(places), np.bool_)
+                for number, code in enumerate(codes[places].tolist()):
+                    # Python's speed: if hardly anything passes, a large collection takes longer than a visitor waits.
+                    if number % _RULED_AT_ONCE == 0 and is_late():
+                        raise TimeIsUp
+                    item = items.items[code]
+                    passes[number] = rules.allow_pair(item.id, item.attributes, facts)
+                return passes
 
             tests.append(by_rules)
         return Gate(tests, named=len(exclude) + len(blocks.unwanted(self.placement)))

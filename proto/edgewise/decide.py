@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
+from edgewise.deadline import NEVER_LATE, IsLate
 from edgewise.decision import Decision
 from edgewise.draws import Draw
-from edgewise.entry import NEVER_LATE, Asked, IsLate, compete, enter
+from edgewise.entry import Asked, compete, enter
 from edgewise.errors import InputError, Problem
 from edgewise.explain import Attribute
 from edgewise.ids import ItemId, PlacementName

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from edgewise.admission.load import Bundle
 from edgewise.assign import Assigned, assign, in_holdout
 from edgewise.bundle.policy import Placement
 from edgewise.candidates import OPEN, Catalogued, Pool, brought_pool
+from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, may_personalise, readable
 from edgewise.features.view import View
 from edgewise.ids import ArmName, ItemId
@@ -21,11 +22,6 @@ from edgewise.reasons import Degradation, Reason
 from edgewise.request import Candidate, PlacementRequest
 from edgewise.retrieval import retrieve
 from edgewise.rules import Facts
-
-IsLate = Callable[[], bool]
-"""Whether the time for this request is up. Asked between stages; what it once answered true, it must not take back."""
-NEVER_LATE: Final[IsLate] = bool
-"""For whoever has time: a replay, which is told what was left out."""
 
 _FALLBACK_OF: Final = {
     Degradation.DEADLINE: Reason.FALLBACK_DEADLINE,
@@ -130,21 +126,25 @@ def compete(entries: Sequence[Entry], asked: Asked, is_late: IsLate) -> tuple[li
     for entry in entries:
         if degradation not in _FALLBACK_OF and is_late():
             degradation = Degradation.DEADLINE
+        if degradation not in _FALLBACK_OF:
+            try:
+                fields.append(field(entry, asked, is_late))
+            except TimeIsUp:
+                degradation = Degradation.DEADLINE
         if degradation in _FALLBACK_OF:
             return [_FALLBACK_OF[degradation]] * len(entries), degradation
-        fields.append(field(entry, asked))
     return fields, degradation
 
 
-def field(entry: Entry, asked: Asked) -> Field | Reason:
-    """Who competes in a placement, or why nobody does."""
+def field(entry: Entry, asked: Asked, is_late: IsLate = NEVER_LATE) -> Field | Reason:
+    """Who competes in a placement, or why nobody does. Raises TimeIsUp."""
     question = asked.question
     if isinstance(question.force.get(entry.request.name), list):
         return Reason.FORCED
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool
-        gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms)
+        gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms, is_late)
     else:
         pool = brought_pool(
             list(entry.brought.values()),

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from edgewise.bundle.policy import ByModel
 from edgewise.candidates import rule_scores
-from edgewise.entry import Asked, Entry, Field, IsLate
+from edgewise.deadline import IsLate
+from edgewise.entry import Asked, Entry, Field
 from edgewise.features.compile import CompiledFeatures, Matrix, Rows, joined
 from edgewise.features.view import View
 from edgewise.ids import ModelName

@@ -70,9 +70,13 @@ def _best_passing(scored: Near, gate: Gate, most: int) -> Places:
     """The best that pass, best first, as far as they are above 0; earlier ones first among equals."""
     above = (scored.scores > 0).nonzero()[0]
     places, scores = scored.places[above], scored.scores[above]
+    found: list[Places] = []
+    count = asked = 0
     tried = most + min(gate.named, most) + _SPARE
-    while True:
-        found = gate.passing(places[best_first(scores, tried)])
-        if len(found) >= most or tried >= len(places):
-            return found[:most]
-        tried *= _GROWTH
+    while count < most and asked < len(places):
+        # Those that were asked before come first again.
+        passing = gate.passing(places[best_first(scores, tried)[asked:]])
+        found.append(passing)
+        count += len(passing)
+        asked, tried = tried, tried * _GROWTH
+    return np.concatenate(found)[:most] if found else places[:0]

@@ -365,6 +365,18 @@ def test_what_time_did_not_suffice_for_falls_back_and_is_replayed_to_the_byte(lo
     assert again.degradation is outcome.degradation
 
 
+@pytest.mark.parametrize("looks", range(4))
+def test_slow_rules_are_given_up_when_time_is_up(looks: int) -> None:
+    rule = Compare("item.price", "le", "$context.attributes.most")
+    bundle = with_hero(eligibility=[rule])
+    question = world.question(context=Context(attributes={"most": 5.0}), force={HERO: "champion"})
+    outcome = ask(question, bundle=bundle, is_late=Running(looks))
+    # A look before the placement, and one when its rules begin; the rule that ranks needs none.
+    assert outcome.degradation is (Degradation.DEADLINE if looks < 2 else Degradation.NONE)
+    again = ask(msgspec.structs.replace(question, degradation=outcome.degradation), bundle=bundle)
+    assert canonical_bytes(again.decision) == canonical_bytes(outcome.decision)
+
+
 def test_the_fallback_of_brought_items_is_the_caller_s_own_order() -> None:
     brought = [Candidate(ItemId("article-1")), Candidate(FILMS[3])]
     request = PlacementRequest(HERO, count=2, candidates=brought)
