@@ -18,8 +18,10 @@ FRAMING_PATIENCE_S: Final = 2.0
 BODY_PATIENCE_S: Final = 15.0
 READER_PATIENCE_S: Final = 2.0
 UNREAD_AT_ONCE: Final = 40
-MOST_UNREAD_BYTES: Final = 16 << 20
-"""Of requests whose answers nobody reads; kernels buffer some megabytes on both sides, and a node nothing beyond."""
+MOST_UNREAD_BYTES: Final = 40 << 20
+"""Of requests whose answers nobody reads. Kernels buffer some megabytes on both sides, and a node may read on for a
+while without answering, so that its refusal is not lost in a reset."""
+_PADDING: Final = b"X: " + b"y" * 8_000 + b"\r\n"
 GRACE_S: Final = 1.5
 _ALIVE: Final = 200
 
@@ -104,7 +106,7 @@ async def _oversize(target: Target, kind: ProbeKind, probe: Oversize, patience_s
 async def _never_reading(target: Target) -> ProbeTold:
     """Requests without end, of which no answer is read: the node must stop listening, or close."""
     loop = asyncio.get_running_loop()
-    piece = b"GET /openapi.json HTTP/1.1\r\nHost: %b\r\n\r\n" % target.authority * UNREAD_AT_ONCE
+    piece = b"GET /openapi.json HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target.authority, _PADDING) * UNREAD_AT_ONCE
     began, sent, is_closed = loop.time(), 0, False
     reader, writer = await target.connect()
     try:
