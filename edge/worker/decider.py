@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from edge.profiles.cache_file import CacheError
+from edge.worker.admission import Stage
 from edge.worker.answers import DecideAnswer, bundle_answer, placement_answers
 from edge.worker.desk import Desk
 from edge.worker.exposures import Exposure, write_exposure
@@ -91,9 +92,10 @@ class Decider:
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
         asking = self._asking(request, caller, now_ms)
+        is_brief = self._is_shed(Stage.DEBUG, request.options.explain or request.options.debug)
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
         visit, profile = self._look_up(request, caller, asking, rehearsed)
-        question = self._question(request, visit, asking, started_ms)
+        question = self._question(request, visit, asking, started_ms, is_brief=is_brief)
         outcome, applied = self._outcome(question, profile, served, now_ms)
         decision = fallback_decision(question) if outcome is None else outcome.decision
         proves = None
@@ -103,7 +105,8 @@ class Decider:
                 proves = asking.fresh_id
                 self._begin(proves)
             if outcome is not None:
-                exposure = Exposure(question, outcome, visit, applied, now_ms, asking.chance, options.defer_activation)
+                chance = 1.0 if is_brief else asking.chance
+                exposure = Exposure(question, outcome, visit, applied, now_ms, chance, options.defer_activation)
                 write_exposure(desk, exposure, proves=proves)
             self._count(decision, served, started_ms)
         answer = DecideAnswer(
@@ -112,7 +115,7 @@ class Decider:
             placements=placement_answers(decision, served, packed=packed),
             took_ms=desk.clock.monotonic_ms() - started_ms,
         )
-        if options.debug:
+        if options.debug and not is_brief:
             answer = msgspec.structs.replace(answer, debug=_debug(question, outcome, profile))
         return Decided(answer, proves, taken)
 
@@ -174,8 +177,25 @@ class Decider:
                 apply(profile, record)
         return visit, profile
 
-    def _question(self, request: DecideRequest, visit: Visit, asking: _Asking, started_ms: float) -> Question:
-        is_late = self._desk.clock.monotonic_ms() - started_ms > request.options.deadline_ms
+    def _is_shed(self, stage: Stage, is_missed: bool = True) -> bool:  # noqa: FBT001, FBT002
+        """Whether high load takes `stage` from this request; counted where it would have been used."""
+        is_shed = self._desk.admission.sheds(stage)
+        if is_shed and is_missed:
+            self._desk.counts.shed_at(stage.label)
+        return is_shed
+
+    def _degradation(self, request: DecideRequest, started_ms: float) -> Degradation:
+        if self._desk.clock.monotonic_ms() - started_ms > request.options.deadline_ms:
+            return Degradation.DEADLINE
+        if request.options.force:  # an operator wants to see this, and there are few of them
+            return Degradation.NONE
+        if self._is_shed(Stage.DEFAULT):
+            return Degradation.OVERLOAD
+        return Degradation.UNRANKED if self._is_shed(Stage.RERANK) else Degradation.NONE
+
+    def _question(
+        self, request: DecideRequest, visit: Visit, asking: _Asking, started_ms: float, *, is_brief: bool
+    ) -> Question:
         return Question(
             decision_id=asking.decision_id,
             # Whom nothing may be tied to is in no experiment for longer than this request.
@@ -185,9 +205,9 @@ class Decider:
             grants=visit.grants,
             dial=visit.preferences.dial.value,
             mute=visit.preferences.mute.value,
-            degradation=Degradation.DEADLINE if is_late else Degradation.NONE,
+            degradation=self._degradation(request, started_ms),
             force=request.options.force,
-            explain=request.options.explain,
+            explain=request.options.explain and not is_brief,
         )
 
     # --- deciding ----------------------------------------------------------------------------------------------------

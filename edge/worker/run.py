@@ -125,7 +125,9 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
 async def _serve_own(app: Starlette, listening: socket.socket, settings: EdgeSettings, desk: Desk) -> None:
     files = tls_files(settings)
     limits = Limits.of(settings, descriptors=raise_descriptors())
-    server = Server(app, limits=limits, clock=desk.clock, log=desk.log, shed=desk.counts.shed_at)
+    server = Server(
+        app, limits=limits, clock=desk.clock, log=desk.log, admission=desk.admission, shed=desk.counts.shed_at
+    )
     _on_stop(app, settings, shut=server.deafen, stop=server.stop)
     tls = tls_context(files) if files else None
     await server.serve(listening, tls=tls, patience_s=_patience_s(settings))

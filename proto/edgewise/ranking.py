@@ -54,7 +54,7 @@ def rank(
             ranked.append(field)
             continue
         rows, ranking = field.pool.rows.take(field.places), entry.assigned.arm.ranking
-        if isinstance(ranking, ByModel):
+        if isinstance(ranking, ByModel) and asked.question.degradation is not Degradation.UNRANKED:
             modelled.setdefault(ranking.model, {})[position] = rows
             ranked.append(Reason.FALLBACK_SCORER)
         else:

@@ -44,4 +44,7 @@ class Degradation(StrEnum):
     SCORER = "SCORER"
     """The scorer failed."""
     DEADLINE = "DEADLINE"
+    UNRANKED = "UNRANKED"
+    """High load: no model ranks. Its candidates, found and filtered as ever, stand in the order of their collection."""
     OVERLOAD = "OVERLOAD"
+    """Higher load: nothing is looked for, the fallback is shown."""

@@ -328,6 +328,21 @@ def test_short_time_and_high_load_show_the_fallback(degradation: Degradation, re
     assert outcome.degradation is degradation
 
 
+def test_under_load_no_model_ranks_and_candidates_stay_in_their_order() -> None:
+    hurried = world.question(
+        PlacementRequest(HERO, count=4), degradation=Degradation.UNRANKED, force=BY_MODEL, mute={"items": ("film-0",)}
+    )
+    outcome = ask(hurried, score=explode, draw=forbidden)
+    calm = msgspec.structs.replace(hurried, degradation=Degradation.NONE, force={HERO: "editors"})
+    assert ids(hero(outcome)) == ids(hero(ask(calm)))
+    assert ids(hero(outcome)) == ["film-1", "film-2", "film-3", "film-4"], "mutes are never shed"
+    assert {hero(outcome).reason, *(item.reason for item in hero(outcome).items)} == {Reason.FALLBACK_OVERLOAD}
+    assert {item.propensity for item in hero(outcome).items} == {1.0}
+    assert (outcome.degradation, outcome.shown) == (Degradation.UNRANKED, {})
+    by_rule = world.question(degradation=Degradation.UNRANKED, force={HERO: "champion"})
+    assert hero(ask(by_rule)).reason is Reason.RULE, "a rule costs next to nothing"
+
+
 def test_the_fallback_of_brought_items_is_the_caller_s_own_order() -> None:
     brought = [Candidate(ItemId("article-1")), Candidate(FILMS[3])]
     request = PlacementRequest(HERO, count=2, candidates=brought)

@@ -313,7 +313,15 @@ class Connection(asyncio.Protocol):
             self._let_go_of_body()
             self._body_size = 0
         self._phase = _IDLE if self._keeps else _DEAF
-        cycle = Cycle(self, self._scope, body, keeps=self._keeps)
+        scope = self._scope
+        if self._running is None and not self._waiting and self._server.refuses(scope["method"], scope["path"]):
+            if self._keeps:
+                self._transport.write(self._server.overloaded)
+                self.due_ms = self._read_ms + self._limits.idle_ms
+            else:
+                self._refuse(self._server.overloaded_closing)
+            return
+        cycle = Cycle(self, scope, body, keeps=self._keeps and not self._server.is_leaving)
         if self._running is None and not self._waiting and not self._is_full:
             self._start(cycle)
             return
@@ -392,8 +400,8 @@ class Connection(asyncio.Protocol):
         self._refuse(encode_answer(answer_of(problem), closes=True))
 
     def leave(self) -> None:
-        """The worker ends: close now, or behind the answer that is being made."""
-        if self._running is None and not self._waiting:
+        """The worker ends: close now, or behind the answer to what has begun."""
+        if self._phase == _IDLE and self._running is None and not self._waiting:
             self._transport.close()
 
     def abort(self) -> None:

@@ -15,15 +15,18 @@ from starlette.applications import Starlette
 
 from edge.log import Log
 from edge.tls import TlsFiles
+from edge.worker.admission import Admission, Stage, is_sheddable
 from edge.worker.http1.connection import Connection
 from edge.worker.http1.cycle import Cycle, encode_answer
 from edge.worker.http1.deadlines import Deadlines
 from edge.worker.http1.limits import HANDSHAKE_MS, MOST_LINGERING, Limits
 from edge.worker.problems import CLOSE, RETRY_AFTER, HttpProblem, answer_of
+from edge.worker.turns import Turns
 from edgewise.clock import Clock
 
 BACKLOG: Final = 8_192
 SWEEP_S: Final = 0.25
+OVERLOADED: Final = "more requests than this node can answer in time; try again"
 HURRIED_S: Final = 0.005
 """While more connections have to end than may at once."""
 
@@ -31,8 +34,19 @@ HURRIED_S: Final = 0.005
 class Server:
     """One worker's. Belongs to one event loop."""
 
-    def __init__(self, app: Starlette, *, limits: Limits, clock: Clock, log: Log, shed: Callable[[str], None]) -> None:
-        """`shed` counts a refusal by its stage."""
+    def __init__(
+        self,
+        app: Starlette,
+        *,
+        limits: Limits,
+        clock: Clock,
+        log: Log,
+        admission: Admission,
+        shed: Callable[[str], None],
+    ) -> None:
+        """`shed` counts a refusal by its stage. To be made in the loop that serves."""
+        self.admission = admission
+        self._turns = Turns(asyncio.get_running_loop(), clock.monotonic_ms)
         self._app = app
         self._clock = clock
         self._log = log
@@ -45,7 +59,9 @@ class Server:
         """Of large bodies that are held at the moment."""
         self.is_leaving = False
         self.date = b""
-        self.no_room = _no_room()
+        self.no_room = _refusal("too many connections; try again", closes=True)
+        self.overloaded = _refusal(OVERLOADED, closes=False)
+        self.overloaded_closing = _refusal(OVERLOADED, closes=True)
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Server | None = None
         self._stopping = asyncio.Event()
@@ -84,7 +100,17 @@ class Server:
 
     def turn(self) -> float:
         """Monotonic milliseconds, now; called whenever something was read."""
-        return self.now_ms()
+        return self._turns.read(self.admission.note)
+
+    def refuses(self, method: str, path: str) -> bool:
+        """Whether there is no time for this request. Asked once a request, before anything is made of it."""
+        admission = self.admission
+        if admission.level <= Stage.REFUSE or method == "OPTIONS" or not is_sheddable(path):
+            return False
+        if not admission.sheds(Stage.REFUSE):
+            return False
+        self.shed(Stage.REFUSE.label)
+        return True
 
     def run(self, cycle: Cycle) -> None:
         """Have a request answered."""
@@ -112,6 +138,7 @@ class Server:
     async def _sweep(self) -> None:
         while True:
             self._tick()
+            self.admission.rest(self.now_ms())
             has_more = self.deadlines.sweep(self.now_ms())
             await asyncio.sleep(HURRIED_S if has_more else SWEEP_S)
 
@@ -142,8 +169,8 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     return context
 
 
-def _no_room() -> bytes:
-    """To whom there is no room for; made once."""
-    detail = "too many connections; try again"
-    problem = HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "overload", detail, headers=[RETRY_AFTER, CLOSE])
-    return encode_answer(answer_of(problem), closes=True)
+def _refusal(detail: str, *, closes: bool) -> bytes:
+    """A whole 503, made once: it has to cost next to nothing."""
+    headers = [RETRY_AFTER, CLOSE] if closes else [RETRY_AFTER]
+    problem = HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "overload", detail, headers=headers)
+    return encode_answer(answer_of(problem), closes=closes)
