@@ -102,10 +102,12 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     connections_most: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     """Of each worker, as far as its limit of open files allows; who comes then is told 503."""
 
-    queue_delay_target_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 3.0
+    queue_delay_target_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 5.0
     """How long requests may wait before anybody looks at them. When even the one that waited least waits longer, the
     `edgewise` server sheds, step by step: debug and explanations, ranking by models, all but default content, requests
     (503 with Retry-After). Never consent."""
+    queue_delay_most_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 8.0
+    """Who would wait longer is refused, once default content is shown."""
 
     # Keys
     operator_keys_sha256: list[KeyDigest] = []

@@ -11,6 +11,10 @@ shed, in this order, each step for a share of the requests before it is for all 
     default  -> the placement's fallback
     refuse   -> 503, before anything is looked at
 
+A level tells what is needed on the whole. Beside it each request is judged by its own wait, because a burst is over
+before a level has risen: who waits too long gets the fallback; who waits far too long, or too long while the fallback
+is shown anyhow, is refused. A share of refusals would hit those who could be answered in time, and let others wait.
+
 Consent is no step: whoever answers with anything personal has asked for it first, at every level; and the will of a
 visitor (`PUT /v1/preferences`) is taken at every level.
 """
@@ -30,6 +34,8 @@ RISE: Final = 0.35
 MOST_RISE: Final = 1.0
 FALL: Final = 0.04
 """Of a level, in an interval without a queue: two levels a second, so that a return of the load meets some of it."""
+FAR: Final = 4.0
+"""How many times longer than too long is far too long. A node that paused answers what piled up with fallbacks."""
 CALM: Final = 0.5
 """Of the target: below it the level falls, up to the target it stays (hysteresis)."""
 
@@ -48,18 +54,21 @@ class Stage(IntEnum):
         return self.name.lower()
 
 
-MOST_LEVEL: Final = float(len(Stage))
+MOST_LEVEL: Final = float(Stage.REFUSE)
 _NOTHING: Final = 1e-9
 
 
 class Admission:
     """Of one worker. Belongs to one event loop."""
 
-    def __init__(self, *, target_ms: float) -> None:
-        """`target_ms` is how long requests may wait for good."""
+    def __init__(self, *, target_ms: float, most_ms: float) -> None:
+        """`target_ms` is how long all requests may wait, `most_ms` how long one may."""
         self._target_ms = target_ms
+        self._most_ms = most_ms
+        self._has_refused = False
+        """In this interval, or in the one before."""
         self.level = 0.0
-        """In [0, number of stages]. What is behind the point is the share of requests that the stage is for."""
+        """In [0, 3]. What is behind the point is the share of requests that the stage is for."""
         self.delay_ms = 0.0
         """Least wait of the last interval."""
         self._least_ms = math.inf
@@ -84,11 +93,13 @@ class Admission:
             self._quiet(now_ms)
             self._settle(now_ms, 0.0)
 
-    def sheds(self, stage: Stage) -> bool:
-        """Whether this request goes without what `stage` sheds; asked once a request and stage.
+    def sheds(self, stage: Stage, waited_ms: float = 0.0) -> bool:
+        """Whether a request that has waited so long goes without what `stage` sheds; asked once a request and stage.
 
         A share is dealt out evenly instead of drawn: of ten requests at 0.3 exactly three.
         """
+        if waited_ms > self._most_ms:
+            return True
         share = self.level - stage
         if share <= 0.0:
             return False
@@ -99,10 +110,19 @@ class Admission:
         self._owed[stage] = owed - is_shed
         return is_shed
 
+    def refuses(self, wait_ms: float) -> bool:
+        """Whether there is no time for a request that will have waited so long when it is looked at."""
+        if wait_ms <= (self._most_ms if self.level > Stage.DEFAULT else FAR * self._most_ms):
+            return False
+        self._has_refused = True
+        return True
+
     @property
     def stage(self) -> Stage | None:
         """The most harmful one that is shed for some requests now; None while nothing is."""
-        return None if self.level <= 0.0 else Stage(min(math.ceil(self.level), len(Stage)) - 1)
+        if self._has_refused:
+            return Stage.REFUSE
+        return None if self.level <= 0.0 else Stage(math.ceil(self.level) - 1)
 
     def _quiet(self, now_ms: float) -> None:
         """Fall for the intervals in which nobody came."""
@@ -120,6 +140,7 @@ class Admission:
             self.level = max(0.0, self.level - FALL)
             if self.level < _NOTHING:
                 self.level = 0.0
+        self._has_refused = False
         self._least_ms, self._looks = math.inf, 0
         self._until_ms = now_ms + INTERVAL_MS
 

@@ -74,8 +74,12 @@ class Decider:
         self._desk = desk
         self._reception = reception
 
-    def decide(self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float) -> Decided:
+    def decide(
+        self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float, waited_ms: float = 0.0
+    ) -> Decided:
         """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
+
+        `waited_ms` is how long it had been in queues before.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -92,10 +96,13 @@ class Decider:
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
         asking = self._asking(request, caller, now_ms)
-        is_brief = self._is_shed(Stage.DEBUG, request.options.explain or request.options.debug)
+        is_brief = desk.admission.sheds(Stage.DEBUG, waited_ms)
+        if is_brief and (options.explain or options.debug):
+            desk.counts.shed_at(Stage.DEBUG.label)
+        degradation = self._degradation(request, started_ms, waited_ms)
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
         visit, profile = self._look_up(request, caller, asking, rehearsed)
-        question = self._question(request, visit, asking, started_ms, is_brief=is_brief)
+        question = self._question(request, visit, asking, degradation, is_brief=is_brief)
         outcome, applied = self._outcome(question, profile, served, now_ms)
         decision = fallback_decision(question) if outcome is None else outcome.decision
         proves = None
@@ -177,24 +184,21 @@ class Decider:
                 apply(profile, record)
         return visit, profile
 
-    def _is_shed(self, stage: Stage, is_missed: bool = True) -> bool:  # noqa: FBT001, FBT002
-        """Whether high load takes `stage` from this request; counted where it would have been used."""
-        is_shed = self._desk.admission.sheds(stage)
-        if is_shed and is_missed:
-            self._desk.counts.shed_at(stage.label)
-        return is_shed
-
-    def _degradation(self, request: DecideRequest, started_ms: float) -> Degradation:
-        if self._desk.clock.monotonic_ms() - started_ms > request.options.deadline_ms:
+    def _degradation(self, request: DecideRequest, started_ms: float, waited_ms: float) -> Degradation:
+        """What there is no time for."""
+        desk, options = self._desk, request.options
+        if desk.clock.monotonic_ms() - started_ms > options.deadline_ms:
             return Degradation.DEADLINE
-        if request.options.force:  # an operator wants to see this, and there are few of them
+        if options.force:  # an operator wants to see just this, and there are few of them
             return Degradation.NONE
-        if self._is_shed(Stage.DEFAULT):
-            return Degradation.OVERLOAD
-        return Degradation.UNRANKED if self._is_shed(Stage.RERANK) else Degradation.NONE
+        for stage, degradation in ((Stage.DEFAULT, Degradation.OVERLOAD), (Stage.RERANK, Degradation.UNRANKED)):
+            if desk.admission.sheds(stage, waited_ms):
+                desk.counts.shed_at(stage.label)
+                return degradation
+        return Degradation.NONE
 
     def _question(
-        self, request: DecideRequest, visit: Visit, asking: _Asking, started_ms: float, *, is_brief: bool
+        self, request: DecideRequest, visit: Visit, asking: _Asking, degradation: Degradation, *, is_brief: bool
     ) -> Question:
         return Question(
             decision_id=asking.decision_id,
@@ -205,7 +209,7 @@ class Decider:
             grants=visit.grants,
             dial=visit.preferences.dial.value,
             mute=visit.preferences.mute.value,
-            degradation=self._degradation(request, started_ms),
+            degradation=degradation,
             force=request.options.force,
             explain=request.options.explain and not is_brief,
         )

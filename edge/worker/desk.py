@@ -82,7 +82,7 @@ class Desk:
             server_keys_sha256=settings.server_keys_sha256,
         )
         self.condition = Condition(self.paths, has_hub=self.has_hub, stale_after_ms=settings.stale_after_ms)
-        self.admission = Admission(target_ms=settings.queue_delay_target_ms)
+        self.admission = Admission(target_ms=settings.queue_delay_target_ms, most_ms=settings.queue_delay_most_ms)
         """What is left out of answers while there is more work than time."""
         self._inherited = inherited_tally(self.paths, index)
         self.counts: Counts = self._inherited.counts

@@ -10,7 +10,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from edge.worker.desk import Desk
-from edge.worker.guard import HEADERS, read_body, respond, unpack_body
+from edge.worker.guard import HEADERS, WAITED_MS, read_body, respond, unpack_body
 from edge.worker.identity import Caller
 from edge.worker.problems import Answer, Headers, HttpProblem, answer_of, problem_from
 
@@ -34,6 +34,8 @@ class Exchange(NamedTuple):
     """Came by https, as far as this process can see."""
     started_ms: float
     """Monotonic clock when the body had arrived."""
+    waited_ms: float = 0.0
+    """In queues, before anybody looked at it."""
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
@@ -99,6 +101,7 @@ class Endpoint:
                 path=scope.get("path_params", {}),
                 is_secure=scope.get("scheme") == "https",
                 started_ms=desk.clock.monotonic_ms(),
+                waited_ms=scope.get(WAITED_MS, 0.0),
             )
         )
 

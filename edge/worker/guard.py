@@ -28,6 +28,8 @@ WHOLE: Final = "edgewise.whole"
 ARRIVED_MS: Final = "edgewise.arrived_ms"
 """Key of the scope: when the first byte of the request's head was read, by the desk's monotonic clock; of a request
 that was sent behind another one, when its turn to be read came. Only our own server knows it."""
+WAITED_MS: Final = "edgewise.waited_ms"
+"""Key of the scope: how long the request has waited, as far as our own server can tell (`edge.worker.turns`)."""
 HEADERS: Final = "edgewise.headers"
 """Key of the scope under which the guard leaves the headers as a dictionary; of a repeated one the last."""
 

@@ -41,6 +41,8 @@ class Cycle:
     async def run(self, app: ASGIApp) -> None:
         """Answer; what the application leaves open is closed with the connection."""
         connection = self._connection
+        if connection.is_lost and self.scope["path"] == "/v1/decide":
+            return  # nobody waits for it any more, and those who do wait have to
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:

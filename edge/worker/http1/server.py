@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from starlette.applications import Starlette
 from edge.log import Log
 from edge.tls import TlsFiles
 from edge.worker.admission import Admission, Stage, is_sheddable
+from edge.worker.guard import WAITED_MS
 from edge.worker.http1.connection import Connection
 from edge.worker.http1.cycle import Cycle, encode_answer
 from edge.worker.http1.deadlines import Deadlines
@@ -46,7 +48,7 @@ class Server:
     ) -> None:
         """`shed` counts a refusal by its stage. To be made in the loop that serves."""
         self.admission = admission
-        self._turns = Turns(asyncio.get_running_loop(), clock.monotonic_ms)
+        self._turns = Turns(asyncio.get_running_loop(), clock.monotonic_ms, _spent_ms)
         self._app = app
         self._clock = clock
         self._log = log
@@ -104,16 +106,15 @@ class Server:
 
     def refuses(self, method: str, path: str) -> bool:
         """Whether there is no time for this request. Asked once a request, before anything is made of it."""
-        admission = self.admission
-        if admission.level <= Stage.REFUSE or method == "OPTIONS" or not is_sheddable(path):
-            return False
-        if not admission.sheds(Stage.REFUSE):
+        if method == "OPTIONS" or not self.admission.refuses(self._turns.wait_ms) or not is_sheddable(path):
             return False
         self.shed(Stage.REFUSE.label)
         return True
 
     def run(self, cycle: Cycle) -> None:
         """Have a request answered."""
+        cycle.scope[WAITED_MS] = self._turns.wait_ms
+        self._turns.take()
         task = asyncio.get_running_loop().create_task(cycle.run(self._app))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -167,6 +168,10 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(files.certificate, files.key)
     return context
+
+
+def _spent_ms() -> float:
+    return time.thread_time_ns() / 1e6
 
 
 def _refusal(detail: str, *, closes: bool) -> bytes:
