@@ -78,10 +78,9 @@ class Admission:
 
     def note(self, waited_ms: float, now_ms: float) -> None:
         """Requests were found that have waited so long."""
-        if now_ms > self._until_ms + INTERVAL_MS:
-            # Nobody came for a whole interval: what was noted before says nothing of now.
-            self._settle(now_ms, 0.0 if self._looks == 0 else min(self._least_ms, waited_ms))
-            self._quiet(now_ms)
+        if now_ms - waited_ms > self._until_ms + INTERVAL_MS:
+            # Nobody came for a while: what was noted before says nothing of now.
+            self._rest(now_ms - waited_ms)
         self._looks += 1
         self._least_ms = min(self._least_ms, waited_ms)
         if now_ms >= self._until_ms and self._looks >= TURNS:
@@ -90,8 +89,7 @@ class Admission:
     def rest(self, now_ms: float) -> None:
         """Called by a clock: where nobody comes, the level falls as well."""
         if now_ms > self._until_ms + INTERVAL_MS:
-            self._quiet(now_ms)
-            self._settle(now_ms, 0.0)
+            self._rest(now_ms)
 
     def sheds(self, stage: Stage, waited_ms: float = 0.0) -> bool:
         """Whether a request that has waited so long goes without what `stage` sheds; asked once a request and stage.
@@ -124,12 +122,11 @@ class Admission:
             return Stage.REFUSE
         return None if self.level <= 0.0 else Stage(math.ceil(self.level) - 1)
 
-    def _quiet(self, now_ms: float) -> None:
+    def _rest(self, now_ms: float) -> None:
         """Fall for the intervals in which nobody came."""
-        missed = min((now_ms - self._until_ms) / INTERVAL_MS, MOST_LEVEL / FALL)
-        self.level = max(0.0, self.level - FALL * missed)
-        if self.level < _NOTHING:
-            self.level = 0.0
+        self._fall((now_ms - self._until_ms) / INTERVAL_MS)
+        self.delay_ms = 0.0
+        self._begin(now_ms)
 
     def _settle(self, now_ms: float, least_ms: float) -> None:
         self.delay_ms = least_ms
@@ -137,9 +134,15 @@ class Admission:
             rise = min(MOST_RISE, RISE * (least_ms / self._target_ms - 1.0) + FALL)
             self.level = min(MOST_LEVEL, self.level + rise)
         elif least_ms < CALM * self._target_ms:
-            self.level = max(0.0, self.level - FALL)
-            if self.level < _NOTHING:
-                self.level = 0.0
+            self._fall(1.0)
+        self._begin(now_ms)
+
+    def _fall(self, intervals: float) -> None:
+        level = self.level - FALL * intervals
+        self.level = level if level > _NOTHING else 0.0
+
+    def _begin(self, now_ms: float) -> None:
+        """A new interval."""
         self._has_refused = False
         self._least_ms, self._looks = math.inf, 0
         self._until_ms = now_ms + INTERVAL_MS

@@ -14,8 +14,9 @@ from edge.testing.probes.slow import SlowTold, hold_slow, slow_kinds
 from edge.testing.probes.wire import Seen, Target, exchange
 
 ProbeKind = Literal["framing", "head", "body", "reader"]
-FRAMING_PATIENCE_S: Final = 2.0
-BODY_PATIENCE_S: Final = 15.0
+PATIENCE_S: Final = 15.0
+SETTLES_S: Final = 1.0
+"""A node that has answered a probe and means to close does so at once."""
 READER_PATIENCE_S: Final = 2.0
 UNREAD_AT_ONCE: Final = 40
 MOST_UNREAD_BYTES: Final = 40 << 20
@@ -58,46 +59,45 @@ async def probe_all(
     head_s: float = 5.0,
     body_s: float = 10.0,
     write_key: str = "demo",
-    framing_patience_s: float = FRAMING_PATIENCE_S,
+    settles_s: float = SETTLES_S,
 ) -> Report:
-    """Run every probe against the node at `url`; `slow_sockets` is how many slow clients of all kinds together.
+    """Run every probe against the node at `url`.
+
+    `slow_sockets` is how many slow clients of all kinds together, `settles_s` how long a node that has answered is
+    listened to.
 
     Raises:
         InputError: `url` is none.
         OSError: nobody answers there.
     """
     target = Target.parse(url)
-    probes = [await _framing(target, name, data, framing_patience_s) for name, data in framing_probes(target).items()]
-    probes += [await _oversize(target, "head", probe, framing_patience_s) for probe in head_probes(target)]
-    probes += [
-        await _oversize(target, "body", probe, BODY_PATIENCE_S) for probe in body_probes(target, write_key=write_key)
-    ]
+    bodies = body_probes(target, write_key=write_key)
+    probes = [await _framing(target, name, data, settles_s) for name, data in framing_probes(target).items()]
+    probes += [await _oversize(target, "head", probe, settles_s) for probe in head_probes(target)]
+    probes += [await _oversize(target, "body", probe, settles_s) for probe in bodies]
     probes.append(await _never_reading(target))
     slow = await _slow(target, slow_sockets, head_s=head_s, body_s=body_s)
-    alive = await exchange(target, [_last_request(target)], patience_s=BODY_PATIENCE_S)
+    alive = await exchange(target, [_last_request(target)], patience_s=PATIENCE_S, settles_s=PATIENCE_S)
     is_alive = alive.statuses == (_ALIVE,)
     passed = is_alive and all(told.passed for told in probes) and all(told.passed for told in slow)
     return Report(url, probes, slow, is_alive, passed)
 
 
-async def _framing(target: Target, name: str, data: bytes, patience_s: float) -> ProbeTold:
-    seen = await exchange(target, [data + second_request(target)], patience_s=patience_s)
-    passed = seen.is_closed and len(seen.statuses) < 2 and all(_is_refusal(status) for status in seen.statuses)  # noqa: PLR2004
+async def _framing(target: Target, name: str, data: bytes, settles_s: float) -> ProbeTold:
+    seen = await exchange(target, [data + second_request(target)], patience_s=PATIENCE_S, settles_s=settles_s)
+    passed = seen.is_closed and len(seen.statuses) <= 1 and all(_is_refusal(status) for status in seen.statuses)
     return _told("framing", name, seen, passed=passed)
 
 
-async def _oversize(target: Target, kind: ProbeKind, probe: Oversize, patience_s: float) -> ProbeTold:
-    # Nothing stands behind a body, which does not have to cost its connection; behind a head it does.
-    behind = second_request(target) if kind == "head" else b""
-    listens_s = patience_s if kind == "head" else min(patience_s, FRAMING_PATIENCE_S)
-
+async def _oversize(target: Target, kind: ProbeKind, probe: Oversize, settles_s: float) -> ProbeTold:
     def parts() -> Iterator[bytes]:
         yield from probe.parts()
-        yield behind
+        if kind == "head":  # nothing stands behind a body, which does not have to cost its connection
+            yield second_request(target)
 
-    seen = await exchange(target, parts(), patience_s=patience_s if probe.may_close else listens_s)
+    seen = await exchange(target, parts(), patience_s=PATIENCE_S, settles_s=settles_s)
     first = seen.statuses[0] if seen.statuses else None
-    passed = len(seen.statuses) < 2 and (first in probe.statuses or (first is None and probe.may_close))  # noqa: PLR2004
+    passed = len(seen.statuses) <= 1 and (first in probe.statuses or (first is None and probe.may_close))
     if probe.may_close:
         passed = passed and seen.is_closed
     return _told(kind, probe.name, seen, passed=passed)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
@@ -70,8 +70,10 @@ class Seen(NamedTuple):
     """Until it was closed, or until we gave up."""
 
 
-async def exchange(target: Target, parts: Iterable[bytes] | AsyncIterator[bytes], *, patience_s: float) -> Seen:
-    """Send all `parts`, as far as the node lets us, and listen until it closes or says nothing for `patience_s`.
+async def exchange(target: Target, parts: Iterable[bytes], *, patience_s: float, settles_s: float) -> Seen:
+    """Send all `parts`, as far as the node lets us, and listen until it closes or says nothing more.
+
+    `patience_s` is how long it may say nothing at first, `settles_s` how long after it has said something.
 
     Raises:
         OSError: there was no connection.
@@ -85,7 +87,7 @@ async def exchange(target: Target, parts: Iterable[bytes] | AsyncIterator[bytes]
     is_closed = False
     try:
         while True:
-            async with asyncio.timeout(patience_s):
+            async with asyncio.timeout(settles_s if heard else patience_s):
                 piece = await reader.read(_READ_BYTES)
             if not piece:
                 is_closed = True
@@ -107,20 +109,12 @@ class _Sent:
     count = 0
 
 
-async def _send(writer: asyncio.StreamWriter, parts: Iterable[bytes] | AsyncIterator[bytes], sent: _Sent) -> None:
+async def _send(writer: asyncio.StreamWriter, parts: Iterable[bytes], sent: _Sent) -> None:
     with contextlib.suppress(OSError):  # the node has closed: the reading side tells it
-        if isinstance(parts, AsyncIterator):
-            async for part in parts:
-                await _send_part(writer, part, sent)
-        else:
-            for part in parts:
-                await _send_part(writer, part, sent)
-
-
-async def _send_part(writer: asyncio.StreamWriter, part: bytes, sent: _Sent) -> None:
-    writer.write(part)
-    await writer.drain()
-    sent.count += len(part)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            sent.count += len(part)
 
 
 def statuses(heard: bytes) -> list[int]:

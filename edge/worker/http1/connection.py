@@ -76,6 +76,7 @@ class Connection(asyncio.Protocol):
         self.watched_ms = _NEVER
         self._thrown_away = 0
         self._is_ended = False
+        self._has_heard_all = False
         # Of the request that is being read:
         self._read_ms = 0.0
         self._began_here = False
@@ -125,6 +126,7 @@ class Connection(asyncio.Protocol):
         if self._phase in {_HEAD, _BODY} or (self._running is None and not self._waiting):
             return False
         self._phase = _DEAF
+        self._has_heard_all = True
         return self._scheme == "http"  # TLS cannot be closed by halves
 
     @override
@@ -430,7 +432,7 @@ class Connection(asyncio.Protocol):
         self._is_ended = True
         self._waiting.clear()
         self._phase = _DEAF
-        if self._transport.can_write_eof() and self._server.may_linger():
+        if self._transport.can_write_eof() and not self._has_heard_all and self._server.may_linger():
             self._transport.write_eof()
             self._transport.resume_reading()
         else:

@@ -82,9 +82,10 @@ class Cycle:
         written = []
         is_bodiless = self.scope["method"] == "HEAD" or self._status in _BODILESS
         if self._headers is not None:
-            headers, self._headers = self._headers, None
+            headers = self._headers
             self._is_chunked = not is_bodiless and not any(name == b"content-length" for name, _ in headers)
             written.append(self._head(headers))
+            self._headers = None
         if is_bodiless:
             body = b""
         if self._is_chunked:
