@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.worker.http1.deadlines import AT_ONCE, Deadlines
+from edge.worker.http1.deadlines import AT_ONCE, Deadlines, Entry
 
 
 class Client:
@@ -15,7 +16,7 @@ class Client:
 
     def __init__(self) -> None:
         self.due_ms = math.inf
-        self.watched_ms = math.inf
+        self.entry: Entry | None = None
         self.ended_ms: float | None = None
 
     def expire(self, now_ms: float) -> None:
@@ -38,8 +39,7 @@ def test_each_ends_in_the_first_sweep_behind_its_deadline(steps: list[tuple[str,
         if what == "set":
             client = clients[which]
             client.due_ms, client.ended_ms = now_ms + by_ms, None
-            if client.due_ms < client.watched_ms:
-                deadlines.watch(client)
+            deadlines.watch(client)
             continue
         now_ms += by_ms
         expected = [client.due_ms <= now_ms for client in clients]
@@ -57,3 +57,14 @@ def test_many_that_end_together_do_so_a_few_at_a_time() -> None:
     sweeps = [deadlines.sweep(10.0) for _ in range(3)]
     assert sweeps == [True, True, False]
     assert all(client.ended_ms == 10.0 for client in clients)
+
+
+def test_who_is_closed_is_not_kept_until_his_time() -> None:
+    deadlines, client = Deadlines(), Client()
+    client.due_ms = 1e9
+    deadlines.watch(client)
+    gone = weakref.ref(client)
+    deadlines.forget(client)
+    del client
+    assert gone() is None
+    assert not deadlines.sweep(2e9)

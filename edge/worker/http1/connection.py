@@ -31,6 +31,7 @@ from edge.worker.guard import (
     target_too_long,
 )
 from edge.worker.http1.cycle import Cycle, encode_answer
+from edge.worker.http1.deadlines import Entry
 from edge.worker.http1.head import CONTINUE, body_length, check_expectation, place_of
 from edge.worker.http1.limits import (
     BODIES_BYTES,
@@ -73,7 +74,7 @@ class Connection(asyncio.Protocol):
         self._gone: asyncio.Future[None] | None = None
         self.is_lost = False
         self.due_ms = _NEVER
-        self.watched_ms = _NEVER
+        self.entry: Entry | None = None
         self._thrown_away = 0
         self._is_ended = False
         self._has_heard_all = False
@@ -113,6 +114,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
         self._server.forget(self)
+        # It holds our methods, and we hold it: nobody collects such cycles soon, where nearly nothing is collected.
+        del self._parser
         self._let_go_of_body()
         self.due_ms = _NEVER
         self._waiting.clear()
@@ -446,8 +449,7 @@ class Connection(asyncio.Protocol):
 
     def _wait_until(self, due_ms: float) -> None:
         self.due_ms = due_ms
-        if due_ms < self.watched_ms:
-            self._server.deadlines.watch(self)
+        self._server.deadlines.watch(self)
 
 
 def _address(name: object) -> tuple[str, int] | None:

@@ -7,6 +7,7 @@ the connection is asked, and put back. Only a deadline that comes nearer needs a
 from __future__ import annotations
 
 import heapq
+import math
 from typing import Final, Protocol
 
 AT_ONCE: Final = 32
@@ -18,26 +19,47 @@ class Watched(Protocol):
 
     due_ms: float
     """When it ends if nothing happens."""
-    watched_ms: float
-    """Of the entry that counts; infinity: there is none."""
+    entry: Entry | None
+    """The one that counts."""
 
     def expire(self, now_ms: float) -> None:
         """Its time is up."""
+
+
+class Entry:
+    """When to look at a connection."""
+
+    __slots__ = ("at_ms", "watched")
+
+    def __init__(self, at_ms: float, watched: Watched) -> None:
+        self.at_ms = at_ms
+        self.watched: Watched | None = watched
+        """None: nothing is to be done any more. So a closed connection is not kept until its time."""
 
 
 class Deadlines:
     """Of all connections of one worker."""
 
     def __init__(self) -> None:
-        self._entries: list[tuple[float, int, Watched]] = []
+        self._entries: list[tuple[float, int, Entry]] = []
         self._made = 0
 
     def watch(self, watched: Watched) -> None:
         """Note a deadline that may have come nearer."""
-        if watched.due_ms < watched.watched_ms:
-            watched.watched_ms = watched.due_ms
-            self._made += 1
-            heapq.heappush(self._entries, (watched.due_ms, self._made, watched))
+        entry = watched.entry
+        if entry is not None:
+            if watched.due_ms >= entry.at_ms:
+                return
+            entry.watched = None
+        watched.entry = entry = Entry(watched.due_ms, watched)
+        self._made += 1
+        heapq.heappush(self._entries, (entry.at_ms, self._made, entry))
+
+    def forget(self, watched: Watched) -> None:
+        """It is closed."""
+        if watched.entry is not None:
+            watched.entry.watched = None
+            watched.entry = None
 
     def sweep(self, now_ms: float) -> bool:
         """End those whose time is up; whether there are more of them."""
@@ -45,13 +67,13 @@ class Deadlines:
         while entries and entries[0][0] <= now_ms:
             if ended >= AT_ONCE:
                 return True
-            noted_ms, _, watched = heapq.heappop(entries)
-            if noted_ms != watched.watched_ms:
-                continue  # a nearer one was noted since
-            watched.watched_ms = float("inf")
+            watched = heapq.heappop(entries)[2].watched
+            if watched is None:
+                continue
+            watched.entry = None
             if watched.due_ms <= now_ms:
                 watched.expire(now_ms)
                 ended += 1
-            if watched.due_ms < float("inf"):
+            if watched.due_ms < math.inf:
                 self.watch(watched)
         return False

@@ -122,6 +122,7 @@ class Server:
     def forget(self, connection: Connection) -> None:
         """It is closed."""
         self.connections.discard(connection)
+        self.deadlines.forget(connection)
         if self.is_leaving and not self.connections:
             self._emptied.set()
 
