@@ -40,8 +40,9 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     server: Literal["edgewise", "granian"] = "edgewise"
     """`edgewise`: the node's own, which refuses what two readers could take for different requests and holds every
     limit of this file. `granian`: the one written in Rust. Known gaps of its framing: line feeds alone, Content-Length
-    in a trailer or twice, and no Host are answered and the connection kept; broken chunks get 500; it does not tell a
-    head's time from an idle connection's, so a slow head lasts `idle_timeout_ms`; it sheds no load. Behind a proxy
+    in a trailer or twice, unknown transfer codings and no Host are answered and the connection kept; broken chunks get
+    500; it does not tell a head's time from an idle connection's, so a slow head lasts `idle_timeout_ms`; it sheds no
+    load. Behind a proxy
     that frames requests anew, these matter less."""
     data_dir: str = ""
     """Empty: $XDG_STATE_HOME/edgewise/edge, or ~/.local/state/edgewise/edge."""
