@@ -37,7 +37,13 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     port: Port = 8090
     """0 takes any free port."""
     workers: Annotated[int, Meta(ge=1, le=256)] = 2
-    server: Literal["granian", "uvicorn"] = "granian"
+    server: Literal["edgewise", "granian"] = "edgewise"
+    """`edgewise`: the node's own, which refuses what two readers could take for different requests and holds every
+    limit of this file. `granian`: the one written in Rust. Known gaps of its framing: line feeds alone, Content-Length
+    in a trailer or twice, unknown transfer codings and no Host are answered and the connection kept; broken chunks get
+    500; it does not tell a head's time from an idle connection's, so a slow head lasts `idle_timeout_ms`; it sheds no
+    load. Behind a proxy
+    that frames requests anew, these matter less."""
     data_dir: str = ""
     """Empty: $XDG_STATE_HOME/edgewise/edge, or ~/.local/state/edgewise/edge."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -87,10 +93,22 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     segment_bytes: Annotated[int, Meta(ge=4_096)] = 4 << 20
     profile_map_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     body_most_bytes: Annotated[int, Meta(ge=1_024)] = 1 << 20
-    header_timeout_ms: Annotated[int, Meta(ge=100)] = 75_000
-    """Until the next request's head is there, on an idle connection too: longer than proxies keep theirs (nginx: 60 s),
-    so that it is the proxy who lets go, and no request meets a connection that is just being closed."""
+    header_timeout_ms: Annotated[int, Meta(ge=100)] = 5_000
+    """From the first byte of a request's head to its last, however many come in between."""
     body_timeout_ms: Annotated[int, Meta(ge=100)] = 10_000
+    """From the head's last byte to the body's."""
+    idle_timeout_ms: Annotated[int, Meta(ge=100)] = 75_000
+    """For a connection between two requests: longer than proxies keep theirs (nginx: 60 s), so that it is the proxy
+    who lets go, and no request meets a connection that is just being closed."""
+    connections_most: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
+    """Of each worker, as far as its limit of open files allows; who comes then is told 503."""
+
+    queue_delay_target_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 5.0
+    """How long requests may wait before anybody looks at them. When even the one that waited least waits longer, the
+    `edgewise` server sheds, step by step: debug and explanations, ranking by models, all but default content, requests
+    (503 with Retry-After). Never consent."""
+    queue_delay_most_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 8.0
+    """Who would wait longer is refused, once default content is shown."""
 
     # Keys
     operator_keys_sha256: list[KeyDigest] = []

@@ -13,7 +13,7 @@ import msgspec
 
 from edgewise.clock import Clock
 
-PACKAGES: Final = ("edgewise", "uvloop", "msgspec", "granian", "uvicorn", "onnxruntime")
+PACKAGES: Final = ("edgewise", "uvloop", "msgspec", "granian", "httptools", "onnxruntime")
 
 
 class Machine(msgspec.Struct, frozen=True):

@@ -38,7 +38,7 @@ def serve(
         str | None,
         typer.Option(metavar="DIR", help="A bundle to serve.", show_default="without a hub: the starter bundle"),
     ] = None,
-    server: Annotated[str | None, typer.Option(help="granian or uvicorn.", show_default="granian")] = None,
+    server: Annotated[str | None, typer.Option(help="edgewise or granian.", show_default="edgewise")] = None,
     trust: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="The site's enrolment; needed for the first contact with a remote hub."),

@@ -38,6 +38,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     refused_detail: str = ""
     decisions: int = 0
     """Since the process started."""
+    shedding: str = "nothing"
+    """The most harmful stage of shedding (`edge.worker.admission`) that is in force."""
     detail: dict[str, Any] = {}
 
 

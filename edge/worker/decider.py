@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from edge.profiles.cache_file import CacheError
+from edge.worker.admission import Stage
 from edge.worker.answers import DecideAnswer, bundle_answer, placement_answers
 from edge.worker.desk import Desk
 from edge.worker.exposures import Exposure, write_exposure
@@ -74,8 +75,12 @@ class Decider:
         self._desk = desk
         self._reception = reception
 
-    def decide(self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float) -> Decided:
-        """Answer a request; `packed` for MessagePack. Its deadline counts from `started_ms` of the monotonic clock.
+    def decide(
+        self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float, waited_ms: float = 0.0
+    ) -> Decided:
+        """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
+
+        `waited_ms` is how long it had been in queues before.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -92,9 +97,13 @@ class Decider:
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
         asking = self._asking(request, caller, now_ms)
+        is_brief = desk.admission.sheds(Stage.DEBUG, waited_ms)
+        if is_brief and (options.explain or options.debug):
+            desk.counts.shed_at(Stage.DEBUG.label)
+        degradation = self._degradation(request, waited_ms)
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
         visit, profile = self._look_up(request, caller, asking, rehearsed)
-        question = self._question(request, visit, asking)
+        question = self._question(request, visit, asking, degradation, is_brief=is_brief)
 
         def is_late() -> bool:
             return desk.clock.monotonic_ms() - started_ms > options.deadline_ms
@@ -108,7 +117,8 @@ class Decider:
                 proves = asking.fresh_id
                 self._begin(proves)
             if outcome is not None:
-                exposure = Exposure(question, outcome, visit, applied, now_ms, asking.chance, options.defer_activation)
+                chance = 1.0 if is_brief else asking.chance
+                exposure = Exposure(question, outcome, visit, applied, now_ms, chance, options.defer_activation)
                 write_exposure(desk, exposure, proves=proves)
             self._count(decision, served, started_ms)
         answer = DecideAnswer(
@@ -117,7 +127,7 @@ class Decider:
             placements=placement_answers(decision, served, packed=packed),
             took_ms=desk.clock.monotonic_ms() - started_ms,
         )
-        if options.debug:
+        if options.debug and not is_brief:
             answer = msgspec.structs.replace(answer, debug=_debug(question, outcome, profile))
         return Decided(answer, proves, taken)
 
@@ -179,7 +189,20 @@ class Decider:
                 apply(profile, record)
         return visit, profile
 
-    def _question(self, request: DecideRequest, visit: Visit, asking: _Asking) -> Question:
+    def _degradation(self, request: DecideRequest, waited_ms: float) -> Degradation:
+        """What load leaves no time for. The request's own deadline holds between the stages of `decide`."""
+        desk, options = self._desk, request.options
+        if options.force:  # an operator wants to see just this, and there are few of them
+            return Degradation.NONE
+        for stage, degradation in ((Stage.DEFAULT, Degradation.OVERLOAD), (Stage.RERANK, Degradation.UNRANKED)):
+            if desk.admission.sheds(stage, waited_ms):
+                desk.counts.shed_at(stage.label)
+                return degradation
+        return Degradation.NONE
+
+    def _question(
+        self, request: DecideRequest, visit: Visit, asking: _Asking, degradation: Degradation, *, is_brief: bool
+    ) -> Question:
         return Question(
             decision_id=asking.decision_id,
             # Whom nothing may be tied to is in no experiment for longer than this request.
@@ -189,8 +212,9 @@ class Decider:
             grants=visit.grants,
             dial=visit.preferences.dial.value,
             mute=visit.preferences.mute.value,
+            degradation=degradation,
             force=request.options.force,
-            explain=request.options.explain,
+            explain=request.options.explain and not is_brief,
         )
 
     # --- deciding ----------------------------------------------------------------------------------------------------

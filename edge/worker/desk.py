@@ -21,6 +21,7 @@ from edge.profiles.cache_file import CacheError, Txn
 from edge.profiles.recent import RecentDecisions, RecentMessages, RememberedDecision
 from edge.settings import EdgeSettings
 from edge.spool.writer import SpoolWriter
+from edge.worker.admission import Admission, shedding
 from edge.worker.condition import Condition
 from edge.worker.identity import Access, Doorman
 from edge.worker.live_bundle import LiveBundle, Served
@@ -81,6 +82,8 @@ class Desk:
             server_keys_sha256=settings.server_keys_sha256,
         )
         self.condition = Condition(self.paths, has_hub=self.has_hub, stale_after_ms=settings.stale_after_ms)
+        self.admission = Admission(target_ms=settings.queue_delay_target_ms, most_ms=settings.queue_delay_most_ms)
+        """What is left out of answers while there is more work than time."""
         self._inherited = inherited_tally(self.paths, index)
         self.counts: Counts = self._inherited.counts
         """Of this worker and its predecessors."""
@@ -188,6 +191,7 @@ class Desk:
             refused_digest=None if refused is None else refused.digest,
             refused_detail="" if refused is None else refused.detail,
             decisions=self.counts.decisions_made - self._decisions_before,
+            shedding=shedding(self.admission),
         )
 
     def own_tally(self) -> Tally:

@@ -10,7 +10,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from edge.worker.desk import Desk
-from edge.worker.guard import HEADERS, read_body, respond, unpack_body
+from edge.worker.guard import HEADERS, WAITED_MS, read_body, respond, unpack_body
 from edge.worker.identity import Caller
 from edge.worker.problems import Answer, Headers, HttpProblem, answer_of, problem_from
 
@@ -18,8 +18,6 @@ JSON: Final = (b"content-type", b"application/json")
 PRIVATE: Final = (b"cache-control", b"private, no-store")
 """For answers about one visitor: no cache between us and him may keep them."""
 NO_STORE: Final = (b"cache-control", b"no-store")
-ARRIVED_MS: Final = "edgewise.arrived_ms"
-"""In a scope: the monotonic clock when the request had arrived, from who saw it wait; else its decoding begins it."""
 _ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent"
 _PREFLIGHT_AGE_SECONDS: Final = b"600"
 
@@ -35,7 +33,10 @@ class Exchange(NamedTuple):
     is_secure: bool
     """Came by https, as far as this process can see."""
     started_ms: float
-    """Monotonic clock when the request had arrived, as far as this process can see."""
+    """Monotonic clock when the request had arrived whole, as far as this process can see: `waited_ms` before it is read.
+    Not when its first byte came: a visitor's slow line must not cost him his deadline."""
+    waited_ms: float = 0.0
+    """In queues, before anybody looked at it."""
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
@@ -100,7 +101,8 @@ class Endpoint:
                 headers=scope[HEADERS],
                 path=scope.get("path_params", {}),
                 is_secure=scope.get("scheme") == "https",
-                started_ms=scope[ARRIVED_MS] if ARRIVED_MS in scope else desk.clock.monotonic_ms(),
+                started_ms=desk.clock.monotonic_ms() - scope.get(WAITED_MS, 0.0),
+                waited_ms=scope.get(WAITED_MS, 0.0),
             )
         )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -22,6 +23,10 @@ MAX_TARGET_BYTES: Final = 8 << 10
 LINGER_BYTES: Final = 16 << 20
 """A body that is too large is read to here, and thrown away: who answers and closes while the other still sends makes
 the kernel reset the connection, and the sender never sees why."""
+WHOLE: Final = "edgewise.whole"
+"""Key of the scope: true where the server hands over bodies that are whole, and within all limits."""
+WAITED_MS: Final = "edgewise.waited_ms"
+"""Key of the scope: how long the request has waited, as far as our own server can tell (`edge.worker.turns`)."""
 HEADERS: Final = "edgewise.headers"
 """Key of the scope under which the guard leaves the headers as a dictionary; of a repeated one the last."""
 
@@ -38,18 +43,25 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return
-        refused = _inspect(scope)
-        if refused is None:
-            await self._app(scope, receive, send)
-        else:
-            await respond(send, answer_of(refused))
+        if HEADERS not in scope:  # our own server has looked already
+            try:
+                scope[HEADERS] = inspect_headers(scope["headers"])
+                if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
+                    raise target_too_long()
+            except HttpProblem as refused:
+                await respond(send, answer_of(refused))
+                return
+        await self._app(scope, receive, send)
 
 
-def _inspect(scope: Scope) -> HttpProblem | None:
-    """What is wrong with a request's head, None if nothing is."""
-    headers = scope["headers"]
+def inspect_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers by name, in lower case.
+
+    Raises:
+        HttpProblem: there are too many, or two readers could understand them in different ways.
+    """
     if len(headers) > MAX_HEADERS:
-        return _too_large(f"{len(headers)} headers, at most {MAX_HEADERS} are read")
+        raise headers_too_large(f"more than {MAX_HEADERS} headers")
     size = hosts = 0
     by_name: dict[bytes, bytes] = {}
     for name, value in headers:
@@ -59,17 +71,12 @@ def _inspect(scope: Scope) -> HttpProblem | None:
             value = by_name[name] + b"; " + value  # noqa: PLW2901  # HTTP/2 may send it in pieces (RFC 9113, 8.2.3)
         by_name[name] = value
     if size > MAX_HEADER_BYTES:
-        return _too_large(f"{size} bytes of headers, at most {MAX_HEADER_BYTES} are read")
+        raise headers_too_large(f"more than {MAX_HEADER_BYTES} bytes of headers")
     if hosts != 1:
-        return _bad(f"{hosts} Host headers, expected one")
+        raise malformed(f"{hosts} Host headers, expected one")
     if b"transfer-encoding" in by_name and b"content-length" in by_name:
-        return _bad("both Content-Length and Transfer-Encoding")
-    if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
-        return HttpProblem(
-            HTTPStatus.REQUEST_URI_TOO_LONG, "target-too-long", f"at most {MAX_TARGET_BYTES} bytes", headers=[CLOSE]
-        )
-    scope[HEADERS] = by_name
-    return None
+        raise malformed("both Content-Length and Transfer-Encoding")
+    return by_name
 
 
 async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_ms: int) -> bytes:
@@ -79,9 +86,15 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_
         HttpProblem: 413 when it is larger than `most_bytes`, 408 when it does not arrive in time.
         ConnectionError: the client went away. Half a body is never taken for a whole one.
     """
+    if scope.get(WHOLE, False):
+        whole = await receive()
+        if whole["type"] != "http.request":
+            raise ConnectionError("the client went away")
+        arrived: bytes = whole["body"]
+        return arrived
     announced = scope[HEADERS].get(b"content-length", b"0")
     if not announced.isdigit() or len(announced) > 18 or int(announced) > LINGER_BYTES:  # noqa: PLR2004  # below 2**63
-        raise _body_too_large(most_bytes)
+        raise body_too_large(most_bytes)
     message = await _next_part(receive, timeout_ms)
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False) and len(body) <= most_bytes:
@@ -98,7 +111,7 @@ async def read_body(scope: Scope, receive: Receive, *, most_bytes: int, timeout_
         if size > LINGER_BYTES:
             break
     if size > most_bytes:
-        raise _body_too_large(most_bytes)
+        raise body_too_large(most_bytes)
     return b"".join(parts)
 
 
@@ -120,7 +133,7 @@ def unpack_body(scope: Scope, body: bytes, *, most_bytes: int) -> bytes:
     except zlib.error as damaged:
         raise invalid([Problem("$", f"not gzip: {damaged}")]) from None
     if len(unpacked) > most_bytes:
-        raise _body_too_large(most_bytes)
+        raise body_too_large(most_bytes)
     if not unpacking.eof:
         raise invalid([Problem("$", "not gzip: it ends too early")])
     return unpacked
@@ -146,14 +159,23 @@ async def respond(send: Send, answer: Answer) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _bad(detail: str) -> HttpProblem:
+def malformed(detail: str) -> HttpProblem:
+    """400, and no further request on this connection: nobody knows where it would begin."""
     return HttpProblem(HTTPStatus.BAD_REQUEST, "malformed-request", detail, headers=[CLOSE])
 
 
-def _too_large(detail: str) -> HttpProblem:
+def headers_too_large(detail: str) -> HttpProblem:
+    """431, and no further request on this connection."""
     return HttpProblem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", detail, headers=[CLOSE])
 
 
-def _body_too_large(most_bytes: int) -> HttpProblem:
+def target_too_long() -> HttpProblem:
+    """414, and no further request on this connection."""
+    detail = f"at most {MAX_TARGET_BYTES} bytes"
+    return HttpProblem(HTTPStatus.REQUEST_URI_TOO_LONG, "target-too-long", detail, headers=[CLOSE])
+
+
+def body_too_large(most_bytes: int) -> HttpProblem:
+    """413, and no further request on this connection."""
     detail = f"a body has at most {most_bytes} bytes"
     return HttpProblem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail, headers=[CLOSE])

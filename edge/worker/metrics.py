@@ -62,6 +62,10 @@ class Counts(msgspec.Struct):
         """Count a degradation."""
         self.failures[what] = self.failures.get(what, 0) + 1
 
+    def shed_at(self, stage: str, requests: int = 1) -> None:
+        """Count requests that overload made cheaper, or refused."""
+        self.shed[stage] = self.shed.get(stage, 0) + requests
+
     @property
     def decisions_made(self) -> int:
         """Requests decided."""

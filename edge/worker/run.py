@@ -1,20 +1,19 @@
 """One worker process: `python -m edge.worker.run --index I --listen FD --settings JSON`. HTTP only.
 
-The HTTP server runs inside this process (granian's embedded server, or uvicorn), so that process, bundle, cache and
-spool begin and end together and one `kill -9` takes away exactly one worker. Limits that servers leave open are set
-here, and nobody has to know them.
+The HTTP server runs inside this process (our own, or granian's embedded one), so that process, bundle, cache and
+spool begin and end together and one `kill -9` takes away exactly one worker.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import gc
+import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -30,12 +29,11 @@ from edge.tls import tls_files
 from edge.worker.app import make_app
 from edge.worker.desk import Desk
 from edge.worker.farewell import Farewell, deafen
+from edge.worker.http1.limits import Limits
+from edge.worker.http1.server import BACKLOG, Server, tls_context
 from edgewise.clock import SystemClock
 from edgewise.errors import EdgewiseError
 
-BACKLOG: Final = 8_192
-CONNECTIONS: Final = 20_000
-"""granian's `backpressure` counts connections, whatever its help says; its default would stop at 1,024."""
 BUFFER_BYTES: Final = 64 << 10
 """Of a connection, for the head of a request; ours may have 16 KiB, the rest is for the body's beginning."""
 GC_THRESHOLDS: Final = (100_000, 50, 1_000)
@@ -61,8 +59,10 @@ def main(arguments: Sequence[str]) -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    serve = _serve_granian if settings.server == "granian" else _serve_uvicorn
-    uvloop.run(serve(app, listening, settings))
+    if settings.server == "granian":
+        uvloop.run(_serve_granian(app, listening, settings))
+    else:
+        uvloop.run(_serve_own(app, listening, settings, desk))
     return 0
 
 
@@ -76,6 +76,13 @@ def listen(settings: EdgeSettings, descriptor: int | None) -> socket.socket:
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
+
+
+def raise_descriptors() -> int:
+    """Let this process have as many files open as it may; returns how many. Each connection is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 async def _serve_granian(app: Starlette, listening: socket.socket, settings: EdgeSettings) -> None:
@@ -102,8 +109,8 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
-        backpressure=CONNECTIONS,
-        http1_settings=HTTP1Settings(header_read_timeout=settings.header_timeout_ms, max_buffer_size=BUFFER_BYTES),
+        backpressure=settings.connections_most,
+        http1_settings=HTTP1Settings(header_read_timeout=settings.idle_timeout_ms, max_buffer_size=BUFFER_BYTES),
         log_enabled=False,
         log_access=False,
         ssl_cert=files and files.certificate,
@@ -115,44 +122,15 @@ async def _serve_granian(app: Starlette, listening: socket.socket, settings: Edg
     await server.serve()
 
 
-async def _serve_uvicorn(app: Starlette, listening: socket.socket, settings: EdgeSettings) -> None:
-    import uvicorn
-
-    class OwnSignalsServer(uvicorn.Server):
-        """Ends with its process's exit code, not once more by the signal that ended it."""
-
-        @contextlib.contextmanager
-        @override
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
+async def _serve_own(app: Starlette, listening: socket.socket, settings: EdgeSettings, desk: Desk) -> None:
     files = tls_files(settings)
-    config = uvicorn.Config(
-        app,
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        backlog=BACKLOG,
-        limit_concurrency=None,
-        timeout_keep_alive=max(1, settings.header_timeout_ms // 1_000),
-        timeout_graceful_shutdown=_patience_s(settings),
-        ssl_certfile=files and files.certificate,
-        ssl_keyfile=files and files.key,
+    limits = Limits.of(settings, descriptors=raise_descriptors())
+    server = Server(
+        app, limits=limits, clock=desk.clock, log=desk.log, admission=desk.admission, shed=desk.counts.shed_at
     )
-    server = OwnSignalsServer(config)
-
-    def shut() -> None:
-        for accepting in server.servers:
-            accepting.close()
-
-    _on_stop(app, settings, shut=shut, stop=lambda: server.handle_exit(signal.SIGTERM, None))
-    await server.serve(sockets=[listening])
+    _on_stop(app, settings, shut=server.deafen, stop=server.stop)
+    tls = tls_context(files) if files else None
+    await server.serve(listening, tls=tls, patience_s=_patience_s(settings))
 
 
 def _on_stop(app: Starlette, settings: EdgeSettings, *, shut: Callable[[], None], stop: Callable[[], None]) -> None:

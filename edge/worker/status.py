@@ -66,6 +66,9 @@ class WorkerEntry(msgspec.Struct, frozen=True, rename="camel"):
     decisions: int
     refused: str
     """Why a newer bundle is not served; empty while there is nothing to say."""
+    shedding: str = "nothing"
+    """What high load makes this worker leave out for some requests: `nothing`, `debug`, `rerank`, `default`, `refuse`.
+    Each stage includes those before it."""
 
 
 class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -173,4 +176,5 @@ def _entry(index: int, status: WorkerStatus | None) -> WorkerEntry:
         status.bundle_digest and f"sha256:{status.bundle_digest}",
         status.decisions,
         status.refused_detail,
+        status.shedding,
     )

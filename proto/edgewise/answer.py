@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
+from edgewise.bundle.policy import ByModel
 from edgewise.decision import Assignment, ChosenItem, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
@@ -32,12 +33,16 @@ def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: At
     if isinstance(ranked, Reason):
         return Answer(entry, _unranked(entry, ranked, asked))
     exploration = entry.assigned.arm.exploration
-    if entry.placement.safe or not entry.assigned.is_personal:
-        # Who may not be personalised is not learned from either, so there is nothing to explore for.
+    is_unranked = ranked.seen is None and isinstance(entry.assigned.arm.ranking, ByModel)
+    if entry.placement.safe or not entry.assigned.is_personal or is_unranked:
+        # Who may not be personalised is not learned from either, so there is nothing to explore for; and around an
+        # order that is not the arm's there is nothing to learn of the arm.
         exploration = GREEDY
     name = entry.request.name
     chosen = slate(ranked.scores, entry.count, exploration, lambda slot: draw(name, slot))
     base = entry.assigned.reason or (Reason.RULE if ranked.seen is None else Reason.MODEL)
+    if is_unranked:
+        base = Reason.FALLBACK_OVERLOAD
     reasons = [base if is_greedy else Reason.EXPLORE for is_greedy in chosen.is_greedy]
     rows = ranked.rows.take(np.array(chosen.places, np.intp))
     whys: list[tuple[Why, ...]] = [()] * len(reasons)
@@ -65,6 +70,8 @@ def _whys(
 ) -> list[tuple[Why, ...]]:
     features, seen = ranked.features, ranked.seen
     if seen is None:
+        if isinstance(entry.assigned.arm.ranking, ByModel):
+            return [why_plain(reason) for reason in reasons]
         ruled = why_ruled(entry.assigned.arm.ranking, features)
         return [why_plain(reason) if reason is Reason.EXPLORE else why_plain(reason) + ruled for reason in reasons]
     places = np.array(chosen.places, np.intp)

@@ -69,7 +69,7 @@ def rank(
             ranked.append(field)
             continue
         rows, ranking = field.pool.rows.take(field.places), entry.assigned.arm.ranking
-        if isinstance(ranking, ByModel):
+        if isinstance(ranking, ByModel) and asked.question.degradation is not Degradation.UNRANKED:
             modelled.setdefault(ranking.model, {})[position] = rows
             ranked.append(_UNSCORED.get(degradation, Reason.FALLBACK_SCORER))
         else:

@@ -47,4 +47,7 @@ class Degradation(StrEnum):
     """Time was up before anybody had been found: nothing was ranked."""
     DEADLINE_SCORING = "DEADLINE_SCORING"
     """Time was up before a model was asked: only rules ranked."""
+    UNRANKED = "UNRANKED"
+    """High load: no model ranks. Its candidates, found and filtered as ever, stand in the order of their collection."""
     OVERLOAD = "OVERLOAD"
+    """Higher load: nothing is looked for, the fallback is shown."""

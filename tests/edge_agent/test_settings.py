@@ -20,7 +20,7 @@ def test_later_sources_win(tmp_path: Path) -> None:
     file.write_text('port = 1\nworkers = 3\nhost = "0.0.0.0"\n')
     environment = {"EDGEWISE_EDGE_PORT": "2", "EDGEWISE_EDGE_WORKERS": "4", "UNRELATED": "x"}
     settings = load_settings(file, environment, {"port": 5, "workers": None})
-    assert (settings.port, settings.workers, settings.host, settings.server) == (5, 4, "0.0.0.0", "granian")
+    assert (settings.port, settings.workers, settings.host, settings.server) == (5, 4, "0.0.0.0", "edgewise")
 
 
 def test_lists_come_with_commas_and_nothing_means_not_set() -> None:

@@ -375,6 +375,19 @@ def test_slow_rules_are_given_up_when_time_is_up(looks: int) -> None:
     assert outcome.degradation is (Degradation.DEADLINE if looks < 2 else Degradation.NONE)
     again = ask(msgspec.structs.replace(question, degradation=outcome.degradation), bundle=bundle)
     assert canonical_bytes(again.decision) == canonical_bytes(outcome.decision)
+def test_under_load_no_model_ranks_and_candidates_stay_in_their_order() -> None:
+    hurried = world.question(
+        PlacementRequest(HERO, count=4), degradation=Degradation.UNRANKED, force=BY_MODEL, mute={"items": ("film-0",)}
+    )
+    outcome = ask(hurried, score=explode, draw=forbidden)
+    calm = msgspec.structs.replace(hurried, degradation=Degradation.NONE, force={HERO: "editors"})
+    assert ids(hero(outcome)) == ids(hero(ask(calm)))
+    assert ids(hero(outcome)) == ["film-1", "film-2", "film-3", "film-4"], "mutes are never shed"
+    assert {hero(outcome).reason, *(item.reason for item in hero(outcome).items)} == {Reason.FALLBACK_OVERLOAD}
+    assert {item.propensity for item in hero(outcome).items} == {1.0}
+    assert (outcome.degradation, outcome.shown) == (Degradation.UNRANKED, {})
+    by_rule = world.question(degradation=Degradation.UNRANKED, force={HERO: "champion"})
+    assert hero(ask(by_rule)).reason is Reason.RULE, "a rule costs next to nothing"
 
 
 def test_the_fallback_of_brought_items_is_the_caller_s_own_order() -> None:

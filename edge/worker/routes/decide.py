@@ -40,7 +40,9 @@ class DecideRoute:
             _refuse_nan(request)
         else:
             request = _json_decoder.decode(exchange.body)
-        decided = self._decider.decide(request, exchange.caller, packed=packed, started_ms=exchange.started_ms)
+        decided = self._decider.decide(
+            request, exchange.caller, packed=packed, started_ms=exchange.started_ms, waited_ms=exchange.waited_ms
+        )
         headers: Headers = [(b"content-type", MSGPACK) if packed else JSON, PRIVATE]
         if decided.proves is not None:
             now_ms = self._desk.clock.now_ms()
