@@ -33,7 +33,7 @@ class Exchange(NamedTuple):
     is_secure: bool
     """Came by https, as far as this process can see."""
     started_ms: float
-    """Monotonic clock when the request had arrived whole, as far as this process can see: `waited_ms` before it is read.
+    """Monotonic clock when the request had arrived whole, as far as this process can see: `waited_ms` before now.
     Not when its first byte came: a visitor's slow line must not cost him his deadline."""
     waited_ms: float = 0.0
     """In queues, before anybody looked at it."""

@@ -375,6 +375,8 @@ def test_slow_rules_are_given_up_when_time_is_up(looks: int) -> None:
     assert outcome.degradation is (Degradation.DEADLINE if looks < 2 else Degradation.NONE)
     again = ask(msgspec.structs.replace(question, degradation=outcome.degradation), bundle=bundle)
     assert canonical_bytes(again.decision) == canonical_bytes(outcome.decision)
+
+
 def test_under_load_no_model_ranks_and_candidates_stay_in_their_order() -> None:
     hurried = world.question(
         PlacementRequest(HERO, count=4), degradation=Degradation.UNRANKED, force=BY_MODEL, mute={"items": ("film-0",)}
