@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import number_of
+from edgewise.bundle.items import ItemTable
 from edgewise.bundle.policy import ByAttribute, ByNeighbours, Everything, Placement, Ranking, Retrieval
 from edgewise.eligibility import Blocks, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import CompiledFeatures, Rows
@@ -38,6 +41,16 @@ class Pool:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def under(self, items: ItemTable, live: Collection[str]) -> Self:
+        """The same pool where the attributes `live` have the numbers of `items`."""
+        made = copy(self)
+        made._items = items  # noqa: SLF001  # of its own class, here and below
+        # `dict` copies at one go, while a request may be making a column.
+        kept, ordered = dict(self._numbers), dict(self._orders)
+        made._numbers = {name: column for name, column in kept.items() if name not in live}  # noqa: SLF001
+        made._orders = {name: places for name, places in ordered.items() if name not in live}  # noqa: SLF001
+        return made
+
     def numbers(self, attribute: str) -> Scores:
         """A numeric attribute of all items of the pool, NaN where it is missing."""
         made = self._numbers.get(attribute)
@@ -67,12 +80,36 @@ class Catalogued:
         codes = [
             code
             for code in dict.fromkeys(items.code_of[item] for item in collection if item in items.code_of)
-            if items.approved[code] and self.rules.allow_item(items.ids[code], items.items[code].attributes)
+            if items.approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
         ]
         self.pool = Pool(features, Rows(np.array(codes, np.intp)))
         self._items = items
+        self._collection = collection
+        self.sold_out: frozenset[ItemId] = frozenset()
+        """Items, known or not, that live facts say are sold out."""
+        self.open: Places = self.pool.everything
+        """Places of items that are not sold out."""
         self._is_scheduled = bool(items.scheduled[self.pool.rows.codes].any())
         self._warm()
+
+    def under(self, features: CompiledFeatures, live: Collection[str], sold_out: frozenset[ItemId]) -> Catalogued:
+        """The same placement with live numbers of the attributes `live`, and without what is sold out.
+
+        Only rules of the item alone that ask for a live attribute cost a new look at the whole collection.
+        """
+        if self.rules.item_attributes.isdisjoint(live):
+            made = copy(self)
+            made._items = features.items  # noqa: SLF001
+            made.pool = self.pool.under(features.items, live)
+        else:
+            made = Catalogued(self.placement, self._collection, features)
+        made.sold_out = sold_out
+        codes = features.items.codes(list(sold_out))
+        is_gone = np.zeros(len(features.items) + 1, np.bool_)
+        is_gone[codes[codes >= 0]] = True
+        made.open = (~is_gone[made.pool.rows.codes]).nonzero()[0] if sold_out else made.pool.everything
+        made._warm()
+        return made
 
     def _warm(self) -> None:
         """Make the columns that the arms will ask for, so that no request pays for them."""
@@ -86,19 +123,19 @@ class Catalogued:
         """Places that may be shown to this visitor now."""
         if not self.rules.allow_visitor(facts):
             return self.pool.everything[:0]
-        codes, places = self.pool.rows.codes, self.pool.everything
+        codes, places = self.pool.rows.codes, self.open
         blocked = blocks.mask(self.placement, exclude)
         if blocked is not None:
-            places = (~blocked[codes]).nonzero()[0]
+            places = places[~blocked[codes[places]]]
         if self._is_scheduled:
             places = places[in_schedule(self._items, codes[places], now_ms)]
         if self.rules.look_at_both:
-            ids, items = self._items.ids, self._items.items
+            ids, attributes = self._items.ids, self._items.attributes
             places = np.array(
                 [
                     place
                     for place, code in zip(places.tolist(), codes[places].tolist(), strict=True)
-                    if self.rules.allow_pair(ids[code], items[code].attributes, facts)
+                    if self.rules.allow_pair(ids[code], attributes(code), facts)
                 ],
                 np.intp,
             )
@@ -117,13 +154,17 @@ def brought_pool(
     """What a caller brought and may be shown. `candidates` have different ids.
 
     The page shows its own content, so the catalogue's approvals and schedules have no say; the visitor's will, the
-    exclusions, caps and rules do.
+    exclusions, caps and rules do. What live facts call sold out is not offered either, whatever the page says of it.
     """
     rules = catalogued.rules
     if not rules.allow_visitor(facts):
         return Pool(features, features.rows(list[Candidate]()))
-    unwanted = blocks.unwanted(catalogued.placement)
-    allowed = [entry for entry in candidates if entry.id not in exclude and entry.id not in unwanted]
+    unwanted, sold_out = blocks.unwanted(catalogued.placement), catalogued.sold_out
+    allowed = [
+        entry
+        for entry in candidates
+        if entry.id not in exclude and entry.id not in unwanted and entry.id not in sold_out
+    ]
     if rules.look_at_items or blocks.mute_something:
         known = [attributes_of(features.items, candidate) for candidate in allowed]
         allowed = [

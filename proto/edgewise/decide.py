@@ -14,12 +14,14 @@ from collections.abc import Sequence
 
 from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
+from edgewise.bundle.facts import NO_FACTS
 from edgewise.decision import Decision
 from edgewise.draws import Draw
 from edgewise.entry import Asked, enter, field
 from edgewise.errors import InputError, Problem
 from edgewise.explain import Attribute
 from edgewise.ids import ItemId, PlacementName
+from edgewise.live_facts import LiveFacts
 from edgewise.profile.state import Profile
 from edgewise.question import Force, Question
 from edgewise.ranking import Score, rank
@@ -37,6 +39,7 @@ def decide(
     profile: Profile,
     *,
     bundle: Bundle,
+    facts: LiveFacts | None = None,
     score: Score,
     attribute: Attribute | None = None,
     draw: Draw,
@@ -45,13 +48,17 @@ def decide(
     """Answer all placements of a question. Same arguments, same decision: on the edge and in the hub's replay.
 
     `profile` is the visitor's, or an empty one where it may not be read; what dial and grants forbid is not looked
-    at in any case. `attribute` is only asked when the question wants an explanation.
+    at in any case. `attribute` is only asked when the question wants an explanation. `facts` were made for this very
+    bundle; None: none are in force.
 
     Raises:
         UnknownPlacement: a placement is not in the bundle.
         InputError: a placement is asked for twice, or forced to an arm that it does not have.
     """
     check(question.placements, question.force, bundle)
+    if facts is not None:
+        assert facts.bundle is bundle, "live facts are made for one bundle"
+        bundle = facts.at(now_ms)
     asked = Asked(question, profile, bundle, now_ms)
     entries = [enter(request, asked) for request in question.placements]
     fields = [field(entry, asked) for entry in entries]
@@ -66,14 +73,18 @@ def decide(
         bundle_digest=bundle.digest,
         placements={given.entry.request.name: given.decision for given in answers},
     )
-    return Outcome(decision, degradation, answers)
+    return Outcome(decision, degradation, answers, facts_version=NO_FACTS if facts is None else facts.version)
 
 
 class Outcome:
     """A decision, and what is logged beside it."""
 
-    def __init__(self, decision: Decision, degradation: Degradation, answers: list[Answer]) -> None:
+    def __init__(
+        self, decision: Decision, degradation: Degradation, answers: list[Answer], *, facts_version: int = NO_FACTS
+    ) -> None:
         self.decision = decision
+        self.facts_version = facts_version
+        """Of the live facts that were in force, 0 for none."""
         self.degradation = degradation
         """What was left out in the end: the question's, or SCORER when a model failed. A replay asks with this."""
         self._answers = answers
