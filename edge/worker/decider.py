@@ -204,6 +204,7 @@ class Decider:
                 question,
                 profile,
                 bundle=served.bundle,
+                facts=served.facts,
                 score=served.score,
                 attribute=served.attribute,
                 draw=draw,
