@@ -38,10 +38,10 @@ def ask_facts(paths: NodePaths, root: bytes, fetcher: FetcherInterface) -> FactS
             version; or as `decode_facts`. What is here stays.
         UnavailableError: the hub cannot be reached, or the disk does not take them.
     """
-    with refreshed(paths, root, fetcher) as updater:
-        data = read_target(updater, FACTS_TARGET, FACTS_MOST_BYTES)
     file = FactsFile(paths)
     known = file.data()
+    with refreshed(paths, root, fetcher) as updater:
+        data = read_target(updater, FACTS_TARGET, FACTS_MOST_BYTES, here=known)
     before = file.sheet()
     if data is None or data == known:
         return before
@@ -123,6 +123,7 @@ class FactsFeed:
         self._refused = ""
         self._state.facts_nack = None
         self._state.facts_version = NO_FACTS if sheet is None else sheet.version
+        self._state.write()
         self._answer(self._state.facts_version, "", "")
         return self._refresh_ms
 

@@ -129,6 +129,7 @@ def node_metrics(desk: Desk) -> bytes:
     gauges = Gauges(
         bundle_version=told.version,
         bundle_age_seconds=told.age_seconds,
+        facts_version=0 if served is None else served.facts.version,
         spool_bytes=desk.spool.spooled_bytes,
         hub_connected=desk.condition.is_connected,
         workers=sum(status is not None and status.listening for status in _workers(desk)),

@@ -18,10 +18,12 @@ from edgewise.clock import ManualClock
 from edgewise.ids import BundleVersion, ModelName, NodeId, SiteName
 from edgewise.reasons import State
 from hub.admin.app import Admin, admin_app
+from hub.facts.board import FactsBoard
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AWAY_AFTER_MS, AuditEntry, ModelRow, NodeRow, ReleaseRow, ReleaseStatus
 from hub.meters import Meters
+from hub.release.repository import Repository
 from hub.settings import HubSettings
 
 ANN = AuditEntry("ann", "test", "test")
@@ -38,7 +40,9 @@ def client(
     ledger: Ledger, *, host: str = "127.0.0.1:8092", not_ready: str = "", now_ms: int = NOW_MS, **settings: Any
 ) -> TestClient:
     log, clock = structlog.get_logger(), ManualClock(now_ms)
-    admin = Admin(ledger, Meters(), "i" * 32, SiteName("film-shop"), ledger.releases, lambda: not_ready, clock, log)
+    board = FactsBoard(ledger, Repository(Path(ledger.storage.path).parent, clock), clock)
+    site = SiteName("film-shop")
+    admin = Admin(ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board)
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
 
 
