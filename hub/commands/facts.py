@@ -38,9 +38,8 @@ def show(
     with _board(data_dir) as board:
         sheet = board.sheet(version)
     if sheet is None:
-        terminal.result(
-            {"version": 0, "halted": False, "items": {}}, "no live facts yet; `edgewise facts set` makes some"
-        )
+        nothing: dict[str, Any] = {"version": 0, "halted": False, "issued_ms": None, "expires_ms": None, "items": {}}
+        terminal.result(nothing, "no live facts yet; `edgewise facts set` makes some")
         return
     items: dict[str, dict[str, float]] = {}
     for name, column in sorted(sheet.columns.items()):

@@ -328,7 +328,7 @@ def _listed(chain: Chain) -> dict[BundleVersion, str]:
 
 def _facts_version(chain: Chain) -> int:
     target = chain.facts.signed.targets.get(FACTS_TARGET)
-    return NO_FACTS if target is None else int(target.custom[_VERSION])
+    return NO_FACTS if target is None else int((target.custom or {}).get(_VERSION, NO_FACTS))
 
 
 def _decoded(manifest_bytes: bytes) -> Manifest:
