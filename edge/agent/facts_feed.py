@@ -17,6 +17,7 @@ from edge.agent.metadata import read_target, refreshed
 from edge.agent.state import AgentState
 from edge.backoff import Backoff, Draw, either
 from edge.log import Log
+from edge.node.bundles import sha256
 from edge.node.facts_file import FactsFile
 from edge.node.layout import NodePaths
 from edge.node.status import Nacked
@@ -39,19 +40,18 @@ def ask_facts(paths: NodePaths, root: bytes, fetcher: FetcherInterface) -> FactS
         UnavailableError: the hub cannot be reached, or the disk does not take them.
     """
     file = FactsFile(paths)
-    known = file.data()
+    kept = file.kept()
     with refreshed(paths, root, fetcher) as updater:
-        data = read_target(updater, FACTS_TARGET, FACTS_MOST_BYTES, here=known)
-    before = file.sheet()
-    if data is None or data == known:
-        return before
+        data = read_target(updater, FACTS_TARGET, FACTS_MOST_BYTES, here_sha256="" if kept is None else kept.sha256)
+    if data is None:
+        return None if kept is None else kept.sheet
     sheet = decode_facts(data)
-    if before is not None and sheet.version <= before.version:
+    if kept is not None and sheet.version <= kept.sheet.version:
         raise BundleRefused(
-            "rollback", f"live facts version {sheet.version}; this node has {before.version}, and none falls"
+            "rollback", f"live facts version {sheet.version}; this node has {kept.sheet.version}, and none falls"
         )
     try:
-        file.keep(data)
+        file.keep(sheet, sha256(data))
     except OSError as failed:
         raise UnavailableError(f"live facts cannot be kept: {failed}") from failed
     return sheet

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tuf.api import exceptions
@@ -55,20 +55,16 @@ def refreshed(paths: NodePaths, root: bytes, fetcher: FetcherInterface) -> Itera
         yield updater
 
 
-def read_target(updater: Updater, path: str, most_bytes: int, *, here: bytes | None = None) -> bytes | None:
-    """A target that is signed with at most so many bytes, verified; None where no role lists it.
+def read_target(updater: Updater, path: str, most_bytes: int, *, here_sha256: str = "") -> bytes | None:
+    """A target that is signed with at most so many bytes, verified.
 
-    `here`: bytes that are here already; they are not fetched where they are what is signed.
+    None where no role lists it, or where it is what is here already, which is named by its SHA-256.
     """
     info = updater.get_targetinfo(path)
-    if info is None:
+    if info is None or info.hashes.get("sha256") == here_sha256:
         return None
     if info.length > most_bytes:
         raise BundleRefused("too_large", f"{path} is signed with {info.length} bytes, at most {most_bytes} are taken")
-    if here is not None:
-        with suppress(exceptions.LengthOrHashMismatchError):
-            info.verify_length_and_hashes(here)
-            return here
     return Path(updater.download_target(info)).read_bytes()
 
 

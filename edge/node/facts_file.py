@@ -1,21 +1,56 @@
 """The live facts that a node has: one file, replaced whole by the agent, polled by the workers.
 
-The first line is the SHA-256 of the rest, hex digits: what a disk has damaged is taken for nothing, and fetched
-again. Signatures are verified before the file is written (`edge.agent.facts_feed`).
+    SHA-256 of the rest, hex digits
+    {"sha256": of the signed bytes, "version": …, "issued_ms": …, "expires_ms": …, "halted": …}
+    {"name": "stock", "numbers": {"item-3": 0.0, …}}          a few thousand numbers a line
+
+In lines, because a worker decodes them between requests: a sheet of a hundred thousand numbers at one go would hold
+its interpreter for 50 ms. Signatures and bounds were checked before the file was written (`edge.agent.facts_feed`);
+what a disk has damaged since is taken for nothing, and fetched again.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from edge.node.bundles import sha256
 from edge.node.durable import replace_file
 from edge.node.layout import NodePaths
-from edgewise.bundle.facts import FACTS_MOST_BYTES, FactSheet, decode_facts
-from edgewise.errors import BundleRefused
+from edgewise.bundle.facts import FACTS_MOST_BYTES, FactSheet
+from edgewise.errors import MALFORMED
+from edgewise.ids import ItemId
 
-_HEAD_BYTES: Final = 65
+NUMBERS_A_LINE: Final = 2_000
+_DIGEST_BYTES: Final = 65
 """64 digits and a newline."""
+_MOST_BYTES: Final = 2 * FACTS_MOST_BYTES
+
+
+class KeptFacts(NamedTuple):
+    """A sheet, and which signed bytes it was."""
+
+    sheet: FactSheet
+    sha256: str
+
+
+class _Head(msgspec.Struct, frozen=True):
+    sha256: str
+    version: int
+    issued_ms: int
+    expires_ms: int
+    halted: bool
+
+
+class _Part(msgspec.Struct, frozen=True):
+    name: str
+    numbers: dict[ItemId, float]
+
+
+_heads = msgspec.json.Decoder(_Head)
+_parts = msgspec.json.Decoder(_Part)
+_encode = msgspec.json.Encoder().encode
 
 
 class FactsFile:
@@ -32,24 +67,38 @@ class FactsFile:
             return None
         return (found.st_ino, found.st_mtime_ns)
 
-    def data(self) -> bytes | None:
-        """The facts as they were signed; None where there are none, or what is there is damaged."""
+    def kept(self) -> KeptFacts | None:
+        """The facts; None where there are none, or what is there is damaged or another program's."""
         try:
             with self._path.open("rb") as file:
-                held = file.read(_HEAD_BYTES + FACTS_MOST_BYTES)
+                digest, data = file.read(_DIGEST_BYTES), file.read(_MOST_BYTES)
         except OSError:
             return None
-        head, data = held[:_HEAD_BYTES], held[_HEAD_BYTES:]
-        return data if head == f"{sha256(data)}\n".encode() else None
+        if digest != f"{sha256(data)}\n".encode():
+            return None
+        first, *lines = data.split(b"\n")
+        columns: dict[str, dict[ItemId, float]] = {}
+        try:
+            head = _heads.decode(first)
+            for line in lines:
+                part = _parts.decode(line)
+                columns.setdefault(part.name, {}).update(part.numbers)
+        except MALFORMED:
+            return None
+        return KeptFacts(FactSheet(head.version, head.issued_ms, head.expires_ms, head.halted, columns), head.sha256)
 
     def sheet(self) -> FactSheet | None:
-        """The facts; None where there are none that can be used."""
-        data = self.data()
-        try:
-            return None if data is None else decode_facts(data)
-        except BundleRefused:
-            return None  # kept by another version of this program
+        """The facts alone."""
+        kept = self.kept()
+        return None if kept is None else kept.sheet
 
-    def keep(self, data: bytes) -> None:
+    def keep(self, sheet: FactSheet, signed_sha256: str) -> None:
         """Replace the facts, durably. Raises OSError when the disk does not take them."""
+        head = _Head(signed_sha256, sheet.version, sheet.issued_ms, sheet.expires_ms, sheet.halted)
+        lines = [_encode(head)]
+        for name, column in sheet.columns.items():
+            numbers = list(column.items())
+            starts = range(0, len(numbers), NUMBERS_A_LINE)
+            lines += [_encode(_Part(name, dict(numbers[start : start + NUMBERS_A_LINE]))) for start in starts]
+        data = b"\n".join(lines)
         replace_file(self._path, f"{sha256(data)}\n".encode() + data)

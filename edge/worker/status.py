@@ -34,7 +34,7 @@ class LiveFactsStatus(msgspec.Struct, frozen=True, rename="camel"):
     expired: bool = False
     """Nobody renewed the numbers: released ones are back; what was sold out stays so."""
     items: int = 0
-    """Items with a live number."""
+    """Items of the catalogue with a live number in force."""
     sold_out: int = 0
     refused: str = ""
     """Why newer ones are not taken; empty while there is nothing to say."""
@@ -148,7 +148,7 @@ def _live_facts(desk: Desk, now_ms: int) -> LiveFactsStatus:
         age_seconds=max(0, now_ms - sheet.issued_ms) / 1_000,
         halted=sheet.halted,
         expired=not sheet.halted and now_ms >= sheet.expires_ms,
-        items=len(set[str]().union(*sheet.columns.values())),
+        items=served.facts.items,
         sold_out=len(served.facts.sold_out),
         refused=said,
     )

@@ -28,7 +28,7 @@ class LiveFacts:
     alone, so that a replay comes to the same.
     """
 
-    __slots__ = ("_after", "_before", "bundle", "expires_ms", "sold_out", "version")
+    __slots__ = ("_after", "_before", "bundle", "expires_ms", "items", "sold_out", "version")
 
     def __init__(self, bundle: Bundle, sheet: FactSheet | None) -> None:
         """`sheet` None or halted: no facts, version 0."""
@@ -37,6 +37,8 @@ class LiveFacts:
         self.version: int = NO_FACTS
         self.expires_ms: int | None = None
         self.sold_out: frozenset[ItemId] = frozenset()
+        self.items = 0
+        """Items of the bundle that these facts say anything of."""
         if sheet is None or sheet.halted:
             return
         self.version = sheet.version
@@ -46,6 +48,11 @@ class LiveFacts:
         if self.sold_out:
             self._after = bundle.under({}, self.sold_out)
         self._before = bundle.under(live, self.sold_out) if live else self._after
+        touched = np.zeros(len(bundle.items) + 1, np.bool_)
+        touched[bundle.items.codes(list(self.sold_out))] = True
+        for column in live.values():
+            touched |= ~np.isnan(column)
+        self.items = int(touched[:-1].sum())
 
     def at(self, now_ms: int) -> Bundle:
         """The bundle as these facts change it at a moment."""

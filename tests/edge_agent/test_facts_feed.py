@@ -207,9 +207,8 @@ def test_a_damaged_file_is_nothing_and_is_fetched_again(tmp_path: Path) -> None:
             for damaged in (b"", whole[:-1], whole[:70] + b"x" + whole[71:], b"f" * 64 + whole[64:]):
                 node.paths.facts.write_bytes(damaged)
                 assert kept(tmp_path) == 0
-            hub.facts_answers.clear()
-            await taken(hub, 3)
-            assert node.paths.facts.read_bytes() == whole
+            hub.tell_facts()
+            await eventually(lambda: node.paths.facts.read_bytes() == whole)
 
     patiently(story())
 
@@ -217,6 +216,6 @@ def test_a_damaged_file_is_nothing_and_is_fetched_again(tmp_path: Path) -> None:
 def test_a_node_that_moves_to_another_site_forgets_the_facts_of_the_old_one(tmp_path: Path) -> None:
     paths = NodePaths(tmp_path)
     paths.create()
-    FactsFile(paths).keep(encode_facts(sheet(3)))
+    FactsFile(paths).keep(sheet(3), "0" * 64)
     enrolled(tmp_path, new_site())
     assert kept(tmp_path) == 0
