@@ -25,6 +25,10 @@ SOLD = "house-blend"
 """First in the hero's order, most popular in the list, and in both fallbacks."""
 
 
+ASKING = 4
+"""Visitors at a time."""
+
+
 class Asked(NamedTuple):
     """One answer of a node, with the monotonic seconds before the question."""
 
@@ -34,7 +38,7 @@ class Asked(NamedTuple):
 
 
 class Visitors:
-    """They ask one after the other, until the block ends."""
+    """They ask as fast as they are answered, until the block ends."""
 
     def __init__(self, shop: Shop, node: Started) -> None:
         self._shop = shop
@@ -44,7 +48,7 @@ class Visitors:
         self._enough = threading.Event()
 
     def run(self) -> None:
-        """In a thread."""
+        """One of them, in a thread."""
         try:
             while not self._enough.is_set():
                 at_s = time.monotonic()
@@ -59,13 +63,15 @@ class Visitors:
 @contextmanager
 def visitors(shop: Shop, node: Started) -> Iterator[Visitors]:
     asking = Visitors(shop, node)
-    thread = threading.Thread(target=asking.run)
-    thread.start()
+    threads = [threading.Thread(target=asking.run) for _ in range(ASKING)]
+    for thread in threads:
+        thread.start()
     try:
         yield asking
     finally:
         asking.stop()
-        thread.join()
+        for thread in threads:
+            thread.join()
     assert not asking.failures
 
 
@@ -152,16 +158,3 @@ def test_what_sells_out_is_not_offered_any_more(tmp_path: Path) -> None:
         sheet = FactsFile(NodePaths(tmp_path / "edge-1")).sheet()
         assert sheet is not None
         assert sheet.version == 3
-
-
-def test_a_node_may_refuse_all_live_facts(tmp_path: Path) -> None:
-    """The node's own switch, where nobody reaches the hub."""
-    shop = Shop(tmp_path)
-    shop.quick.write_text("reconnect_most_ms = 500\nlive_facts = false\n")
-    shop.run("release", "promote", str(shop.release()))
-    shop.run("facts", "set", SOLD, "stock=0")
-    with shop.hub() as hub, shop.node("edge-1", hub.said["hub"]) as node:
-        until(lambda: version(node) == 1)
-        until(lambda: FactsFile(NodePaths(tmp_path / "edge-1")).sheet() is not None)
-        assert SOLD in offered(shop, node)[1]
-        assert (live_facts(node)["version"], live_facts(node)["halted"]) == (0, True)
