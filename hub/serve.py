@@ -24,6 +24,7 @@ from hub.ledger.dialect import wal_reset_bug
 from hub.ledger.ledger import Ledger, ledger_url
 from hub.log import Log, start_log
 from hub.meters import Meters
+from hub.release.opening import site_repository
 from hub.release.releases import Releases
 from hub.release.repository import Repository
 from hub.rpc.server import RpcServer
@@ -38,21 +39,6 @@ class Serving(NamedTuple):
     admin: str
     """URL."""
     pid: int
-
-
-def site_repository(data_dir: Path, clock: Clock) -> Repository:
-    """The signed repository of a data folder. Raises UnavailableError with what to run where there is none."""
-    repository = Repository(data_dir, clock)
-    if repository.exists:
-        return repository
-    there = f"--data-dir {data_dir}"
-    if KeyFolder(data_dir).missing():
-        raise UnavailableError(
-            f"{data_dir} holds no site; run `edgewise site init DIR {there}`, then `edgewise site apply DIR {there}`"
-        )
-    raise UnavailableError(
-        f"{data_dir} holds the keys of a site, but nothing signed yet; run `edgewise site apply DIR {there}`"
-    )
 
 
 def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Callable[[Serving], None]) -> None:

@@ -120,7 +120,7 @@ def _board(data_dir: Path) -> Iterator[FactsBoard]:
     from edgewise.clock import SystemClock
     from hub.facts.board import FactsBoard
     from hub.ledger.ledger import open_ledger
-    from hub.serve import site_repository
+    from hub.release.opening import site_repository
 
     clock = SystemClock()
     repository = site_repository(data_dir, clock)

@@ -6,12 +6,14 @@ import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from edgewise.bundle.facts import LARGEST
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId
-from hub.ledger.facts import FactChanges
+
+if TYPE_CHECKING:
+    from hub.ledger.facts import FactChanges
 
 ITEM: Final = "item"
 """The column of a file that names items."""
