@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgewise.attributes import number_of
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.policy import ByAttribute, ByNeighbours, Everything, Placement, Ranking, Retrieval
-from edgewise.eligibility import Blocks, PlacementRules, attributes_of, in_schedule
+from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import CompiledFeatures, Rows
 from edgewise.features.view import View
 from edgewise.ids import ItemId
@@ -87,13 +87,15 @@ class Catalogued:
         self._collection = collection
         self.sold_out: frozenset[ItemId] = frozenset()
         """Items, known or not, that live facts say are sold out."""
-        self.open: Places = self.pool.everything
-        """Places of items that are not sold out."""
+        self.gone: Mask | None = None
+        """The same over catalogue codes, shape (items + 1,); None where nothing is."""
         self._is_scheduled = bool(items.scheduled[self.pool.rows.codes].any())
         self._warm()
 
-    def under(self, features: CompiledFeatures, live: Collection[str], sold_out: frozenset[ItemId]) -> Catalogued:
-        """The same placement with live numbers of the attributes `live`, and without what is sold out.
+    def under(
+        self, features: CompiledFeatures, live: Collection[str], sold_out: frozenset[ItemId], gone: Mask | None
+    ) -> Catalogued:
+        """The same placement with live numbers of the attributes `live`, and without what is sold out (`gone`).
 
         Only rules of the item alone that ask for a live attribute cost a new look at the whole collection.
         """
@@ -103,11 +105,7 @@ class Catalogued:
             made.pool = self.pool.under(features.items, live)
         else:
             made = Catalogued(self.placement, self._collection, features)
-        made.sold_out = sold_out
-        codes = features.items.codes(list(sold_out))
-        is_gone = np.zeros(len(features.items) + 1, np.bool_)
-        is_gone[codes[codes >= 0]] = True
-        made.open = (~is_gone[made.pool.rows.codes]).nonzero()[0] if sold_out else made.pool.everything
+        made.sold_out, made.gone = sold_out, gone
         made._warm()
         return made
 
@@ -123,7 +121,9 @@ class Catalogued:
         """Places that may be shown to this visitor now."""
         if not self.rules.allow_visitor(facts):
             return self.pool.everything[:0]
-        codes, places = self.pool.rows.codes, self.open
+        codes, places = self.pool.rows.codes, self.pool.everything
+        if self.gone is not None:
+            places = (~self.gone[codes]).nonzero()[0]
         blocked = blocks.mask(self.placement, exclude)
         if blocked is not None:
             places = places[~blocked[codes[places]]]

@@ -88,8 +88,13 @@ class Bundle:
         if live:
             made.items = self.items.under(live)
             made.features = self.features.under(made.items, live)
+        gone = None
+        if sold_out:
+            codes = self.items.codes(list(sold_out))
+            gone = np.zeros(len(self.items) + 1, np.bool_)
+            gone[codes[codes >= 0]] = True
         made.placements = {
-            name: catalogued.under(made.features, live, sold_out) for name, catalogued in self.placements.items()
+            name: catalogued.under(made.features, live, sold_out, gone) for name, catalogued in self.placements.items()
         }
         return made
 
