@@ -35,3 +35,13 @@ async def pause(stopping: asyncio.Event, pause_ms: float) -> bool:
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), pause_ms / 1_000)
     return stopping.is_set()
+
+
+async def either(stopping: asyncio.Event, other: asyncio.Event, most_ms: float) -> None:
+    """Wait for one of two events, but not longer than `most_ms`."""
+    waiting = [asyncio.create_task(stopping.wait()), asyncio.create_task(other.wait())]
+    try:
+        await asyncio.wait(waiting, timeout=most_ms / 1_000, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()

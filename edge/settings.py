@@ -75,6 +75,8 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     reconnect_most_ms: Annotated[int, Meta(ge=10, le=600_000)] = 10_000
     answer_timeout_ms: Annotated[int, Meta(ge=10)] = 30_000
     """A hub that has taken records and says nothing about them for so long is asked anew."""
+    live_facts: bool = True
+    """False: this node decides by the released catalogue alone, whatever the hub says is sold out or dearer now."""
     metadata_refresh_ms: Annotated[int, Meta(ge=1_000)] = 600_000
     """Signed metadata is asked for this often even when nothing is offered."""
     refused_retry_ms: Annotated[int, Meta(ge=10)] = 5_000

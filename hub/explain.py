@@ -16,7 +16,7 @@ import numpy as np
 from edgewise.admission.load import Bundle
 from edgewise.consent import Grants
 from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
-from edgewise.errors import MALFORMED, BundleRefused, InputError
+from edgewise.errors import MALFORMED, InputError, RefusedError
 from edgewise.ids import DecisionId, ItemId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import DecisionRecord
@@ -144,11 +144,14 @@ def _causes(record: DecisionRecord, logged: Decision, replayer: Replayer) -> tup
         return None, logged, "none: no bundle decided"
     try:
         bundle = replayer.bundle(record)
-    except BundleRefused as gone:
+    except RefusedError as gone:
         return None, logged, "logged" if record.explain else f"none: {gone}"
     if record.explain:
         return bundle, logged, "logged"
-    again = replayer.again(record, explain=True)
+    try:
+        again = replayer.again(record, explain=True)
+    except RefusedError as gone:
+        return bundle, logged, f"none: {gone}"
     if without_causes(again.decision) != logged:
         why = "; ".join(again.missing) or "`edgewise replay` says where it differs"
         return bundle, logged, f"none: decided again it comes out differently ({why})"

@@ -2,7 +2,7 @@
 
 What comes out must equal what was logged to the byte: the decision, the feature rows of what was shown, the sampled
 matrices, the impressions. Then the record explains the decision completely, and served features are those that
-training computes. What cannot be asked again (a profile with a hole, a bundle that is gone) is said.
+training computes. What cannot be asked again (a profile with a hole, a bundle or live facts that are gone) is said.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.facts import NO_FACTS
 from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
 from edgewise.fallback import fallback_decision
 from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName
+from edgewise.live_facts import LiveFacts
 from edgewise.question import question_of
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.ledger.ledger import Ledger
@@ -73,6 +75,7 @@ class Replayer:
         self._releases = releases
         self._child = child
         self._bundles: dict[tuple[BundleVersion, str], Bundle] = {}
+        self._facts: dict[tuple[str, int], LiveFacts] = {}
 
     def record(self, decision_id: DecisionId) -> DecisionRecord:
         """A logged decision. Raises InputError when the ledger has none of this id, or a damaged one."""
@@ -92,6 +95,7 @@ class Replayer:
         Raises:
             InputError: no such decision, or its record is damaged.
             BundleRefused: its bundle is not here, or damaged.
+            RefusedError: the live facts that it was made with are not remembered any more.
         """
         record = self.record(decision_id)
         again = self.again(record)
@@ -112,7 +116,7 @@ class Replayer:
     def again(self, record: DecisionRecord, *, explain: bool | None = None) -> Again:
         """Ask a record's question again; with `explain`, ask for causes whether or not they were asked for then.
 
-        Raises BundleRefused: its bundle is not here, or damaged.
+        Raises BundleRefused and RefusedError as `replay`.
         """
         question = question_of(record)
         if explain is not None:
@@ -126,6 +130,7 @@ class Replayer:
             question,
             past.profile,
             bundle=bundle,
+            facts=self.facts(record, bundle),
             score=lambda model, matrix: self._scores(bundle, model, matrix, failures),
             attribute=lambda model, matrix: self._attributions(bundle, model, matrix, failures),
             draw=draw_from(bundle.policy.site.salt, record.decision_id),
@@ -148,6 +153,18 @@ class Replayer:
                 del self._bundles[next(iter(self._bundles))]
             self._bundles[named] = self._load(record)
         return self._bundles[named]
+
+    def facts(self, record: DecisionRecord, bundle: Bundle) -> LiveFacts | None:
+        """The live facts that were in force; None where none were. Raises RefusedError when they are not kept."""
+        if record.facts_version == NO_FACTS:
+            return None
+        named = (bundle.digest, record.facts_version)
+        made = self._facts.get(named)
+        if made is None or made.bundle is not bundle:
+            while len(self._facts) >= BUNDLES_KEPT:
+                del self._facts[next(iter(self._facts))]
+            made = self._facts[named] = LiveFacts(bundle, self._ledger.fact_sheet(record.facts_version))
+        return made
 
     def _load(self, record: DecisionRecord) -> Bundle:
         version, digest = record.bundle_version, record.bundle_digest

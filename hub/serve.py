@@ -16,12 +16,15 @@ from edgewise.errors import EdgewiseError, UnavailableError
 from hub.admin.app import Admin, admin_app
 from hub.admin.server import AdminServer
 from hub.admin.views import storage_note
+from hub.facts.board import FactsBoard
+from hub.facts.keeping import DAY_MS, FactsKeeper
 from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
 from hub.ledger.dialect import wal_reset_bug
 from hub.ledger.ledger import Ledger, ledger_url
 from hub.log import Log, start_log
 from hub.meters import Meters
+from hub.release.opening import site_repository
 from hub.release.releases import Releases
 from hub.release.repository import Repository
 from hub.rpc.server import RpcServer
@@ -36,21 +39,6 @@ class Serving(NamedTuple):
     admin: str
     """URL."""
     pid: int
-
-
-def site_repository(data_dir: Path, clock: Clock) -> Repository:
-    """The signed repository of a data folder. Raises UnavailableError with what to run where there is none."""
-    repository = Repository(data_dir, clock)
-    if repository.exists:
-        return repository
-    there = f"--data-dir {data_dir}"
-    if KeyFolder(data_dir).missing():
-        raise UnavailableError(
-            f"{data_dir} holds no site; run `edgewise site init DIR {there}`, then `edgewise site apply DIR {there}`"
-        )
-    raise UnavailableError(
-        f"{data_dir} holds the keys of a site, but nothing signed yet; run `edgewise site apply DIR {there}`"
-    )
 
 
 def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Callable[[Serving], None]) -> None:
@@ -99,8 +87,11 @@ async def serve(
             log=log,
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
+        board = FactsBoard(ledger, repository, clock)
+        keeper = FactsKeeper(board, ledger, repository, clock, history_ms=settings.facts_history_days * DAY_MS)
+        keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
         releases = Releases(data_dir, ledger, clock)
-        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log)
+        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board)
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
             serving = Serving(await rpc.start(), f"http://{await http.start()}", os.getpid())
@@ -109,6 +100,7 @@ async def serve(
             await rpc.until_failed(stopping)
         finally:
             refreshing.cancel()
+            keeping.cancel()
             log.info("stopping")
             await rpc.stop()
             await http.stop()
@@ -122,6 +114,18 @@ async def _refresh(repository: Repository, every_ms: int, log: Log) -> None:
                 log.info("online metadata signed again")
         except EdgewiseError as missing:
             log.warning("online metadata cannot be signed again; nodes will turn STALE", reason=str(missing))
+        await asyncio.sleep(every_ms / 1_000)
+
+
+async def _keep_facts(keeper: FactsKeeper, every_ms: int, log: Log) -> None:
+    """Count trends, renew numbers, publish what a command that died had not."""
+    while True:
+        try:
+            await asyncio.to_thread(keeper.keep)
+        except EdgewiseError as missing:
+            log.warning("live facts cannot be kept up; nodes go on with those that they have", reason=str(missing))
+        except Exception:  # a mistake of ours here must not leave nodes without a hub
+            log.exception("keeping live facts up failed")
         await asyncio.sleep(every_ms / 1_000)
 
 

@@ -77,6 +77,10 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How soon profiles that another process changed are pushed."""
     metadata_refresh_ms: Annotated[int, Meta(ge=1_000)] = 60_000
     """How often it is looked whether signatures are due again."""
+    facts_keep_ms: Annotated[int, Meta(ge=1_000)] = 30_000
+    """How often trends and counts of items are told to nodes, and it is looked whether live facts must be renewed."""
+    facts_history_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
+    """How long versions of live facts are remembered; decisions that were made with older ones cannot be replayed."""
     connection_age_ms: Annotated[int, Meta(ge=1_000)] = 45 * 60_000
     """After about so long a node is asked to connect anew, so that a fleet spreads over hubs."""
     drain_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 5_000

@@ -84,7 +84,7 @@ class BundleStatus(Exact):
     age_seconds: float
 
 
-class LiveFacts(Exact):
+class LiveFacts(msgspec.Struct):
     version: int
 
 

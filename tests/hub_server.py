@@ -25,6 +25,7 @@ from edgewise.v1 import (
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger, ledger_url
 from hub.meters import Meters
+from hub.release.repository import Standing
 from hub.rpc.server import RpcServer
 from hub.settings import HubSettings
 
@@ -38,11 +39,20 @@ class RepositoryInMemory:
         self.files: dict[str, bytes] = {}
         self.site = SiteName("film-shop")
         self.default: int | None = None
+        self.facts = 0
 
     def publish(self, version: int) -> None:
         """A new timestamp, as every signing writes one."""
         self.default = version
         self.files["metadata/timestamp.json"] = f"timestamp of {version}".encode()
+
+    def publish_facts(self, version: int) -> None:
+        """A new timestamp, and nothing else but live facts is new."""
+        self.facts = version
+        self.files["metadata/timestamp.json"] = f"timestamp of facts {version}".encode()
+
+    def standing(self) -> Standing:
+        return Standing((1, 1, self.default or 0), self.facts, self.facts)
 
     def metadata(self, name: str) -> bytes | None:
         return self.files.get(f"metadata/{name}")

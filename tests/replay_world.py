@@ -22,6 +22,7 @@ from edge.node.starter import install_starter
 from edge.settings import EdgeSettings
 from edge.worker.desk import Desk
 from edgewise.bundle.manifest import encode_manifest
+from edgewise.bundle.policy import LiveFact
 from edgewise.clock import ManualClock
 from edgewise.ids import BundleVersion, DecisionId, Producer
 from edgewise.records import DecisionRecord, Record, encode_record
@@ -29,6 +30,7 @@ from edgewise.visitor import sign_visitor
 from hub.keys import make_keys
 from hub.ledger import tables
 from hub.ledger.batch import Batch
+from hub.ledger.facts import FactChanges
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
 from hub.release.releases import Releases
@@ -36,8 +38,10 @@ from hub.release.repository import Repository
 from hub.replay import Replayer
 from hub.scoring_child import ScoringChild
 
-POLICY = policy(holdout=0.1, feature_sample_share=0.5)
-"""Some are held out, and of every second decision the whole matrices are kept."""
+POLICY = policy(
+    holdout=0.1, feature_sample_share=0.5, live_facts={"popularity": LiveFact(most_change=2.0), "price": LiveFact()}
+)
+"""Some are held out, and of every second decision the whole matrices are kept. Popularity and price are live."""
 
 
 class Hub:
@@ -117,6 +121,17 @@ class ReplayShop:
         assert answer.status_code == 200, answer.text
         told: dict[str, Any] = answer.json()
         return told
+
+    def say(self, columns: FactChanges, *, halted: bool = False, life_ms: int = 3_600_000) -> int:
+        """The hub has new live facts, and the node takes them over; returns their version."""
+        row = self.hub.ledger.change_facts(
+            columns, who="Ann", now_ms=self.clock.now_ms(), life_ms=life_ms, halted=halted, renew=True
+        )
+        served = self.desk.live.served
+        assert row is not None
+        assert served is not None
+        self.desk.live.served = served.under(self.hub.ledger.fact_sheet(row.version))
+        return row.version
 
     def report(self) -> list[DecisionRecord]:
         """The hub gets all that is in the spool; returns the new decisions."""

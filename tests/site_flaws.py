@@ -31,6 +31,25 @@ COLLECTION = "collections/hero.yaml"
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
+    # --- live facts ---
+    Flaw(
+        "live_text",
+        "site.yaml",
+        "origins: []\nlive_facts: {category: {}}",
+        23,
+        "'category' is a dimension of profiles",
+        "live facts are numbers",
+        "origins: []",
+    ),
+    Flaw(
+        "live_bounds_crossed",
+        "site.yaml",
+        "origins: []\nlive_facts: {price: {min: 3, max: 2}}",
+        23,
+        "the least, 3, is above the most, 2",
+        "exchange them",
+        "origins: []",
+    ),
     # --- YAML itself ---
     Flaw("tab_instead_of_spaces", COLLECTION, "items:\n\t- house-blend\n", 2, "not YAML", "spaces, not tabs"),
     Flaw("quote_left_open", COLLECTION, "items: ['house-blend\n", 2, "not YAML", "quotes"),

@@ -1,44 +1,25 @@
 """What the signed metadata says that this node is to run: the TUF client workflow, then the assignment.
 
-Blocking; runs in a thread of the agent. Every error of python-tuf becomes a `BundleRefused` with a short code, or an
-`UnavailableError` where only the connection is to blame.
+Blocking; runs in a thread of the agent.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import NamedTuple
 
-from tuf.api import exceptions
-from tuf.api.serialization import DeserializationError
-from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
+from tuf.ngclient import FetcherInterface
 
+from edge.agent.metadata import read_target, refreshed
 from edge.node.bundles import manifest_of, sha256
 from edge.node.durable import replace_file
 from edge.node.layout import NodePaths
-from edge.node.trust import UNFINISHED
 from edgewise.bundle.assignment import ASSIGNMENT, Assignment, decode_assignment, release_path
 from edgewise.bundle.manifest import Manifest
-from edgewise.errors import MALFORMED, BundleRefused, UnavailableError
+from edgewise.errors import MALFORMED, BundleRefused
 from edgewise.ids import NodeId
 
 MANIFEST_MOST_BYTES = 1 << 20
 ASSIGNMENT_MOST_BYTES = 8 << 20
-
-_CODES: list[tuple[type[Exception], str]] = [
-    (exceptions.UnsignedMetadataError, "untrusted"),
-    (exceptions.BadVersionNumberError, "rollback"),
-    (exceptions.ExpiredMetadataError, "expired"),
-    (exceptions.LengthOrHashMismatchError, "digest_mismatch"),
-    (exceptions.DownloadLengthMismatchError, "too_large"),
-    (exceptions.DownloadHTTPError, "missing"),
-    (exceptions.RepositoryError, "untrusted"),
-    (DeserializationError, "malformed"),
-]
-"""The first that fits."""
 
 
 class Assigned(NamedTuple):
@@ -61,24 +42,13 @@ def ask_assigned(paths: NodePaths, root: bytes, node: NodeId, fetcher: FetcherIn
         BundleRefused: `untrusted`, `rollback`, `expired`, `digest_mismatch`, `too_large`, `missing` or `malformed`.
         UnavailableError: the hub cannot be reached.
     """
-    # Caps on roles are ngclient's own (root 512,000 bytes, timestamp 16,384, …); it makes them hold while streaming.
-    with _in_our_words(), tempfile.TemporaryDirectory(dir=paths.trust, prefix=UNFINISHED) as folder:
-        updater = Updater(
-            metadata_dir=str(paths.metadata),
-            metadata_base_url="metadata/",
-            target_dir=folder,
-            target_base_url="targets/",
-            fetcher=fetcher,
-            config=UpdaterConfig(),
-            bootstrap=root,
-        )
-        updater.refresh()
-        assignment_bytes = _target(updater, ASSIGNMENT, ASSIGNMENT_MOST_BYTES)
+    with refreshed(paths, root, fetcher) as updater:
+        assignment_bytes = read_target(updater, ASSIGNMENT, ASSIGNMENT_MOST_BYTES)
         if assignment_bytes is None:
             return None
         assignment = _newer_assignment(paths, assignment_bytes)
         version = assignment.of(node)
-        manifest_bytes = _target(updater, release_path(version), MANIFEST_MOST_BYTES)
+        manifest_bytes = read_target(updater, release_path(version), MANIFEST_MOST_BYTES)
         if manifest_bytes is None:
             raise BundleRefused("missing", f"release {version} is assigned, but not among the signed releases")
         manifest = manifest_of(manifest_bytes)
@@ -111,25 +81,3 @@ def _newer_assignment(paths: NodePaths, data: bytes) -> Assignment:
     if assignment != known:
         replace_file(paths.assignment, data)
     return assignment
-
-
-def _target(updater: Updater, path: str, most_bytes: int) -> bytes | None:
-    info = updater.get_targetinfo(path)
-    if info is None:
-        return None
-    if info.length > most_bytes:
-        raise BundleRefused("too_large", f"{path} is signed with {info.length} bytes, at most {most_bytes} are taken")
-    return Path(updater.download_target(info)).read_bytes()
-
-
-@contextmanager
-def _in_our_words() -> Iterator[None]:
-    try:
-        yield
-    except (exceptions.RepositoryError, exceptions.DownloadError, DeserializationError) as failed:
-        for kind, code in _CODES:
-            if isinstance(failed, kind):
-                raise BundleRefused(code, f"signed metadata: {failed}") from failed
-        raise UnavailableError(f"signed metadata: {failed}") from failed
-    except OSError as failed:
-        raise UnavailableError(f"signed metadata cannot be kept: {failed}") from failed

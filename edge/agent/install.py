@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final, NamedTuple
 
 from edge.agent.assigned import Assigned, ask_assigned
@@ -57,10 +57,14 @@ class Installer:
         root: bytes,
         fetcher: HubFetcher,
         try_bundle: Callable[[str], Awaitable[Verdict]],
+        metadata: Executor,
         clock: Clock,
         log: Log,
     ) -> None:
-        """`try_bundle` takes the digest of a staged bundle; `edge.agent.trial_process.TrialProcess` in production."""
+        """`try_bundle` takes the digest of a staged bundle; `edge.agent.trial_process.TrialProcess` in production.
+
+        `metadata` runs one thing at a time, and everything that touches the metadata folder.
+        """
         self._settings = settings
         self._paths = settings.paths
         self._store = BundleStore(self._paths)
@@ -74,7 +78,8 @@ class Installer:
         self._refused: dict[str, _Refusal] = {}
         self.retry_ms: float | None = None
         """After a refusal: when another attempt makes sense; None when it did not get as far as to a bundle."""
-        # One thread: two updaters on one metadata folder would break it.
+        self._metadata = metadata
+        # Apart from the metadata's: what a slow download holds up must not be the live facts.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="install")
 
     def serving(self) -> Installed | None:
@@ -96,7 +101,7 @@ class Installer:
         """
         self.retry_ms = None
         in_thread = asyncio.get_running_loop().run_in_executor
-        assigned = await in_thread(self._thread, ask_assigned, self._paths, self._root, self._node, self._fetcher)
+        assigned = await in_thread(self._metadata, ask_assigned, self._paths, self._root, self._node, self._fetcher)
         if assigned is None:
             return None
         digest = assigned.digest

@@ -1,6 +1,6 @@
 """The agent process of a node: `python -m edge.agent.run --settings JSON`. The only one that speaks gRPC.
 
-    watch         offers of releases, their installation, ACK and NACK
+    watch         offers of releases, their installation, ACK and NACK; live facts beside them
     uplink        the spool to the hub, exactly once
     profiles      snapshots of the visitors that this node caches
 
@@ -15,12 +15,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import grpc
 import msgspec
 import numpy as np
 
+from edge.agent.facts_feed import FactsFeed
 from edge.agent.fetch import HubFetcher
 from edge.agent.install import Installer
 from edge.agent.link import Link
@@ -98,17 +100,33 @@ class Agent:
         self._link = link = Link(settings, state, draw=draw, log=log)
         self._bell = bell = Doorbell(node)
         self.cache = ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes)
+        # One thread: two updaters on one metadata folder would break it.
+        metadata = ThreadPoolExecutor(1, thread_name_prefix="metadata")
+        fetcher = HubFetcher(lambda: link.line, asyncio.get_running_loop(), clock)
         installer = Installer(
             settings,
             node=node,
             site=site,
             root=root,
-            fetcher=HubFetcher(lambda: link.line, asyncio.get_running_loop(), clock),
+            fetcher=fetcher,
             try_bundle=TrialProcess(settings),
+            metadata=metadata,
             clock=clock,
             log=log,
         )
-        self._watch = Watch(settings, node, installer, state=state, clock=clock, draw=draw, log=log)
+        self._facts = FactsFeed(
+            paths,
+            root,
+            fetcher,
+            metadata=metadata,
+            refresh_ms=settings.metadata_refresh_ms,
+            retry_ms=settings.refused_retry_ms,
+            state=state,
+            clock=clock,
+            draw=draw,
+            log=log,
+        )
+        self._watch = Watch(settings, node, installer, self._facts, state=state, clock=clock, draw=draw, log=log)
         self._uplink = Uplink(settings, node, bell=bell.spool, state=state, clock=clock, draw=draw, log=log)
         self._profiles = ProfileSync(self.cache, node, bell=bell.wanted, state=state, log=log)
 
@@ -121,9 +139,10 @@ class Agent:
             asyncio.create_task(link.keep("profiles", self._profiles.session), name="profiles"),
         ]
         install = asyncio.create_task(self._watch.install_offers(link.stopping), name="install")
+        facts = asyncio.create_task(self._facts.follow(link.stopping), name="facts")
         status = asyncio.create_task(self._tell(), name="status")
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        parts = [*streams, install, status]
+        parts = [*streams, install, facts, status]
         ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
         broken = [task for task in ended if task is not stopped]
         for task in broken:
@@ -136,7 +155,7 @@ class Agent:
         await asyncio.wait(streams, timeout=LAST_SHIPMENT_S)
         status.cancel()
         await link.close()
-        await asyncio.wait([*streams, install], timeout=LAST_SHIPMENT_S)
+        await asyncio.wait([*streams, install, facts], timeout=LAST_SHIPMENT_S)
         self._bell.close()
         self.cache.close()
         self._state.write()

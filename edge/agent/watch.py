@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from edge.agent.facts_feed import FactsFeed
 from edge.agent.install import RETRY_MOST_MS, Installed, Installer
 from edge.agent.link import Line
 from edge.agent.state import AgentState
-from edge.backoff import Backoff, Draw
+from edge.backoff import Backoff, Draw, either
 from edge.log import Log
 from edge.node.bundles import BundleStore
 from edge.node.status import Nacked, worker_statuses
@@ -26,7 +27,7 @@ from edgewise.clock import Clock
 from edgewise.errors import BundleRefused, RefusedError, UnavailableError
 from edgewise.ids import BundleVersion, NodeId
 from edgewise.trust import state_of
-from edgewise.v1.distribution_pb2 import Ack, Heartbeat, Hello, Nack, WatchRequest, WatchResponse
+from edgewise.v1.distribution_pb2 import Ack, FactsAnswer, Heartbeat, Hello, Nack, WatchRequest, WatchResponse
 from edgewise.v1.distribution_pb2_grpc import DistributionStub
 
 NO_BUNDLE: Final = BundleVersion(-1)
@@ -49,6 +50,7 @@ class Watch:
         settings: EdgeSettings,
         node: NodeId,
         installer: Installer,
+        facts: FactsFeed,
         *,
         state: AgentState,
         clock: Clock,
@@ -60,6 +62,7 @@ class Watch:
         self._store = BundleStore(self._paths)
         self._node = node
         self._installer = installer
+        self._facts = facts
         self._state = state
         self._clock = clock
         self._log = log
@@ -92,6 +95,9 @@ class Watch:
                 if answer.HasField("offer"):
                     self._nonce = answer.offer.nonce
                     self._look.set()
+                    self._facts.wake()
+                if answer.HasField("facts"):
+                    self._facts.wake(self._tell_facts)
         finally:
             self._state.connected = False
             self._state.write()
@@ -119,7 +125,7 @@ class Watch:
         while not stopping.is_set():
             self._look.clear()
             wait_ms = await self._install()
-            await _either(stopping, self._look, wait_ms)
+            await either(stopping, self._look, wait_ms)
 
     async def _install(self) -> float:
         """One look at the signed metadata; returns after how long to look again unasked."""
@@ -177,6 +183,9 @@ class Watch:
     def _say(self, statement: WatchRequest) -> None:
         self._said.put_nowait(statement)
 
+    def _tell_facts(self, version: int, code: str, detail: str) -> None:
+        self._say(WatchRequest(facts=FactsAnswer(version=version, code=code, detail=detail[:DETAIL_MOST])))
+
     def _hello(self) -> Hello:
         serving = self._installer.serving()
         return Hello(
@@ -203,13 +212,3 @@ class Watch:
             spool_bytes=self._state.spool_bytes,
             decisions=sum(status.decisions for status in statuses if status),
         )
-
-
-async def _either(stopping: asyncio.Event, other: asyncio.Event, most_ms: float) -> None:
-    """Wait for one of two events, but not longer than `most_ms`."""
-    waiting = [asyncio.create_task(stopping.wait()), asyncio.create_task(other.wait())]
-    try:
-        await asyncio.wait(waiting, timeout=most_ms / 1_000, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in waiting:
-            task.cancel()

@@ -114,6 +114,7 @@ def take_over(paths: NodePaths, enrolment: Enrolment) -> None:
     if pinned is None:
         # What served before belongs to no site or to another: an invented starter site must not show up on a real one.
         BundleStore(paths).clear()
+        paths.facts.unlink(missing_ok=True)
     if load_site_keys(paths) != enrolment.keys:
         replace_site_keys(paths, enrolment.keys)
     if enrolment.token and enrolment.token != kept_token(paths):

@@ -6,7 +6,7 @@ Every process of a node finds the others' work by these paths, so a path is spel
     epoch                   a counter; every process that numbers records takes a fresh value (`edge.node.epochs`)
     lock, agent.lock        held by the one supervisor and the one agent
     trust/                  site.json (keys, mode 0600), root.json (the pinned root), token (for the hub, mode 0600),
-                            metadata/, assignment.json
+                            metadata/, assignment.json, facts (`edge.node.facts_file`)
     exported_models/        bundles by digest, `current`, `previous`, quarantine/ (`edge.node.bundles`)
     profiles/               LMDB, a cache
     spool/EPOCH-WORKER/     one folder a producer: segments, `synced`, `lock` while it lives (`edge.spool.producers`)
@@ -53,6 +53,7 @@ class NodePaths:
         self.trusted_root = self.trust / "root.json"
         self.metadata = self.trust / "metadata"
         self.assignment = self.trust / "assignment.json"
+        self.facts = self.trust / "facts"
         self.bundles = root / "exported_models"
         self.current = self.bundles / "current"
         self.previous = self.bundles / "previous"

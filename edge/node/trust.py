@@ -17,6 +17,7 @@ from edgewise.errors import MALFORMED
 UNFINISHED = ".fetch-"
 """How folders of downloads begin that are under way."""
 ROLES = ("timestamp", "snapshot", "targets", "assignment")
+"""Whose expiry makes a node STALE. Not `facts`: a sheet says itself until when its numbers hold."""
 
 
 class _Signed(msgspec.Struct):

@@ -21,6 +21,8 @@ from edgewise.v1.distribution_pb2 import (
     Ack,
     EnrolRequest,
     EnrolResponse,
+    FactsAnswer,
+    FactsNotice,
     FetchRequest,
     FetchResponse,
     Heartbeat,
@@ -73,6 +75,7 @@ class FakeHub:
         self.hellos: list[Hello] = []
         self.heartbeats: list[Heartbeat] = []
         self.answers: list[Ack | Nack] = []
+        self.facts_answers: list[FactsAnswer] = []
         self.fetched: list[str] = []
         """Paths, in the order that they were asked for."""
         self.endless: set[str] = set()
@@ -133,6 +136,11 @@ class FakeHub:
         for to_say in self.watching:
             to_say.put_nowait(response)
         return response.offer.nonce
+
+    def tell_facts(self) -> None:
+        """Tell every watching node that live facts changed."""
+        for to_say in self.watching:
+            to_say.put_nowait(WatchResponse(hub_incarnation=self.incarnation, facts=FactsNotice(version=1)))
 
     def push(self, subject: str, profile: bytes, preferences: bytes) -> None:
         """Change a canonical profile, and send it to every node that is listening."""
@@ -263,6 +271,8 @@ class _Distribution(DistributionServicer):
                         self._hub.answers.append(statement.ack)
                     case "nack":
                         self._hub.answers.append(statement.nack)
+                    case "facts":
+                        self._hub.facts_answers.append(statement.facts)
                     case "heartbeat":
                         self._hub.heartbeats.append(statement.heartbeat)
                         to_say.put_nowait(WatchResponse(hub_incarnation=self._hub.incarnation))

@@ -22,12 +22,13 @@ from tuf.api.metadata import (
 )
 
 from edge.testing.small_bundle import MadeBundle
-from edgewise.bundle.assignment import ASSIGNMENT, Assignment, encode_assignment, release_path
+from edgewise.bundle.assignment import ASSIGNMENT, FACTS, Assignment, encode_assignment, release_path
+from edgewise.bundle.facts import FACTS_TARGET
 from edgewise.bundle.manifest import decode_manifest
 from edgewise.ids import BundleVersion, NodeId
 from edgewise.v1.distribution_pb2 import EnrolResponse
 
-ROLES: Final = ("root", "targets", "snapshot", "timestamp", "assignment")
+ROLES: Final = ("root", "targets", "snapshot", "timestamp", "assignment", FACTS)
 LIFE: Final = dt.timedelta(days=1)
 
 
@@ -45,17 +46,22 @@ class SignedSite:
         root = Root(consistent_snapshot=True, expires=_now() + dt.timedelta(days=365))
         for role in ("root", "targets", "snapshot", "timestamp"):
             root.add_key(self.signers[role].public_key, role)
-        key = self.signers["assignment"].public_key
-        delegated = DelegatedRole("assignment", [key.keyid], threshold=1, terminating=True, paths=[ASSIGNMENT])
+        paths = {"assignment": [ASSIGNMENT], FACTS: [f"{FACTS}/*"]}
+        keys = {role: self.signers[role].public_key for role in paths}
+        roles = {
+            role: DelegatedRole(role, [key.keyid], threshold=1, terminating=True, paths=paths[role])
+            for role, key in keys.items()
+        }
         self.root = Metadata(root)
-        self.targets = Metadata(Targets(delegations=Delegations({key.keyid: key}, {"assignment": delegated})))
+        self.targets = Metadata(Targets(delegations=Delegations({key.keyid: key for key in keys.values()}, roles)))
         self.assignment = Metadata(Targets())
+        self.facts = Metadata(Targets())
         self.snapshot = Metadata(Snapshot(meta={}))
         self.timestamp = Metadata(Timestamp())
         self._assigned: Assignment | None = None
         self.root_bytes: Final = self._signed("root", self.root)
         self.files["metadata/1.root.json"] = self.root_bytes
-        self.sign("targets", "assignment")
+        self.sign("targets", "assignment", FACTS)
 
     @property
     def enrolment(self) -> EnrolResponse:
@@ -88,6 +94,13 @@ class SignedSite:
         self.assignment.signed.targets[ASSIGNMENT] = target
         self.files[f"targets/{_prefixed(ASSIGNMENT, target)}"] = data
         self.sign("assignment")
+
+    def publish_facts(self, data: bytes) -> None:
+        """Vouch for bytes as the live facts, whatever they are."""
+        target = TargetFile.from_data(FACTS_TARGET, data, ["sha256"])
+        self.facts.signed.targets[FACTS_TARGET] = target
+        self.files[f"targets/{_prefixed(FACTS_TARGET, target)}"] = data
+        self.sign(FACTS)
 
     def rotate_root(self) -> None:
         """Hand over to a root with a new key; the old key and the new one both sign it."""

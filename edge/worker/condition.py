@@ -25,14 +25,14 @@ class Condition:
             # A new agent has not heard the hub yet; its predecessor had.
             self._last_seen_ms = max(self.agent.last_seen_ms, self._last_seen_ms or 0)
 
-    def state(self, now_ms: int, *, serves: bool) -> State:
-        """`serves`: whether there is a bundle to answer with."""
+    def state(self, now_ms: int, *, serves: bool, facts_expire_ms: int | None = None) -> State:
+        """`serves`: whether there is a bundle to answer with; live facts that are over are missed like a release."""
         if not serves:
             return State.ERROR
         seen_ms = self.last_seen_ms
         is_unheard = self._has_hub and (seen_ms is None or now_ms - seen_ms > self._stale_after_ms)
         expires_ms = self.agent.metadata_expires_ms if self.agent else None
-        has_expired = expires_ms is not None and now_ms >= expires_ms
+        has_expired = any(end_ms is not None and now_ms >= end_ms for end_ms in (expires_ms, facts_expire_ms))
         return State.STALE if is_unheard or has_expired else State.READY
 
     @property

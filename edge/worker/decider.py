@@ -231,6 +231,7 @@ class Decider:
                 question,
                 profile,
                 bundle=served.bundle,
+                facts=served.facts,
                 score=served.score,
                 attribute=served.attribute,
                 draw=draw,

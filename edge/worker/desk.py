@@ -13,6 +13,7 @@ from edge.log import Log
 from edge.node.bundles import BundleStore
 from edge.node.doorbell import SPOOL, WANTED
 from edge.node.epochs import next_epoch, node_id
+from edge.node.facts_file import FactsFile
 from edge.node.keys import SiteKeys, load_site_keys
 from edge.node.layout import NodePaths, doorbell_address
 from edge.node.status import WorkerStatus
@@ -73,7 +74,8 @@ class Desk:
             segment_bytes=settings.segment_bytes,
             on_synced=lambda: self.ring(SPOOL),
         )
-        self.live = LiveBundle(BundleStore(self.paths), log=log)
+        facts = FactsFile(self.paths) if settings.live_facts else None
+        self.live = LiveBundle(BundleStore(self.paths), facts, log=log)
         self.doorman = Doorman(
             keys,
             host=settings.host,
@@ -148,7 +150,8 @@ class Desk:
 
     def state(self, served: Served | None) -> State:
         """How current the node is, answering with `served`."""
-        return self.condition.state(self.clock.now_ms(), serves=served is not None)
+        expires_ms = None if served is None else served.facts.expires_ms
+        return self.condition.state(self.clock.now_ms(), serves=served is not None, facts_expire_ms=expires_ms)
 
     def looked_up(self, subject: SubjectId, *, found: bool, is_fresh: bool) -> None:
         """Count a look at the cache; who was not found is wanted, unless his id was made a moment ago."""
@@ -190,6 +193,7 @@ class Desk:
             bundle_version=None if served is None else served.bundle.version,
             refused_digest=None if refused is None else refused.digest,
             refused_detail="" if refused is None else refused.detail,
+            facts_version=0 if served is None else served.facts.version,
             decisions=self.counts.decisions_made - self._decisions_before,
             shedding=shedding(self.admission),
         )

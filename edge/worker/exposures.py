@@ -17,8 +17,6 @@ from edgewise.question import Question
 from edgewise.records import DecisionRecord, encode_record
 from edgewise.subjects import subject_of
 
-NO_LIVE_FACTS = 0
-
 
 class Exposure(NamedTuple):
     """A decision that is about to be answered."""
@@ -69,7 +67,7 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         time_ms=exposure.now_ms,
         bundle_version=outcome.decision.bundle_version,
         bundle_digest=outcome.decision.bundle_digest,
-        facts_version=NO_LIVE_FACTS,
+        facts_version=outcome.facts_version,
         placements=question.placements,
         context=question.context,
         grants=question.grants,

@@ -1,14 +1,16 @@
 """The bundle that a worker answers with: one reference, replaced whole while requests go on.
 
-A request takes the reference once and answers with that, so nothing ever mixes two releases. A new bundle is loaded,
-its golden rows scored and its models warmed in a thread; what fails leaves the old one serving, and says why.
+A request takes the reference once and answers with that, so nothing ever mixes two releases, or two versions of live
+facts. A new bundle is loaded, its golden rows scored and its models warmed in a thread; what fails leaves the old one
+serving, and says why. New live facts are compiled over the bundle in a thread as well; they wait for no bundle.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from copy import copy
+from typing import Final, NamedTuple, Self
 
 import msgspec
 import numpy as np
@@ -16,13 +18,16 @@ from numpy.typing import NDArray
 
 from edge.log import Log
 from edge.node.bundles import BundleStore
+from edge.node.facts_file import FactsFile
 from edge.scoring.scorer import OnnxScorer
 from edge.worker.identity import Access
 from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.facts import FactSheet
 from edgewise.bundle.golden import RELATIVE_TOLERANCE, unpack, worst_error
 from edgewise.errors import BundleRefused, EdgewiseError, RefusedError
 from edgewise.features.compile import Matrix
 from edgewise.ids import ItemId, ModelName
+from edgewise.live_facts import LiveFacts
 
 POLL_MS: Final = 50
 WARMING_ROWS: Final = 100
@@ -39,6 +44,8 @@ class Served:
             ScorerError: ONNX Runtime refuses a model.
         """
         self.bundle = bundle
+        self.facts = LiveFacts(bundle, None)
+        """What is in force beside it."""
         site = bundle.policy.site
         self.access = Access(frozenset(site.write_key_sha256), frozenset(site.origins))
         self._scorers = {name: OnnxScorer(model.onnx) for name, model in bundle.models.items()}
@@ -50,6 +57,12 @@ class Served:
         self._packed: dict[ItemId, msgspec.Raw] = {}
         for name, scorer in self._scorers.items():
             self._check(name, scorer)
+
+    def under(self, sheet: FactSheet | None) -> Self:
+        """The same bundle and sessions with these live facts, in place of those before."""
+        made = copy(self)
+        made.facts = LiveFacts(self.bundle, sheet)
+        return made
 
     def score(self, model: ModelName, matrix: Matrix) -> NDArray[np.float32]:
         """Scores (rows,) of a float32 matrix (rows, features). May raise anything; the answer then degrades."""
@@ -95,9 +108,15 @@ class Refused(NamedTuple):
 
 
 class LiveBundle:
-    """Holds what is served, and follows the store's `current`."""
+    """Holds what is served, and follows the store's `current` and the node's live facts."""
 
-    def __init__(self, store: BundleStore, *, log: Log) -> None:
+    def __init__(self, store: BundleStore, facts: FactsFile | None = None, *, log: Log) -> None:
+        """`facts` None: this node takes none, whatever the hub says."""
+        self.sheet: FactSheet | None = None
+        """The node's live facts, halted ones too; None where there are none."""
+        self._facts = facts
+        self._facts_generation: object = None
+        self._taking = asyncio.Lock()
         self.served: Served | None = None
         self.refused: Refused | None = None
         self._store = store
@@ -110,9 +129,13 @@ class LiveBundle:
         return None if self.served is None else self.served.bundle.digest
 
     def load_now(self) -> None:
-        """Serve what the store points at; before any request."""
+        """Serve what the store points at, with the facts that are here; before any request."""
+        if self._facts is not None:
+            self._facts_generation = self._facts.generation()
+            self.sheet = self._facts.sheet()
         self._generation = self._store.generation()
-        self._settle(self._load())
+        loaded = self._load()
+        self._settle(loaded.under(self.sheet) if isinstance(loaded, Served) else loaded)
 
     async def follow(self, on_change: Callable[[], None]) -> None:
         """Swap whenever the store points at something else, until cancelled; `on_change` after each attempt."""
@@ -122,8 +145,32 @@ class LiveBundle:
             if generation != self._generation:
                 # Before loading: if `current` is replaced meanwhile, the next round loads again.
                 self._generation = generation
-                self._settle(await asyncio.to_thread(self._load))
+                loaded = await asyncio.to_thread(self._load)
+                async with self._taking:
+                    if isinstance(loaded, Served):
+                        loaded = await asyncio.to_thread(loaded.under, self.sheet)
+                    self._settle(loaded)
                 on_change()
+
+    async def follow_facts(self) -> None:
+        """Take new live facts over as they come, until cancelled; older ones never replace newer ones."""
+        while self._facts is not None:
+            await asyncio.sleep(POLL_MS / 1_000)
+            generation = self._facts.generation()
+            if generation != self._facts_generation:
+                self._facts_generation = generation
+                sheet = await asyncio.to_thread(self._facts.sheet)
+                if sheet is not None and (self.sheet is None or sheet.version > self.sheet.version):
+                    await self._take(sheet)
+
+    async def _take(self, sheet: FactSheet) -> None:
+        async with self._taking:
+            self.sheet = sheet
+            if self.served is not None:
+                try:
+                    self.served = await asyncio.to_thread(self.served.under, sheet)
+                except Exception:  # noqa: BLE001  # an error of ours here must not stop what serves
+                    self._log.error("live facts cannot be taken over", version=sheet.version, exc_info=True)
 
     def _load(self) -> Served | Refused | None:
         """What is to be served; None for nothing."""

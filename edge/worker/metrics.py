@@ -95,6 +95,7 @@ class Gauges(msgspec.Struct, frozen=True):
     spool_bytes: int
     hub_connected: bool
     workers: int
+    facts_version: int = 0
 
 
 def exposition(counts: Counts, gauges: Gauges) -> bytes:
@@ -125,6 +126,7 @@ class _Node(Collector):
         for name, text, gauge in (
             ("edgewise_bundle_version", "Version of the bundle that serves.", gauges.bundle_version),
             ("edgewise_bundle_age_seconds", "Time since it was released.", gauges.bundle_age_seconds),
+            ("edgewise_live_facts_version", "Live facts that decisions are made with.", gauges.facts_version),
             ("edgewise_spool_bytes", "Records on disk that wait for the hub.", gauges.spool_bytes),
             ("edgewise_hub_connected", "1 while the hub is heard.", int(gauges.hub_connected)),
             ("edgewise_workers", "Worker processes that answer requests.", gauges.workers),

@@ -22,10 +22,22 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel"):
     age_seconds: float
 
 
-class LiveFactsStatus(msgspec.Struct, frozen=True):
-    """0: none are in use."""
+class LiveFactsStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """Numbers that change faster than releases, as this node decides with them now."""
 
     version: int = 0
+    """0: none are in force; then the released catalogue alone counts."""
+    age_seconds: float | None = None
+    """Since the hub issued what this node has; None where it has none."""
+    halted: bool = False
+    """The kill switch is on: the hub's, or this node's own setting `live_facts`."""
+    expired: bool = False
+    """Nobody renewed the numbers: released ones are back; what was sold out stays so."""
+    items: int = 0
+    """Items of the catalogue with a live number in force."""
+    sold_out: int = 0
+    refused: str = ""
+    """Why newer ones are not taken; empty while there is nothing to say."""
 
 
 class HubStatus(msgspec.Struct, frozen=True, rename="camel"):
@@ -99,7 +111,7 @@ def node_status(desk: Desk) -> StatusAnswer:
         node=desk.node,
         state=desk.state(served),
         bundle=bundle,
-        live_facts=LiveFactsStatus(),
+        live_facts=_live_facts(desk, now_ms),
         placements=[] if served is None else sorted(served.bundle.placements),
         hub=HubStatus(
             connected=condition.is_connected,
@@ -120,11 +132,29 @@ def node_metrics(desk: Desk) -> bytes:
     gauges = Gauges(
         bundle_version=told.version,
         bundle_age_seconds=told.age_seconds,
+        facts_version=0 if served is None else served.facts.version,
         spool_bytes=desk.spool.spooled_bytes,
         hub_connected=desk.condition.is_connected,
         workers=sum(status is not None and status.listening for status in _workers(desk)),
     )
     return exposition(add_up(tally.counts for tally in _tallies(desk).values()), gauges)
+
+
+def _live_facts(desk: Desk, now_ms: int) -> LiveFactsStatus:
+    served, sheet, agent = desk.live.served, desk.live.sheet, desk.condition.agent
+    refused = agent.facts_nack if agent else None
+    said = f"{refused.code}: {refused.detail}" if refused else ""
+    if sheet is None or served is None:
+        return LiveFactsStatus(halted=not desk.settings.live_facts, refused=said)
+    return LiveFactsStatus(
+        version=served.facts.version,
+        age_seconds=max(0, now_ms - sheet.issued_ms) / 1_000,
+        halted=sheet.halted,
+        expired=not sheet.halted and now_ms >= sheet.expires_ms,
+        items=served.facts.items,
+        sold_out=len(served.facts.sold_out),
+        refused=said,
+    )
 
 
 def _workers(desk: Desk) -> list[WorkerStatus | None]:

@@ -44,6 +44,7 @@ class Upkeep:
                 group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
             group.create_task(self._ask(), name="ask for wanted profiles")
             group.create_task(self._desk.live.follow(self._swapped), name="follow the bundle")
+            group.create_task(self._desk.live.follow_facts(), name="follow the live facts")
 
     async def _repeat(self, every_ms: int, step: Step) -> None:
         while True:

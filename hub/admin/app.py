@@ -20,10 +20,12 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from edgewise.ids import DecisionId, SiteName
 from hub.admin import answers, views
+from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
+from hub.facts.board import FactsBoard
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseRow
 from hub.log import Log
@@ -45,6 +47,7 @@ class Admin:
     """Why the hub is not ready, or ""."""
     clock: Clock
     log: Log
+    facts: FactsBoard
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
@@ -52,7 +55,7 @@ def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
     routes = _Routes(admin)
     app = Starlette(
-        routes=[Route(route.path, endpoint, methods=["GET"]) for route, endpoint in routes.table()]
+        routes=[Route(route.path, endpoint, methods=[route.method.upper()]) for route, endpoint in routes.table()]
         + [Route("/openapi.json", routes.document, methods=["GET"])],
         exception_handlers={HTTPException: routes.refused, EdgewiseError: routes.failed, Exception: routes.failed},
     )
@@ -86,6 +89,7 @@ class _Routes:
                 Documented("/api/v1/decisions/{id}", "A decision, its outcomes.", answers.LoggedDecision, unknown=True),
                 self.decision,
             ),
+            *FactsRoutes(self._admin.facts).table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
 

@@ -1,8 +1,8 @@
 """Who may ask the admin API: an ASGI layer in front of every route.
 
 One Host header that names this hub (a page of a stranger whose name was pointed at 127.0.0.1 names itself), no
-foreign Origin, and a bearer key whose digest is known. It looks at the path of the ASGI scope, never at a URL built
-from headers (CVE-2026-48710).
+foreign Origin, and a bearer key whose digest is known; to change anything, that of an admin or a publisher. It looks
+at the path of the ASGI scope, never at a URL built from headers (CVE-2026-48710).
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from hub.admin.problems import problem
 from hub.settings import KeyHolder, Role
 
 UNAUTHORISED: Final = 401
+WHO: Final = "edgewise.who"
+"""Key of the ASGI scope: the name of the key's holder, blank for readers without one."""
+_READING: Final = ("GET", "HEAD", "OPTIONS")
+_WRITERS: Final = (Role.ADMIN, Role.PUBLISHER)
 OPEN_PATHS: Final = ("/health/live", "/health/ready")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 _HEADERS: Final = {
@@ -55,7 +59,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refused = self._misdirected(headers) or self._unauthorised(scope["path"], headers)
+        refused = self._misdirected(headers) or self._unauthorised(scope, headers)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -81,16 +85,24 @@ class Guard:
             return 403, f"a page of {origin[:200]!r} may not ask this hub"
         return None
 
-    def _unauthorised(self, path: str, headers: Headers) -> tuple[int, str] | None:
-        """(status, detail) of a request that its sender may not make."""
-        if path in OPEN_PATHS or (not self._holders and self._loopback_only):
+    def _unauthorised(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        """(status, detail) of a request that its sender may not make. Who makes it is written into the scope."""
+        reads = scope["method"] in _READING
+        scope[WHO] = ""
+        if reads and (scope["path"] in OPEN_PATHS or (not self._holders and self._loopback_only)):
             return None
         if not self._holders:
-            return UNAUTHORISED, f"reading is open to {self.reading}"
-        role = self._role(headers.get("authorization", ""))
-        if role is None:
+            open_to = f"reading is open to {self.reading}"
+            return UNAUTHORISED, open_to if reads else f"changing needs a key of the setting admin_keys; {open_to}"
+        holder = self._holder(headers.get("authorization", ""))
+        if holder is None:
             return UNAUTHORISED, "expected `Authorization: Bearer KEY` with a key that this hub knows"
-        return (403, "a node's key does not read the admin API") if role is Role.NODE else None
+        if holder.role is Role.NODE:
+            return 403, "a node's key does not read the admin API"
+        if not reads and holder.role not in _WRITERS:
+            return 403, f"a key of the role {holder.role} only reads; expected one of {', '.join(_WRITERS)}"
+        scope[WHO] = holder.name
+        return None
 
     def _is_ours(self, host: str) -> bool:
         if host.lower() in self._hosts:
@@ -99,11 +111,11 @@ class Guard:
         name = name or port  # no port at all
         return name in self._hosts or (self._loopback_only and name in _LOOPBACK_NAMES)
 
-    def _role(self, authorization: str) -> Role | None:
+    def _holder(self, authorization: str) -> KeyHolder | None:
         scheme, _, key = authorization.partition(" ")
         shown = hashlib.sha256(key.strip().encode()).hexdigest()
         found = None
         for holder in self._holders:  # all of them: how long it takes tells nothing
             if hmac.compare_digest(shown, holder.sha256):
-                found = holder.role
+                found = holder
         return found if scheme.lower() == "bearer" else None

@@ -24,13 +24,18 @@ class Documented(NamedTuple):
     """None: plain text."""
     unknown: bool = False
     """Whether it answers 404."""
+    method: str = "get"
+    body: type[msgspec.Struct] | None = None
+    """What it takes, as JSON."""
 
 
 def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
     """The whole document."""
     answers = [each.answer for each in operations if each.answer is not None]
-    schemas, components = msgspec.json.schema_components([*answers, Problem], ref_template=_REFERENCE)
-    by_type = dict(zip([*answers, Problem], schemas, strict=True))
+    bodies = [each.body for each in operations if each.body is not None]
+    types = [*answers, *bodies, Problem]
+    schemas, components = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    by_type = dict(zip(types, schemas, strict=True))
     problem = {"application/problem+json": {"schema": by_type[Problem]}}
 
     def operation(each: Documented) -> dict[str, Any]:
@@ -43,24 +48,35 @@ def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
             "200": {"description": "What was asked for.", "content": content},
             "401": {"description": "No key, or an unknown one.", "content": problem},
         }
+        if each.method != "get":
+            responses["403"] = {"description": "A key that only reads.", "content": problem}
+        if each.body is not None:
+            responses["400"] = {"description": "What is wrong, and where.", "content": problem}
         if each.unknown:
             responses["404"] = {"description": "There is no such thing.", "content": problem}
         parameters = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _PARAMETER.findall(each.path)
         ]
+        name = re.sub(r"\W+", "_", each.path.removeprefix("/api/v1")).strip("_")
+        taken = {"application/json": {"schema": by_type[each.body]}} if each.body is not None else {}
         return {
             "summary": each.summary,
-            "operationId": re.sub(r"\W+", "_", each.path.removeprefix("/api/v1")).strip("_"),
+            "operationId": name if each.method == "get" else f"{each.method}_{name}",
             "responses": responses,
             **({"parameters": parameters} if parameters else {}),
+            **({"requestBody": {"required": True, "content": taken}} if taken else {}),
         }
+
+    paths: dict[str, dict[str, Any]] = {}
+    for each in operations:
+        paths.setdefault(each.path, {})[each.method] = operation(each)
 
     return {
         "openapi": "3.1.0",
         "info": {"title": "Edgewise hub", "version": version("edgewise")},
         "security": [{"key": []}, {}],
-        "paths": {each.path: {"get": operation(each)} for each in operations},
+        "paths": paths,
         "components": {
             "schemas": components,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},

@@ -27,14 +27,19 @@ def nodes(data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> Non
             node.node,
             node.shown_state,
             node.bundle_version,
+            "-" if node.facts_version is None else node.facts_version,
             f"{max(0, now_ms - node.last_seen_ms) / 1_000:,.0f} s ago",
             f"{node.decisions:,}",
             f"{node.spool_bytes:,}",
-            f"{node.nack_code}: {node.nack_detail}" if node.nack_code else "",
+            "; ".join(
+                f"{code}: {detail}"
+                for code, detail in ((node.nack_code, node.nack_detail), (node.facts_code, node.facts_detail))
+                if code
+            ),
         ]
         for node in found
     ]
-    columns = ["node", "state", "release", "heard", "decisions", "spool bytes", "refused"]
+    columns = ["node", "state", "release", "facts", "heard", "decisions", "spool bytes", "refused"]
     Terminal(json=json, quiet=quiet).result(
         {"nodes": found}, table(columns, rows) if rows else "no node has connected to this hub yet"
     )

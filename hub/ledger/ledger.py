@@ -15,6 +15,7 @@ from edgewise.records import EventRecord
 from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import Storage, chunks, upsert
+from hub.ledger.facts import FactRows
 from hub.ledger.migrate import migrate
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
@@ -37,7 +38,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry):
+class Ledger(RecordReader, Registry, FactRows):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

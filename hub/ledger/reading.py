@@ -78,6 +78,14 @@ class RecordReader:
         for position, payload in self._pages(tables.events, after_position=after_position):
             yield position, _events.decode(payload)
 
+    def position_before(self, received_ms: int) -> int:
+        """A position after which all events lie that were received since; the last one where there are none."""
+        columns = tables.events.c
+        query = sa.select(sa.func.min(columns.position)).where(columns.received_ms >= received_ms)
+        with self.storage.reading() as connection:
+            first = connection.execute(query).scalar_one_or_none()
+        return self._counter(POSITION) if first is None else first - 1
+
     def preferences(self, *, after_position: int = 0) -> Iterator[tuple[int, PreferenceRecord]]:
         """(position, statement) of all subjects in the order of storing."""
         for position, payload in self._pages(tables.preferences, after_position=after_position):

@@ -117,6 +117,11 @@ class NodeRow(msgspec.Struct, frozen=True):
     """Why it refused the last offer; None once it accepted one."""
     nack_detail: str | None = None
     nacked_ms: int | None = None
+    facts_version: int | None = None
+    """Live facts that it has; None: it has told of none."""
+    facts_code: str | None = None
+    """Why it refused the last ones; None once it accepted some."""
+    facts_detail: str | None = None
 
     def at(self, now_ms: int) -> NodeRow:
         """What it says at a moment: `connected` only if it was heard lately."""
@@ -127,6 +132,20 @@ class NodeRow(msgspec.Struct, frozen=True):
     def shown_state(self) -> str:
         """The state that it last told, or AWAY."""
         return self.state.value if self.connected else AWAY
+
+
+class FactSheetRow(msgspec.Struct, frozen=True):
+    """One version of the live facts."""
+
+    version: int
+    issued_ms: int
+    expires_ms: int
+    halted: bool
+    numbers: int
+    sha256: str
+    """Of the bytes that are signed."""
+    who: str
+    """Who made it: a person, or `hub` where it was made by the clock."""
 
 
 class StoredProfile(NamedTuple):

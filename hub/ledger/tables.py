@@ -190,7 +190,36 @@ nodes = Table(
     Column("nack_code", Text),
     Column("nack_detail", Text),
     Column("nacked_ms", BigInteger),
+    Column("facts_version", BigInteger),
+    Column("facts_code", Text),
+    Column("facts_detail", Text),
 )
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("name", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("since_version", BigInteger, nullable=False),
+    Column("until_version", BigInteger),
+    Column("value", Double, nullable=False),
+    PrimaryKeyConstraint("name", "item", "since_version"),
+    Index(None, "until_version"),
+)
+"""Live facts. A number held from `since_version` (included) to `until_version` (excluded; null: it still holds)."""
+
+fact_sheets = Table(
+    "fact_sheets",
+    metadata,
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    Column("issued_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("halted", Boolean, nullable=False),
+    Column("numbers", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("who", Text, nullable=False),
+)
+"""Versions of the live facts that are remembered; `sha256` is that of the published bytes."""
 
 models = Table(
     "models",

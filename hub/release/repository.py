@@ -1,7 +1,7 @@
 """The signed repository that nodes verify: releases that a person approved, and which node is to run which.
 
     metadata/1.root.json  7.targets.json  9.snapshot.json  timestamp.json  4.assignment.json  2.facts.json
-    targets/releases/42/SHA256.manifest.json  targets/SHA256.assignment.json
+    targets/releases/42/SHA256.manifest.json  targets/SHA256.assignment.json  targets/facts/SHA256.live.json
     blobs/SHA256                                      resources of bundles, named by their manifests
 
 `hub.release.chain` explains the metadata. Nothing that was once released is deleted: a decision can be replayed
@@ -18,7 +18,8 @@ from typing import Final, NamedTuple
 
 from tuf.api.metadata import TargetFile
 
-from edgewise.bundle.assignment import ASSIGNMENT, Assignment, decode_assignment, encode_assignment, release_path
+from edgewise.bundle.assignment import ASSIGNMENT, FACTS, Assignment, decode_assignment, encode_assignment, release_path
+from edgewise.bundle.facts import FACTS_TARGET, NO_FACTS
 from edgewise.bundle.manifest import MANIFEST, Manifest, decode_manifest
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import MALFORMED, BundleRefused, RefusedError, UnavailableError
@@ -32,11 +33,22 @@ RETAINED: Final = 32
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_VERSION: Final = "version"
 _RELEASE = re.compile(r"releases/(0|[1-9][0-9]{0,18})/manifest\.json")
 
 
 class AssignmentDamaged(UnavailableError):  # noqa: N818  # as the other errors
     """Nobody can say which release nodes are to run; a new assignment ends that."""
+
+
+class Standing(NamedTuple):
+    """What nodes are told of when it changes. Equal as long as nothing did."""
+
+    releases: tuple[int, int, int]
+    """Versions of the roles root, targets and assignment."""
+    facts: int
+    """Version of the live facts, 0: none were ever published."""
+    facts_role: int
 
 
 class Release(NamedTuple):
@@ -116,6 +128,12 @@ class Repository:
     def assignment(self) -> Assignment | None:
         """Which node is to run which release; None before the first promotion. Raises AssignmentDamaged."""
         return self._assigned(self.chain.read())
+
+    def standing(self) -> Standing:
+        """What is published now. Raises UnavailableError when there is no repository, or it is damaged."""
+        chain = self.chain.read()
+        releases = (chain.root.signed.version, chain.targets.signed.version, chain.assignment.signed.version)
+        return Standing(releases, _facts_version(chain), chain.facts.signed.version)
 
     def expiries_ms(self) -> dict[str, int]:
         """Role -> when its signature expires."""
@@ -200,6 +218,23 @@ class Repository:
             self._sweep_assignments(assignment)
         return assignment
 
+    def publish_facts(self, data: bytes, version: int) -> bool:
+        """Hand live facts to all nodes; False where this version, or a newer one, is published. Needs online keys only.
+
+        Raises UnavailableError: no repository, or a key is missing.
+        """
+        with locked(self.path / "lock"):
+            chain = self.chain.read()
+            if _facts_version(chain) >= version:
+                return False
+            target = TargetFile.from_data(FACTS_TARGET, data, ["sha256"])
+            target.unrecognized_fields["custom"] = {_VERSION: version}
+            self._write(self.path / "targets" / _prefixed(FACTS_TARGET, target.hashes["sha256"]), data)
+            chain.facts.signed.targets[FACTS_TARGET] = target
+            self.chain.commit(chain, [FACTS], self._clock.now_ms())
+            self._sweep_facts()
+        return True
+
     def refresh(self) -> bool:
         """Sign the online roles again once half of their life is over; True when that was due.
 
@@ -264,6 +299,13 @@ class Repository:
             if version not in needed:
                 del chain.targets.signed.targets[release_path(version)]
 
+    def _sweep_facts(self) -> None:
+        """As assignments; the ledger remembers more."""
+        folder, _, name = FACTS_TARGET.rpartition("/")
+        sheets = (self.path / "targets" / folder).glob(f"*.{name}")
+        for outdated in sorted(sheets, key=lambda path: path.stat().st_mtime_ns)[:-KEPT_VERSIONS]:
+            outdated.unlink(missing_ok=True)
+
     def _sweep_assignments(self, newest: Assignment) -> None:
         """Long outdated assignments go; a node in the middle of an update still finds the latest ones."""
         for path in (self.path / "targets").glob(f"*.{ASSIGNMENT}"):
@@ -282,6 +324,11 @@ def _listed(chain: Chain) -> dict[BundleVersion, str]:
         if named is not None:
             found[BundleVersion(int(named[1]))] = target.hashes["sha256"]
     return dict(sorted(found.items()))
+
+
+def _facts_version(chain: Chain) -> int:
+    target = chain.facts.signed.targets.get(FACTS_TARGET)
+    return NO_FACTS if target is None else int((target.custom or {}).get(_VERSION, NO_FACTS))
 
 
 def _decoded(manifest_bytes: bytes) -> Manifest:

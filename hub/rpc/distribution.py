@@ -23,6 +23,7 @@ from edgewise.v1.distribution_pb2_grpc import DistributionServicer
 from hub.enrolment import Enrolment
 from hub.log import Log
 from hub.meters import Meters
+from hub.release.repository import Standing
 from hub.rpc.fleet import Condition, Fleet
 from hub.rpc.guard import Context, Streams, node_of, refuse
 
@@ -53,17 +54,25 @@ class Published(Protocol):
         """Which node is to run which release; None before the first promotion."""
         ...
 
+    def standing(self) -> Standing:
+        """What is published now."""
+        ...
+
 
 class Announcer:
     """Notices that signed metadata changed, also when another process signed it."""
 
     def __init__(self, published: Published, poll_ms: int, log: Log) -> None:
         self.generation = 0
-        """Grows with every change; 0: nothing was published yet."""
+        """Grows with every change of what nodes are to run; 0: nothing was published yet."""
+        self.facts_generation = 0
+        """Grows with every change of the live facts; 0: there are none."""
+        self.facts_version = 0
         self._published = published
         self._poll_s = poll_ms / 1_000
         self._log = log
         self._seen: bytes | None = None
+        self._standing: Standing | None = None
         self._assignment: Assignment | None = None
         self._watching: set[asyncio.Event] = set()
 
@@ -89,9 +98,24 @@ class Announcer:
         except EdgewiseError as unreadable:
             self._log.error("assignment cannot be read", reason=str(unreadable))
         self._seen = found
-        self.generation += 1
+        self._tell_apart()
         for wake in self._watching:
             wake.set()
+
+    def _tell_apart(self) -> None:
+        """What changed: prices that move every second must not have nodes look for a new release every second."""
+        try:
+            standing = self._published.standing()
+        except EdgewiseError as unreadable:
+            self._log.error("signed metadata cannot be read", reason=str(unreadable))
+            self.generation += 1
+            return
+        before, self._standing = self._standing, standing
+        if before is None or standing.releases != before.releases:
+            self.generation += 1
+        if standing.facts and (before is None or standing[1:] != before[1:]):
+            self.facts_generation += 1
+            self.facts_version = standing.facts
 
     async def run(self) -> None:
         """Look again and again until cancelled."""
@@ -111,6 +135,8 @@ class _Watcher:
         self.wake = asyncio.Event()
         self.offered = 0
         """Generation of the last offer."""
+        self.told_facts = 0
+        """Generation of the last notice of live facts."""
         self.nonce = ""
         self.alive_due = True
         self.ended = False
@@ -178,6 +204,10 @@ class Distribution(DistributionServicer):
                     watcher.wake.clear()
                     if watcher.offered < self._announcer.generation:
                         yield self._offer(watcher)
+                    elif watcher.told_facts < self._announcer.facts_generation:
+                        watcher.told_facts = self._announcer.facts_generation
+                        notice = pb.FactsNotice(version=self._announcer.facts_version)
+                        yield pb.WatchResponse(hub_incarnation=self._incarnation, facts=notice)
                     elif watcher.alive_due:
                         watcher.alive_due = False
                         yield pb.WatchResponse(hub_incarnation=self._incarnation)
@@ -243,6 +273,10 @@ class Distribution(DistributionServicer):
                 nack = statement.nack
                 if self._answers(nack.nonce, watcher, "nack"):
                     self._fleet.refused(watcher.node, nack.code, nack.detail, nack.still_version)
+            case "facts":
+                self._fleet.answered_facts(
+                    watcher.node, statement.facts.version, statement.facts.code, statement.facts.detail
+                )
             case "heartbeat":
                 beat = statement.heartbeat
                 if beat.state not in set(State):

@@ -22,6 +22,7 @@ from hub.log import Log
 
 HEARTBEAT_FLUSH_S: Final = 1.0
 MOST_DETAIL_CHARACTERS: Final = 2_000
+MOST_VERSION: Final = 2**62
 
 
 class Condition(NamedTuple):
@@ -104,6 +105,20 @@ class Fleet:
             nacked_ms=self._clock.now_ms(),
         )
         self._urgent.set()
+
+    def answered_facts(self, node: NodeId, version: int, code: str, detail: str) -> None:
+        """Which live facts a node has, and why it refused newer ones; an empty code: it did not."""
+        if code:
+            self._log.warning("live facts refused", node=node, code=code, detail=detail, still=version)
+        self._set(
+            node,
+            facts_version=min(max(0, version), MOST_VERSION),
+            facts_code=code[:MOST_DETAIL_CHARACTERS] or None,
+            facts_detail=detail[:MOST_DETAIL_CHARACTERS] or None,
+        )
+        # Prices may move every second: what a fleet says of them waits for the next second's commit.
+        if code:
+            self._urgent.set()
 
     def heard(self, node: NodeId, condition: Condition) -> None:
         """A heartbeat."""

@@ -19,6 +19,7 @@ from edgewise.bundle.policy import (
     Placement,
 )
 from edgewise.errors import Problem
+from edgewise.events import DIMENSIONS
 from edgewise.ids import ItemId, PlacementName
 from hub.site.checking_features import check_features
 from hub.site.checking_recipes import check_recipes, statistics_of
@@ -33,6 +34,7 @@ def check(files: Files) -> list[Problem]:
     """Everything that is wrong between the files of a site."""
     return [
         *_items(files),
+        *_live_facts(files),
         *(problem for name in files.collections for problem in _collection(files, *files.collections[name])),
         *(problem for name in files.experiments for problem in _experiment(*files.experiments[name])),
         *(problem for name in files.placements for problem in _placement(files, name)),
@@ -56,6 +58,16 @@ def _items(files: Files) -> Iterator[Problem]:
         yield from _not_json(item.content, ("content",), place.problem)
         if item.starts is not None and item.ends is not None and item.ends <= item.starts:
             yield place.problem(("ends",), f"ends {item.ends} before it starts ({item.starts}); exchange them")
+
+
+def _live_facts(files: Files) -> Iterator[Problem]:
+    say = files.site_place.problem
+    for name, fact in files.site.live_facts.items():
+        path = ("live_facts", name)
+        if name in DIMENSIONS:
+            yield say(path, f"{name!r} is a dimension of profiles, which is text; live facts are numbers")
+        if fact.min is not None and fact.max is not None and fact.min > fact.max:
+            yield say((*path, "min"), f"the least, {fact.min:g}, is above the most, {fact.max:g}; exchange them")
 
 
 def _not_json(value: Any, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
@@ -153,7 +165,7 @@ def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...]
 def _numeric(
     files: Files, attribute: str, candidates: list[ItemId], path: tuple[str, ...], say: Say
 ) -> Iterator[Problem]:
-    if attribute in statistics_of(files):
+    if attribute in statistics_of(files) or attribute in files.site.live_facts:
         return
     values = [files.items[item][0].attributes.get(attribute) for item in candidates if item in files.items]
     if candidates and not any(isinstance(value, float) for value in values):

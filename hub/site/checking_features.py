@@ -25,6 +25,7 @@ def check_features(files: Files) -> Iterator[Problem]:
     """What is wrong with the declared features of a site."""
     first: dict[str, Place] = {}
     attributes = {name for item, _ in files.items.values() for name in item.attributes} | statistics_of(files)
+    attributes |= set(files.site.live_facts)
     for feature, place in files.features:
         if feature.name in first:
             where = first[feature.name].file_line

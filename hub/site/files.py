@@ -19,8 +19,9 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.bundle.catalogue import AttributeValue
+from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import Share
+from edgewise.bundle.policy import LiveFact, Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from hub.site.recipes import RankerRecipe, VectorRecipe
@@ -44,6 +45,8 @@ class SiteFile(msgspec.Struct, frozen=True):
     feature_sample_share: Share = 0.01
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made; used where an arm retrieves by vectors."""
+    live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
+    """Numeric item attributes that live facts may move, and how far."""
 
 
 class Approval(msgspec.Struct, frozen=True):

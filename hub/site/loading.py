@@ -55,6 +55,7 @@ def _contents(files: Files) -> SiteContents:
             write_key_sha256=said.write_key_sha256,
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
+            live_facts=said.live_facts,
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},

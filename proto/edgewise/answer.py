@@ -117,17 +117,18 @@ def _fallback(entry: Entry, asked: Asked) -> list[ItemId]:
 def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
     """Whether an item may be shown without being ranked: the caller's own, or one that is approved and in schedule.
 
-    What the visitor has muted and the page has excluded holds here as well.
+    What the visitor has muted and the page has excluded holds here as well, and so does what is sold out: what an
+    operator forces is a preview of what visitors could see, and the fallback is no reason to sell what is not there.
     """
     blocks, items = entry.visitor.blocks, asked.bundle.items
-    if item in entry.exclude:
+    if item in entry.exclude or item in entry.catalogued.sold_out:
         return False
     brought = entry.brought.get(item)
     if brought is not None:
         return not blocks.is_muted(item, attributes_of(items, brought))
     code = items.code_of.get(item, UNKNOWN)
     is_open = items.starts_ms[code] <= asked.now_ms < items.ends_ms[code]
-    return bool(items.approved[code] and is_open) and not blocks.is_muted(item, items.items[code].attributes)
+    return bool(items.approved[code] and is_open) and not blocks.is_muted(item, items.attributes(code))
 
 
 def _digest(item: ItemId, entry: Entry, asked: Asked) -> str:

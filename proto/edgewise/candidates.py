@@ -6,13 +6,15 @@ first, and asks the gate of those that it found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from copy import copy
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
 from edgewise.attributes import number_of
+from edgewise.bundle.items import ItemTable
 from edgewise.bundle.policy import ByAttribute, ByVectors, Everything, Placement, Ranking
 from edgewise.bundle.vectors import Vectors
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
@@ -86,6 +88,16 @@ class Pool:
             raise ValueError("this bundle has no content vectors")
         return Nearness(self.vectors, self._features.ids(self.rows))
 
+    def under(self, items: ItemTable, live: Collection[str]) -> Self:
+        """The same pool where the attributes `live` have the numbers of `items`."""
+        made = copy(self)
+        made._items = items  # noqa: SLF001  # of its own class, here and below
+        # `dict` copies at one go, while a request may be making a column.
+        kept, ordered = dict(self._numbers), dict(self._orders)
+        made._numbers = {name: column for name, column in kept.items() if name not in live}  # noqa: SLF001
+        made._orders = {name: places for name, places in ordered.items() if name not in live}  # noqa: SLF001
+        return made
+
     def numbers(self, attribute: str) -> Scores:
         """A numeric attribute of all items of the pool, NaN where it is missing."""
         made = self._numbers.get(attribute)
@@ -121,12 +133,34 @@ class Catalogued:
         codes = [
             code
             for code in dict.fromkeys(items.code_of[item] for item in collection if item in items.code_of)
-            if items.approved[code] and self.rules.allow_item(items.ids[code], items.items[code].attributes)
+            if items.approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
         ]
         self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors)
         self._items = items
+        self._collection = collection
+        self.sold_out: frozenset[ItemId] = frozenset()
+        """Items, known or not, that live facts say are sold out."""
+        self.gone: Mask | None = None
+        """The same over catalogue codes, shape (items + 1,); None where nothing is."""
         self._is_scheduled = bool(items.scheduled[self.pool.rows.codes].any())
         self._warm()
+
+    def under(
+        self, features: CompiledFeatures, live: Collection[str], sold_out: frozenset[ItemId], gone: Mask | None
+    ) -> Catalogued:
+        """The same placement with live numbers of the attributes `live`, and without what is sold out (`gone`).
+
+        Only rules of the item alone that ask for a live attribute cost a new look at the whole collection.
+        """
+        if self.rules.item_attributes.isdisjoint(live):
+            made = copy(self)
+            made._items = features.items  # noqa: SLF001
+            made.pool = self.pool.under(features.items, live)
+        else:
+            made = Catalogued(self.placement, self._collection, features, self.pool.vectors)
+        made.sold_out, made.gone = sold_out, gone
+        made._warm()
+        return made
 
     def _warm(self) -> None:
         """Make the columns that the arms will ask for, so that no request pays for them."""
@@ -152,6 +186,9 @@ class Catalogued:
             return Gate(is_closed=True)
         codes, items, rules = self.pool.rows.codes, self._items, self.rules
         tests: list[Test] = []
+        gone = self.gone
+        if gone is not None:
+            tests.append(lambda places: ~gone[codes[places]])
         blocked = blocks.mask(self.placement, exclude)
         if blocked is not None:
             tests.append(lambda places: ~blocked[codes[places]])
@@ -165,8 +202,7 @@ class Catalogued:
                     # Python's speed: if hardly anything passes, a large collection takes longer than a visitor waits.
                     if number % _RULED_AT_ONCE == 0 and is_late():
                         raise TimeIsUp
-                    item = items.items[code]
-                    passes[number] = rules.allow_pair(item.id, item.attributes, facts)
+                    passes[number] = rules.allow_pair(items.ids[code], items.attributes(code), facts)
                 return passes
 
             tests.append(by_rules)
@@ -189,13 +225,17 @@ def brought_pool(
     """What a caller brought and may be shown. `candidates` have different ids.
 
     The page shows its own content, so the catalogue's approvals and schedules have no say; the visitor's will, the
-    exclusions, caps and rules do.
+    exclusions, caps and rules do. What live facts call sold out is not offered either, whatever the page says of it.
     """
     rules, vectors = catalogued.rules, catalogued.pool.vectors
     if not rules.allow_visitor(facts):
         return Pool(features, features.rows(list[Candidate]()), vectors)
-    unwanted = blocks.unwanted(catalogued.placement)
-    allowed = [entry for entry in candidates if entry.id not in exclude and entry.id not in unwanted]
+    unwanted, sold_out = blocks.unwanted(catalogued.placement), catalogued.sold_out
+    allowed = [
+        entry
+        for entry in candidates
+        if entry.id not in exclude and entry.id not in unwanted and entry.id not in sold_out
+    ]
     if rules.look_at_items or blocks.mute_something:
         known = [attributes_of(features.items, candidate) for candidate in allowed]
         allowed = [

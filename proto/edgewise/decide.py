@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
+from edgewise.bundle.facts import NO_FACTS
 from edgewise.deadline import NEVER_LATE, IsLate
 from edgewise.decision import Decision
 from edgewise.draws import Draw
@@ -21,6 +22,7 @@ from edgewise.entry import Asked, compete, enter
 from edgewise.errors import InputError, Problem
 from edgewise.explain import Attribute
 from edgewise.ids import ItemId, PlacementName
+from edgewise.live_facts import LiveFacts
 from edgewise.profile.state import Profile
 from edgewise.question import Force, Question
 from edgewise.ranking import Score, rank
@@ -38,6 +40,7 @@ def decide(
     profile: Profile,
     *,
     bundle: Bundle,
+    facts: LiveFacts | None = None,
     score: Score,
     attribute: Attribute | None = None,
     draw: Draw,
@@ -48,13 +51,17 @@ def decide(
 
     `profile` is the visitor's, or an empty one where it may not be read; what dial and grants forbid is not looked
     at in any case. `attribute` is only asked when the question wants an explanation. Once `is_late`, what is not
-    ranked yet falls back; the outcome's degradation says so, and a question with it gets the same answer.
+    ranked yet falls back; the outcome's degradation says so, and a question with it gets the same answer. `facts` were
+    made for this very bundle; None: none are in force.
 
     Raises:
         UnknownPlacement: a placement is not in the bundle.
         InputError: a placement is asked for twice, or forced to an arm that it does not have.
     """
     check(question.placements, question.force, bundle)
+    if facts is not None:
+        assert facts.bundle is bundle, "live facts are made for one bundle"
+        bundle = facts.at(now_ms)
     asked = Asked(question, profile, bundle, now_ms)
     entries = [enter(request, asked) for request in question.placements]
     fields, degradation = compete(entries, asked, is_late)
@@ -69,14 +76,18 @@ def decide(
         bundle_digest=bundle.digest,
         placements={given.entry.request.name: given.decision for given in answers},
     )
-    return Outcome(decision, degradation, answers)
+    return Outcome(decision, degradation, answers, facts_version=NO_FACTS if facts is None else facts.version)
 
 
 class Outcome:
     """A decision, and what is logged beside it."""
 
-    def __init__(self, decision: Decision, degradation: Degradation, answers: list[Answer]) -> None:
+    def __init__(
+        self, decision: Decision, degradation: Degradation, answers: list[Answer], *, facts_version: int = NO_FACTS
+    ) -> None:
         self.decision = decision
+        self.facts_version = facts_version
+        """Of the live facts that were in force, 0 for none."""
         self.degradation = degradation
         """What was left out in the end: the question's, or what a failing model or the time cost.
 

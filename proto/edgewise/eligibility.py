@@ -55,6 +55,11 @@ class PlacementRules:
         self._of_visitor = [rule for rule in compiled if rule.reads_visitor and not rule.reads_item]
         self._of_both = [rule for rule in compiled if rule.reads_visitor and rule.reads_item]
 
+    @property
+    def item_attributes(self) -> frozenset[str]:
+        """Attributes of an item that rules of the item alone ask for: their answer changes with these."""
+        return frozenset[str]().union(*(rule.attributes for rule in self._of_item))
+
     def allow_item(self, item: ItemId, attributes: Attributes) -> bool:
         """Whether an item passes all rules that look at items alone."""
         return _all(self._of_item, item, attributes, _NOBODY)
@@ -150,10 +155,11 @@ class Blocks:
 
 def attributes_of(items: ItemTable, candidate: Candidate) -> Attributes:
     """What a candidate states of itself, before what the catalogue says of the item."""
-    known = items.item(candidate.id)
-    if known is None:
+    code = items.code_of.get(candidate.id)
+    if code is None:
         return candidate.attributes
-    return {**known.attributes, **candidate.attributes} if candidate.attributes else known.attributes
+    known = items.attributes(code)
+    return {**known, **candidate.attributes} if candidate.attributes else known
 
 
 def in_schedule(items: ItemTable, codes: NDArray[np.intp], now_ms: int) -> Mask:

@@ -84,6 +84,8 @@ class CompiledRule(NamedTuple):
     test: Test
     reads_item: bool
     reads_visitor: bool
+    attributes: frozenset[str] = frozenset()
+    """Attributes of the item that it looks at."""
 
 
 def is_path(path: str) -> bool:
@@ -138,6 +140,7 @@ def compile_rule(rule: Rule) -> CompiledRule:
                 lambda item, attributes, facts: decide(test(item, attributes, facts) for test in tests),
                 any(part.reads_item for part in parts),
                 any(part.reads_visitor for part in parts),
+                frozenset[str]().union(*(part.attributes for part in parts)),
             )
 
 
@@ -150,15 +153,20 @@ def _compare(rule: Compare) -> CompiledRule:
     paths = [rule.of] if named is None else [rule.of, named]
     reads_item = any(path.startswith(_ITEM) for path in paths)
     reads_visitor = not all(path.startswith(_ITEM) for path in paths)
+    names = frozenset(path.removeprefix(_ITEM) for path in paths if path.startswith(_ITEM))
     if right is None:
         return CompiledRule(
-            lambda item, attributes, facts: holds(op, left(item, attributes, facts), plain), reads_item, reads_visitor
+            lambda item, attributes, facts: holds(op, left(item, attributes, facts), plain),
+            reads_item,
+            reads_visitor,
+            names,
         )
     other = right
     return CompiledRule(
         lambda item, attributes, facts: holds(op, left(item, attributes, facts), other(item, attributes, facts)),
         reads_item,
         reads_visitor,
+        names,
     )
 
 

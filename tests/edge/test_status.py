@@ -78,7 +78,10 @@ def test_status_has_the_shape_that_operators_rely_on(tmp_path: Path) -> None:
             "node", "state", "bundle", "liveFacts", "placements", "hub", "spool", "profiles", "workers",
         }  # fmt: skip
         assert set(told["bundle"]) == {"version", "digest", "ageSeconds"}
-        assert told["liveFacts"] == {"version": 0}
+        assert told["liveFacts"] == {
+            "version": 0, "ageSeconds": None, "halted": False, "expired": False, "items": 0, "soldOut": 0,
+            "refused": "",
+        }  # fmt: skip
         assert told["placements"] == [HERO, LIST]
         assert {"connected", "lastSeenSeconds"} <= set(told["hub"])
         assert told["spool"] == {

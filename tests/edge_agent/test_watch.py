@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from agent_world import enrolled, log, patiently, running_agent, settings_of
 
+from edge.agent.facts_feed import FactsFeed
 from edge.agent.fetch import HubFetcher
 from edge.agent.install import Installer
 from edge.agent.link import Link
@@ -48,19 +51,22 @@ def test_a_mistake_of_ours_is_refused_as_internal_and_the_watch_goes_on(tmp_path
             link = Link(settings, state, draw=lambda: 0.5, log=log())
             root = pinned_root(paths)
             assert root is not None
+            fetcher = HubFetcher(lambda: link.line, asyncio.get_running_loop(), clock)
+            metadata = ThreadPoolExecutor(1)
             installer = Installer(
                 settings,
                 node=node_id(paths),
                 site=SiteName(SITE),
                 root=root,
-                fetcher=HubFetcher(lambda: link.line, asyncio.get_running_loop(), clock),
+                fetcher=fetcher,
                 try_bundle=mistaken,
+                metadata=metadata,
                 clock=clock,
                 log=log(),
             )
-            watch = Watch(
-                settings, node_id(paths), installer, state=state, clock=clock, draw=lambda: 0.5, log=log("critical")
-            )
+            quiet: Any = {"state": state, "clock": clock, "draw": lambda: 0.5, "log": log("critical")}
+            facts = FactsFeed(paths, root, fetcher, metadata=metadata, refresh_ms=60_000, retry_ms=60_000, **quiet)
+            watch = Watch(settings, node_id(paths), installer, facts, **quiet)
             listening = asyncio.create_task(link.keep("watch", watch.session))
             installing = asyncio.create_task(watch.install_offers(link.stopping))
             for _ in range(2):

@@ -17,14 +17,14 @@ from replay_world import ReplayShop, replay_shop
 from world import CHALLENGER, CHAMPION, FILMS, GENRES, HERO, LIST, NOW_MS
 
 from edgewise.decision import canonical_bytes
-from edgewise.errors import BundleRefused, InputError
+from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.fallback import fallback_decision
 from edgewise.ids import BundleVersion, ItemId
 from edgewise.question import question_of
 from edgewise.reasons import Degradation
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.release.releases import Releases
-from hub.replay import Replayer
+from hub.replay import Replayer, first_difference
 from hub.scoring_child import ScoringChild
 
 BY_MODEL = {"options": {"force": {HERO: CHALLENGER, LIST: CHALLENGER}}}
@@ -114,10 +114,19 @@ preferring = st.fixed_dictionaries(
         ),
     },
 )
+facts = st.fixed_dictionaries(
+    {},
+    optional={
+        "stock": st.dictionaries(films, st.sampled_from([None, 0.0, 3.0]), max_size=8),
+        "popularity": st.dictionaries(films, st.none() | st.floats(0, 1_000), max_size=8),
+        "price": st.dictionaries(films, st.none() | st.floats(0, 100), max_size=8),
+    },
+)
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("track"), films, st.sampled_from(["Product Viewed", "Product Added", "Content Clicked"])),
         st.tuples(st.just("wait"), st.integers(0, 300_000)),
+        st.tuples(st.just("say"), facts, st.booleans(), st.sampled_from([1, 60_000, 3_600_000])),
         st.tuples(st.just("prefer"), preferring),
         st.tuples(st.just("ask"), asking),
         st.tuples(st.just("ask"), asking),
@@ -139,6 +148,8 @@ def test_whatever_a_visitor_does_his_decisions_are_made_again_to_the_byte(
                 shop.track(film, visitor, event=event)
             case ("wait", ms):
                 shop.clock.advance(ms)
+            case ("say", columns, halted, life_ms):
+                shop.say(columns, halted=halted, life_ms=life_ms)
             case ("prefer", said):
                 shop.prefer(said, visitor)
             case ("ask", body):
@@ -178,6 +189,31 @@ def test_decisions_of_every_kind_are_identical(
     record = shop.decided(body, visitor=visitor, **headers)
     assert reason is None or reason in reasons(record)
     assert_identical(shop, record)
+
+
+def test_a_decision_is_made_again_with_the_facts_of_its_time(shop: ReplayShop) -> None:
+    visitor = newcomer()
+    sold = shop.say({"stock": {FILMS[0]: 0.0, FILMS[1]: 0.0}, "popularity": {FILMS[9]: 150.0}})
+    first = shop.decided(BY_MODEL, visitor=visitor)
+    other = shop.say({"stock": {FILMS[0]: None, FILMS[1]: None, FILMS[9]: 0.0}})
+    second = shop.decided(BY_MODEL, visitor=visitor)
+    shop.say({}, halted=True)
+    third = shop.decided(BY_MODEL, visitor=visitor)
+    assert [record.facts_version for record in (first, second, third)] == [sold, other, 0]
+    for record in (first, second, third):
+        assert_identical(shop, record)
+    mistold = msgspec.structs.replace(first, facts_version=other)
+    assert first_difference(mistold, shop.hub.replayer.again(mistold), first.decision) is not None
+
+
+def test_facts_that_are_forgotten_are_said_to_be(shop: ReplayShop) -> None:
+    forgotten = shop.say({"stock": {FILMS[0]: 0.0}})
+    record = shop.decided(BY_MODEL, visitor=newcomer())
+    shop.say({"stock": {FILMS[0]: None}})
+    shop.clock.advance(1)
+    shop.hub.ledger.prune_facts(shop.clock.now_ms())
+    with pytest.raises(RefusedError, match=f"live facts version {forgotten} are not here"):
+        shop.hub.reopened().replay(record.decision_id)
 
 
 def test_what_was_explored_is_drawn_again(shop: ReplayShop) -> None:

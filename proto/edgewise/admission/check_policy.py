@@ -9,6 +9,7 @@ from typing import Final
 from edgewise.bundle import policy as decided
 from edgewise.bundle.manifest import NEIGHBOURS, POLICY, VECTORS
 from edgewise.bundle.refusal import refuse, require
+from edgewise.events import DIMENSIONS
 from edgewise.ids import ExperimentKey, ItemId, ModelName
 from edgewise.rules import OPERATORS, ORDERED, is_path, reference
 
@@ -49,6 +50,12 @@ def _check_site(site: decided.Site) -> None:
         require(is_digest, "invalid", POLICY, "a write key's digest is not 64 hex digits", path)
     for position, origin in enumerate(site.origins):
         require(bool(origin), "blank", POLICY, "an origin is blank", f"$.site.origins[{position}]")
+    for name, fact in site.live_facts.items():
+        message = f"{name!r} is a dimension of profiles, no number; live facts are numbers"
+        require(name not in DIMENSIONS, "invalid", POLICY, message, f"$.site.live_facts.{name}")
+        if fact.min is not None and fact.max is not None:
+            message = f"the least is {fact.min:g}, above the most, {fact.max:g}"
+            require(fact.min <= fact.max, "invalid", POLICY, message, f"$.site.live_facts.{name}.min")
 
 
 def _check_items(members: Sequence[ItemId], items: Collection[ItemId], path: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from copy import copy
+from typing import Self, TypeVar
 
 import msgspec
 import numpy as np
@@ -80,6 +81,25 @@ class Bundle:
             for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
             if is_approved
         }
+
+    def under(self, live: Mapping[str, NDArray[np.float64]], sold_out: frozenset[ItemId]) -> Self:
+        """This release with live numbers over some attributes and without what is sold out; see `live_facts`.
+
+        What does not depend on them is shared, so that it costs a few arrays. `live`: as `ItemTable.under`.
+        """
+        made = copy(self)
+        if live:
+            made.items = self.items.under(live)
+            made.features = self.features.under(made.items, live)
+        gone = None
+        if sold_out:
+            codes = self.items.codes(list(sold_out))
+            gone = np.zeros(len(self.items) + 1, np.bool_)
+            gone[codes[codes >= 0]] = True
+        made.placements = {
+            name: catalogued.under(made.features, live, sold_out, gone) for name, catalogued in self.placements.items()
+        }
+        return made
 
     @property
     def version(self) -> BundleVersion:

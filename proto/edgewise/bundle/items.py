@@ -6,14 +6,16 @@ as the last row, so that unknown items need no special case.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from copy import copy
+from typing import Final, Self
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import number_of, texts_of
-from edgewise.bundle.catalogue import Catalogue, Item, content_sha256
+from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, content_sha256
 from edgewise.ids import ItemId
 
 UNKNOWN: Final = -1
@@ -77,6 +79,8 @@ class ItemTable:
         self.scheduled: NDArray[np.bool_] = (self.starts_ms > -FOREVER_MS) | (self.ends_ms < FOREVER_MS)
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._dimensions: dict[str, Dimension] = {}
+        self._may_be_number: dict[str, NDArray[np.bool_]] = {}
+        self._live: Mapping[str, NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         return len(self.items)
@@ -100,6 +104,39 @@ class ItemTable:
                 column[code] = number_of(item.attributes.get(attribute))
             self._numbers[attribute] = column
         return column
+
+    def attributes(self, code: int) -> Mapping[str, AttributeValue]:
+        """All attributes of an item, live numbers before released ones."""
+        released = self.items[code].attributes
+        if not self._live:
+            return released
+        said = {name: float(column[code]) for name, column in self._live.items()}
+        return {**released, **{name: number for name, number in said.items() if number == number}}  # noqa: PLR0124
+
+    def may_be_number(self, attribute: str) -> NDArray[np.bool_]:
+        """Items whose attribute is a number, or absent; shape (items + 1,), False for the unknown item.
+
+        Text, lists and booleans mean something else than a number: none replaces them.
+        """
+        made = self._may_be_number.get(attribute)
+        if made is None:
+            values = (item.attributes.get(attribute) for item in self.items)
+            made = np.array([*(value is None or isinstance(value, float) for value in values), False], np.bool_)
+            self._may_be_number[attribute] = made
+        return made
+
+    def live(self, attribute: str) -> NDArray[np.float64] | None:
+        """Live numbers of an attribute, NaN where the released one counts; None where none is live."""
+        return self._live.get(attribute)
+
+    def under(self, live: Mapping[str, NDArray[np.float64]]) -> Self:
+        """The same items with live numbers, NaN where the released ones stay. Everything else is shared."""
+        changed = {name: np.where(np.isnan(column), self.numbers(name), column) for name, column in live.items()}
+        made = copy(self)
+        made._live = live  # noqa: SLF001  # of its own class, here and where others are copied
+        # `dict` copies at one go, while another thread may be making a column.
+        made._numbers = dict(self._numbers) | changed  # noqa: SLF001
+        return made
 
     def dimension(self, attribute: str) -> Dimension:
         """A text attribute of all items."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
 
@@ -172,6 +173,18 @@ class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
     coverage: Share = 1.0
 
 
+class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far the live value of a numeric item attribute may go; beyond, it is taken as the limit itself.
+
+    Without any limit every number is taken.
+    """
+
+    min: float | None = None
+    max: float | None = None
+    most_change: Annotated[float, Meta(ge=0)] | None = None
+    """At most this share away from the released number, 0.5 is half of it. An item without one keeps none."""
+
+
 class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whose policy this is."""
 
@@ -186,6 +199,8 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """CORS: exact origins."""
     feature_sample_share: Share = 0.01
     """Share of decisions whose whole feature matrix is logged."""
+    live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
+    """Numeric item attributes that live facts may move, and how far. What is sold out needs no entry."""
 
 
 class Policy(msgspec.Struct, frozen=True):

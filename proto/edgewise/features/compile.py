@@ -7,8 +7,9 @@ rows of this very code, so that serving and training cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from copy import copy
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +136,26 @@ class CompiledFeatures:
                     pass
         self._telling: dict[tuple[int, ...], tuple[int, ...]] = {}
         self._granted = [_Granted(table.features, _grants(bits)) for bits in range(8)]
+
+    def under(self, items: ItemTable, live: Collection[str]) -> Self:
+        """The same features of the same items with the live numbers of `items`; only their columns are made anew."""
+        made = copy(self)
+        made.items = items
+        made._template = template = self._template.copy()  # noqa: SLF001  # of its own class
+        for column, feature in enumerate(self.features):
+            if not isinstance(feature, declared.ItemAttribute | declared.ItemIs) or feature.attribute not in live:
+                continue
+            numbers = items.numbers(feature.attribute)
+            if isinstance(feature, declared.ItemIs):
+                said = items.live(feature.attribute)
+                assert said is not None
+                changed = np.flatnonzero(~np.isnan(said))
+                template[changed, column] = [
+                    is_or_contains(number, feature.value) for number in numbers[changed].tolist()
+                ]
+            else:
+                template[:, column] = numbers
+        return made
 
     def view(self, profile: Profile, context: Context, now_ms: int) -> View:
         """The visitor at this moment; one a request."""

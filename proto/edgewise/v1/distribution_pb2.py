@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x64gewise/v1/distribution.proto\x12\x0b\x65\x64gewise.v1\".\n\x0c\x45nrolRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"U\n\rEnrolResponse\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x13\n\x0bsubject_key\x18\x03 \x01(\x0c\x12\x13\n\x0bvisitor_key\x18\x04 \x01(\x0c\"\xb1\x01\n\x0cWatchRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.edgewise.v1.HelloH\x00\x12\x1f\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x10.edgewise.v1.AckH\x00\x12!\n\x04nack\x18\x03 \x01(\x0b\x32\x11.edgewise.v1.NackH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.edgewise.v1.HeartbeatH\x00\x42\x0b\n\tstatement\"z\n\x05Hello\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x16\n\x0e\x62undle_version\x18\x03 \x01(\x03\x12\x15\n\rbundle_digest\x18\x04 \x01(\t\x12\x17\n\x0fhub_incarnation\x18\x05 \x01(\t\"C\n\x03\x41\x63k\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x03\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\"J\n\x04Nack\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x15\n\rstill_version\x18\x04 \x01(\x03\"q\n\tHeartbeat\x12\r\n\x05state\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x03\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x13\n\x0bspool_bytes\x18\x04 \x01(\x04\x12\x11\n\tdecisions\x18\x05 \x01(\x04\"K\n\rWatchResponse\x12\x17\n\x0fhub_incarnation\x18\x01 \x01(\t\x12!\n\x05offer\x18\x02 \x01(\x0b\x32\x12.edgewise.v1.Offer\".\n\x05Offer\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x03\",\n\x0c\x46\x65tchRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"2\n\rFetchResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x32\xd4\x01\n\x0c\x44istribution\x12>\n\x05\x45nrol\x12\x19.edgewise.v1.EnrolRequest\x1a\x1a.edgewise.v1.EnrolResponse\x12\x42\n\x05Watch\x12\x19.edgewise.v1.WatchRequest\x1a\x1a.edgewise.v1.WatchResponse(\x01\x30\x01\x12@\n\x05\x46\x65tch\x12\x19.edgewise.v1.FetchRequest\x1a\x1a.edgewise.v1.FetchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65\x64gewise/v1/distribution.proto\x12\x0b\x65\x64gewise.v1\".\n\x0c\x45nrolRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\t\"U\n\rEnrolResponse\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0c\n\x04root\x18\x02 \x01(\x0c\x12\x13\n\x0bsubject_key\x18\x03 \x01(\x0c\x12\x13\n\x0bvisitor_key\x18\x04 \x01(\x0c\"\xdc\x01\n\x0cWatchRequest\x12#\n\x05hello\x18\x01 \x01(\x0b\x32\x12.edgewise.v1.HelloH\x00\x12\x1f\n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x10.edgewise.v1.AckH\x00\x12!\n\x04nack\x18\x03 \x01(\x0b\x32\x11.edgewise.v1.NackH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.edgewise.v1.HeartbeatH\x00\x12)\n\x05\x66\x61\x63ts\x18\x05 \x01(\x0b\x32\x18.edgewise.v1.FactsAnswerH\x00\x42\x0b\n\tstatement\"z\n\x05Hello\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x18\n\x10protocol_version\x18\x02 \x01(\r\x12\x16\n\x0e\x62undle_version\x18\x03 \x01(\x03\x12\x15\n\rbundle_digest\x18\x04 \x01(\t\x12\x17\n\x0fhub_incarnation\x18\x05 \x01(\t\"C\n\x03\x41\x63k\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x03\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\"J\n\x04Nack\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\x12\x15\n\rstill_version\x18\x04 \x01(\x03\"q\n\tHeartbeat\x12\r\n\x05state\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x03\x12\x15\n\rbundle_digest\x18\x03 \x01(\t\x12\x13\n\x0bspool_bytes\x18\x04 \x01(\x04\x12\x11\n\tdecisions\x18\x05 \x01(\x04\"<\n\x0b\x46\x61\x63tsAnswer\x12\x0f\n\x07version\x18\x01 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"t\n\rWatchResponse\x12\x17\n\x0fhub_incarnation\x18\x01 \x01(\t\x12!\n\x05offer\x18\x02 \x01(\x0b\x32\x12.edgewise.v1.Offer\x12\'\n\x05\x66\x61\x63ts\x18\x03 \x01(\x0b\x32\x18.edgewise.v1.FactsNotice\"\x1e\n\x0b\x46\x61\x63tsNotice\x12\x0f\n\x07version\x18\x01 \x01(\x03\".\n\x05Offer\x12\r\n\x05nonce\x18\x01 \x01(\t\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x03\",\n\x0c\x46\x65tchRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"2\n\rFetchResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x13\n\x0btotal_bytes\x18\x02 \x01(\x04\x32\xd4\x01\n\x0c\x44istribution\x12>\n\x05\x45nrol\x12\x19.edgewise.v1.EnrolRequest\x1a\x1a.edgewise.v1.EnrolResponse\x12\x42\n\x05Watch\x12\x19.edgewise.v1.WatchRequest\x1a\x1a.edgewise.v1.WatchResponse(\x01\x30\x01\x12@\n\x05\x46\x65tch\x12\x19.edgewise.v1.FetchRequest\x1a\x1a.edgewise.v1.FetchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,23 +36,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENROLRESPONSE']._serialized_start=95
   _globals['_ENROLRESPONSE']._serialized_end=180
   _globals['_WATCHREQUEST']._serialized_start=183
-  _globals['_WATCHREQUEST']._serialized_end=360
-  _globals['_HELLO']._serialized_start=362
-  _globals['_HELLO']._serialized_end=484
-  _globals['_ACK']._serialized_start=486
-  _globals['_ACK']._serialized_end=553
-  _globals['_NACK']._serialized_start=555
-  _globals['_NACK']._serialized_end=629
-  _globals['_HEARTBEAT']._serialized_start=631
-  _globals['_HEARTBEAT']._serialized_end=744
-  _globals['_WATCHRESPONSE']._serialized_start=746
-  _globals['_WATCHRESPONSE']._serialized_end=821
-  _globals['_OFFER']._serialized_start=823
-  _globals['_OFFER']._serialized_end=869
-  _globals['_FETCHREQUEST']._serialized_start=871
-  _globals['_FETCHREQUEST']._serialized_end=915
-  _globals['_FETCHRESPONSE']._serialized_start=917
-  _globals['_FETCHRESPONSE']._serialized_end=967
-  _globals['_DISTRIBUTION']._serialized_start=970
-  _globals['_DISTRIBUTION']._serialized_end=1182
+  _globals['_WATCHREQUEST']._serialized_end=403
+  _globals['_HELLO']._serialized_start=405
+  _globals['_HELLO']._serialized_end=527
+  _globals['_ACK']._serialized_start=529
+  _globals['_ACK']._serialized_end=596
+  _globals['_NACK']._serialized_start=598
+  _globals['_NACK']._serialized_end=672
+  _globals['_HEARTBEAT']._serialized_start=674
+  _globals['_HEARTBEAT']._serialized_end=787
+  _globals['_FACTSANSWER']._serialized_start=789
+  _globals['_FACTSANSWER']._serialized_end=849
+  _globals['_WATCHRESPONSE']._serialized_start=851
+  _globals['_WATCHRESPONSE']._serialized_end=967
+  _globals['_FACTSNOTICE']._serialized_start=969
+  _globals['_FACTSNOTICE']._serialized_end=999
+  _globals['_OFFER']._serialized_start=1001
+  _globals['_OFFER']._serialized_end=1047
+  _globals['_FETCHREQUEST']._serialized_start=1049
+  _globals['_FETCHREQUEST']._serialized_end=1093
+  _globals['_FETCHRESPONSE']._serialized_start=1095
+  _globals['_FETCHRESPONSE']._serialized_end=1145
+  _globals['_DISTRIBUTION']._serialized_start=1148
+  _globals['_DISTRIBUTION']._serialized_end=1360
 # @@protoc_insertion_point(module_scope)

@@ -26,16 +26,18 @@ class EnrolResponse(_message.Message):
     def __init__(self, site: _Optional[str] = ..., root: _Optional[bytes] = ..., subject_key: _Optional[bytes] = ..., visitor_key: _Optional[bytes] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("hello", "ack", "nack", "heartbeat")
+    __slots__ = ("hello", "ack", "nack", "heartbeat", "facts")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     ACK_FIELD_NUMBER: _ClassVar[int]
     NACK_FIELD_NUMBER: _ClassVar[int]
     HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     ack: Ack
     nack: Nack
     heartbeat: Heartbeat
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ...) -> None: ...
+    facts: FactsAnswer
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., ack: _Optional[_Union[Ack, _Mapping]] = ..., nack: _Optional[_Union[Nack, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., facts: _Optional[_Union[FactsAnswer, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("node_id", "protocol_version", "bundle_version", "bundle_digest", "hub_incarnation")
@@ -87,13 +89,31 @@ class Heartbeat(_message.Message):
     decisions: int
     def __init__(self, state: _Optional[str] = ..., bundle_version: _Optional[int] = ..., bundle_digest: _Optional[str] = ..., spool_bytes: _Optional[int] = ..., decisions: _Optional[int] = ...) -> None: ...
 
+class FactsAnswer(_message.Message):
+    __slots__ = ("version", "code", "detail")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    code: str
+    detail: str
+    def __init__(self, version: _Optional[int] = ..., code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
+
 class WatchResponse(_message.Message):
-    __slots__ = ("hub_incarnation", "offer")
+    __slots__ = ("hub_incarnation", "offer", "facts")
     HUB_INCARNATION_FIELD_NUMBER: _ClassVar[int]
     OFFER_FIELD_NUMBER: _ClassVar[int]
+    FACTS_FIELD_NUMBER: _ClassVar[int]
     hub_incarnation: str
     offer: Offer
-    def __init__(self, hub_incarnation: _Optional[str] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ...) -> None: ...
+    facts: FactsNotice
+    def __init__(self, hub_incarnation: _Optional[str] = ..., offer: _Optional[_Union[Offer, _Mapping]] = ..., facts: _Optional[_Union[FactsNotice, _Mapping]] = ...) -> None: ...
+
+class FactsNotice(_message.Message):
+    __slots__ = ("version",)
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    def __init__(self, version: _Optional[int] = ...) -> None: ...
 
 class Offer(_message.Message):
     __slots__ = ("nonce", "bundle_version")

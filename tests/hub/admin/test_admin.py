@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import structlog
+from facts_shop import TEA, FactsShop
 from hub_process import edgewise
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads
 from starlette.testclient import TestClient
@@ -18,10 +19,12 @@ from edgewise.clock import ManualClock
 from edgewise.ids import BundleVersion, ModelName, NodeId, SiteName
 from edgewise.reasons import State
 from hub.admin.app import Admin, admin_app
+from hub.facts.board import FactsBoard
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AWAY_AFTER_MS, AuditEntry, ModelRow, NodeRow, ReleaseRow, ReleaseStatus
 from hub.meters import Meters
+from hub.release.repository import Repository
 from hub.settings import HubSettings
 
 ANN = AuditEntry("ann", "test", "test")
@@ -35,10 +38,18 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def client(
-    ledger: Ledger, *, host: str = "127.0.0.1:8092", not_ready: str = "", now_ms: int = NOW_MS, **settings: Any
+    ledger: Ledger,
+    *,
+    host: str = "127.0.0.1:8092",
+    not_ready: str = "",
+    now_ms: int = NOW_MS,
+    board: FactsBoard | None = None,
+    **settings: Any,
 ) -> TestClient:
     log, clock = structlog.get_logger(), ManualClock(now_ms)
-    admin = Admin(ledger, Meters(), "i" * 32, SiteName("film-shop"), ledger.releases, lambda: not_ready, clock, log)
+    board = board or FactsBoard(ledger, Repository(Path(ledger.storage.path).parent, clock), clock)
+    site = SiteName("film-shop")
+    admin = Admin(ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board)
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
 
 
@@ -152,6 +163,8 @@ def test_the_document_names_every_path_and_each_answers_as_it_says(ledger: Ledge
     components = document["components"]["schemas"]
     assert set(re.findall(r'"#/components/schemas/(\w+)"', api.get("/openapi.json").text)) <= set(components)
     for path, operations in document["paths"].items():
+        if "get" not in operations:
+            continue
         [content] = operations["get"]["responses"]["200"]["content"].items()
         answer = api.get(path.replace("{id}", decision_id(1)))
         assert answer.status_code == 200, path
@@ -216,7 +229,8 @@ def test_a_page_from_elsewhere_may_not_ask(ledger: Ledger, origin: str, status: 
 
 
 def test_errors_are_problems_and_answers_are_not_kept(ledger: Ledger) -> None:
-    api = client(ledger)
+    api = client(ledger, admin_keys=[f"admin:ann:{digest(KEY)}"])
+    api.headers.update(bearer(KEY))
     for answer, status in (
         (api.get("/nothing"), 404),
         (api.get("/api/v1/decisions/unknown"), 404),
@@ -236,3 +250,77 @@ def test_a_ledger_that_fails_is_said_and_not_shown(ledger: Ledger) -> None:
         connection.exec_driver_sql("DROP TABLE nodes")
     answer = client(ledger).get("/api/v1/nodes")
     assert (answer.status_code, answer.json()["title"]) == (503, "Service Unavailable")
+
+
+# --- live facts ------------------------------------------------------------------------------------------------------
+KEYS = [f"publisher:feed:{digest('feed')}", f"viewer:eve:{digest('eve')}", f"admin:ann:{digest('ann')}"]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> FactsShop:
+    return FactsShop(tmp_path / "shop")
+
+
+def test_a_feed_sets_facts_with_its_key(shop: FactsShop) -> None:
+    api = client(shop.shop.ledger, board=shop.board, admin_keys=KEYS)
+    nothing = api.get("/api/v1/facts", headers=bearer("eve")).json()
+    assert nothing == {"version": 0, "halted": False, "numbers": 0, "issuedMs": None, "expiresMs": None, "notes": []}
+    said = {"items": {TEA: {"stock": 0, "price": 8}, "of-another-shop": {"stock": 1}}}
+    answer = api.put("/api/v1/facts", json=said, headers=bearer("feed")).json()
+    assert (answer["version"], answer["numbers"], answer["halted"]) == (1, 3, False)
+    assert len(answer["notes"]) == 2
+    row = shop.shop.ledger.newest_facts()
+    assert row is not None
+    assert row.who == "feed"
+    assert shop.version() == 1
+    assert (
+        api.put("/api/v1/facts", json={"items": {TEA: {"price": None}}}, headers=bearer("ann")).json()["numbers"] == 2
+    )
+    assert api.post("/api/v1/facts/halt", headers=bearer("ann")).json()["halted"] is True
+    assert api.post("/api/v1/facts/resume", headers=bearer("ann")).json()["version"] == 4
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"{", 400, "truncated"),
+        (b'{"items": {"tea": {"stock": "few"}}}', 400, "`float | null`, got `str` - at `$.items[...][...]`"),
+        (b'{"items": {"tea": {"In Stock": 1}}}', 400, "$.items.tea.In Stock: name 'In Stock'"),
+        (b'{"item": {}}', 400, "`item`"),
+        (b'{"items": {"tea": {"stock": 1e300}}}', 400, "expected a number from"),
+        (b"[" * 100_000, 400, ""),
+        (b" " * ((8 << 20) + 1), 413, "send the items in several requests"),
+    ],
+)
+def test_facts_that_cannot_be_set_are_refused_and_nothing_is(
+    shop: FactsShop, body: bytes, status: int, said: str
+) -> None:
+    api = client(shop.shop.ledger, board=shop.board, admin_keys=KEYS)
+    answer = api.put("/api/v1/facts", content=body, headers=bearer("feed"))
+    assert answer.status_code == status
+    assert said in answer.json()["detail"]
+    assert shop.shop.ledger.newest_facts() is None
+
+
+def test_nobody_changes_anything_without_a_key_that_may(shop: FactsShop) -> None:
+    """Loopback reads without a key where none is set; it never writes: any program on this machine is on loopback."""
+    for headers, status in ((bearer("eve"), 403), (bearer("nobody"), 401), ({}, 401)):
+        for method, path in (("PUT", ""), ("POST", "/halt"), ("POST", "/resume")):
+            api = client(shop.shop.ledger, board=shop.board, admin_keys=KEYS)
+            answer = api.request(method, f"/api/v1/facts{path}", json={"items": {}}, headers=headers)
+            assert answer.status_code == status
+    keyless = client(shop.shop.ledger)
+    assert keyless.get("/api/v1/facts").status_code == 200
+    refused = keyless.post("/api/v1/facts/halt")
+    assert (refused.status_code, "admin_keys" in refused.json()["detail"]) == (401, True)
+    foreign = client(shop.shop.ledger, board=shop.board, admin_keys=KEYS)
+    page = {**bearer("ann"), "Origin": "http://evil.invalid"}
+    assert foreign.post("/api/v1/facts/halt", headers=page).status_code == 403
+    assert shop.shop.ledger.newest_facts() is None
+
+
+def test_the_document_tells_how_facts_are_set(ledger: Ledger) -> None:
+    paths = client(ledger).get("/openapi.json").json()["paths"]
+    assert set(paths["/api/v1/facts"]) == {"get", "put"}
+    assert paths["/api/v1/facts"]["put"]["requestBody"]["required"] is True
+    assert paths["/api/v1/facts"]["put"]["operationId"] == "put_facts"

@@ -281,3 +281,37 @@ def test_a_stopping_hub_ends_watches_well(tmp_path: Path) -> None:
             assert not hub.ledger.nodes()[0].connected
 
     patiently(story())
+
+
+def test_live_facts_are_told_beside_offers_and_answers_to_them_written_down(tmp_path: Path) -> None:
+    """A price that moves every second must not have nodes look for a new release every second."""
+
+    async def story() -> None:
+        repository = RepositoryInMemory()
+        repository.publish(4)
+        async with running_hub(tmp_path, repository) as hub:
+            watch = hub.distribution.Watch()
+            await watch.write(hello())
+            offer = (await watch.read()).offer
+            for version in (1, 2):
+                repository.publish_facts(version)
+                said = await watch.read()
+                assert (said.HasField("offer"), said.facts.version) == (False, version)
+            await watch.write(ack(offer.nonce, 4))
+            await eventually(lambda: bool(hub.ledger.nodes()) and hub.ledger.nodes()[0].bundle_version == 4)
+
+            refusal = pb.FactsAnswer(version=1, code="rollback", detail="none falls")
+            await watch.write(pb.WatchRequest(facts=refusal))
+            await eventually(lambda: hub.ledger.nodes()[0].facts_code == "rollback")
+            [row] = hub.ledger.nodes()
+            assert (row.facts_version, row.facts_detail, row.nack_code) == (1, "none falls", None)
+            await watch.write(pb.WatchRequest(facts=pb.FactsAnswer(version=2)))
+            await eventually(lambda: hub.ledger.nodes()[0].facts_version == 2)
+            assert hub.ledger.nodes()[0].facts_code is None
+
+            another = hub.distribution.Watch()
+            await another.write(hello("n-b"))
+            assert (await another.read()).offer.bundle_version == 4
+            assert (await another.read()).facts.version == 2, "who comes later is told what there is"
+
+    patiently(story())
