@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
@@ -193,11 +194,15 @@ class Desk:
     def own_tally(self) -> Tally:
         """Its counters, and those of its predecessors."""
         created, dropped = self.spool.next_seq, self.spool.dropped
+        agent, folder = self.condition.agent, self.paths.producer(self.epoch, self.index).name
+        stored_seq = -1 if agent is None else agent.stored_seqs.get(folder, -1)
         return Tally(
             epoch=self.epoch,
             epoch_created=created,
             created=self._inherited.created + created,
             dropped=self._inherited.dropped + dropped,
+            dropped_by_lane=dict(Counter(self._inherited.dropped_by_lane) + Counter(self.spool.dropped_by_lane)),
+            dropped_unstored=self.spool.dropped_above(stored_seq),
             counts=self.counts,
         )
 
