@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import lmdb
 import msgspec
 
 from edge.node.layout import SEATS, ProducerKey
@@ -53,11 +54,15 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     """`dropped`, lane by lane (`edge.spool.lanes`); `lost`: frames that were damaged or gone when the agent came."""
 
 
-class ProfilesStatus(msgspec.Struct, frozen=True):
+class ProfilesStatus(msgspec.Struct, frozen=True, rename="camel"):
     """The profile cache."""
 
     count: int
     bytes: int
+    generation: int = 0
+    """How often it was begun anew because it was damaged."""
+    oldest_reader_seconds: float = 0.0
+    """How long somebody has been reading it by now: more than some seconds is a process that hangs."""
 
 
 class WorkerEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -91,7 +96,7 @@ def node_status(desk: Desk) -> StatusAnswer:
     """Merge what is known now."""
     served, condition = desk.live.served, desk.condition
     now_ms = desk.clock.now_ms()
-    count, size_bytes = desk.cache.figures()
+    count, size_bytes = _figures(desk)
     seen_ms = condition.last_seen_ms
     bundle = None
     if served is not None:
@@ -110,9 +115,17 @@ def node_status(desk: Desk) -> StatusAnswer:
             error=condition.agent.last_error if condition.agent else "",
         ),
         spool=_spool(desk),
-        profiles=ProfilesStatus(count, size_bytes),
+        profiles=ProfilesStatus(count, size_bytes, desk.cache.file.generation, desk.oldest_reader_ms / 1_000),
         workers=[_entry(index, status) for index, status in enumerate(_workers(desk))],
     )
+
+
+def _figures(desk: Desk) -> tuple[int, int]:
+    try:
+        return desk.cache.figures()
+    except lmdb.Error as wrong:
+        desk.cache.file.note(wrong)
+        return 0, 0
 
 
 def node_metrics(desk: Desk) -> bytes:
