@@ -23,7 +23,7 @@ from edge.node.keys import load_site_keys
 from edge.node.layout import SEGMENT_SUFFIX, producer_of
 from edge.node.status import AgentStatus, read_last_status, worker_statuses
 from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
-from edge.profiles.cache_file import current_place
+from edge.profiles.generation import current_place
 from edge.settings import EdgeSettings
 from edge.spool.producers import is_alive
 from edge.tls import check_tls

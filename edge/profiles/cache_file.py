@@ -6,11 +6,7 @@ under, and whether the last process to close it has made it durable: after anoth
 after its structure was verified. It may be deleted at any time: profiles come back from the hub, statements from the
 hub and from the spool (`edge.profiles.recall`).
 
-A file that turns out to be damaged is left behind for a new one, its next generation, by all processes:
-
-    profiles/data.mdb, lock.mdb, stamp.json, lock      generation 0
-    profiles/generation                                which one counts; absent: 0
-    profiles/g1/data.mdb, …                            generation 1
+A file that turns out to be damaged is left behind for a new one by all processes (`edge.profiles.generation`).
 """
 
 from __future__ import annotations
@@ -18,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -28,6 +23,7 @@ import lmdb.verify
 import msgspec
 
 from edge.node.durable import replace_file
+from edge.profiles.generation import begin_anew, generation_of, leave_behind, place_of
 from edgewise.errors import MALFORMED, UnavailableError
 
 FORMAT: Final = 2
@@ -77,7 +73,6 @@ if TYPE_CHECKING:
 else:
     Txn = lmdb.Transaction  # cannot be subscripted at run time
 _STAMP: Final = "stamp.json"
-_GENERATION: Final = "generation"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -123,8 +118,8 @@ class CacheFile:
 
     def _open_current(self) -> None:
         """Raises UnavailableError, or one of DAMAGES."""
-        self.generation = _generation(self.folder)
-        place = _place(self.folder, self.generation)
+        self.generation = generation_of(self.folder)
+        place = place_of(self.folder, self.generation)
         try:
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(place / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -150,7 +145,7 @@ class CacheFile:
             is_new = not (place / "data.mdb").exists()
             _write_stamp(place, stamp)
             _take_room(place / "lock.mdb")
-            _leave_behind(self.folder, self.generation)
+            leave_behind(self.folder, self.generation, ("data.mdb", "lock.mdb", _STAMP))
         elif (clean := _read_stamp(place)) is not None and clean.clean:
             _write_stamp(place, stamp)  # who was the last to close it was just about to let go
         self._connect(place)
@@ -197,7 +192,7 @@ class CacheFile:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not (self._is_damaged or self._is_panicking):
                 self.env.sync(True)
-                place = _place(self.folder, self.generation)
+                place = place_of(self.folder, self.generation)
                 stamp = _read_stamp(place)
                 if stamp is not None:
                     replace_file(place / _STAMP, msgspec.json.encode(msgspec.structs.replace(stamp, clean=True)))
@@ -214,7 +209,7 @@ class CacheFile:
         """
         if self._is_damaged:
             begin_anew(self.folder, self.generation)
-        is_current = _generation(self.folder) == self.generation
+        is_current = generation_of(self.folder) == self.generation
         if self._is_open and is_current and not self._is_panicking:
             return False
         if self._is_open:
@@ -280,47 +275,6 @@ class CacheFile:
                 for key in pending:
                     txn.delete(key, db=self.db["pending"])
                     txn.delete(key[:SUBJECT_BYTES], db=self.db["profiles"])
-
-
-def begin_anew(folder: Path, generation: int | None = None) -> None:
-    """Let all processes leave the file behind at their next `mend`; of several who ask for the same one the first does.
-
-    Without a `generation`: whichever counts now. Raises nothing: on a full disk it is asked for again.
-    """
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder / f"{_GENERATION}.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            current = _generation(folder)
-            if generation in (None, current):
-                replace_file(folder / _GENERATION, f"{current + 1}\n".encode())
-        finally:
-            os.close(descriptor)
-
-
-def current_place(folder: Path) -> Path:
-    """Where the file that counts now lies."""
-    return _place(folder, _generation(folder))
-
-
-def _generation(folder: Path) -> int:
-    with contextlib.suppress(OSError, ValueError):
-        return max(0, int((folder / _GENERATION).read_bytes()))
-    return 0
-
-
-def _place(folder: Path, generation: int) -> Path:
-    return folder / f"g{generation}" if generation else folder
-
-
-def _leave_behind(folder: Path, generation: int) -> None:
-    """Delete older generations. Who has one open still reads it, until his next `mend`."""
-    for old in folder.glob("g*"):
-        if old.is_dir() and old != _place(folder, generation):
-            shutil.rmtree(old, ignore_errors=True)
-    if generation:
-        for file in ("data.mdb", "lock.mdb", _STAMP):
-            (folder / file).unlink(missing_ok=True)
 
 
 def _read_stamp(place: Path) -> _Stamp | None:

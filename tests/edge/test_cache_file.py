@@ -13,7 +13,8 @@ import pytest
 from spool_world import PRODUCER, event, preference, writer
 
 from edge.profiles.cache import ProfileCache
-from edge.profiles.cache_file import LOCK_FILE_BYTES, CacheError, CacheFile, begin_anew, current_place
+from edge.profiles.cache_file import LOCK_FILE_BYTES, CacheError, CacheFile
+from edge.profiles.generation import begin_anew, current_place
 from edge.profiles.readers import ReaderWatch
 from edge.profiles.recall import statements_in
 from edge.profiles.recent import RecentMessages

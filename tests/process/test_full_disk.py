@@ -1,4 +1,4 @@
-"""A node on a disk of a few megabytes that fills up: decisions go on, what is refused or dropped is said, all comes back.
+"""A node on a disk of a few megabytes that fills up: decisions go on, refusals and drops are declared, all comes back.
 
 A real tmpfs, real processes: the supervisor, two workers, the starter bundle, no hub to take anything away.
 """
