@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
@@ -28,7 +27,7 @@ from edge.worker.condition import Condition
 from edge.worker.identity import Access, Doorman
 from edge.worker.live_bundle import LiveBundle, Served
 from edge.worker.metrics import Counts
-from edge.worker.tally import Tally, inherited_tally, tally_file
+from edge.worker.tally import Tally, going_on, inherited_tally, tally_file
 from edge.worker.word import Word
 from edgewise.clock import Clock
 from edgewise.consent import Consent
@@ -213,18 +212,9 @@ class Desk:
 
     def own_tally(self) -> Tally:
         """Its counters, and those of its predecessors."""
-        created, dropped = self.spool.next_seq, self.spool.dropped
         agent, folder = self.condition.agent, self.paths.producer(self.epoch, self.index).name
         stored_seq = -1 if agent is None else agent.stored_seqs.get(folder, -1)
-        return Tally(
-            epoch=self.epoch,
-            epoch_created=created,
-            created=self._inherited.created + created,
-            dropped=self._inherited.dropped + dropped,
-            dropped_by_lane=dict(Counter(self._inherited.dropped_by_lane) + Counter(self.spool.dropped_by_lane)),
-            dropped_unstored=self.spool.dropped_above(stored_seq),
-            counts=self.counts,
-        )
+        return going_on(self._inherited, self.spool, epoch=self.epoch, stored_seq=stored_seq, counts=self.counts)
 
     def tell(self) -> None:
         """Write both down, now. Raises OSError when that cannot be."""

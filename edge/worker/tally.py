@@ -19,6 +19,7 @@ import msgspec
 from edge.node.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
 from edge.spool.home import read_undeclared
 from edge.spool.lanes import counts_in
+from edge.spool.writer import SpoolWriter
 from edge.worker.metrics import Counts
 from edgewise.errors import MALFORMED
 from edgewise.frames import scan
@@ -67,6 +68,19 @@ def encode_tally(tally: Tally) -> bytes:
 def read_tallies(paths: NodePaths) -> dict[int, Tally]:
     """All workers' by index, also of workers that the node does not run any more."""
     return {int(file.stem.removeprefix("tally-")): read_tally(file) for file in paths.run.glob("tally-*.json")}
+
+
+def going_on(before: Tally, spool: SpoolWriter, *, epoch: int, stored_seq: int, counts: Counts) -> Tally:
+    """What a process has counted on top of what it inherited; the hub has stored its records up to `stored_seq`."""
+    return Tally(
+        epoch=epoch,
+        epoch_created=spool.next_seq,
+        created=before.created + spool.next_seq,
+        dropped=before.dropped + spool.dropped,
+        dropped_by_lane=dict(Counter(before.dropped_by_lane) + Counter(spool.dropped_by_lane)),
+        dropped_unstored=spool.dropped_above(stored_seq),
+        counts=counts,
+    )
 
 
 def inherited_tally(paths: NodePaths, index: int) -> Tally:
