@@ -191,7 +191,10 @@ class Supervisor:
             # Workers learn the node's condition from the agent's file; without a hub there is no agent.
             expires_ms = installed.expires_ms if installed else metadata_expires_ms(self._paths)
             status = AgentStatus(pid=os.getpid(), written_ms=self._clock.now_ms(), metadata_expires_ms=expires_ms)
-            write_status(self._paths.agent_status, status)
+            try:
+                write_status(self._paths.agent_status, status)
+            except OSError as failed:  # a full disk must not keep a node from answering
+                self._log.error("when the bundle's signature expires is not told to workers", detail=str(failed))
         self._generation = store.generation()
 
     def _read_folder(self, folder: str) -> FolderBundle:
