@@ -56,7 +56,7 @@ async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:
 
 
 @given(lives=st.lists(STEPS, min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_created_is_what_is_kept_and_what_was_dropped_after_any_kill(lives: list[list[str]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         paths = NodePaths(Path(name))
