@@ -33,7 +33,7 @@ from edge.node.keys import load_site_keys
 from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
 from edge.node.status import AgentStatus, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
-from edge.probation import Probation
+from edge.probation import CacheProbation, Probation
 from edge.process import Process
 from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
 from edge.systemd import Notifier
@@ -88,6 +88,7 @@ class Supervisor:
         self._crew: Crew | None = None
         self._background: list[asyncio.Task[None]] = []
         self._probation = Probation(self._store, clock=clock, log=log)
+        self._cache_probation = CacheProbation(self._paths.profiles, clock=clock, log=log)
 
     def stop(self) -> None:
         """Drain; a second call kills."""
@@ -190,7 +191,10 @@ class Supervisor:
             # Workers learn the node's condition from the agent's file; without a hub there is no agent.
             expires_ms = installed.expires_ms if installed else metadata_expires_ms(self._paths)
             status = AgentStatus(pid=os.getpid(), written_ms=self._clock.now_ms(), metadata_expires_ms=expires_ms)
-            write_status(self._paths.agent_status, status)
+            try:
+                write_status(self._paths.agent_status, status)
+            except OSError as failed:  # a full disk must not keep a node from answering
+                self._log.error("when the bundle's signature expires is not told to workers", detail=str(failed))
         self._generation = store.generation()
 
     def _read_folder(self, folder: str) -> FolderBundle:
@@ -267,6 +271,7 @@ class Supervisor:
     async def _worker_ended(self, worker: Process, code: int) -> None:
         self._log.error("a worker ended and is started again", child=worker.name, ending=ending(code))
         self._probation.ended(code)
+        self._cache_probation.ended(code)
 
     async def _agent_ended(self, code: int) -> None:
         if code != ENROLLED:

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
+from pathlib import Path
 
 import msgspec
 
-from edge.node.durable import create_file, sync_folder
+from edge.node.durable import create_file, replace_file, sync_folder
 from edge.node.layout import NodePaths, producer_of
 from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId
 
 _DIGITS = 20
+_LEAP = 1 << 20
+"""How far apart copies of a folder go on: they meet once in a million, and ten digits last for 20,000 boots."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_MACHINE = Path("/etc/machine-id")
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a folder lies; a copy of it, on another machine or beside it, lies elsewhere."""
+
+    machine: str
+    boot: str
+    """A disk image that is started twice differs in this only."""
+    inode: int
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -38,7 +53,8 @@ def next_epoch(paths: NodePaths) -> int:
     """A number that no process of this node had before, 1 or more; durable before it is returned.
 
     Numbering starts anew in every epoch, so that after any crash, whatever it left unwritten, an event's
-    (node, epoch, worker, seq) never names two contents.
+    (node, epoch, worker, seq) never names two contents. A folder that was copied counts on from a random number a
+    little higher, at both places if need be: two nodes of one name would otherwise take the same numbers.
 
     Raises:
         UnavailableError: the counter is damaged. It is not guessed: a number used twice would lose events without
@@ -48,11 +64,16 @@ def next_epoch(paths: NodePaths) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         text = os.pread(descriptor, _DIGITS + 2, 0)
-        epoch = max(_number(paths, text), _newest_spooled(paths)) + 1
+        place = _place_of(descriptor)
+        is_moved = bool(text) and place != _last_place(paths)
+        epoch = max(_number(paths, text), _newest_spooled(paths)) + 1 + (secrets.randbelow(_LEAP) if is_moved else 0)
         os.pwrite(descriptor, f"{epoch:0{_DIGITS}}\n".encode(), 0)
         os.fsync(descriptor)
         if not text:
             sync_folder(paths.root)  # the file's name, too: without it the counting would begin again
+        if is_moved or not text:
+            with contextlib.suppress(OSError):  # a full disk: then the next one leaps again
+                replace_file(paths.place, msgspec.json.encode(place), durable=False)
     finally:
         os.close(descriptor)
     return epoch
@@ -62,6 +83,17 @@ def check_epoch(paths: NodePaths) -> None:
     """Raises UnavailableError when `next_epoch` would, without taking a number."""
     if paths.epoch.exists():
         _number(paths, paths.epoch.read_bytes())
+
+
+def _place_of(descriptor: int) -> _Place:
+    machine, boot = (file.read_text("ascii").strip() if file.exists() else "" for file in (_MACHINE, _BOOT))
+    return _Place(machine, boot, os.fstat(descriptor).st_ino)
+
+
+def _last_place(paths: NodePaths) -> _Place | None:
+    with contextlib.suppress(OSError, *MALFORMED):
+        return msgspec.json.decode(paths.place.read_bytes(), type=_Place)
+    return None
 
 
 def _number(paths: NodePaths, text: bytes) -> int:

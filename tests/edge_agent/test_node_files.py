@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -71,6 +73,34 @@ def test_epochs_of_other_processes_differ_too(paths: NodePaths) -> None:
 def test_a_lost_counter_does_not_reach_back_into_the_spool(paths: NodePaths) -> None:
     os.close(hold(paths.producer(41, 0)))
     assert next_epoch(paths) == 42
+
+
+def test_a_copy_of_a_folder_counts_on_elsewhere_and_the_original_where_it_was(
+    paths: NodePaths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Two nodes of one name: each number they take must name one content."""
+    assert [next_epoch(paths), next_epoch(paths)] == [1, 2]
+    copies = [NodePaths(tmp_path_factory.mktemp("copy") / "node") for _ in range(4)]
+    for copy in copies:
+        shutil.copytree(paths.root, copy.root)
+    taken = [next_epoch(node) for _ in range(3) for node in (paths, *copies)]
+    assert len(set(taken)) == len(taken)
+    assert taken[::5] == [3, 4, 5]
+    for position in range(1, 5):
+        first, *later = taken[position::5]
+        assert later == [first + 1, first + 2], "once it knows where it lies, it goes on as usual"
+        paths.producer(first, 0)  # fits into a folder's name
+
+
+@pytest.mark.parametrize("machine", ["machine", "boot"])
+def test_a_disk_image_that_is_started_elsewhere_counts_on_elsewhere(paths: NodePaths, machine: str) -> None:
+    next_epoch(paths)
+    place = json.loads(paths.place.read_bytes())
+    paths.place.write_text(json.dumps({**place, machine: "another"}))
+    leapt = next_epoch(paths)
+    assert leapt > 2  # 2 with a chance of one in a million
+    assert json.loads(paths.place.read_bytes()) == place
+    assert next_epoch(paths) == leapt + 1
 
 
 @pytest.mark.parametrize("content", ["x", "1\n", "0" * 20, "0" * 19 + "x\n"])
