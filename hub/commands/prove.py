@@ -36,7 +36,9 @@ def prove(
     seed: Annotated[int | None, typer.Option(help="Of victims, moments and visitors.", show_default="1")] = None,
     kills: Annotated[int | None, typer.Option(metavar="N", help="Processes to kill.", show_default="300")] = None,
     swaps: Annotated[int | None, typer.Option(metavar="N", help="Releases to swap.", show_default="100")] = None,
-    away: Annotated[float | None, typer.Option(metavar="S", help="Seconds without the hub.", show_default="600")] = None,
+    away: Annotated[
+        float | None, typer.Option(metavar="S", help="Seconds without the hub.", show_default="600")
+    ] = None,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Workers of the node.", show_default="2")] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write the figures as a page, too.")] = None,
     json: Json = False,

@@ -70,9 +70,7 @@ def lost_and_doubled(account: Account, journal: Journal) -> list[Figure]:
     lost = sum(message not in account.stored for message in journal.acknowledged)
     twice = sum(count - 1 for count in account.stored.values())
     stored_of = Counter(
-        visitor
-        for message, visitor in (journal.acknowledged | journal.unknown).items()
-        if message in account.stored
+        visitor for message, visitor in (journal.acknowledged | journal.unknown).items() if message in account.stored
     )
     miscounted = sum(abs(account.counted.get(visitor, 0) - stored_of[visitor]) for visitor in stored_of)
     unknown = len(account.stored.keys() - journal.acknowledged.keys() - journal.unknown.keys())
@@ -87,7 +85,7 @@ def lost_and_doubled(account: Account, journal: Journal) -> list[Figure]:
 
 
 def conserved(account: Account, status: Mapping[str, Any]) -> list[Figure]:
-    """created = stored + declared dropped + in spool, as the ledger counts and as the drained node says."""
+    """Whether created = stored + declared dropped + in spool, as the ledger counts and as the drained node says."""
     spool = status["spool"]
     return [
         Figure("records created", account.created),

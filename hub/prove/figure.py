@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 import msgspec
+from typing_extensions import override
 
 Sign = Literal["=", "<=", ">=", "<"]
 
@@ -29,6 +30,7 @@ class Must(msgspec.Struct, frozen=True):
         """Nothing holds for what could not be measured (NaN)."""
         return not math.isnan(value) and _HOLDS[self.sign](value, self.limit)
 
+    @override
     def __str__(self) -> str:
         return f"{self.sign} {in_digits(self.limit)}"
 

@@ -150,7 +150,7 @@ class Lab:
 
             def serves() -> bool | None:
                 workers = _status_or_nothing(caller).get("workers", [])
-                return bool(workers) and all(worker["bundleVersion"] == version for worker in workers) or None
+                return (bool(workers) and all(worker["bundleVersion"] == version for worker in workers)) or None
 
             self.until(serves, f"all workers serve release {version}")
 
