@@ -25,14 +25,14 @@ class Loaded(msgspec.Struct):
     errors_by: dict[str, int]
     goodput: float
     retries: int
-    latency_ms: dict[str, float | None]
+    by_kind_ms: dict[str, dict[str, float | None]]
     knee: dict[str, Any] | None = None
     warnings: list[str] = []
 
     @property
     def p99_ms(self) -> float:
-        """NaN of nothing."""
-        p99 = self.latency_ms.get("p99")
+        """Of decisions, from their intended moment: they are waited for, events are not. NaN of nothing."""
+        p99 = self.by_kind_ms.get("decide", {}).get("p99")
         return math.nan if p99 is None else p99
 
 

@@ -104,10 +104,14 @@ def run(lab: Lab, order: Order) -> list[Figure]:
         Figure("releases seen in them", len(readers.answers), must=Must("=", 2)),
         Figure("answers that mix two releases", readers.mixed + _several_digests(readers), must=NONE),
         Figure(
-            "p99 without swaps, median of the rounds", float(np.median([each.without.p99_ms for each in rounds])), "ms"
+            "p99 of decisions without swaps, median of the rounds",
+            float(np.median([each.without.p99_ms for each in rounds])),
+            "ms",
         ),
         Figure(
-            "p99 during swaps, median of the rounds", float(np.median([each.during.p99_ms for each in rounds])), "ms"
+            "p99 of decisions during swaps, median of the rounds",
+            float(np.median([each.during.p99_ms for each in rounds])),
+            "ms",
         ),
         Figure(
             "p99 during swaps / without", float(np.median([each.ratio for each in rounds])), must=Must("<=", MOST_RATIO)
