@@ -22,6 +22,7 @@ from hub.prove.figure import NONE, Figure, Must
 from hub.prove.journal import Journal
 
 _NUMBERED: Final = (tables.events, tables.decisions, tables.preferences, tables.duplicates, tables.dead_letters)
+UNRECORDED: Final = "answered decisions without a record"
 
 
 class Account(NamedTuple):
@@ -80,7 +81,7 @@ def lost_and_doubled(account: Account, journal: Journal) -> list[Figure]:
         Figure("events stored twice, or that nobody sent", twice + unknown, must=NONE),
         Figure("events counted twice or not at all in a profile", miscounted, must=NONE),
         Figure("answered decisions", len(journal.decided), must=Must(">=", 1)),
-        Figure("answered decisions without a record", len(journal.decided - account.decisions), must=NONE),
+        Figure(UNRECORDED, len(journal.decided - account.decisions), must=NONE),
     ]
 
 

@@ -18,8 +18,10 @@ class Journal:
         """The same of messages that were sent and never answered for: they may be stored, or not."""
         self.decided: set[str] = set()
         """Ids of decisions that were answered."""
-        self.retries = 0
-        """Requests that broke and were sent again."""
+        self.retries: Counter[str] = Counter()
+        """Requests that broke, or were refused for want of room, and were sent again; by kind of visitor."""
+        self.offered_again = 0
+        """Events in them."""
         self.wrong: Counter[str] = Counter()
         """What else went wrong, and how often."""
 
@@ -38,10 +40,11 @@ class Journal:
         with self._lock:
             self.decided.add(decision_id)
 
-    def again(self) -> None:
-        """A request broke."""
+    def again(self, kind: str, events: int) -> None:
+        """A visitor of some kind has to send once more, so many events among it."""
         with self._lock:
-            self.retries += 1
+            self.retries[kind] += 1
+            self.offered_again += events
 
     def went_wrong(self, what: str) -> None:
         """An answer that no visitor should get, or none at all for too long."""

@@ -24,13 +24,18 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     swaps: Count = 100
     away_s: Seconds = 600.0
     """How long the hub is away."""
+    full_s: Seconds = 30.0
+    """How long the disk is full."""
+    slow_sockets: Count = 1_000
+    connections: Count = 10_000
+    """Of the flash sale."""
     step_s: Seconds = 4.0
     """Of each rate that is tried where the node's capacity is looked for."""
-    steady_s: Seconds = 30.0
-    """Of load without a fault, before the same load with one."""
+    window_s: Seconds = 10.0
+    """Of load that is measured without a fault, and then with one."""
 
 
-QUICK = Order(kills=30, swaps=10, away_s=75.0, step_s=2.0, steady_s=10.0)
+QUICK = Order(kills=30, swaps=10, away_s=75.0, full_s=8.0, connections=2_000, step_s=2.0, window_s=5.0)
 
 
 def sized(*, quick: bool, **asked: float | None) -> Order:

@@ -41,8 +41,15 @@ class Scenario(NamedTuple):
 
 SCENARIOS: Final = (
     Scenario("kills", "kill -9 of every process at random moments, under load", ("kills", "workers")),
-    Scenario("swaps", "bundle swaps at 80 % of the measured capacity", ("swaps", "step_s", "steady_s")),
+    Scenario("swaps", "bundle swaps at 80 % of the measured capacity", ("swaps", "step_s")),
     Scenario("hub-away", "the hub is killed, and comes back much later", ("away_s", "workers")),
+    Scenario("full-disk", "the node's disk is full, to the last byte", ("full_s", "workers")),
+    Scenario("hostile", "requests that smuggle or never end, and slow clients", ("slow_sockets", "window_s")),
+    Scenario(
+        "flash-sale", "a burst of new visitors, and an item that sells out", ("connections", "step_s", "window_s")
+    ),
+    Scenario("power-loss", "the spool on a disk that loses what was not synced", ()),
+    Scenario("simulator", "nodes and a hub in simulated time, by seed", ()),
     Scenario("cold-start", "a node starts without its hub: from its bundle, from the starter bundle", ()),
 )
 

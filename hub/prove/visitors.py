@@ -20,17 +20,20 @@ from hub.prove.journal import Journal
 ITEMS: Final = ("earl-grey", "sencha", "rooibos", "teapot", "hand-grinder")
 """Of the invented site."""
 PLACEMENTS: Final = ("home_hero", "home_list")
-BATCH: Final = 40
+EVENTS: Final = {"track": 1, "batch": 40, "decide": 1, "look": 0}
 PATIENCE_MS: Final = 60_000.0
 """How long a visitor insists."""
 BUSY: Final = frozenset({429, 503})
-PAUSE_S: Final = {"track": 0.01, "batch": 0.2, "decide": 0.01}
+PAUSE_S: Final = {"track": 0.01, "batch": 0.2, "decide": 0.01, "look": 0.01}
 """Mean pause of one visitor between two requests, exponentially distributed."""
 _RETRY_S: Final = 0.05
 
 
 class Visitor:
-    """One thread's worth of visits. `kind`: `track` and `batch` report events, `decide` asks with an event beside."""
+    """One thread's worth of visits.
+
+    `kind`: `track` and `batch` report events, `decide` asks with an event beside, `look` asks only.
+    """
 
     def __init__(self, name: str, kind: str, url: str, write_key: str, journal: Journal) -> None:
         self.name = name
@@ -47,7 +50,7 @@ class Visitor:
                 self._visit(caller, clock)
 
     def _visit(self, caller: Caller, clock: Clock) -> None:
-        calls = [self._call() for _ in range(BATCH if self._kind == "batch" else 1)]
+        calls = [self._call() for _ in range(EVENTS[self._kind])]
         ids = [str(call["messageId"]) for call in calls]
         match self._kind:
             case "track":
@@ -68,7 +71,7 @@ class Visitor:
             self._journal.went_wrong("no answer in time" if reply is None else f"{path} answered {reply.status}")
             return
         told = reply.json()
-        if self._kind == "decide":
+        if path == "/v1/decide":
             self._journal.shown(str(told["decisionId"]))
         refused = {int(one["index"]) for one in told.get("rejected", [])}
         for index in refused:
@@ -87,7 +90,7 @@ class Visitor:
                 reply = None
             if reply is not None and reply.status not in BUSY:
                 return reply
-            self._journal.again()
+            self._journal.again(self._kind, EVENTS[self._kind])
             waiting.wait(_RETRY_S)
         return reply
 

@@ -57,7 +57,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
     return [
         Figure("kill -9", killed.total(), must=Must(">=", order.kills)),
         *(Figure(f"  of them {kind}", killed[kind]) for kind in SHARES),
-        Figure("requests that broke and were sent again", journal.retries),
+        Figure("requests that broke and were sent again", journal.retries.total()),
         Figure("answers that no visitor should get", journal.wrong.total(), must=NONE),
         *lost_and_doubled(account, journal),
         *conserved(account, status),
