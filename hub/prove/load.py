@@ -17,6 +17,14 @@ KNEE_P99_MS: Final = 10.0
 _PATIENCE_S: Final = 60.0
 
 
+class Offers(msgspec.Struct):
+    """When one item was in an answer; milliseconds since the epoch, None: it never was."""
+
+    offers: int
+    first_ms: int | None
+    last_ms: int | None
+
+
 class Loaded(msgspec.Struct):
     """As much of the bench's object as is looked at here."""
 
@@ -28,6 +36,7 @@ class Loaded(msgspec.Struct):
     by_kind_ms: dict[str, dict[str, float | None]]
     knee: dict[str, Any] | None = None
     warnings: list[str] = []
+    watched: Offers | None = None
 
     @property
     def p99_ms(self) -> float:
@@ -75,10 +84,19 @@ class Load:
 
 @contextmanager
 def loading(
-    url: str, write_key: str, *, rate: float, duration_s: float, connections: int = 50, profile: str = "home", seed: int
+    url: str,
+    write_key: str,
+    *,
+    rate: float,
+    duration_s: float,
+    seed: int,
+    connections: int = 50,
+    profile: str = "home",
+    watch_item: str | None = None,
 ) -> Iterator[Load]:
-    """Load of a constant mean rate, ended with the block."""
+    """Load of a constant mean rate, ended with the block; told apart: when `watch_item` was offered."""
     load = Load(
+        *(("--watch-item", watch_item) if watch_item is not None else ()),
         *(url, "--rate", f"{rate:.1f}", "--duration", f"{duration_s:.1f}", "--connections", str(connections)),
         *("--profile", profile, "--write-key", write_key, "--seed", str(seed)),
     )

@@ -29,13 +29,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     slow_sockets: Count = 1_000
     connections: Count = 10_000
     """Of the flash sale."""
+    whole_lab: bool = True
+    """Whether the test lab runs all of its seeds: 300 histories of a spool, 2,000 of nodes and a hub."""
     step_s: Seconds = 4.0
     """Of each rate that is tried where the node's capacity is looked for."""
     window_s: Seconds = 10.0
     """Of load that is measured without a fault, and then with one."""
 
 
-QUICK = Order(kills=30, swaps=10, away_s=75.0, full_s=8.0, connections=2_000, step_s=2.0, window_s=5.0)
+QUICK = Order(kills=30, swaps=10, away_s=75.0, full_s=8.0, connections=2_000, whole_lab=False, step_s=2.0, window_s=5.0)
 
 
 def sized(*, quick: bool, **asked: float | None) -> Order:
