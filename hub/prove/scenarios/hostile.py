@@ -96,9 +96,10 @@ def _probe(running: Running, slow_sockets: int) -> _Report:
             timeout=_PROBES_S,
             check=False,
         )
-        return msgspec.json.decode(ended.stdout, type=_Report)
     except subprocess.TimeoutExpired:
         raise UnavailableError(f"the probes did not end within {_PROBES_S:.0f} s") from None
+    try:
+        return msgspec.json.decode(ended.stdout, type=_Report)
     except MALFORMED:
         said = ended.stderr.decode(errors="replace").strip().splitlines()
         raise UnavailableError(f"the probes failed: {said[-1] if said else 'they said nothing'}") from None
