@@ -42,7 +42,11 @@ class Served:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
             )
-        line = self._first_line(self._process)
+        try:
+            line = self._first_line(self._process)
+        except BaseException:  # whoever is interrupted while he waits has no `with` block yet that would end it
+            self.stop()
+            raise
         try:
             self.said = msgspec.json.decode(line, type=dict[str, Any])
         except MALFORMED:

@@ -35,18 +35,23 @@ class Visitor:
     `kind`: `track` and `batch` report events, `decide` asks with an event beside, `look` asks only.
     """
 
-    def __init__(self, name: str, kind: str, url: str, write_key: str, journal: Journal) -> None:
+    def __init__(
+        self, name: str, kind: str, url: str, write_key: str, journal: Journal, *, stopping: threading.Event
+    ) -> None:
         self.name = name
         self._kind = kind
         self._url = url
         self._write_key = write_key
         self._journal = journal
+        self._stopping = stopping
+        self.gives_up = threading.Event()
+        """Nobody is to insist any more: the scenario has come to a bad end."""
         self._sent = 0
 
-    def live(self, stopping: threading.Event, clock: Clock, draw: np.random.Generator, pause_s: float) -> None:
+    def live(self, clock: Clock, draw: np.random.Generator) -> None:
         """Visit until `stopping`; what was begun then is brought to its end."""
         with Caller(self._url, self._write_key) as caller:
-            while not stopping.wait(float(draw.exponential(pause_s))):
+            while not self._stopping.wait(float(draw.exponential(PAUSE_S[self._kind]))):
                 self._visit(caller, clock)
 
     def _visit(self, caller: Caller, clock: Clock) -> None:
@@ -82,8 +87,7 @@ class Visitor:
     def _insist(self, caller: Caller, clock: Clock, path: str, body: Any) -> Reply | None:
         """The first answer that is no refusal for want of room or time; None when PATIENCE_MS have passed."""
         begun_ms, reply = clock.monotonic_ms(), None
-        waiting = threading.Event()
-        while clock.monotonic_ms() - begun_ms < PATIENCE_MS:
+        while clock.monotonic_ms() - begun_ms < PATIENCE_MS and not self.gives_up.is_set():
             try:
                 reply = caller.ask("POST", path, body)
             except Unanswered:
@@ -91,7 +95,7 @@ class Visitor:
             if reply is not None and reply.status not in BUSY:
                 return reply
             self._journal.again(self._kind, EVENTS[self._kind])
-            waiting.wait(_RETRY_S)
+            self.gives_up.wait(_RETRY_S)
         return reply
 
     def _call(self) -> dict[str, Any]:
@@ -112,19 +116,22 @@ def visiting(
     """Have one visitor of each kind come until the block ends; then every one has ended what it began."""
     stopping = threading.Event()
     draws = np.random.default_rng(seed).spawn(len(kinds))
-    threads = [
-        threading.Thread(
-            target=Visitor(f"visitor-{seed}-{number}", kind, url, write_key, journal).live,
-            args=(stopping, clock, draws[number], PAUSE_S[kind]),
-            name=f"visitor {number}",
-            daemon=True,
-        )
+    visitors = [
+        Visitor(f"visitor-{seed}-{number}", kind, url, write_key, journal, stopping=stopping)
         for number, kind in enumerate(kinds)
+    ]
+    threads = [
+        threading.Thread(target=visitor.live, args=(clock, draw), name=visitor.name, daemon=True)
+        for visitor, draw in zip(visitors, draws, strict=True)
     ]
     for thread in threads:
         thread.start()
     try:
         yield
+    except BaseException:
+        for visitor in visitors:
+            visitor.gives_up.set()
+        raise
     finally:
         stopping.set()
         for thread in threads:

@@ -59,6 +59,11 @@ class Readers:
             self.digests.setdefault(version, set()).add(digest)
             self.mixed += any(title.endswith(EDITION) is not (version == SECOND) for title in titles)
 
+    @property
+    def several_digests(self) -> int:
+        """Too many of them: a release is one set of bytes."""
+        return sum(len(digests) - 1 for digests in self.digests.values())
+
     def missed(self) -> None:
         """No answer, or not a good one."""
         with self._lock:
@@ -84,7 +89,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
     # The load, and a hub that signs, need a core as well.
     workers = max(1, (os.cpu_count() or 2) - 1)
     with lab.shop(workers=workers) as running:
-        _second_edition(lab.folder / "site")
+        second_edition(lab.folder / "site")
         lab.release(lab.folder / "site")
         lab.tell("look for the node's capacity", 0.0)
         rate = SHARE * capacity(running.url, running.write_key, step_s=order.step_s, seed=order.seed)
@@ -102,7 +107,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
         Figure("failed requests", errors + readers.failed, must=NONE),
         Figure("answers read closely", readers.answers.total(), must=Must(">=", 1)),
         Figure("releases seen in them", len(readers.answers), must=Must("=", 2)),
-        Figure("answers that mix two releases", readers.mixed + _several_digests(readers), must=NONE),
+        Figure("answers that mix two releases", readers.mixed + readers.several_digests, must=NONE),
         Figure(
             "p99 of decisions without swaps, median of the rounds",
             float(np.median([each.without.p99_ms for each in rounds])),
@@ -152,7 +157,7 @@ def _serves(running: Running) -> int:
         return int(caller.status()["bundle"]["version"])
 
 
-def _second_edition(site: Path) -> None:
+def second_edition(site: Path) -> None:
     """Give every item another title, and have it approved."""
     from hub.site.approving import approve_items
 
@@ -205,8 +210,3 @@ def _reading(running: Running, readers: Readers, seed: int) -> Iterator[None]:
         stopping.set()
         for thread in threads:
             thread.join()
-
-
-def _several_digests(readers: Readers) -> int:
-    """A release is one set of bytes."""
-    return sum(len(digests) - 1 for digests in readers.digests.values())
