@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
+
+import msgspec
 import pytest
 
 from edgewise.errors import InputError
 from hub.prove.order import QUICK, Order, sized
-from hub.prove.scenario import SCENARIOS, named
+from hub.prove.scenario import SCENARIOS, Scenario, named
 
 
 def test_what_is_asked_for_takes_the_place_of_the_usual_sizes() -> None:
     assert sized(quick=False, seed=None) == Order()
-    assert sized(quick=True, kills=7, seed=None) == Order(**{**_fields(QUICK), "kills": 7})
+    assert sized(quick=True, kills=7, seed=None) == msgspec.structs.replace(QUICK, kills=7)
 
 
 @pytest.mark.parametrize(("name", "value"), [("kills", 0), ("away_s", 0.0), ("workers", -1)])
@@ -28,16 +31,7 @@ def test_scenarios_run_in_their_own_order_and_all_of_them_for_none() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_every_scenario_has_a_module_and_tells_sizes_that_there_are(scenario: object) -> None:
-    import importlib
-
-    from hub.prove.scenario import Scenario
-
-    assert isinstance(scenario, Scenario)
+def test_every_scenario_has_a_module_and_tells_sizes_that_there_are(scenario: Scenario) -> None:
     module = importlib.import_module(f"hub.prove.scenarios.{scenario.name.replace('-', '_')}")
     assert callable(module.run)
     assert scenario.parameters(Order())["seed"] == 1
-
-
-def _fields(order: Order) -> dict[str, float]:
-    return {name: getattr(order, name) for name in order.__struct_fields__}
