@@ -35,10 +35,11 @@ def test_scenarios_are_listed_and_an_unknown_one_is_refused() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.timeout(200)
 def test_a_few_kills_lose_nothing_and_the_figures_say_so(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     words = ("--only", "kills", "--kills", "3", "--workers", "1", "--seed", "4")
-    ended = run_edgewise("prove", *words, "--report", str(page), "--json")
+    ended = run_edgewise("prove", *words, "--report", str(page), "--json", most_s=180)
     told = json.loads(ended.stdout)
     (proof,) = told["proofs"]
     assert ended.returncode == 0, ended.stderr
@@ -71,9 +72,10 @@ def test_who_leaves_early_leaves_nothing_behind(tmp_path: Path, number: signal.S
 
 @pytest.mark.slow
 @pytest.mark.process
+@pytest.mark.timeout(320)
 @pytest.mark.parametrize("scenario", ["kills", "cold-start", "full-disk"])
 def test_the_quick_figures_are_what_they_must_be(scenario: str) -> None:
-    ended = run_edgewise("prove", "--quick", "--only", scenario, "--json")
+    ended = run_edgewise("prove", "--quick", "--only", scenario, "--json", most_s=300)
     (proof,) = json.loads(ended.stdout)["proofs"]
     assert ended.returncode == 0, ended.stderr
     if proof["not_run"]:
