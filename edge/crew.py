@@ -16,7 +16,7 @@ from edge.backoff import pause
 from edge.door import Door
 from edge.log import Log
 from edge.node.layout import SEATS
-from edge.node.status import WorkerStatus, read_status
+from edge.node.status import WorkerStatus, read_last_status, read_status
 from edge.process import Process
 from edge.settings import EdgeSettings
 from edgewise.clock import Clock
@@ -146,8 +146,13 @@ class Crew:
             clock=self._clock,
             log=self._log,
             descriptors=[descriptor],
+            has_worked=partial(self._has_answered, seat),
         )
         return Member(seat, process)
+
+    def _has_answered(self, seat: int, pid: int) -> bool:
+        status = read_last_status(self._paths.worker_status(seat), WorkerStatus)
+        return status is not None and status.pid == pid and status.listening
 
     def _start(self, worker: int, member: Member) -> None:
         self._paths.worker_status(member.seat).unlink(missing_ok=True)

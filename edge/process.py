@@ -28,6 +28,8 @@ _KILL_PATIENCE_S: Final = 5.0
 
 OnExit = Callable[[int], Awaitable[None]]
 """Told the exit code (negative: the signal) before the process is started again."""
+HasWorked = Callable[[int], bool]
+"""Whether the process with this id, which has just ended, was of use before."""
 
 
 class Process:
@@ -44,10 +46,12 @@ class Process:
         log_file: Path | None,
         secrets: Mapping[str, str] | None = None,
         descriptors: Sequence[int] = (),
+        has_worked: HasWorked = lambda _pid: False,
     ) -> None:
         """`secrets` go into the environment: arguments can be read by every user of the machine.
 
-        `descriptors` are inherited under their numbers, each time that it is started.
+        `descriptors` are inherited under their numbers, each time that it is started. One that `has_worked` when it
+        ended did not fail to start, however soon it was: to let it wait longer and longer would only be missed.
         """
         self.name: Final = name
         self.failures = 0
@@ -59,6 +63,7 @@ class Process:
         self._log_file = log_file
         self._secrets = dict(secrets or {})
         self._descriptors = tuple(descriptors)
+        self._has_worked = has_worked
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -74,6 +79,7 @@ class Process:
         log: Log,
         secrets: Mapping[str, str] | None = None,
         descriptors: Sequence[int] = (),
+        has_worked: HasWorked = lambda _pid: False,
     ) -> Self:
         """A process that is told the node's settings; all but the token, which is for `secrets`."""
         told = encode_settings(msgspec.structs.replace(settings, enrol_token=""))
@@ -86,6 +92,7 @@ class Process:
             log_file=settings.paths.log(name) if settings.log_to == "files" else None,
             secrets=secrets,
             descriptors=descriptors,
+            has_worked=has_worked,
         )
 
     @property
@@ -126,7 +133,7 @@ class Process:
             if self._stopping.is_set():
                 return
             steady = self._clock.monotonic_ms() - started_ms >= STEADY_MS
-            self.failures = 1 if steady else self.failures + 1
+            self.failures = 1 if steady or self._has_worked(self._process.pid) else self.failures + 1
             await on_exit(code)
             pause_ms = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2.0 ** (self.failures - 1))
             await pause(self._stopping, pause_ms)

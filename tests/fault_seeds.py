@@ -13,9 +13,11 @@ VARIABLE = "EDGEWISE_FAULT_SEED"
 
 
 def seeds(known: Iterable[int]) -> list[int]:
-    """These, or the one that the environment asks for."""
+    """These, or the one that the environment asks for. Says how many: `edgewise prove` counts them."""
     asked = os.environ.get(VARIABLE)
-    return list(known) if asked is None else [int(asked)]
+    chosen = list(known) if asked is None else [int(asked)]
+    print(f"{len(chosen)} seeds")
+    return chosen
 
 
 def everything() -> bool:

@@ -8,6 +8,7 @@ If it dies, nothing else does. It prints one JSON object: `{"code": "", "message
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from edgewise.ids import ModelName
 
 REFUSED: Final = 3
+NICENESS: Final = 10
+"""Visitors come first: what they ask meanwhile gets nine times the processor time of a trial beside it."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -41,6 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--memory-bytes", type=int, required=True)
     parser.add_argument("--cpu-seconds", type=int, required=True)
     options = parser.parse_args(arguments)
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (options.memory_bytes, options.memory_bytes))
     resource.setrlimit(resource.RLIMIT_CPU, (options.cpu_seconds, options.cpu_seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -20,6 +20,7 @@ from edge.agent.link import Line
 from edge.agent.state import AgentState
 from edge.backoff import Backoff, Draw
 from edge.log import Log
+from edge.node.counted import is_counted
 from edge.node.doorbell import next_ring
 from edge.node.layout import SEGMENT_SUFFIX, ProducerKey, producer_of
 from edge.settings import EdgeSettings
@@ -195,6 +196,8 @@ class Uplink:
         self._delete_stored(key, one)
 
     def _delete_stored(self, key: ProducerKey, one: _Producer) -> None:
+        if one.reader.is_exhausted and not is_counted(self._paths, key, one.reader.next_seq):
+            return
         one.reader.acknowledge(one.stored_seq)
         if one.reader.is_gone:
             del self._producers[key]

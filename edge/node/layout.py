@@ -87,6 +87,10 @@ class NodePaths:
         """What the worker process at seat `index` says of itself."""
         return self.run / f"worker-{index}.json"
 
+    def tally(self, index: int) -> Path:
+        """What the processes at seat `index` have counted, one after the other."""
+        return self.run / f"tally-{index}.json"
+
     def log(self, process: str) -> Path:
         """Where a process writes its log when it is not to go to standard error."""
         return self.run / f"{process}.log"

@@ -10,7 +10,7 @@
 The bound is `spool_most_bytes`, or what there is and what the disk still takes, if that is less. Clicks stand above
 exposures: an exposure without its click would be learned from as one that nobody wanted, a click without its exposure
 is only not learned from. Calls are refused rather than dropped, and sent again by whoever made them; a decision cannot
-be refused, so it is given a number, dropped and declared (`proto/decisions/0010-lanes.md`).
+be refused, so it is given a number, dropped and declared (`proto/decisions/0014-lanes.md`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from edge.spool.reader import LOST
 from edge.worker.answers import bundle_answer
 from edge.worker.desk import Desk
 from edge.worker.metrics import Gauges, add_up, exposition
-from edge.worker.tally import Tally, pending_records, read_tallies
+from edge.worker.tally import Tally, inherited_tally, pending_records, read_tallies
 from edgewise.ids import PlacementName
 from edgewise.reasons import State
 
@@ -188,8 +188,19 @@ def _workers(desk: Desk) -> list[WorkerStatus | None]:
 
 
 def _tallies(desk: Desk) -> dict[int, Tally]:
-    """Others' as of their last word, half a second ago at most; our own as of now."""
-    return read_tallies(desk.paths) | {desk.index: desk.own_tally()}
+    """Others' as of their last word, half a second ago at most; our own as of now.
+
+    A dead one's as its successor will take it over, which may still be starting.
+    """
+    told = {
+        index: tally if _is_running(desk, index) else inherited_tally(desk.paths, index)
+        for index, tally in read_tallies(desk.paths).items()
+    }
+    return told | {desk.index: desk.own_tally()}
+
+
+def _is_running(desk: Desk, index: int) -> bool:
+    return read_status(desk.paths.worker_status(index), WorkerStatus) is not None
 
 
 def _spool(desk: Desk) -> SpoolStatus:
@@ -200,7 +211,7 @@ def _spool(desk: Desk) -> SpoolStatus:
     living = {
         ProducerKey(tally.epoch, index): (tally.epoch_created, tally.dropped_unstored)
         for index, tally in tallies.items()
-        if index == desk.index or read_status(desk.paths.worker_status(index), WorkerStatus) is not None
+        if index == desk.index or _is_running(desk, index)
     }
     pending = pending_records(desk.paths, living, agent.stored_seqs if agent else {})
     # What the others say is half a second old at most, what their spools hold is not.

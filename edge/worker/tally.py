@@ -49,7 +49,7 @@ class Tally(msgspec.Struct, frozen=True):
 
 def tally_file(paths: NodePaths, index: int) -> Path:
     """Where worker `index` keeps it."""
-    return paths.run / f"tally-{index}.json"
+    return paths.tally(index)
 
 
 def read_tally(file: Path) -> Tally:

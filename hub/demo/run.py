@@ -17,11 +17,11 @@ from hub.datasets import movielens, world
 from hub.datasets.films import FilmHistory
 from hub.demo.checks import Milliseconds, Outage, click_to_changed, quantiles, wait_for_bundle, without_hub
 from hub.demo.hits import HitRates, hit_rates
-from hub.demo.processes import Served, edge, hub
 from hub.demo.shop_site import EDITOR, WRITE_KEY, write_shop
 from hub.demo.storefront import Shop, Storefront
 from hub.demo.story import Story, tell, write_history
 from hub.demo.visitors import replay, settle_known
+from hub.processes import Served, edge, hub
 
 MODEL: Final = "film_ranker"
 EDGES: Final = 2

@@ -54,6 +54,7 @@ FLAGS: dict[str, str] = {
     "replay": "--data-dir",
     "profile show": "--timeline --data-dir",
     "doctor": "",
+    "prove": "--quick --only --seed",
 }
 
 
@@ -217,6 +218,7 @@ USAGE = [
     "replay --data-dir HUB",
     "profile show",
     "demo --port 77777",
+    "prove --kills many",
     "nodes --frobnicate",
 ]
 

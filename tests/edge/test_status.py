@@ -10,18 +10,21 @@ from typing import Any
 
 import pytest
 from edge_world import VISITOR, node, open_desk, viewed
+from hub_records import event
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 from world import HERO, LIST, NOW_MS
 
-from edge.node.layout import NodePaths
+from edge.node.layout import NodePaths, segment_name
 from edge.node.status import AgentStatus, WorkerStatus, read_status, write_status
 from edge.worker.condition import Condition
 from edge.worker.metrics import EDGES_SECONDS, Counts, Gauges, add_up, exposition
 from edge.worker.tally import Tally, encode_tally, inherited_tally, read_tally, tally_file
+from edgewise.frames import frame
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason, State
+from edgewise.records import encode_record
 
 BODY = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
 AGENT: dict[str, Any] = {"pid": os.getpid(), "written_ms": NOW_MS}
@@ -122,6 +125,17 @@ def test_all_workers_are_merged_by_whichever_is_asked(tmp_path: Path) -> None:
         families = {family.name: family for family in text_string_to_metric_families(client.get("/metrics").text)}
         assert sum(sample.value for sample in families["edgewise_decisions"].samples) == 6
         assert families["edgewise_workers"].samples[0].value == 2
+
+
+def test_a_dead_worker_counts_as_far_as_its_spool_shows_before_its_successor_speaks(tmp_path: Path) -> None:
+    with node(tmp_path, workers=2) as (client, desk):
+        folder = desk.paths.producer(9, 1)
+        folder.mkdir(parents=True)
+        written = b"".join(frame(encode_record(event(seq))) for seq in range(3))
+        (folder / segment_name(0)).write_bytes(written)
+        tally_file(desk.paths, 1).write_bytes(encode_tally(Tally(epoch=9, epoch_created=1, created=5)))
+        told = client.get("/status").json()["spool"]
+        assert (told["created"], told["pending"], told["stored"]) == (7, 3, 4)
 
 
 def test_metrics_have_the_names_that_dashboards_rely_on(tmp_path: Path) -> None:

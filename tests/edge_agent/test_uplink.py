@@ -15,6 +15,7 @@ from edge.node.layout import NodePaths
 from edge.spool.reader import LEFTOVER_SUFFIX
 from edge.testing.fake_hub import FakeHub, Fault, eventually
 from edge.testing.signed_site import SignedSite
+from edge.worker.tally import Tally, encode_tally, inherited_tally
 from edgewise.records import GapRecord
 
 SITE = SignedSite("shop")
@@ -39,6 +40,35 @@ def test_what_is_synced_arrives_within_milliseconds_and_is_deleted(tmp_path: Pat
             worker.kill()
             await eventually(lambda: not worker.folder.exists())
             assert ship.state.records_stored == 20
+
+    patiently(story())
+
+
+def test_a_killed_workers_spool_stays_until_its_successor_has_counted_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        paths = NodePaths(tmp_path)
+        async with FakeHub(SITE) as hub, shipping(tmp_path, hub.address):
+            worker = Worker(paths, 0)
+            paths.tally(0).write_bytes(encode_tally(Tally(epoch=worker.epoch, epoch_created=3, created=13)))
+            for _ in range(5):
+                worker.append()
+            await worker.spool.commit()
+            await eventually(lambda: hub.marks.get(worker.key) == 4)
+            worker.kill()
+            # Another one is stored and deleted meanwhile, so the agent has come by.
+            other = Worker(paths, 1)
+            other.append()
+            await other.spool.commit()
+            other.kill()
+            await eventually(lambda: not other.folder.exists())
+            assert worker.folder.exists()
+            inherited = inherited_tally(paths, 0)
+            assert inherited.created == 15
+            successor = Worker(paths, 0)
+            word = Tally(epoch=successor.epoch, created=inherited.created)
+            paths.tally(0).write_bytes(encode_tally(word))
+            await eventually(lambda: not worker.folder.exists())
+            successor.kill()
 
     patiently(story())
 

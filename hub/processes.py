@@ -1,4 +1,4 @@
-"""The demo's hub and edge nodes, as the processes that a person would start, ended by their pid."""
+"""A hub and edge nodes on loopback, as the processes that a person would start; ended by their pid, never by name."""
 
 from __future__ import annotations
 
@@ -42,13 +42,29 @@ class Served:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
             )
-        line = self._first_line(self._process)
+        try:
+            line = self._first_line(self._process)
+        except BaseException:  # whoever is interrupted while he waits has no `with` block yet that would end it
+            self.stop()
+            raise
         try:
             self.said = msgspec.json.decode(line, type=dict[str, Any])
         except MALFORMED:
             self.stop()
             raise UnavailableError(f"the {self.name} did not start: {self._last_words()}") from None
         return self
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now, or ran last. Raises UnavailableError before the first start."""
+        if self._process is None:
+            raise UnavailableError(f"the {self.name} was not started")
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def become(self, successor: Served) -> None:
         """Start a successor in its place: the same name and addresses, after this one was killed."""
@@ -111,7 +127,22 @@ def hub(data_dir: Path, log: Path, clock: Clock, *, grpc: str = "127.0.0.1:0", a
     return Served("hub", arguments, log, clock)
 
 
-def edge(name: str, data_dir: Path, hub_address: str, log: Path, clock: Clock) -> Served:
-    """An edge node with one worker, on loopback: the demo shares two cores between two nodes, a hub and itself."""
-    arguments = ["edge", "serve", "--port", "0", "--workers", "1", "--data-dir", str(data_dir), "--hub", hub_address]
+def edge(
+    name: str,
+    data_dir: Path,
+    hub_address: str | None,
+    log: Path,
+    clock: Clock,
+    *,
+    workers: int = 1,
+    port: int = 0,
+    config: Path | None = None,
+) -> Served:
+    """An edge node on loopback; without a hub's address it serves what it holds, or the starter bundle.
+
+    One worker, unless told otherwise: the demo shares two cores between two nodes, a hub and itself.
+    """
+    arguments = ["edge", "serve", "--port", str(port), "--workers", str(workers), "--data-dir", str(data_dir)]
+    arguments += ["--hub", hub_address] if hub_address is not None else []
+    arguments += ["--config", str(config)] if config is not None else []
     return Served(name, arguments, log, clock)

@@ -1,0 +1,129 @@
+"""`edgewise bench` as a process of its own: open-loop load, and what its visitors waited."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+
+from edgewise.errors import MALFORMED, UnavailableError
+
+KNEE_P99_MS: Final = 10.0
+_PATIENCE_S: Final = 60.0
+
+
+class Offers(msgspec.Struct):
+    """When one item was in an answer; milliseconds since the epoch, None: it never was."""
+
+    offers: int
+    first_ms: int | None
+    last_ms: int | None
+
+
+class Loaded(msgspec.Struct):
+    """As much of the bench's object as is looked at here."""
+
+    requests: int
+    errors: int
+    errors_by: dict[str, int]
+    goodput: float
+    retries: int
+    by_kind_ms: dict[str, dict[str, float | None]]
+    knee: dict[str, Any] | None = None
+    warnings: list[str] = []
+    watched: Offers | None = None
+
+    @property
+    def p99_ms(self) -> float:
+        """Of decisions, from their intended moment: they are waited for, events are not. NaN of nothing."""
+        p99 = self.by_kind_ms.get("decide", {}).get("p99")
+        return math.nan if p99 is None else p99
+
+
+class Load:
+    """One run under way."""
+
+    def __init__(self, *words: str) -> None:
+        command = [sys.executable, "-c", "from edgewise.cli import main; main()", "bench", *words, "--json"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it still sends or waits."""
+        return self._process.poll() is None
+
+    def result(self, most_s: float) -> Loaded:
+        """Wait for its end.
+
+        Raises:
+            UnavailableError: it failed, or did not end in time.
+        """
+        try:
+            told, errors = self._process.communicate(timeout=most_s)
+        except subprocess.TimeoutExpired:
+            raise UnavailableError(f"the bench did not end within {most_s:.0f} s") from None
+        try:
+            return msgspec.json.decode(told, type=Loaded)
+        except MALFORMED:
+            said = errors.decode(errors="replace").strip().splitlines()
+            raise UnavailableError(f"the bench failed: {said[-1] if said else 'it said nothing'}") from None
+
+    def end(self) -> None:
+        """At once, if it still runs."""
+        if self.is_running:
+            self._process.kill()
+        self._process.communicate()
+
+
+@contextmanager
+def loading(
+    url: str,
+    write_key: str,
+    *,
+    rate: float,
+    duration_s: float,
+    seed: int,
+    connections: int = 50,
+    profile: str = "home",
+    watch_item: str | None = None,
+) -> Iterator[Load]:
+    """Load of a constant mean rate, ended with the block; told apart: when `watch_item` was offered."""
+    load = Load(
+        *(("--watch-item", watch_item) if watch_item is not None else ()),
+        *(url, "--rate", f"{rate:.1f}", "--duration", f"{duration_s:.1f}", "--connections", str(connections)),
+        *("--profile", profile, "--write-key", write_key, "--seed", str(seed)),
+    )
+    try:
+        yield load
+    finally:
+        load.end()
+
+
+def steady(url: str, write_key: str, *, rate: float, duration_s: float, seed: int) -> Loaded:
+    """What visitors wait while nothing happens."""
+    with loading(url, write_key, rate=rate, duration_s=duration_s, seed=seed) as load:
+        return load.result(duration_s + _PATIENCE_S)
+
+
+def capacity(url: str, write_key: str, *, step_s: float, seed: int) -> float:
+    """The highest rate that holds a p99 of KNEE_P99_MS, requests a second.
+
+    Raises:
+        UnavailableError: none does.
+    """
+    words = ("--find-knee", "--duration", f"{step_s:.1f}", "--knee-p99", str(KNEE_P99_MS))
+    load = Load(url, *words, "--write-key", write_key, "--seed", str(seed))
+    try:
+        knee = (load.result(30 * (step_s + 5.0) + _PATIENCE_S).knee or {}).get("rate")
+    finally:
+        load.end()
+    if not knee:
+        raise UnavailableError(f"no rate holds a p99 of {KNEE_P99_MS:g} ms on this machine")
+    return float(knee)

@@ -1,0 +1,117 @@
+"""A sale begins: the rate jumps to what the node can just hold, most visitors are new, and the best item sells out.
+
+That it is gone is a live fact (`edgewise facts set ITEM stock=0`); from a second after it reached the node, nobody may
+be offered it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from typing import Final
+
+from edgewise.errors import UnavailableError
+from hub.prove.caller import Caller
+from hub.prove.figure import NONE, Figure, Must
+from hub.prove.lab import Lab, Running
+from hub.prove.load import Load, capacity, loading
+from hub.prove.order import Order
+
+PROFILE: Final = "flash-sale"
+"""The bench's own: four fifths of its visitors are new, and the burst is five times the calm around it."""
+CALM, BEGINS, LASTS, WARM_UP_S = 0.2, 0.3, 0.4, 2.0
+"""Its shape: rate before the burst, and the burst's place, as shares; seconds of calm before all that."""
+LOOKS: Final = 60
+"""Strangers who are asked what they see, to find what everybody is offered."""
+MOST_S: Final = 1.0
+_COMMAND_S: Final = 60.0
+_TAIL_S: Final = 180.0
+
+
+def run(lab: Lab, order: Order) -> list[Figure]:
+    """One sale on `order.connections`."""
+    with lab.shop(workers=max(1, (os.cpu_count() or 2) - 1)) as running:
+        lab.tell("look for the node's capacity", 0.0)
+        rate = capacity(running.url, running.write_key, step_s=order.step_s, seed=order.seed)
+        hot = _hottest(running)
+        lab.tell(f"{rate:,.0f} requests a second on {order.connections:,} connections; {hot} sells out", 0.5)
+        duration_s = 2 * order.window_s
+        with loading(
+            running.url,
+            running.write_key,
+            rate=rate,
+            duration_s=duration_s,
+            connections=order.connections,
+            profile=PROFILE,
+            seed=order.seed,
+            watch_item=hot,
+        ) as load:
+            _wait_for_the_burst(lab, running, load, rate * in_the_burst_s(duration_s))
+            arrived_ms = _sell_out(lab, running, hot)
+            told = load.result(duration_s + _TAIL_S)
+    offers = told.watched
+    if offers is None or offers.first_ms is None or offers.last_ms is None:
+        raise UnavailableError(f"{hot} was never offered during the sale, so nothing could sell out")
+    return [
+        Figure("connections", order.connections),
+        Figure("rate of the burst, the capacity", rate, "/s"),
+        Figure("requests", told.requests, must=Must(">=", 1)),
+        Figure("failed requests", told.errors, must=NONE),
+        Figure("p99 of decisions", told.p99_ms, "ms"),
+        Figure("offers of what sold out", offers.offers, must=Must(">=", 1)),
+        Figure(
+            "last of them after the fact had arrived",
+            max(0, offers.last_ms - arrived_ms) / 1_000,
+            "s",
+            Must("<=", MOST_S),
+        ),
+    ]
+
+
+def _hottest(running: Running) -> str:
+    shown: Counter[str] = Counter()
+    with Caller(running.url, running.write_key) as caller:
+        for number in range(LOOKS):
+            body = {"anonymousId": f"passer-by-{number}", "placements": [{"name": "home_hero"}]}
+            placed = caller.ask("POST", "/v1/decide", body).json()["placements"]["home_hero"]
+            shown.update(item["id"] for item in placed["items"])
+    return shown.most_common(1)[0][0]
+
+
+def in_the_burst_s(duration_s: float) -> float:
+    """Seconds at the burst's rate that bring as many requests as come until a quarter of the burst is over."""
+    return CALM * (WARM_UP_S + BEGINS * duration_s) + LASTS * duration_s / 4
+
+
+def _wait_for_the_burst(lab: Lab, running: Running, load: Load, decisions: float) -> None:
+    """Until so many were decided that the burst must have begun."""
+    with Caller(running.url, running.write_key, timeout_s=60.0) as caller:
+        before = _decisions(caller)
+        what = "the sale begins"
+        lab.until(
+            lambda: _decisions(caller) > before + decisions or not load.is_running or None, what, most_ms=120_000.0
+        )
+
+
+def _decisions(caller: Caller) -> int:
+    return sum(int(worker["decisions"]) for worker in caller.status()["workers"])
+
+
+def _sell_out(lab: Lab, running: Running, item: str) -> int:
+    """Say so at the hub; when the node's `/status` shows it, in milliseconds since the epoch."""
+    with Caller(running.url, running.write_key, timeout_s=60.0) as caller:
+        before = _facts(caller)
+        words = ["facts", "set", item, "stock=0", "--data-dir", str(lab.hub_dir), "--by", "edgewise prove", "--json"]
+        command = [sys.executable, "-c", "from edgewise.cli import main; main()", *words]
+        done = subprocess.run(command, capture_output=True, timeout=_COMMAND_S, check=False)
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            raise UnavailableError(f"`edgewise facts set` failed: {said[-1] if said else done.returncode}")
+        lab.until(lambda: _facts(caller) > before or None, "the fact arrives at the node")
+        return lab.clock.now_ms()
+
+
+def _facts(caller: Caller) -> int:
+    return int(caller.status()["liveFacts"]["version"])

@@ -1,0 +1,51 @@
+"""A process that ends is started again: sooner where it was of use, later and later where it never is."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from agent_world import log, patiently
+
+from edge.process import HasWorked, Process
+from edgewise.clock import SystemClock
+
+ENDS_AT_ONCE = "edge.log"
+"""A module that does nothing when it is run."""
+
+
+def failures_after_each_end(has_worked: HasWorked, ends: int) -> list[int]:
+    async def story() -> list[int]:
+        counted: list[int] = []
+        enough = asyncio.Event()
+        process = Process("x", ENDS_AT_ONCE, [], clock=SystemClock(), log=log(), log_file=None, has_worked=has_worked)
+
+        async def on_exit(code: int) -> None:
+            assert code == 0
+            counted.append(process.failures)
+            if len(counted) == ends:
+                enough.set()
+
+        process.start(on_exit)
+        await enough.wait()
+        await process.stop(1_000)
+        return counted[:ends]
+
+    return patiently(story())
+
+
+@pytest.mark.process
+def test_an_end_without_any_work_is_a_failed_start_and_counts_on() -> None:
+    assert failures_after_each_end(lambda _: False, 3) == [1, 2, 3]
+
+
+@pytest.mark.process
+def test_who_has_worked_did_not_fail_to_start_however_soon_it_ended() -> None:
+    seen: set[int] = set()
+
+    def has_worked(pid: int) -> bool:
+        seen.add(pid)
+        return True
+
+    assert failures_after_each_end(has_worked, 3) == [1, 1, 1]
+    assert len(seen) >= 3

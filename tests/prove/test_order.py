@@ -1,0 +1,37 @@
+"""Which scenarios run, and how hard."""
+
+from __future__ import annotations
+
+import importlib
+
+import msgspec
+import pytest
+
+from edgewise.errors import InputError
+from hub.prove.order import QUICK, Order, sized
+from hub.prove.scenario import SCENARIOS, Scenario, named
+
+
+def test_what_is_asked_for_takes_the_place_of_the_usual_sizes() -> None:
+    assert sized(quick=False, seed=None) == Order()
+    assert sized(quick=True, kills=7, seed=None) == msgspec.structs.replace(QUICK, kills=7)
+
+
+@pytest.mark.parametrize(("name", "value"), [("kills", 0), ("away_s", 0.0), ("workers", -1)])
+def test_a_size_that_makes_no_sense_is_named(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=name):
+        sized(quick=False, **{name: value})
+
+
+def test_scenarios_run_in_their_own_order_and_all_of_them_for_none() -> None:
+    assert named([]) == list(SCENARIOS)
+    assert [each.name for each in named(["swaps", "kills"])] == ["kills", "swaps"]
+    with pytest.raises(InputError, match="expected one of kills, swaps"):
+        named(["kill"])
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_every_scenario_has_a_module_and_tells_sizes_that_there_are(scenario: Scenario) -> None:
+    module = importlib.import_module(f"hub.prove.scenarios.{scenario.name.replace('-', '_')}")
+    assert callable(module.run)
+    assert scenario.parameters(Order())["seed"] == 1
