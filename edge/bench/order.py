@@ -10,6 +10,7 @@ import msgspec
 from edge.bench.arrivals import Arrivals
 from edge.bench.knee import Limits
 from edgewise.errors import InputError, Problem
+from edgewise.ids import ItemId
 
 DEFAULT_RATE: Final = 500.0
 DEFAULT_DURATION_S: Final = 10.0
@@ -39,6 +40,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     write_key: str | None = None
     limits: Limits = Limits()
+    watch_item: ItemId | None = None
+    """Told apart: when it was offered."""
 
     @property
     def mode(self) -> str:

@@ -17,6 +17,7 @@ from edge.bench.session import step_of
 from edge.bench.tally import Tally
 from edge.bench.window import Measured, Own
 
+GENERATOR = Own(0.1, is_busy=False, is_late=False, reopened_connections=0, cpu_us=50.0, ceiling=20_000.0, kept_up=True)
 HELD = Step(rate=100, offered=100, goodput=100, p99_ms=5, error_share=0)
 
 
@@ -31,7 +32,7 @@ def queue(rate: float, capacity: float, kind: Arrivals, *, seconds: float = 4.0,
             tally.in_vain("no answer in time", due_s, seconds + most_s)
         else:
             tally.right("decide", due_s, starts_s, free_s, None)
-    return Measured(tally, tally.figures(), Own(0.1, is_busy=False, is_late=False, reopened_connections=0))
+    return Measured(tally, tally.figures(), GENERATOR)
 
 
 def searched(measure: Callable[[float], Step], *, start: float = 100, most: float = 100_000) -> KneeSearch:
