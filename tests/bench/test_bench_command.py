@@ -72,7 +72,6 @@ def test_each_crossed_threshold_is_told_and_the_exit_code_is_1(capsys: pytest.Ca
 
 def test_an_item_is_watched_for(capsys: pytest.CaptureFixture[str]) -> None:
     """It is offered until it sells out; what is offered is read in the answers."""
-
     decided = itertools.count()
 
     async def selling_out(asked: Asked) -> bytes:
