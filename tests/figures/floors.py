@@ -1,0 +1,96 @@
+"""What no decision can be cheaper than: the HTTP floor and the model floor, measured in the same run as the decision."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from figures import shop
+from figures.closed_loop import peak, post
+from figures.stage import Stage, on_core
+from numpy.typing import NDArray
+
+from edge.scoring.scorer import OnnxScorer
+
+BLOCKS: Final = 50
+"""Blocks of candidates that are scored in turn: one and the same would be learned by the processor."""
+QUESTION: Final = b'{"anonymousId":"known-00000001","placements":[{"name":"home_hero"}]}'
+CONNECTIONS: Final = 16
+
+
+Work = Callable[[int], object]
+"""Is told its turn."""
+
+
+class Floors(NamedTuple):
+    """Seconds of one core."""
+
+    http_s: float
+    model_s: float
+
+    @property
+    def rate(self) -> float:
+        """Requests a second of a server that pays for nothing else."""
+        return 1.0 / (self.http_s + self.model_s)
+
+
+@contextlib.contextmanager
+def bare_route(stage: Stage) -> Iterator[str]:
+    """The bare route, on the server's core; its URL."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with on_core(stage.cores.server):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "figures.floor_server"], stdout=subprocess.PIPE, env=environment
+        )
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def http_floor_s(stage: Stage, route: str) -> float:
+    """What one request to the bare route costs its core."""
+    url = f"{route}/v1/decide"
+    effort = stage.effort
+    asked = post(url, QUESTION, write_key=shop.WRITE_KEY)
+    found = peak(url, [asked], connections=CONNECTIONS, seconds=effort.window_s, warm_up_s=effort.warm_up_s)
+    return 1.0 / found.rate
+
+
+def model_floor_s(stage: Stage, *, trees: int = 100, candidates: int = 100, seconds: float | None = None) -> float:
+    """What the model alone costs for so many candidates, on the server's core."""
+    model = shop.model(trees).model
+    assert model is not None
+    scorer, blocks = OnnxScorer(model), blocks_of(candidates)
+    with on_core(stage.cores.server):
+        return seconds_each(lambda turn: scorer.score(blocks[turn % BLOCKS]), seconds or stage.effort.window_s / 2)
+
+
+def blocks_of(candidates: int) -> list[NDArray[np.float32]]:
+    """Feature rows of simulated visitors, `candidates` at a time."""
+    matrix = shop.training().matrix
+    draw = np.random.default_rng(3)
+    return [np.ascontiguousarray(matrix[draw.integers(len(matrix), size=candidates)]) for _ in range(BLOCKS)]
+
+
+def seconds_each(work: Work, seconds: float) -> float:
+    """Mean cost of a call in seconds of processor time, the first fifth left out as warm-up."""
+    turn, began_s = 0, time.perf_counter()
+    while time.perf_counter() - began_s < seconds / 5:
+        work(turn)
+        turn += 1
+    first, used_s, began_s = turn, time.thread_time(), time.perf_counter()
+    while time.perf_counter() - began_s < seconds or turn == first:
+        work(turn)
+        turn += 1
+    return (time.thread_time() - used_s) / (turn - first)

@@ -1,0 +1,91 @@
+"""P3: what visitors wait at 60 % of the knee: as it is, while bundles are swapped, and while the hub is gone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from figures import shop
+from figures.figure import Bound, Measured, Row, judge
+from figures.ground import Ground
+from figures.stage import Hub, Node, finished, release
+from processes import until
+
+BOUND: Final = Bound(10.0, 10.0, "ms")
+SHARE: Final = 0.6
+"""Of the knee."""
+HUB_WINDOW_S: Final = 8.0
+SWAPS: Final = 2
+
+
+def measure(ground: Ground) -> Measured:
+    """Three rows; with a hub the node also sends every exposure up while it is measured."""
+    stage, rate = ground.stage, SHARE * ground.standing.knee
+    rows = []
+    with stage.node(bundle=ground.bundle) as node:
+        told = [stage.open_loop(node.url, rate, mix=ground.mix) for _ in range(stage.effort.runs)]
+    rows.append(_row(ground, "p99 at 60 % of the knee, open loop", told))
+    built = shop.build()
+    data_dir = stage.released(built)
+    with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as node:
+        until(lambda: (node.status()["bundle"] or {}).get("version") == 1, most_s=60.0)
+        swapped = [_while_swapping(ground, data_dir, node, rate, run) for run in range(stage.effort.runs)]
+        rows.append(_row(ground, f"the same, while {SWAPS} new bundles are fetched, tried and swapped in", swapped))
+        lost = _while_hub_is_lost(ground, hub, node, rate)
+        rows.append(_row(ground, "the same, while the hub is killed and stays away", [lost]))
+    return Measured(rows)
+
+
+def _while_swapping(ground: Ground, data_dir: Path, node: Node, rate: float, run: int) -> dict[str, Any]:
+    stage = ground.stage
+    words = stage.steady(rate, seconds=stage.effort.window_s if stage.effort.is_quick else HUB_WINDOW_S)
+    first = 2 + run * SWAPS
+    news = [shop.build(version=version) for version in range(first, first + SWAPS)]
+    with stage.loading(node.url, *words, mix=ground.mix) as running:
+        _until_loaded(node)
+        for built in news:
+            release(data_dir, built)
+            until(lambda wanted=built.manifest.version: node.status()["bundle"]["version"] == wanted, most_s=60.0)
+        swaps_ended_in_time = running.poll() is None
+        told = finished(running)
+    return {**told, "swapped_while_measured": swaps_ended_in_time}
+
+
+def _while_hub_is_lost(ground: Ground, hub: Hub, node: Node, rate: float) -> dict[str, Any]:
+    stage = ground.stage
+    words = stage.steady(rate, seconds=stage.effort.window_s if stage.effort.is_quick else HUB_WINDOW_S)
+    with stage.loading(node.url, *words, mix=ground.mix) as running:
+        _until_loaded(node)
+        hub.started.process.kill()
+        hub.started.process.wait()
+        return finished(running)
+
+
+def _until_loaded(node: Node) -> None:
+    """Wait until requests arrive: what is done to the node next happens under load."""
+    before = _decisions(node)
+    until(lambda: _decisions(node) > before + 100, most_s=60.0)
+    time.sleep(0.2)  # past the history that is told first; nothing is synchronised by it
+
+
+def _decisions(node: Node) -> int:
+    return sum(int(worker["decisions"]) for worker in node.status()["workers"])
+
+
+def _row(ground: Ground, what: str, told: list[dict[str, Any]]) -> Row:
+    p99s = [float(each["latency_ms"]["p99"] or "nan") for each in told]
+    errors = sum(each["errors"] for each in told)
+    detail = {
+        "rate_per_s": round(told[0]["rate"]),
+        "p99_9_ms": [each["latency_ms"]["p99.9"] for each in told],
+        "p50_ms": [each["latency_ms"]["p50"] for each in told],
+        "errors": errors,
+        "errors_by": told[-1]["errors_by"],
+        "fallback_share": max(each["fallback_share"] for each in told),
+        "generator_kept_up": all(each["generator"]["kept_up"] for each in told),
+    }
+    short = ground.disturbance()
+    if errors:
+        p99s, short = [float("nan")], f"{errors} errors: {told[-1]['errors_by']}"
+    return judge("P3", what, BOUND, p99s, short=short, detail=detail)

@@ -1,0 +1,269 @@
+"""Where figures are measured: nodes, hubs and load as processes of their own, on cores of their own.
+
+The node's whole family runs on the first core that this process may use, load on the second; a hub, which is another
+machine in real life, on a third one, or beside the load where there is none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from figures import closed_loop, shop
+from processes import Started, ask, edgewise
+
+from edge.bench.http1 import parse_target
+from edge.bench.mix import load_mix
+from edge.bench.visits import Visits
+from edgewise.errors import UnavailableError
+from hub.keys import make_keys
+from hub.release.bundle import BuiltBundle
+from hub.release.candidates import write_bundle
+from hub.release.repository import Repository
+
+PREPARED: Final = 4_000
+"""Requests made ahead for a closed loop."""
+PATIENCE_S: Final = 240.0
+
+
+class Cores(NamedTuple):
+    """Which core does what."""
+
+    server: int
+    load: int
+    hub: int
+
+    @classmethod
+    def of_machine(cls) -> Cores:
+        """From the cores that this process may use.
+
+        Raises:
+            UnavailableError: there is one only, on which load and server would measure each other.
+        """
+        allowed = sorted(os.sched_getaffinity(0))
+        if len(allowed) < 2:
+            raise UnavailableError("figures need two cores, one for the server and one for the load")
+        return cls(allowed[0], allowed[1], allowed[2] if len(allowed) > 2 else allowed[1])
+
+
+class Effort(NamedTuple):
+    """How long everything takes."""
+
+    runs: int
+    window_s: float
+    """Of one measurement."""
+    warm_up_s: float
+    step_s: float
+    """Of the search for the knee."""
+    clicks: int
+    is_quick: bool
+
+
+FULL: Final = Effort(runs=3, window_s=4.0, warm_up_s=1.0, step_s=2.0, clicks=300, is_quick=False)
+QUICK: Final = Effort(runs=1, window_s=1.5, warm_up_s=0.5, step_s=0.8, clicks=60, is_quick=True)
+
+
+class Node(NamedTuple):
+    """An edge node that runs."""
+
+    url: str
+    data_dir: Path
+    started: Started
+
+    def status(self) -> Any:
+        """What `/status` says."""
+        return ask(f"{self.url}/status")
+
+    def worker_pid(self) -> int:
+        """Of its first worker."""
+        return int(next(worker["pid"] for worker in self.status()["workers"] if worker["pid"]))
+
+
+class Hub(NamedTuple):
+    """A hub that runs."""
+
+    address: str
+    admin: str
+    data_dir: Path
+    started: Started
+
+
+class Stage:
+    """Starts processes below a folder, and asks what they can do."""
+
+    def __init__(self, folder: Path, cores: Cores, effort: Effort) -> None:
+        self.folder = folder
+        self.cores = cores
+        self.effort = effort
+        self._made = 0
+
+    def fresh(self, name: str) -> Path:
+        """A path that nothing uses yet."""
+        self._made += 1
+        return self.folder / f"{self._made:03d}-{name}"
+
+    # --- processes ----------------------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def node(
+        self, *, bundle: Path | None = None, hub: str | None = None, workers: int = 1, port: int = 0
+    ) -> Iterator[Node]:
+        """A node on the server's core; without a bundle and a hub it has the starter bundle."""
+        data_dir = self.fresh("node")
+        words = ["edge", "serve", "--port", str(port), "--workers", str(workers), "--data-dir", str(data_dir)]
+        words += ["--bundle", str(bundle)] if bundle else []
+        words += ["--hub", hub] if hub else []
+        with self._running(self.cores.server, words) as started:
+            yield Node(started.said["url"], data_dir, started)
+
+    @contextlib.contextmanager
+    def hub(self, data_dir: Path, *, grpc: str = "127.0.0.1:0", admin: str = "127.0.0.1:0") -> Iterator[Hub]:
+        """A hub of a data folder."""
+        words = ["hub", "serve", "--data-dir", str(data_dir), "--grpc", grpc, "--admin", admin]
+        with self._running(self.cores.hub, words) as started:
+            yield Hub(started.said["hub"], started.said["admin"], data_dir, started)
+
+    @contextlib.contextmanager
+    def _running(self, core: int, words: Sequence[str]) -> Iterator[Started]:
+        with contextlib.ExitStack() as stack:
+            with on_core(core):
+                started = stack.enter_context(edgewise(*words, log=self.fresh("log")))
+            yield started
+
+    def released(self, built: BuiltBundle) -> Path:
+        """A hub's data folder in which a bundle is signed and assigned to all nodes."""
+        data_dir = self.fresh("hub")
+        make_keys(data_dir)
+        repository = Repository(data_dir)
+        repository.create(shop.SITE)
+        release(data_dir, built)
+        return data_dir
+
+    def bundle(self, built: BuiltBundle) -> Path:
+        """A folder for `--bundle`."""
+        folder = self.fresh("bundle")
+        write_bundle(folder, built)
+        return folder
+
+    # --- load ---------------------------------------------------------------------------------------------------------
+    def load(self, node: str, *words: str, mix: Path) -> dict[str, Any]:
+        """What `edgewise bench` measures from the load's core.
+
+        Raises:
+            UnavailableError: it could not, in its own words.
+        """
+        with self.loading(node, *words, mix=mix) as running:
+            return finished(running)
+
+    @contextlib.contextmanager
+    def loading(self, node: str, *words: str, mix: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """`edgewise bench`, while something else happens; `finished` waits for what it measures."""
+        command = [sys.executable, "-c", "from edgewise.cli import main; main()", "bench", node]
+        command += ["--profile", str(mix), "--write-key", shop.WRITE_KEY, "--json", *words]
+        with on_core(self.cores.load):
+            running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                running.kill()
+            running.communicate()
+
+    def open_loop(
+        self, node: str, rate: float, *, mix: Path, seconds: float | None = None, connections: int = 50
+    ) -> Any:
+        """A steady open loop: what `edgewise bench` tells."""
+        return self.load(node, *self.steady(rate, seconds=seconds, connections=connections), mix=mix)
+
+    def steady(self, rate: float, *, seconds: float | None = None, connections: int = 50) -> list[str]:
+        """The words of a steady open loop."""
+        words = {"--rate": rate, "--duration": seconds or self.effort.window_s, "--warm-up": self.effort.warm_up_s}
+        return [str(part) for pair in {**words, "--connections": connections}.items() for part in pair]
+
+    def peak(
+        self,
+        node: str,
+        mix: Path,
+        *,
+        connections: int = 16,
+        seconds: float | None = None,
+        is_primed: bool = False,
+        write_key: str = shop.WRITE_KEY,
+    ) -> closed_loop.Peak:
+        """The most that a node answers, of what a mix asks, after its visitors' history was told."""
+        target = parse_target(node)
+        visits = Visits(
+            load_mix(str(mix)), target, np.random.default_rng(1), run=os.urandom(6).hex(), write_key=write_key
+        )
+        if not is_primed:
+            closed_loop.send_all(node, [told.data for told in visits.history()])
+        requests = [visits.next().data for _ in range(PREPARED)]
+        return closed_loop.peak(
+            node,
+            requests,
+            connections=connections,
+            seconds=seconds or self.effort.window_s,
+            warm_up_s=self.effort.warm_up_s,
+        )
+
+    def knee(self, node: str, mix: Path, peak: float) -> tuple[float, str]:
+        """The highest rate that holds below 10 ms (p99), and a note where the machine did not let it be found.
+
+        A disturbed machine breaks low rates, too; a share of the peak then stands in, and the note says so.
+        """
+        words = ["--find-knee", "--duration", str(self.effort.step_s), "--warm-up", str(self.effort.warm_up_s)]
+        told = self.load(node, *words, mix=mix)
+        rate = told["knee"]["rate"] or 0.0
+        if rate >= KNEE_SHARE * peak:
+            return rate, ""
+        why = told["knee"]["broken_by"] or "nothing broke"
+        return (
+            STAND_IN * peak,
+            f"the knee was found at {rate:,.0f}/s only ({why}): {STAND_IN:.0%} of the peak stands in",
+        )
+
+
+KNEE_SHARE: Final = 0.4
+"""Of the peak: a knee below it is the machine's, not the node's."""
+STAND_IN: Final = 0.7
+
+
+def finished(running: subprocess.Popen[bytes]) -> dict[str, Any]:
+    """What a load has measured, once it ends; that a threshold was crossed, or the generator late, is told in it.
+
+    Raises:
+        UnavailableError: it measured nothing, with its last words.
+    """
+    out, err = running.communicate(timeout=PATIENCE_S)
+    try:
+        told: dict[str, Any] = json.loads(out)
+    except json.JSONDecodeError:
+        told = {}
+    if "latency_ms" not in told:
+        words = err.decode(errors="replace").strip().splitlines()
+        raise UnavailableError(words[-1] if words else f"edgewise bench ended with {running.returncode}")
+    return told
+
+
+def release(data_dir: Path, built: BuiltBundle) -> None:
+    """Sign a bundle and assign it to all nodes; a hub that runs tells them."""
+    repository = Repository(data_dir)
+    repository.publish_release(built.manifest_bytes, built.resources)
+    repository.assign(built.manifest.version)
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """Let this thread, and what it starts, run on one core."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
