@@ -8,6 +8,7 @@ here answers, peers written by others included.
 from __future__ import annotations
 
 import itertools
+import math
 import select
 import socket
 import time
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from edgewise.errors import UnavailableError
+from figures.processor import Meter
 
 SILENCE_S: Final = 10.0
 _RECEIVED: Final = 256 << 10
@@ -34,6 +36,13 @@ class Peak(NamedTuple):
     p50_ms: float
     p95_ms: float
     p99_ms: float
+    cpu_s: float
+    """Processor time of the server for a right answer; NaN where nobody looked."""
+
+    @property
+    def core_share(self) -> float:
+        """How much of one core the server had; well below 1 under this load: others ran on it."""
+        return self.cpu_s * self.rate
 
 
 def post(url: str, body: bytes, *, write_key: str = "") -> bytes:
@@ -47,8 +56,16 @@ def post(url: str, body: bytes, *, write_key: str = "") -> bytes:
     return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
 
 
-def peak(url: str, requests: Sequence[bytes], *, connections: int, seconds: float, warm_up_s: float) -> Peak:
-    """Ask the server at `url` in turn what `requests` say.
+def peak(
+    url: str,
+    requests: Sequence[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    warm_up_s: float,
+    meter: Meter = lambda: math.nan,
+) -> Peak:
+    """Ask the server at `url` in turn what `requests` say; `meter` is the server's.
 
     Raises:
         UnavailableError: nobody answers there, or answers no HTTP.
@@ -59,12 +76,16 @@ def peak(url: str, requests: Sequence[bytes], *, connections: int, seconds: floa
         loop.open(connections)
         loop.run(warm_up_s)
         loop.forget()
+        used_s = meter()
         took_s = loop.run(seconds)
+        used_s = meter() - used_s
     finally:
         loop.close()
     waited = np.asarray(loop.latencies_s or [float("nan")]) * 1_000
     p50, p95, p99 = np.quantile(waited, [0.5, 0.95, 0.99]).tolist()
-    return Peak(len(loop.latencies_s) / took_s, loop.errors, loop.degraded, p50, p95, p99)
+    answers = len(loop.latencies_s)
+    cpu_s = used_s / answers if answers else math.nan
+    return Peak(answers / took_s, loop.errors, loop.degraded, p50, p95, p99, cpu_s)
 
 
 def send_all(url: str, requests: Sequence[bytes]) -> None:

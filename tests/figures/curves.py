@@ -6,12 +6,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
-from figures import floors, shop
-from figures.figure import Curve, Measured, Point
-from figures.floors import seconds_each
-from figures.ground import Ground
-from figures.shop import Shape
-from figures.stage import on_core
 
 from edge.scoring.scorer import OnnxScorer
 from edgewise.admission.load import Bundle, load_bundle
@@ -22,6 +16,12 @@ from edgewise.ids import DecisionId, PlacementName, ulid
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.request import PlacementRequest
+from figures import floors, shop
+from figures.figure import Curve, Measured, Point
+from figures.floors import seconds_each
+from figures.ground import Ground
+from figures.shop import Shape
+from figures.stage import on_core
 
 CANDIDATES: Final = (10, 30, 100, 300, 1_000)
 TREES: Final = (10, 30, 100, 300)

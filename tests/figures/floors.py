@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from figures import shop
-from figures.closed_loop import peak, post
-from figures.stage import Stage, on_core
 from numpy.typing import NDArray
 
 from edge.scoring.scorer import OnnxScorer
+from figures import shop
+from figures.closed_loop import Peak, peak, post
+from figures.processor import meter_of
+from figures.stage import Stage, on_core
 
 BLOCKS: Final = 50
 """Blocks of candidates that are scored in turn: one and the same would be learned by the processor."""
@@ -31,20 +32,27 @@ Work = Callable[[int], object]
 
 
 class Floors(NamedTuple):
-    """Seconds of one core."""
+    """Seconds of processor time for one request."""
 
     http_s: float
     model_s: float
 
     @property
     def rate(self) -> float:
-        """Requests a second of a server that pays for nothing else."""
+        """Requests a second of a core that pays for nothing else."""
         return 1.0 / (self.http_s + self.model_s)
 
 
+class Bare(NamedTuple):
+    """The bare route, running."""
+
+    url: str
+    pid: int
+
+
 @contextlib.contextmanager
-def bare_route(stage: Stage) -> Iterator[str]:
-    """The bare route, on the server's core; its URL."""
+def bare_route(stage: Stage) -> Iterator[Bare]:
+    """The bare route, on the server's core."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     with on_core(stage.cores.server):
         process = subprocess.Popen(
@@ -52,19 +60,25 @@ def bare_route(stage: Stage) -> Iterator[str]:
         )
     try:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["url"]
+        yield Bare(json.loads(process.stdout.readline())["url"], process.pid)
     finally:
         process.terminate()
         process.communicate()
 
 
-def http_floor_s(stage: Stage, route: str) -> float:
-    """What one request to the bare route costs its core."""
-    url = f"{route}/v1/decide"
+def http_floor(stage: Stage, bare: Bare) -> Peak:
+    """What the bare route answers, and what that costs its core."""
+    url = f"{bare.url}/v1/decide"
     effort = stage.effort
     asked = post(url, QUESTION, write_key=shop.WRITE_KEY)
-    found = peak(url, [asked], connections=CONNECTIONS, seconds=effort.window_s, warm_up_s=effort.warm_up_s)
-    return 1.0 / found.rate
+    return peak(
+        url,
+        [asked],
+        connections=CONNECTIONS,
+        seconds=effort.window_s,
+        warm_up_s=effort.warm_up_s,
+        meter=meter_of(bare.pid),
+    )
 
 
 def model_floor_s(stage: Stage, *, trees: int = 100, candidates: int = 100, seconds: float | None = None) -> float:

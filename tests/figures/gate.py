@@ -11,6 +11,7 @@ from typing import Final
 from figures import shop
 from figures.figure import Bound, Measured, judge
 from figures.ground import Ground
+from figures.processor import meter_of
 
 USERS: Final = 50
 SECONDS: Final = 10.0
@@ -26,14 +27,20 @@ def measure(ground: Ground) -> Measured:
     mix = shop.write_mix(stage.folder, "starter", visitors={"history": 0})
     seconds = stage.effort.window_s if stage.effort.is_quick else SECONDS
     with stage.node() as node:
-        found = stage.peak(node.url, mix, connections=USERS, seconds=seconds, write_key=STARTER_KEY)
+        meter = meter_of(node.worker_pid())
+        found = stage.peak(node.url, mix, connections=USERS, seconds=seconds, write_key=STARTER_KEY, meter=meter)
     detail = {
         "answers_per_s": round(found.rate),
+        "answer_us": round(1e6 * found.cpu_s),
+        "core_share": round(found.core_share, 3),
         "p50_ms": round(found.p50_ms, 2),
         "p99_ms": round(found.p99_ms, 2),
         "answered_by_a_fallback": found.degraded,
     }
-    short = f"{found.rate:,.0f} answers a second by one worker keep {USERS} users waiting {found.p50_ms:.1f} ms (p50)"
+    short = (
+        f"{found.rate:,.0f} answers a second by one worker, which had {found.core_share:.0%} of its core and needs "
+        f"{1e6 * found.cpu_s:.0f} us for one, keep {USERS} users waiting {found.p50_ms:.1f} ms (p50)"
+    )
     return Measured(
         [
             judge("gate", f"{WHAT}: p95", P95, [found.p95_ms], short=short, detail=detail),

@@ -5,21 +5,29 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
-
-from figures import floors, shop
-from figures.stage import Stage
+from typing import Final, NamedTuple
 
 from edgewise.terminal import Terminal
+from figures import floors, shop
+from figures.closed_loop import Peak
+from figures.processor import meter_of
+from figures.stage import Stage
+
+ALONE: Final = 0.9
+"""A server that has less of its core, while it is asked for more than it can do, is not alone on it."""
 
 
 class Throughput(NamedTuple):
     """One run: the floors, and right after them the decision."""
 
-    floors: floors.Floors
-    decided: float
-    """Full decisions a second of one worker."""
-    degraded: int
+    http: Peak
+    model_s: float
+    decided: Peak
+
+    @property
+    def floors(self) -> floors.Floors:
+        """What the decision cannot be cheaper than."""
+        return floors.Floors(self.http.cpu_s, self.model_s)
 
 
 class Standing(NamedTuple):
@@ -33,8 +41,13 @@ class Standing(NamedTuple):
 
     @property
     def peak(self) -> float:
-        """Decisions a second, median of the runs."""
-        return median(run.decided for run in self.runs)
+        """Decisions a second of one worker, median of the runs."""
+        return median(run.decided.rate for run in self.runs)
+
+    @property
+    def core_share(self) -> float:
+        """How much of its core the worker had while it was asked as fast as it could answer; 1, if it is alone there."""
+        return median(run.decided.core_share for run in self.runs)
 
 
 class Ground:
@@ -62,13 +75,13 @@ class Ground:
         stage, runs = self.stage, []
         with floors.bare_route(stage) as bare, stage.node(bundle=self.bundle) as node:
             for run in range(stage.effort.runs):
-                measured = floors.Floors(floors.http_floor_s(stage, bare), floors.model_floor_s(stage))
-                found = stage.peak(node.url, self.mix, is_primed=run > 0)
-                runs.append(Throughput(measured, found.rate, found.degraded))
-            peak = median(run.decided for run in runs)
+                http, model_s = floors.http_floor(stage, bare), floors.model_floor_s(stage)
+                decided = stage.peak(node.url, self.mix, is_primed=run > 0, meter=meter_of(node.worker_pid()))
+                runs.append(Throughput(http, model_s, decided))
+            peak = median(run.decided.rate for run in runs)
             knee, note = stage.knee(node.url, self.mix, peak)
             strangers = shop.write_mix(stage.folder, "bare", visitors={"history": 0})
-            bare_p99_ms = stage.open_loop(bare, 0.6 * knee, mix=strangers)["latency_ms"]["p99"]
+            bare_p99_ms = stage.open_loop(bare.url, 0.6 * knee, mix=strangers)["latency_ms"]["p99"]
         if note:
             self.terminal.note(note)
         return Standing(runs, knee, note, bare_p99_ms)
@@ -76,5 +89,7 @@ class Ground:
     def disturbance(self) -> str:
         """How much of a latency is this machine's own, for reasons."""
         standing = self.standing
-        told = f"in the same run the bare route alone had a p99 of {standing.bare_p99_ms:.1f} ms at that rate"
+        told = f"in the same run the bare route had a p99 of {standing.bare_p99_ms:.1f} ms at 60 % of the knee"
+        if standing.core_share < ALONE:
+            told += f", and the worker had only {standing.core_share:.0%} of its core: others ran on it"
         return f"{told}; {standing.knee_note}" if standing.knee_note else told

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from edgewise.errors import InputError
 from figures import (
     curves,
     gate,
@@ -20,8 +21,6 @@ from figures import (
 )
 from figures.figure import Measured
 from figures.ground import Ground
-
-from edgewise.errors import InputError
 
 CURVES: Final = "curves"
 FIGURES: Final[dict[str, Callable[[Ground], Measured]]] = {

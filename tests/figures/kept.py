@@ -8,9 +8,8 @@ from base64 import b64encode
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from figures import shop
-
 from edgewise.errors import UnavailableError
+from figures import shop
 
 PATIENCE_S: Final = 10.0
 HEADERS: Final = {

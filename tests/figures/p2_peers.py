@@ -1,18 +1,21 @@
-"""P2: a full decision among a hundred candidates against generic servers that only score the same model."""
+"""P2: a full decision among a hundred candidates against generic servers that only score the same model.
+
+In processor time of a core, as P1; rates by the clock are told beside.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from statistics import median
+from typing import Final
 
-from figures.closed_loop import peak
+from edgewise.errors import UnavailableError
+from figures.closed_loop import Peak, peak
 from figures.figure import Bound, Measured, judge, not_measured
 from figures.floors import CONNECTIONS
 from figures.ground import Ground
 from figures.peers import PEERS, Peer, Rival
-
-from edgewise.errors import UnavailableError
 
 BOUND: Final = Bound(3.5, 5.0, "x", at_least=True)
 WHAT: Final = "throughput / that of the best generic model server on the same trees, 100 candidates, one core"
@@ -23,33 +26,39 @@ def measure(ground: Ground) -> Measured:
     if ground.peers is None:
         return Measured([not_measured("P2", WHAT, BOUND, "no folder of peers: name one by --peers")])
     home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    found: dict[str, Any] = {}
+    found: dict[str, list[Peak]] = {}
     missing: dict[str, str] = {}
     for peer in PEERS:
         try:
-            found[peer.name] = _rates(ground, peer, ground.peers, Path(home) / "edgewise" / "peers")
+            found[peer.name] = _peaks(ground, peer, ground.peers, Path(home) / "edgewise" / "peers")
         except UnavailableError as why:
             missing[peer.name] = str(why)
             ground.terminal.note(f"{peer.name}: {why}")
     if not found:
         why = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
         return Measured([not_measured("P2", WHAT, BOUND, f"no peer runs here: {why}")])
-    best = max(found, key=lambda name: max(found[name]))
-    ratios = [run.decided / max(found[best]) for run in ground.standing.runs]
+    cost_s = {name: median(each.cpu_s for each in peaks) for name, peaks in found.items()}
+    best = min(cost_s, key=lambda name: cost_s[name])
+    ours = [run.decided for run in ground.standing.runs]
     detail = {
-        "decisions_per_s": [round(run.decided) for run in ground.standing.runs],
-        "peers_per_s": {name: [round(rate) for rate in rates] for name, rates in found.items()},
+        "decision_us": [round(1e6 * each.cpu_s) for each in ours],
+        "decisions_per_s": [round(each.rate) for each in ours],
+        "peers_us": {name: [round(1e6 * each.cpu_s) for each in peaks] for name, peaks in found.items()},
+        "peers_per_s": {name: [round(each.rate) for each in peaks] for name, peaks in found.items()},
         "best": best,
         "missing": missing,
     }
-    short = f"the best peer, {best}, scores {max(found[best]):,.0f}/s, and we decide {ground.standing.peak:,.0f}/s"
+    ratios = [cost_s[best] / each.cpu_s for each in ours]
+    short = (
+        f"the best peer, {best}, scores for {1e6 * cost_s[best]:.0f} us, we decide for {1e6 * ours[-1].cpu_s:.0f} us"
+    )
     return Measured([judge("P2", WHAT, BOUND, ratios, short=short, detail=detail)])
 
 
-def _rates(ground: Ground, peer: Peer, programs: Path, cache: Path) -> list[float]:
+def _peaks(ground: Ground, peer: Peer, programs: Path, cache: Path) -> list[Peak]:
     stage = ground.stage
     rival = Rival(peer, programs, stage, cache)
-    with rival.serving() as url:
+    with rival.serving() as (url, meter):
         return [
             peak(
                 url,
@@ -57,6 +66,7 @@ def _rates(ground: Ground, peer: Peer, programs: Path, cache: Path) -> list[floa
                 connections=CONNECTIONS,
                 seconds=stage.effort.window_s,
                 warm_up_s=stage.effort.warm_up_s,
-            ).rate
+                meter=meter,
+            )
             for _ in range(stage.effort.runs)
         ]

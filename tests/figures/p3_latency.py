@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from processes import until
+
 from figures import shop
 from figures.figure import Bound, Measured, Row, judge
 from figures.ground import Ground
 from figures.stage import Hub, Node, finished, release
-from processes import until
 
 BOUND: Final = Bound(10.0, 10.0, "ms")
 SHARE: Final = 0.6

@@ -9,14 +9,13 @@ import time
 from collections import Counter
 from typing import Any, Final
 
+from processes import until
+
 from figures import shop
 from figures.figure import Bound, Measured, Row, judge, not_measured
 from figures.ground import Ground
 from figures.kept import Asking
 from figures.stage import Hub, Node, finished, on_core
-from processes import until
-
-from edgewise.errors import UnavailableError
 
 CONNECTIONS: Final = 10_000
 SHARE: Final = 0.5

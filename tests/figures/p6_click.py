@@ -6,13 +6,13 @@ import time
 from typing import Final
 
 import numpy as np
+from processes import until
+
+from edgewise.errors import UnavailableError
 from figures import shop
 from figures.figure import Bound, Measured, Row, judge
 from figures.ground import Ground
 from figures.kept import Asking
-from processes import until
-
-from edgewise.errors import UnavailableError
 
 SAME: Final = Bound(10.0, 5.0, "ms")
 OTHER: Final = Bound(100.0, 50.0, "ms")

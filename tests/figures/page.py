@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from edge.bench.curve import Series, chart, log_axis
 from figures.figure import Curve, Verdict
 from figures.sheet import COLUMNS, Sheet, cells, curve_rows, where
-
-from edge.bench.curve import Series, chart, log_axis
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1b1b1f;--paper:#fff;--faint:#d9d9de;--a:#0b5cad;--b:#b34700;--c:#5c5c66}

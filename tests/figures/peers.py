@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
-from figures import shop
-from figures.closed_loop import peak, post
-from figures.stage import Stage, on_core
 from processes import until
 
 from edgewise.errors import UnavailableError
+from figures import shop
+from figures.closed_loop import peak, post
+from figures.processor import Meter, meter_of_group
+from figures.stage import Stage, on_core
 
 VARIABLE: Final = "EDGEWISE_PEERS"
 BESIDE: Final = Path("../shared/bench/peers")
@@ -111,8 +112,8 @@ class Rival:
         _write_models(self._folder)
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator[str]:
-        """Run it on the server's core; its URL, once it answers.
+    def serving(self) -> Iterator[tuple[str, Meter]]:
+        """Run it on the server's core; its URL, once it answers, and its processor time.
 
         Raises:
             UnavailableError: it ended, or does not answer.
@@ -134,7 +135,7 @@ class Rival:
             until(lambda: running.poll() is not None or self._answers(url), most_s=START_S)
             if running.poll() is not None:
                 raise UnavailableError(f"ended with {running.returncode}: {_last_line(log.read_bytes())}")
-            yield url
+            yield url, meter_of_group(running.pid)
         except TimeoutError:
             raise UnavailableError(f"no answer within {START_S:g} s: {_last_line(log.read_bytes())}") from None
         finally:

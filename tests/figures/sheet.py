@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-from figures.figure import Curve, Row, Verdict, in_unit, limit_in_words
 from rich.table import Table
 
 from edge.bench.machine import Machine
 from edgewise.terminal import table
+from figures.figure import Curve, Row, Verdict, in_unit, limit_in_words
 
 COLUMNS: Final = ("", "figure", "measured", "must", "aim", "verdict")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,13 +17,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from figures import closed_loop, shop
 from processes import Started, ask, edgewise
 
 from edge.bench.http1 import parse_target
 from edge.bench.mix import load_mix
 from edge.bench.visits import Visits
 from edgewise.errors import UnavailableError
+from figures import closed_loop, shop
+from figures.processor import Meter
 from hub.keys import make_keys
 from hub.release.bundle import BuiltBundle
 from hub.release.candidates import write_bundle
@@ -195,6 +197,7 @@ class Stage:
         seconds: float | None = None,
         is_primed: bool = False,
         write_key: str = shop.WRITE_KEY,
+        meter: Meter = lambda: math.nan,
     ) -> closed_loop.Peak:
         """The most that a node answers, of what a mix asks, after its visitors' history was told."""
         target = parse_target(node)
@@ -210,6 +213,7 @@ class Stage:
             connections=connections,
             seconds=seconds or self.effort.window_s,
             warm_up_s=self.effort.warm_up_s,
+            meter=meter,
         )
 
     def knee(self, node: str, mix: Path, peak: float) -> tuple[float, str]:
