@@ -1,4 +1,4 @@
-"""How cost grows: with candidates, trees, profile and catalogue (one decision, without HTTP), and with rate and connections."""
+"""How cost grows: by candidates, trees, profile and catalogue (one decision, without HTTP), by rate and connections."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ CONNECTIONS: Final = (1, 10, 100, 1_000, 10_000)
 SHARES: Final = (0.1, 0.25, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1)
 """Of the knee."""
 COST_S: Final = 0.6
+DRAWS: Final = 64
 WINDOW_S: Final = 3.0
 US: Final = 1e6
 
@@ -52,6 +53,7 @@ class Decided:
         self._bundle = bundle
         self._profile = profile
         self._now_ms = now_ms
+        self._draws = [draw_from("salt", DecisionId(str(turn))) for turn in range(DRAWS)]
         self._question = Question(
             decision_id=DecisionId(ulid(now_ms, bytes(10))),
             unit="0f3a9c",
@@ -67,7 +69,7 @@ class Decided:
             self._profile,
             bundle=self._bundle,
             score=lambda name, matrix: self._scorers[name].score(matrix),
-            draw=draw_from("salt", str(turn)),
+            draw=self._draws[turn % DRAWS],
             now_ms=self._now_ms,
         )
 

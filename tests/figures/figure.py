@@ -85,7 +85,7 @@ def judge(
     short: str = "",
     detail: dict[str, Any] | None = None,
 ) -> Row:
-    """Hold the median of some runs against its bound. `short` explains a value that falls short of what it must keep."""
+    """Hold the median of some runs against its bound; `short` says why it does not keep what it must."""
     value = median(runs) if runs and not any(map(math.isnan, runs)) else math.nan
     verdict = Verdict.FAIL
     if bound.keeps(value, bound.must):

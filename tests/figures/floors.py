@@ -1,4 +1,4 @@
-"""What no decision can be cheaper than: the HTTP floor and the model floor, measured in the same run as the decision."""
+"""What no decision can be cheaper than: HTTP floor and model floor, measured in the same run as the decision."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Standing(NamedTuple):
 
     @property
     def core_share(self) -> float:
-        """How much of its core the worker had while it was asked as fast as it could answer; 1, if it is alone there."""
+        """How much of its core the worker had while it was asked as fast as it could answer; 1 if it is alone."""
         return median(run.decided.core_share for run in self.runs)
 
 

@@ -1,7 +1,7 @@
 """P1: full decisions of one core against what the two floors of the same run allow.
 
-Both sides are counted in processor time: a worker that is asked as fast as it can answer does as many decisions a second
-as its core has time for, and what else runs on the machine is in neither side. Rates by the clock are told beside.
+Both sides are counted in processor time: a worker that is asked as fast as it can answer makes as many decisions a
+second as its core has time for, and what else runs on the machine is in neither side. Rates by the clock stand beside.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def measure(ground: Ground) -> Measured:
             missing[peer.name] = str(why)
             ground.terminal.note(f"{peer.name}: {why}")
     if not found:
-        why = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
-        return Measured([not_measured("P2", WHAT, BOUND, f"no peer runs here: {why}")])
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in missing.items())
+        return Measured([not_measured("P2", WHAT, BOUND, f"no peer runs here: {reasons}")])
     cost_s = {name: median(each.cpu_s for each in peaks) for name, peaks in found.items()}
     best = min(cost_s, key=lambda name: cost_s[name])
     ours = [run.decided for run in ground.standing.runs]

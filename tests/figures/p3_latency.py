@@ -30,7 +30,7 @@ def measure(ground: Ground) -> Measured:
     built = shop.build()
     data_dir = stage.released(built)
     with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as node:
-        until(lambda: (node.status()["bundle"] or {}).get("version") == 1, most_s=60.0)
+        node.wait_for(1)
         swapped = [_while_swapping(ground, data_dir, node, rate, run) for run in range(stage.effort.runs)]
         rows.append(_row(ground, f"the same, while {SWAPS} new bundles are fetched, tried and swapped in", swapped))
         lost = _while_hub_is_lost(ground, hub, node, rate)
@@ -47,7 +47,7 @@ def _while_swapping(ground: Ground, data_dir: Path, node: Node, rate: float, run
         _until_loaded(node)
         for built in news:
             release(data_dir, built)
-            until(lambda wanted=built.manifest.version: node.status()["bundle"]["version"] == wanted, most_s=60.0)
+            node.wait_for(built.manifest.version)
         swaps_ended_in_time = running.poll() is None
         told = finished(running)
     return {**told, "swapped_while_measured": swaps_ended_in_time}

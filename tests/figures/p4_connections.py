@@ -56,7 +56,7 @@ def _sale(ground: Ground) -> list[Row]:
     mix = shop.write_mix(stage.folder, "sale", visitors={"new": 0.8}, shape=[(1, CALM), (3, 1.0), (1, CALM)])
     data_dir = stage.released(shop.build())
     with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as node:
-        until(lambda: (node.status()["bundle"] or {}).get("version") == 1, most_s=60.0)
+        node.wait_for(1)
         hot = hottest(node.url)
         words = stage.steady(ground.standing.knee, seconds=seconds, connections=CONNECTIONS)
         with stage.loading(node.url, *words, "--watch-item", hot, mix=mix) as running:

@@ -6,7 +6,6 @@ import time
 from typing import Final
 
 import numpy as np
-from processes import until
 
 from edgewise.errors import UnavailableError
 from figures import shop
@@ -25,8 +24,8 @@ def measure(ground: Ground) -> Measured:
     clicks = stage.effort.clicks
     data_dir = stage.released(shop.build())
     with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as one, stage.node(hub=hub.address) as two:
-        for node in (one, two):
-            until(lambda node=node: (node.status()["bundle"] or {}).get("version") == 1, most_s=60.0)
+        one.wait_for(1)
+        two.wait_for(1)
         here, there = Asking(one.url), Asking(two.url)
         same = [_click(here, here, there, f"clicker-same-{number}") for number in range(clicks)]
         other = [_click(here, there, there, f"clicker-other-{number}") for number in range(clicks)]

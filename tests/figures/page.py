@@ -26,8 +26,8 @@ polyline,line{fill:none;stroke-width:2}.grid{stroke-width:1}.line0{stroke:var(--
 """
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _METHOD: Final = (
-    "Latencies are open loop and count from the moment at which a request was due; throughput is a closed loop. Warm-up is "
-    "left out; floors are measured in the same run; what is shown is the median of the runs."
+    "Latencies are open loop and count from the moment at which a request was due; throughput is a closed loop, "
+    "counted in processor time. Warm-up is left out; floors are of the same run; shown is the median of the runs."
 )
 
 

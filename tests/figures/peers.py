@@ -1,8 +1,8 @@
 """Generic model servers, what a team would use that only wants scores: each in a virtual environment of its own.
 
-A folder of peers (`--peers`, $EDGEWISE_PEERS, or ../shared/bench/peers beside the checkout) holds their programs; how each
-is installed and started stands here. They get the very trees that the shop's bundle holds, and rows without gaps, because
-JSON has no word for a missing number. Environments are kept in $XDG_CACHE_HOME/edgewise/peers for the next run.
+A folder of peers (`--peers`, $EDGEWISE_PEERS, or ../shared/bench/peers beside the checkout) holds their programs; how
+each is installed and started stands here. They get the very trees that the shop's bundle holds, and rows without gaps,
+because JSON has no word for a missing number. Environments are kept in $XDG_CACHE_HOME/edgewise/peers for the next run.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from processes import until
 from edgewise.errors import UnavailableError
 from figures import shop
 from figures.closed_loop import peak, post
-from figures.processor import Meter, meter_of_group
+from figures.processor import Meter, family, meter_of_family
 from figures.stage import Stage, on_core
 
 VARIABLE: Final = "EDGEWISE_PEERS"
@@ -128,14 +128,13 @@ class Rival:
                 stdout=said,
                 stderr=said,
                 env={**os.environ, **quiet},
-                start_new_session=True,
             )
         url = f"http://127.0.0.1:{self._peer.port}{self._peer.path}"
         try:
             until(lambda: running.poll() is not None or self._answers(url), most_s=START_S)
             if running.poll() is not None:
                 raise UnavailableError(f"ended with {running.returncode}: {_last_line(log.read_bytes())}")
-            yield url, meter_of_group(running.pid)
+            yield url, meter_of_family(running.pid)
         except TimeoutError:
             raise UnavailableError(f"no answer within {START_S:g} s: {_last_line(log.read_bytes())}") from None
         finally:
@@ -197,14 +196,14 @@ def _write_models(folder: Path) -> None:
 
 
 def _end(running: subprocess.Popen[bytes]) -> None:
-    """End a server and what it has started: its process group, which is ours."""
-    for number in (signal.SIGINT, signal.SIGKILL):
+    """Ask a server to end; insist with it and with all that it has started, some of which leave its process group."""
+    members = family(running.pid)
+    running.send_signal(signal.SIGINT)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(STOP_S)
+    for pid in members:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(running.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            running.wait(STOP_S)
-            if number is signal.SIGINT:
-                continue
+            os.kill(pid, signal.SIGKILL)
     running.wait()
 
 

@@ -15,9 +15,9 @@ def meter_of(pid: int) -> Meter:
     return lambda: used_s([pid])
 
 
-def meter_of_group(leader: int) -> Meter:
-    """All processes of a process group, for servers that start others."""
-    return lambda: used_s(_members(leader))
+def meter_of_family(pid: int) -> Meter:
+    """A process and everything that it has started, however deep."""
+    return lambda: used_s(family(pid))
 
 
 def used_s(pids: Iterable[int]) -> float:
@@ -30,12 +30,15 @@ def used_s(pids: Iterable[int]) -> float:
     return total_ns / 1e9
 
 
-def _members(leader: int) -> list[int]:
-    found = []
+def family(pid: int) -> list[int]:
+    """A process and its living descendants; a child that was left behind by its parent is not among them."""
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                state = (entry / "stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
-                if int(state[2]) == leader:
-                    found.append(int(entry.name))
+                told = (entry / "stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
+                children.setdefault(int(told[1]), []).append(int(entry.name))
+    found = [pid]
+    for each in found:  # grows while it is walked
+        found += children.get(each, [])
     return found

@@ -1,7 +1,7 @@
 """The shop that is measured: forty features, a hundred candidates, trees as they are trained; any size, no real data.
 
-The model is trained on rows that the serving code computed for simulated visitors, so that a row's way through the trees
-is as hard to guess for a processor as in production: branch misses are most of what a tree costs.
+The model is trained on rows that the serving code computed for simulated visitors, so that a row's way through the
+trees is as hard to guess for a processor as in production: branch misses are most of what a tree costs.
 """
 
 from __future__ import annotations
@@ -270,7 +270,9 @@ def policy(shape: Shape) -> Policy:
 def build(shape: Shape = STANDARD, *, version: int = 1) -> BuiltBundle:
     """A bundle of the shop, as the hub builds one."""
     made = model(shape.trees)
-    contents = SiteContents(policy(shape), catalogue(shape.items), feature_table(), {MODEL: ModelUse(MODEL, "latest")})
+    contents = SiteContents(
+        policy(shape), catalogue(shape.items), feature_table(), {MODEL: ModelUse(MODEL, "champion")}
+    )
     artefacts = Artefacts(
         features=made.features,
         model=made.model,

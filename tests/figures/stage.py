@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from processes import Started, ask, edgewise
+from processes import Started, ask, edgewise, until
 
 from edge.bench.http1 import parse_target
 from edge.bench.mix import load_mix
@@ -33,6 +33,8 @@ from hub.release.repository import Repository
 PREPARED: Final = 4_000
 """Requests made ahead for a closed loop."""
 PATIENCE_S: Final = 240.0
+START_S: Final = 60.0
+"""Until a node serves what it was given."""
 
 
 class Cores(NamedTuple):
@@ -82,6 +84,14 @@ class Node(NamedTuple):
     def status(self) -> Any:
         """What `/status` says."""
         return ask(f"{self.url}/status")
+
+    def wait_for(self, version: int) -> None:
+        """Wait until it serves a bundle of that version.
+
+        Raises:
+            TimeoutError: it did not in time.
+        """
+        until(lambda: (self.status()["bundle"] or {}).get("version") == version, most_s=START_S)
 
     def worker_pid(self) -> int:
         """Of its first worker."""
@@ -179,7 +189,7 @@ class Stage:
 
     def open_loop(
         self, node: str, rate: float, *, mix: Path, seconds: float | None = None, connections: int = 50
-    ) -> Any:
+    ) -> dict[str, Any]:
         """A steady open loop: what `edgewise bench` tells."""
         return self.load(node, *self.steady(rate, seconds=seconds, connections=connections), mix=mix)
 
