@@ -188,7 +188,7 @@ class _Loop:
         asking.held = b""
         if data[9:12] == b"200":
             self.latencies_s.append(time.perf_counter() - asking.sent_s)
-            self.degraded += b'"reason":"FALLBACK_' in data
+            self.degraded += b"FALLBACK_" in data
         else:
             self.errors += 1
         self._send(asking)

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.scoring.scorer import OnnxScorer
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.clock import SystemClock
 from edgewise.decide import decide
 from edgewise.draws import draw_from
-from edgewise.ids import DecisionId, PlacementName, ulid
+from edgewise.ids import DecisionId, ModelName, PlacementName, ulid
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.request import PlacementRequest
-from figures import floors, shop
+from figures import shop
 from figures.figure import Curve, Measured, Point
 from figures.floors import seconds_each
 from figures.ground import Ground
@@ -29,12 +32,20 @@ TOUCHED: Final = (0, 10, 30, 100, 300, 700)
 ITEMS: Final = (1_000, 10_000, 100_000, 1_000_000)
 QUICK_ITEMS: Final = 10_000
 CONNECTIONS: Final = (1, 10, 100, 1_000, 10_000)
+QUICK_CONNECTIONS: Final = (1, 100, 10_000)
 SHARES: Final = (0.1, 0.25, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1)
 """Of the knee."""
+QUICK_SHARES: Final = (0.25, 0.6, 1.0)
 COST_S: Final = 0.6
 DRAWS: Final = 64
+VISITORS: Final = 16
+"""By turns: of one alone the processor would learn every branch of every tree."""
+TYPICAL: Final = 20
+"""Touched items of a visitor, where the profile is not what grows."""
 WINDOW_S: Final = 3.0
+QUICK_WINDOW_S: Final = 1.0
 US: Final = 1e6
+Matrix = NDArray[np.float32]
 
 
 def measure(ground: Ground) -> Measured:
@@ -46,12 +57,12 @@ def measure(ground: Ground) -> Measured:
 
 
 class Decided:
-    """One worker's work without HTTP, cache and spool: a question, a profile, a bundle."""
+    """One worker's work without HTTP, cache and spool: questions of several visitors, by turns."""
 
-    def __init__(self, bundle: Bundle, profile: Profile, placement: PlacementName, now_ms: int) -> None:
+    def __init__(self, bundle: Bundle, profiles: Sequence[Profile], placement: PlacementName, now_ms: int) -> None:
         self._scorers = {name: OnnxScorer(model.onnx) for name, model in bundle.models.items()}
         self._bundle = bundle
-        self._profile = profile
+        self._profiles = profiles
         self._now_ms = now_ms
         self._draws = [draw_from("salt", DecisionId(str(turn))) for turn in range(DRAWS)]
         self._question = Question(
@@ -61,17 +72,30 @@ class Decided:
             context=shop.CONTEXT,
             grants=shop.GRANTED,
         )
+        self._turns = 0
+        self._scoring_s = 0.0
 
-    def __call__(self, turn: int) -> object:
-        """Decide; another turn draws otherwise."""
+    def costs_us(self, seconds: float) -> tuple[float, float]:
+        """A decision, and its model's part."""
+        whole_us = seconds_each(self._decide, seconds) * US
+        return whole_us, self._scoring_s / self._turns * US
+
+    def _decide(self, turn: int) -> object:
+        self._turns += 1
         return decide(
             self._question,
-            self._profile,
+            self._profiles[turn % len(self._profiles)],
             bundle=self._bundle,
-            score=lambda name, matrix: self._scorers[name].score(matrix),
+            score=self._score,
             draw=self._draws[turn % DRAWS],
             now_ms=self._now_ms,
         )
+
+    def _score(self, name: ModelName, matrix: Matrix) -> Matrix:
+        began_s = time.thread_time()
+        scores = self._scorers[name].score(matrix)
+        self._scoring_s += time.thread_time() - began_s
+        return scores
 
 
 def _loaded(shape: Shape) -> Bundle:
@@ -79,71 +103,80 @@ def _loaded(shape: Shape) -> Bundle:
     return load_bundle(built.manifest, built.digest, built.resources)
 
 
-def _cost_us(work: Callable[[int], object]) -> float:
-    return seconds_each(work, COST_S) * US
+def _visitors(items: int, touched: int, now_ms: int) -> list[Profile]:
+    return [shop.visitor(touched, max(1, touched // 5), items, now_ms, seed=seed) for seed in range(VISITORS)]
 
 
-def _decided(shape: Shape, *, touched: int = 20, placement: PlacementName = shop.HERO) -> Decided:
+def _costs(ground: Ground, shape: Shape, *, placement: PlacementName = shop.HERO) -> tuple[float, float]:
     now_ms = SystemClock().now_ms()
-    profile = shop.visitor(touched, max(1, touched // 5), shop.TRAINING_ITEMS if shape.items > 1_000 else 500, now_ms)
-    return Decided(_loaded(shape), profile, placement, now_ms)
+    visitors = _visitors(min(shape.items, shop.TRAINING_ITEMS), TYPICAL, now_ms)
+    return Decided(_loaded(shape), visitors, placement, now_ms).costs_us(_seconds(ground))
+
+
+def _seconds(ground: Ground) -> float:
+    return COST_S / 3 if ground.stage.effort.is_quick else COST_S
+
+
+def _grown(title: str, x: str, costs: dict[int, tuple[float, float]]) -> Curve:
+    lines = {
+        "decision": [Point(at, whole_us) for at, (whole_us, _) in costs.items()],
+        "of it the model": [Point(at, model_us) for at, (_, model_us) in costs.items()],
+    }
+    return Curve(title, x, "us of one core", lines)
 
 
 def _by_candidates(ground: Ground) -> Curve:
-    whole = [Point(count, _cost_us(_decided(Shape(candidates=count)))) for count in CANDIDATES]
-    model = [Point(n, US * floors.model_floor_s(ground.stage, candidates=n, seconds=COST_S)) for n in CANDIDATES]
-    lines = {"decision": whole, "of it the model": model}
-    return Curve("Cost of a decision by candidates, 100 trees", "candidates", "us of one core", lines)
+    costs = {count: _costs(ground, Shape(candidates=count)) for count in CANDIDATES}
+    return _grown("Cost of a decision by candidates, 100 trees", "candidates", costs)
 
 
 def _by_trees(ground: Ground) -> Curve:
-    whole = [Point(trees, _cost_us(_decided(Shape(trees=trees)))) for trees in TREES]
-    model = [Point(n, US * floors.model_floor_s(ground.stage, trees=n, seconds=COST_S)) for n in TREES]
-    lines = {"decision": whole, "of it the model": model}
-    return Curve("Cost of a decision by trees, 100 candidates", "trees", "us of one core", lines)
+    costs = {trees: _costs(ground, Shape(trees=trees)) for trees in TREES}
+    return _grown("Cost of a decision by trees, 100 candidates", "trees", costs)
 
 
-def _by_profile(_: Ground) -> Curve:
-    bundle, now_ms = _loaded(shop.STANDARD), SystemClock().now_ms()
-    profiles = {n: shop.visitor(n, max(1, n // 10), shop.TRAINING_ITEMS, now_ms) for n in TOUCHED}
-    whole = [Point(n, _cost_us(Decided(bundle, profile, shop.HERO, now_ms))) for n, profile in profiles.items()]
-    features = bundle.features
-    rows = features.rows([shop.film(number) for number in range(100)])
+def _by_profile(ground: Ground) -> Curve:
+    bundle, now_ms, seconds = _loaded(shop.STANDARD), SystemClock().now_ms(), _seconds(ground)
+    visitors = {touched: _visitors(shop.TRAINING_ITEMS, touched, now_ms) for touched in TOUCHED}
+    costs = {n: Decided(bundle, each, shop.HERO, now_ms).costs_us(seconds) for n, each in visitors.items()}
+    drawn = _grown("Cost of a decision by touched items of the profile", "touched items", costs)
+    features, rows = bundle.features, bundle.features.rows([shop.film(number) for number in range(100)])
 
-    def computed(profile: Profile) -> float:
-        def work(_: int) -> object:
-            return features.matrix(features.view(profile, shop.CONTEXT, now_ms), rows, shop.GRANTED)
+    def compute(profile: Profile) -> object:
+        return features.matrix(features.view(profile, shop.CONTEXT, now_ms), rows, shop.GRANTED)
 
-        return _cost_us(work)
-
-    lines = {"decision": whole, "of it features": [Point(n, computed(profile)) for n, profile in profiles.items()]}
-    return Curve("Cost of a decision by touched items of the profile", "touched items", "us of one core", lines)
+    computed = {
+        n: seconds_each(lambda turn, each=each: compute(each[turn % VISITORS]), seconds) * US  # type: ignore[misc]
+        for n, each in visitors.items()
+    }
+    drawn.lines["of it features"] = [Point(n, cost_us) for n, cost_us in computed.items()]
+    return drawn
 
 
 def _by_catalogue(ground: Ground) -> Curve:
     most = QUICK_ITEMS if ground.stage.effort.is_quick else max(ITEMS)
-    points = []
+    costs = {}
     for items in ITEMS:
         if items <= most:
-            decided = _decided(Shape(items=items), placement=shop.WIDE)
-            points.append(Point(items, _cost_us(decided)))
+            costs[items] = _costs(ground, Shape(items=items), placement=shop.WIDE)
             shop.catalogue.cache_clear()  # a million items are gigabytes
             shop.neighbours.cache_clear()
-    lines = {"retrieval and ranking": points}
-    return Curve("Cost of a decision by catalogue, 100 retrieved", "items", "us of one core", lines)
+    return _grown("Cost of a decision by catalogue, 100 retrieved by neighbours", "items", costs)
 
 
 def _over_http(ground: Ground) -> list[Curve]:
-    stage, knee = ground.stage, ground.standing.knee
-    window_s = 1.0 if stage.effort.is_quick else WINDOW_S
+    stage, knee, is_quick = ground.stage, ground.standing.knee, ground.stage.effort.is_quick
+    window_s = QUICK_WINDOW_S if is_quick else WINDOW_S
+    shares = list(QUICK_SHARES if is_quick else SHARES)
+    every = list(QUICK_CONNECTIONS if is_quick else CONNECTIONS)
     with stage.node(bundle=ground.bundle) as node:
         by_rate = [
             stage.open_loop(node.url, share * knee, mix=ground.mix, seconds=window_s, connections=200)
-            for share in SHARES
+            for share in shares
         ]
         by_connections = [
             stage.open_loop(node.url, 0.3 * knee, mix=ground.mix, seconds=window_s, connections=connections)
-            for connections in CONNECTIONS
+            for connections in every
         ]
     return [
         _latencies("Latency by rate, open loop", "decisions a second", [each["rate"] for each in by_rate], by_rate),

@@ -68,7 +68,7 @@ GENRES: Final = [f"genre-{number}" for number in range(18)]
 GRANTED: Final = Grants(personalisation=True, analytics=True, marketing=True)
 CONTEXT: Final = Context(device=Device(type="mobile"), locale="en-GB")
 TRAINING_ITEMS: Final = 1_682
-TRAINING_VISITORS: Final = 300
+TRAINING_VISITORS: Final = 150
 ROWS_A_VISITOR: Final = 160
 
 
@@ -150,9 +150,9 @@ def neighbours(items: int) -> bytes:
     )
 
 
-def visitor(touched: int, days: int, items: int, now_ms: int) -> Profile:
+def visitor(touched: int, days: int, items: int, now_ms: int, *, seed: int = 0) -> Profile:
     """Somebody who touched so many films on so many days."""
-    draw = np.random.default_rng(touched)
+    draw = np.random.default_rng([touched, seed])
     today = now_ms // DAY_MS
     made = Profile(first_ms=now_ms - days * DAY_MS, last_ms=now_ms - 1_000)
     for number in draw.choice(items, touched, replace=False).tolist():
@@ -186,7 +186,7 @@ def training() -> Training:
     )
     parts = []
     for number in range(TRAINING_VISITORS):
-        profile = visitor(number % 60, 1 + number % 30, TRAINING_ITEMS, now_ms)
+        profile = visitor(number % 60, 1 + number % 30, TRAINING_ITEMS, now_ms, seed=number)
         shown = [film(each) for each in draw.choice(TRAINING_ITEMS, ROWS_A_VISITOR, replace=False).tolist()]
         parts.append(features.compute(profile, CONTEXT, GRANTED, now_ms, shown))
     matrix = np.concatenate(parts)
