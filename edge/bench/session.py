@@ -168,7 +168,13 @@ def step_of(rate: float, measured: Measured) -> Step:
     figures, own = measured.figures, measured.own
     p99_ms = math.nan if figures.latency_ms.p99 is None else figures.latency_ms.p99
     return Step(
-        rate, figures.offered, figures.goodput, p99_ms, figures.error_share, is_own_fault=own.is_busy or own.is_late
+        rate,
+        figures.offered,
+        figures.goodput,
+        p99_ms,
+        figures.error_share,
+        is_own_fault=own.is_busy or own.is_late,
+        hurried_share=figures.hurried_share,
     )
 
 

@@ -132,3 +132,11 @@ def test_a_break_that_may_be_the_generators_own_is_told() -> None:
         )
     ).knee
     assert knee.is_own_fault
+
+
+def test_a_node_that_sheds_work_is_past_its_knee_however_quick_it_answers() -> None:
+    quick = msgspec.structs.replace(HELD, hurried_share=0.2)
+    assert judge(HELD, Limits()).held
+    judged = judge(quick, Limits())
+    assert not judged.held
+    assert judged.broken_by == "hurried answers 20.0% > 1.0%"

@@ -71,7 +71,7 @@ def figures(
         curves=curves,
         failed=failed,
         machine=machine,
-        cores=cores._asdict(),
+        cores={"server": cores.server, "load": cores.load, "hub": cores.hub},
         took_s=round(time.perf_counter() - began_s, 1),
         is_quick=quick,
     )

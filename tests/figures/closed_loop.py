@@ -31,6 +31,8 @@ class Peak(NamedTuple):
     rate: float
     """Right answers (status 200) a second."""
     errors: int
+    answers: int
+    """Right ones."""
     degraded: int
     """Of the right ones: answered by a fallback, so not the work that was asked for."""
     p50_ms: float
@@ -38,6 +40,11 @@ class Peak(NamedTuple):
     p99_ms: float
     cpu_s: float
     """Processor time of the server for a right answer; NaN where nobody looked."""
+
+    @property
+    def degraded_share(self) -> float:
+        """Of right answers."""
+        return self.degraded / self.answers if self.answers else 0.0
 
     @property
     def core_share(self) -> float:
@@ -85,7 +92,7 @@ def peak(
     p50, p95, p99 = np.quantile(waited, [0.5, 0.95, 0.99]).tolist()
     answers = len(loop.latencies_s)
     cpu_s = used_s / answers if answers else math.nan
-    return Peak(answers / took_s, loop.errors, loop.degraded, p50, p95, p99, cpu_s)
+    return Peak(answers / took_s, loop.errors, answers, loop.degraded, p50, p95, p99, cpu_s)
 
 
 def send_all(url: str, requests: Sequence[bytes]) -> None:

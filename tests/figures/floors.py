@@ -24,7 +24,8 @@ from figures.stage import Stage, on_core
 BLOCKS: Final = 50
 """Blocks of candidates that are scored in turn: one and the same would be learned by the processor."""
 QUESTION: Final = b'{"anonymousId":"known-00000001","placements":[{"name":"home_hero"}]}'
-CONNECTIONS: Final = 16
+CONNECTIONS: Final = 4
+"""Enough that a server never waits for a question; few, so that no queue grows in which a node would shed work."""
 
 
 Work = Callable[[int], object]

@@ -15,6 +15,8 @@ from figures.stage import Stage
 
 ALONE: Final = 0.9
 """A server that has less of its core, while it is asked for more than it can do, is not alone on it."""
+SHED_SHARE: Final = 0.02
+"""A run with more fallbacks measures them and not decisions."""
 
 
 class Throughput(NamedTuple):

@@ -6,10 +6,11 @@ second as its core has time for, and what else runs on the machine is in neither
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from figures.figure import Bound, Measured, judge
-from figures.ground import ALONE, Ground
+from figures.ground import ALONE, SHED_SHARE, Ground
 
 BOUND: Final = Bound(0.75, 0.90, "x", at_least=True)
 WHAT: Final = "full decision over HTTP, 100 candidates x 100 trees: throughput / what HTTP floor and model floor allow"
@@ -28,6 +29,12 @@ def measure(ground: Ground) -> Measured:
     )
     if standing.core_share < ALONE:
         short += f"; the worker had {standing.core_share:.0%} of its core, so its caches were shared as well"
+    shed = max(run.decided.degraded_share for run in runs)
+    if shed > SHED_SHARE:
+        ratios, short = (
+            [math.nan],
+            f"{shed:.1%} of the answers were fallbacks, which are cheaper than decisions; {short}",
+        )
     detail = {
         "http_floor_us": [round(1e6 * run.http.cpu_s, 1) for run in runs],
         "model_floor_us": [round(1e6 * run.model_s, 1) for run in runs],

@@ -5,6 +5,7 @@ In processor time of a core, as P1; rates by the clock are told beside.
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from statistics import median
@@ -14,7 +15,7 @@ from edgewise.errors import UnavailableError
 from figures.closed_loop import Peak, peak
 from figures.figure import Bound, Measured, judge, not_measured
 from figures.floors import CONNECTIONS
-from figures.ground import Ground
+from figures.ground import SHED_SHARE, Ground
 from figures.peers import PEERS, Peer, Rival
 
 BOUND: Final = Bound(3.5, 5.0, "x", at_least=True)
@@ -48,10 +49,13 @@ def measure(ground: Ground) -> Measured:
         "best": best,
         "missing": missing,
     }
-    ratios = [cost_s[best] / each.cpu_s for each in ours]
+    shed = max(each.degraded_share for each in ours)
+    ratios = [math.nan if shed > SHED_SHARE else cost_s[best] / each.cpu_s for each in ours]
     short = (
         f"the best peer, {best}, scores for {1e6 * cost_s[best]:.0f} us, we decide for {1e6 * ours[-1].cpu_s:.0f} us"
     )
+    if shed > SHED_SHARE:
+        short = f"{shed:.1%} of our answers were fallbacks, which are cheaper than decisions; {short}"
     return Measured([judge("P2", WHAT, BOUND, ratios, short=short, detail=detail)])
 
 

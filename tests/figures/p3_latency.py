@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any, Final
 
-from processes import until
-
 from figures import shop
 from figures.figure import Bound, Measured, Row, judge
-from figures.ground import Ground
+from figures.ground import SHED_SHARE, Ground
 from figures.stage import Hub, Node, finished, release
 
 BOUND: Final = Bound(10.0, 10.0, "ms")
@@ -44,7 +41,7 @@ def _while_swapping(ground: Ground, data_dir: Path, node: Node, rate: float, run
     first = 2 + run * SWAPS
     news = [shop.build(version=version) for version in range(first, first + SWAPS)]
     with stage.loading(node.url, *words, mix=ground.mix) as running:
-        _until_loaded(node)
+        node.wait_for_load()
         for built in news:
             release(data_dir, built)
             node.wait_for(built.manifest.version)
@@ -57,21 +54,10 @@ def _while_hub_is_lost(ground: Ground, hub: Hub, node: Node, rate: float) -> dic
     stage = ground.stage
     words = stage.steady(rate, seconds=stage.effort.window_s if stage.effort.is_quick else HUB_WINDOW_S)
     with stage.loading(node.url, *words, mix=ground.mix) as running:
-        _until_loaded(node)
+        node.wait_for_load()
         hub.started.process.kill()
         hub.started.process.wait()
         return finished(running)
-
-
-def _until_loaded(node: Node) -> None:
-    """Wait until requests arrive: what is done to the node next happens under load."""
-    before = _decisions(node)
-    until(lambda: _decisions(node) > before + 100, most_s=60.0)
-    time.sleep(0.2)  # past the history that is told first; nothing is synchronised by it
-
-
-def _decisions(node: Node) -> int:
-    return sum(int(worker["decisions"]) for worker in node.status()["workers"])
 
 
 def _row(ground: Ground, what: str, told: list[dict[str, Any]]) -> Row:
@@ -83,10 +69,13 @@ def _row(ground: Ground, what: str, told: list[dict[str, Any]]) -> Row:
         "p50_ms": [each["latency_ms"]["p50"] for each in told],
         "errors": errors,
         "errors_by": told[-1]["errors_by"],
-        "fallback_share": max(each["fallback_share"] for each in told),
+        "hurried_share": max(each["hurried_share"] for each in told),
         "generator_kept_up": all(each["generator"]["kept_up"] for each in told),
     }
     short = ground.disturbance()
+    hurried = max(each["hurried_share"] for each in told)
+    if hurried > SHED_SHARE:
+        p99s, short = [float("nan")], f"{hurried:.1%} of placements were answered by a fallback in a hurry; {short}"
     if errors:
         p99s, short = [float("nan")], f"{errors} errors: {told[-1]['errors_by']}"
     return judge("P3", what, BOUND, p99s, short=short, detail=detail)

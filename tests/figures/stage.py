@@ -33,6 +33,8 @@ from hub.release.repository import Repository
 PREPARED: Final = 4_000
 """Requests made ahead for a closed loop."""
 PATIENCE_S: Final = 240.0
+SOME: Final = 100
+"""Decisions; a load tries a few by itself before it begins."""
 START_S: Final = 60.0
 """Until a node serves what it was given."""
 
@@ -43,6 +45,8 @@ class Cores(NamedTuple):
     server: int
     load: int
     hub: int
+    every: set[int]
+    """All that this process may use."""
 
     @classmethod
     def of_machine(cls) -> Cores:
@@ -54,7 +58,7 @@ class Cores(NamedTuple):
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) < 2:
             raise UnavailableError("figures need two cores, one for the server and one for the load")
-        return cls(allowed[0], allowed[1], allowed[2] if len(allowed) > 2 else allowed[1])
+        return cls(allowed[0], allowed[1], allowed[2] if len(allowed) > 2 else allowed[1], set(allowed))
 
 
 class Effort(NamedTuple):
@@ -93,6 +97,19 @@ class Node(NamedTuple):
         """
         until(lambda: (self.status()["bundle"] or {}).get("version") == version, most_s=START_S)
 
+    def wait_for_load(self) -> None:
+        """Wait until requests arrive: what is done to the node next happens under load.
+
+        Raises:
+            TimeoutError: none did in time.
+        """
+        before = self.decisions()
+        until(lambda: self.decisions() > before + SOME, most_s=START_S)
+
+    def decisions(self) -> int:
+        """How many its workers have made."""
+        return sum(int(worker["decisions"]) for worker in self.status()["workers"])
+
     def worker_pid(self) -> int:
         """Of its first worker."""
         return int(next(worker["pid"] for worker in self.status()["workers"] if worker["pid"]))
@@ -124,27 +141,27 @@ class Stage:
     # --- processes ----------------------------------------------------------------------------------------------------
     @contextlib.contextmanager
     def node(
-        self, *, bundle: Path | None = None, hub: str | None = None, workers: int = 1, port: int = 0
+        self, *, bundle: Path | None = None, hub: str | None = None, workers: int = 1, is_pinned: bool = True
     ) -> Iterator[Node]:
-        """A node on the server's core; without a bundle and a hub it has the starter bundle."""
+        """A node on the server's core, or on all; without a bundle and a hub it has the starter bundle."""
         data_dir = self.fresh("node")
-        words = ["edge", "serve", "--port", str(port), "--workers", str(workers), "--data-dir", str(data_dir)]
+        words = ["edge", "serve", "--port", "0", "--workers", str(workers), "--data-dir", str(data_dir)]
         words += ["--bundle", str(bundle)] if bundle else []
         words += ["--hub", hub] if hub else []
-        with self._running(self.cores.server, words) as started:
+        with self._running({self.cores.server} if is_pinned else self.cores.every, words) as started:
             yield Node(started.said["url"], data_dir, started)
 
     @contextlib.contextmanager
     def hub(self, data_dir: Path, *, grpc: str = "127.0.0.1:0", admin: str = "127.0.0.1:0") -> Iterator[Hub]:
         """A hub of a data folder."""
         words = ["hub", "serve", "--data-dir", str(data_dir), "--grpc", grpc, "--admin", admin]
-        with self._running(self.cores.hub, words) as started:
+        with self._running({self.cores.hub}, words) as started:
             yield Hub(started.said["hub"], started.said["admin"], data_dir, started)
 
     @contextlib.contextmanager
-    def _running(self, core: int, words: Sequence[str]) -> Iterator[Started]:
+    def _running(self, cores: set[int], words: Sequence[str]) -> Iterator[Started]:
         with contextlib.ExitStack() as stack:
-            with on_core(core):
+            with on_cores(cores):
                 started = stack.enter_context(edgewise(*words, log=self.fresh("log")))
             yield started
 
@@ -203,7 +220,7 @@ class Stage:
         node: str,
         mix: Path,
         *,
-        connections: int = 16,
+        connections: int = 4,
         seconds: float | None = None,
         is_primed: bool = False,
         write_key: str = shop.WRITE_KEY,
@@ -275,8 +292,15 @@ def release(data_dir: Path, built: BuiltBundle) -> None:
 @contextlib.contextmanager
 def on_core(core: int) -> Iterator[None]:
     """Let this thread, and what it starts, run on one core."""
+    with on_cores({core}):
+        yield
+
+
+@contextlib.contextmanager
+def on_cores(cores: set[int]) -> Iterator[None]:
+    """Let this thread, and what it starts, run on these cores."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
