@@ -75,13 +75,16 @@ class Ground:
     def standing(self) -> Standing:
         """Peak and knee, the floors in turn with them."""
         stage, runs = self.stage, []
-        with floors.bare_route(stage) as bare, stage.node(bundle=self.bundle) as node:
-            for run in range(stage.effort.runs):
-                http, model_s = floors.http_floor(stage, bare), floors.model_floor_s(stage)
-                decided = stage.peak(node.url, self.mix, is_primed=run > 0, meter=meter_of(node.worker_pid()))
-                runs.append(Throughput(http, model_s, decided))
+        with floors.bare_route(stage) as bare:
+            with stage.node(bundle=self.bundle, is_patient=True) as node:
+                meter = meter_of(node.worker_pid())
+                for run in range(stage.effort.runs):
+                    http, model_s = floors.http_floor(stage, bare), floors.model_floor_s(stage)
+                    decided = stage.peak(node.url, self.mix, is_primed=run > 0, meter=meter)
+                    runs.append(Throughput(http, model_s, decided))
             peak = median(run.decided.rate for run in runs)
-            knee, note = stage.knee(node.url, self.mix, peak)
+            with stage.node(bundle=self.bundle) as node:
+                knee, note = stage.knee(node.url, self.mix, peak)
             strangers = shop.write_mix(stage.folder, "bare", visitors={"history": 0})
             bare_p99_ms = stage.open_loop(bare.url, 0.6 * knee, mix=strangers)["latency_ms"]["p99"]
         if note:

@@ -22,6 +22,7 @@ from processes import Started, ask, edgewise, until
 from edge.bench.http1 import parse_target
 from edge.bench.mix import load_mix
 from edge.bench.visits import Visits
+from edge.settings import FIELDS
 from edgewise.errors import UnavailableError
 from figures import closed_loop, shop
 from figures.processor import Meter
@@ -35,6 +36,9 @@ PREPARED: Final = 4_000
 PATIENCE_S: Final = 240.0
 SOME: Final = 100
 """Decisions; a load tries a few by itself before it begins."""
+PATIENT: Final = ("queue_delay_target_ms", "queue_delay_most_ms")
+"""Settings by which a node sheds work; a version without them never does."""
+PATIENCE_MS: Final = 10_000.0
 START_S: Final = 60.0
 """Until a node serves what it was given."""
 
@@ -141,13 +145,26 @@ class Stage:
     # --- processes ----------------------------------------------------------------------------------------------------
     @contextlib.contextmanager
     def node(
-        self, *, bundle: Path | None = None, hub: str | None = None, workers: int = 1, is_pinned: bool = True
+        self,
+        *,
+        bundle: Path | None = None,
+        hub: str | None = None,
+        workers: int = 1,
+        is_pinned: bool = True,
+        is_patient: bool = False,
     ) -> Iterator[Node]:
-        """A node on the server's core, or on all; without a bundle and a hub it has the starter bundle."""
+        """A node on the server's core, or on all; without a bundle and a hub it has the starter bundle.
+
+        A patient one sheds no work however long requests wait: for throughput of decisions, which fallbacks are not.
+        """
         data_dir = self.fresh("node")
         words = ["edge", "serve", "--port", "0", "--workers", str(workers), "--data-dir", str(data_dir)]
         words += ["--bundle", str(bundle)] if bundle else []
         words += ["--hub", hub] if hub else []
+        if is_patient:
+            config = self.fresh("patient.toml")
+            config.write_text("".join(f"{name} = {PATIENCE_MS}\n" for name in PATIENT if name in FIELDS), "utf-8")
+            words += ["--config", str(config)]
         with self._running({self.cores.server} if is_pinned else self.cores.every, words) as started:
             yield Node(started.said["url"], data_dir, started)
 
