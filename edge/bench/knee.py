@@ -77,11 +77,12 @@ class KneeSearch:
     A rate that breaks is tried a second time before it is believed: one hiccup of a machine is not a knee.
     """
 
-    def __init__(self, start: float, most: float, limits: Limits | None = None) -> None:
-        """Begins at `start` requests a second and never asks for more than `most`."""
+    def __init__(self, start: float, most: float, limits: Limits | None = None, *, least: float = LEAST_RATE) -> None:
+        """Begins at `start` requests a second, and asks for nothing above `most` or below `least`."""
         self.limits = limits or Limits()
         self.steps: list[Step] = []
         self._most = most
+        self._least = least
         self._next: float | None = min(start, most)
         self._held = 0.0
         self._broken: Step | None = None
@@ -111,7 +112,7 @@ class KneeSearch:
             return None if self._held >= self._most else min(self._held * GROWTH, self._most)
         if not self._held:
             lower = self._broken.rate / GROWTH
-            return lower if lower >= LEAST_RATE else None
+            return lower if lower >= self._least else None
         if self._broken.rate <= self._held * PRECISION:
             return None
         return math.sqrt(self._held * self._broken.rate)

@@ -32,7 +32,6 @@ from edgewise.clock import Clock
 SETTLE_S: Final = 0.5
 """At each step of a search, before measuring."""
 STEP_PATIENCE_S: Final = 1.0
-KNEE_START: Final = 100.0
 LOG_TAIL_S: Final = 1e-3
 """A window is open at its end; the last moment of a log belongs to it."""
 
@@ -144,7 +143,7 @@ class _Session:
     async def _find_knee(self, generator: Generator) -> tuple[Measured, float, KneeSearch]:
         """The window at the knee, or at the last rate if none held."""
         order = self._order
-        search = KneeSearch(KNEE_START, MAX_RATE, order.limits)
+        search = KneeSearch(order.knee_start, MAX_RATE, order.limits, least=order.knee_least)
         step_s, warm_up_s = order.duration_s or DEFAULT_STEP_S, order.warm_up_s
         best: tuple[Measured, float] | None = None
         held_rate = 0.0

@@ -49,6 +49,10 @@ def bench(
     warm_up: Annotated[float, typer.Option(metavar="S", help="Seconds before measuring, at the same rate.")] = 2.0,
     timeout: Annotated[float, typer.Option(metavar="S", help="How long a visitor waits.")] = 10.0,
     knee_p99: Annotated[float, typer.Option(metavar="MS", help="With --find-knee: the p99 that must hold.")] = 10.0,
+    knee_start: Annotated[
+        float, typer.Option(metavar="R", help="With --find-knee: the rate that is tried first.")
+    ] = 100.0,
+    knee_least: Annotated[float, typer.Option(metavar="R", help="With --find-knee: nothing below is tried.")] = 1.0,
     watch_item: Annotated[
         str | None, typer.Option(metavar="ITEM", help="Tell when this item was offered, such as one that sells out.")
     ] = None,
@@ -96,6 +100,8 @@ def bench(
         seed=seed,
         write_key=write_key,
         limits=Limits(p99_ms=knee_p99),
+        knee_start=knee_start,
+        knee_least=knee_least,
         watch_item=None if watch_item is None else ItemId(watch_item),
     )
     with _progress(terminal) as progress:

@@ -140,3 +140,15 @@ def test_a_node_that_sheds_work_is_past_its_knee_however_quick_it_answers() -> N
     judged = judge(quick, Limits())
     assert not judged.held
     assert judged.broken_by == "hurried answers 20.0% > 1.0%"
+
+
+def test_nothing_is_tried_below_the_least_rate() -> None:
+    """A server that holds nothing: looking ends where the one who asks would not believe it anyway."""
+    search = KneeSearch(400, 1_000, least=90)
+    tried = []
+    while (rate := search.next_rate) is not None:
+        tried.append(rate)
+        search.tell(msgspec.structs.replace(HELD, rate=rate, error_share=1.0))
+    assert tried == [400, 400, 200, 200, 100, 100]
+    assert search.knee.rate is None
+    assert search.knee.broke_at == 100

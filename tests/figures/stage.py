@@ -266,6 +266,7 @@ class Stage:
         A disturbed machine breaks low rates, too; a share of the peak then stands in, and the note says so.
         """
         words = ["--find-knee", "--duration", str(self.effort.step_s), "--warm-up", str(self.effort.warm_up_s)]
+        words += ["--knee-start", str(peak / 2), "--knee-least", str(KNEE_SHARE * peak / 2)]
         told = self.load(node, *words, mix=mix)
         rate = told["knee"]["rate"] or 0.0
         if rate >= KNEE_SHARE * peak:
