@@ -16,12 +16,13 @@ from edge.bench.machine import this_machine
 from edgewise.clock import SystemClock
 from edgewise.errors import EdgewiseError
 from edgewise.terminal import Terminal
+from figures.cores import Cores, on_core
 from figures.ground import Ground
 from figures.index import CURVES, FIGURES, chosen
 from figures.page import page
 from figures.peers import find_peers
 from figures.sheet import Sheet, in_tables
-from figures.stage import FULL, QUICK, Cores, Stage, on_core
+from figures.stage import FULL, QUICK, Stage
 
 app = typer.Typer(add_completion=False)
 

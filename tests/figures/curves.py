@@ -19,12 +19,12 @@ from edgewise.ids import DecisionId, ModelName, PlacementName, ulid
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.request import PlacementRequest
-from figures import shop
+from figures import shop, stock, trees
+from figures.cores import on_core
 from figures.figure import Curve, Measured, Point
 from figures.floors import seconds_each
 from figures.ground import Ground
 from figures.shop import Shape
-from figures.stage import on_core
 
 CANDIDATES: Final = (10, 30, 100, 300, 1_000)
 TREES: Final = (10, 30, 100, 300)
@@ -69,8 +69,8 @@ class Decided:
             decision_id=DecisionId(ulid(now_ms, bytes(10))),
             unit="0f3a9c",
             placements=(PlacementRequest(placement),),
-            context=shop.CONTEXT,
-            grants=shop.GRANTED,
+            context=stock.CONTEXT,
+            grants=stock.GRANTED,
         )
         self._turns = 0
         self._scoring_s = 0.0
@@ -104,12 +104,12 @@ def _loaded(shape: Shape) -> Bundle:
 
 
 def _visitors(items: int, touched: int, now_ms: int) -> list[Profile]:
-    return [shop.visitor(touched, max(1, touched // 5), items, now_ms, seed=seed) for seed in range(VISITORS)]
+    return [stock.visitor(touched, max(1, touched // 5), items, now_ms, seed=seed) for seed in range(VISITORS)]
 
 
 def _costs(ground: Ground, shape: Shape, *, placement: PlacementName = shop.HERO) -> tuple[float, float]:
     now_ms = SystemClock().now_ms()
-    visitors = _visitors(min(shape.items, shop.TRAINING_ITEMS), TYPICAL, now_ms)
+    visitors = _visitors(min(shape.items, trees.TRAINING_ITEMS), TYPICAL, now_ms)
     return Decided(_loaded(shape), visitors, placement, now_ms).costs_us(_seconds(ground))
 
 
@@ -137,13 +137,13 @@ def _by_trees(ground: Ground) -> Curve:
 
 def _by_profile(ground: Ground) -> Curve:
     bundle, now_ms, seconds = _loaded(shop.STANDARD), SystemClock().now_ms(), _seconds(ground)
-    visitors = {touched: _visitors(shop.TRAINING_ITEMS, touched, now_ms) for touched in TOUCHED}
+    visitors = {touched: _visitors(trees.TRAINING_ITEMS, touched, now_ms) for touched in TOUCHED}
     costs = {n: Decided(bundle, each, shop.HERO, now_ms).costs_us(seconds) for n, each in visitors.items()}
     drawn = _grown("Cost of a decision by touched items of the profile", "touched items", costs)
-    features, rows = bundle.features, bundle.features.rows([shop.film(number) for number in range(100)])
+    features, rows = bundle.features, bundle.features.rows([stock.film(number) for number in range(100)])
 
     def compute(profile: Profile) -> object:
-        return features.matrix(features.view(profile, shop.CONTEXT, now_ms), rows, shop.GRANTED)
+        return features.matrix(features.view(profile, stock.CONTEXT, now_ms), rows, stock.GRANTED)
 
     computed = {
         n: seconds_each(lambda turn, each=each: compute(each[turn % VISITORS]), seconds) * US  # type: ignore[misc]
@@ -159,8 +159,8 @@ def _by_catalogue(ground: Ground) -> Curve:
     for items in ITEMS:
         if items <= most:
             costs[items] = _costs(ground, Shape(items=items), placement=shop.WIDE)
-            shop.catalogue.cache_clear()  # a million items are gigabytes
-            shop.neighbours.cache_clear()
+            stock.catalogue.cache_clear()  # a million items are gigabytes
+            stock.neighbours.cache_clear()
     return _grown("Cost of a decision by catalogue, 100 retrieved by neighbours", "items", costs)
 
 

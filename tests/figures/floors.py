@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.scoring.scorer import OnnxScorer
-from figures import shop
+from figures import shop, trees
 from figures.closed_loop import Peak, peak, post
+from figures.cores import on_core
 from figures.processor import meter_of
-from figures.stage import Stage, on_core
+from figures.shop import STANDARD
+from figures.stage import Stage
 
 BLOCKS: Final = 50
 """Blocks of candidates that are scored in turn: one and the same would be learned by the processor."""
@@ -82,18 +84,18 @@ def http_floor(stage: Stage, bare: Bare) -> Peak:
     )
 
 
-def model_floor_s(stage: Stage, *, trees: int = 100, candidates: int = 100, seconds: float | None = None) -> float:
-    """What the model alone costs for so many candidates, on the server's core."""
-    model = shop.model(trees).model
+def model_floor_s(stage: Stage) -> float:
+    """What the model alone costs for a hundred candidates, on the server's core."""
+    model = trees.model(STANDARD.trees).model
     assert model is not None
-    scorer, blocks = OnnxScorer(model), blocks_of(candidates)
+    scorer, blocks = OnnxScorer(model), blocks_of(STANDARD.candidates)
     with on_core(stage.cores.server):
-        return seconds_each(lambda turn: scorer.score(blocks[turn % BLOCKS]), seconds or stage.effort.window_s / 2)
+        return seconds_each(lambda turn: scorer.score(blocks[turn % BLOCKS]), stage.effort.window_s / 2)
 
 
 def blocks_of(candidates: int) -> list[NDArray[np.float32]]:
     """Feature rows of simulated visitors, `candidates` at a time."""
-    matrix = shop.training().matrix
+    matrix = trees.training().matrix
     draw = np.random.default_rng(3)
     return [np.ascontiguousarray(matrix[draw.integers(len(matrix), size=candidates)]) for _ in range(BLOCKS)]
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from figures import shop
+from figures import mixes
+from figures.cores import on_cores
 from figures.figure import Bound, Measured, judge
 from figures.ground import Ground
 from figures.processor import meter_of_family
-from figures.stage import on_cores
 
 USERS: Final = 50
 WORKERS: Final = 2
@@ -29,7 +29,7 @@ WHAT: Final = f"Unleash Edge's gate: starter bundle, home_hero, {USERS} users in
 def measure(ground: Ground) -> Measured:
     """The starter bundle, fifty connections that ask again as soon as they are answered."""
     stage = ground.stage
-    mix = shop.write_mix(stage.folder, "starter", visitors={"history": 0})
+    mix = mixes.write_mix(stage.folder, "starter", visitors={"history": 0})
     seconds = stage.effort.window_s if stage.effort.is_quick else SECONDS
     with stage.node(workers=WORKERS, is_pinned=False) as node, on_cores(stage.cores.every):
         meter = meter_of_family(node.started.process.pid)

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from edgewise.terminal import Terminal
-from figures import floors, shop
+from figures import floors, mixes, shop
 from figures.closed_loop import Peak
 from figures.processor import meter_of
 from figures.stage import Stage
@@ -69,7 +69,7 @@ class Ground:
     @cached_property
     def mix(self) -> Path:
         """Four of five visitors are known and have touched twenty items."""
-        return shop.write_mix(self.stage.folder, "hero")
+        return mixes.write_mix(self.stage.folder, "hero")
 
     @cached_property
     def standing(self) -> Standing:
@@ -85,7 +85,7 @@ class Ground:
             peak = median(run.decided.rate for run in runs)
             with stage.node(bundle=self.bundle) as node:
                 knee, note = stage.knee(node.url, self.mix, peak)
-            strangers = shop.write_mix(stage.folder, "bare", visitors={"history": 0})
+            strangers = mixes.write_mix(stage.folder, "bare", visitors={"history": 0})
             bare_p99_ms = stage.open_loop(bare.url, 0.6 * knee, mix=strangers)["latency_ms"]["p99"]
         if note:
             self.terminal.note(note)

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from processes import until
 
-from figures import shop
+from figures import mixes, shop
+from figures.cores import on_core
 from figures.figure import Bound, Measured, Row, judge, not_measured
 from figures.ground import Ground
 from figures.kept import Asking
-from figures.stage import Hub, Node, finished, on_core
+from figures.stage import Hub, Node, finished
 
 CONNECTIONS: Final = 10_000
 SHARE: Final = 0.5
@@ -54,7 +55,7 @@ def _steady(ground: Ground) -> list[Row]:
 
 def _sale(ground: Ground) -> list[Row]:
     stage = ground.stage
-    mix = shop.write_mix(stage.folder, "sale", visitors={"new": 0.8}, shape=[(1, CALM), (3, 1.0), (1, CALM)])
+    mix = mixes.write_mix(stage.folder, "sale", visitors={"new": 0.8}, shape=[(1, CALM), (3, 1.0), (1, CALM)])
     data_dir = stage.released(shop.build())
     with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as node:
         node.wait_for(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from figures import shop
+from figures import mixes
 from figures.figure import Bound, Measured, Row, judge
 from figures.ground import Ground
 from figures.stage import Node
@@ -21,7 +21,7 @@ ALLOWED: Final = "status 503"
 def measure(ground: Ground) -> Measured:
     """Goodput / peak, p99 of what was accepted, and everything that is neither an answer nor a declared 503."""
     stage, peak = ground.stage, ground.standing.peak
-    mix = shop.write_mix(stage.folder, "overload")
+    mix = mixes.write_mix(stage.folder, "overload")
     with stage.node(bundle=ground.bundle) as node:
         told = [_overload(ground, node, TIMES * peak, mix) for _ in range(stage.effort.runs)]
     return Measured(_rows(told, peak, TIMES))

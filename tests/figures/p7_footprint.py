@@ -15,10 +15,10 @@ from edge.settings import EdgeSettings, encode_settings
 from edgewise.errors import UnavailableError
 from figures import shop
 from figures.closed_loop import post, send_all
+from figures.cores import on_core
 from figures.figure import Bound, Measured, Row, judge, not_measured
 from figures.floors import QUESTION
 from figures.ground import Ground
-from figures.stage import on_core
 
 MEMORY: Final = Bound(120.0, 90.0, "MB")
 START: Final = Bound(1.5, 0.8, "s")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from figures import shop
+from figures import mixes, shop, stock
 from figures.figure import Bound, Measured, judge
 from figures.ground import Ground
 from figures.shop import Shape
@@ -18,8 +18,8 @@ SHARE: Final = 0.6
 def measure(ground: Ground) -> Measured:
     """Open loop at 60 % of the peak of this very question."""
     stage = ground.stage
-    items = [shop.film(number) for number in range(0, ITEMS, ITEMS // 500)]
-    mix = shop.write_mix(stage.folder, "wide", items=items, requests=[shop.hero(shop.WIDE)])
+    items = [stock.film(number) for number in range(0, ITEMS, ITEMS // 500)]
+    mix = mixes.write_mix(stage.folder, "wide", items=items, requests=[mixes.hero(shop.WIDE)])
     bundle = stage.bundle(shop.build(Shape(items=ITEMS)))
     with stage.node(bundle=bundle, is_patient=True) as node:
         peak = stage.peak(node.url, mix).rate

@@ -22,10 +22,11 @@ import numpy as np
 from processes import until
 
 from edgewise.errors import UnavailableError
-from figures import shop
+from figures import stock, trees
 from figures.closed_loop import peak, post
+from figures.cores import on_core
 from figures.processor import Meter, family, meter_of_family
-from figures.stage import Stage, on_core
+from figures.stage import Stage
 
 VARIABLE: Final = "EDGEWISE_PEERS"
 BESIDE: Final = Path("../shared/bench/peers")
@@ -142,7 +143,7 @@ class Rival:
 
     def request(self, url: str) -> bytes:
         """A hundred rows, as it takes them."""
-        rows = np.nan_to_num(shop.training().matrix[:ROWS]).round(4)
+        rows = np.nan_to_num(trees.training().matrix[:ROWS]).round(4)
         if not self._peer.is_v2:
             return post(url, json.dumps({"x": rows.tolist()}).encode())
         flat = {"name": "x", "shape": list(rows.shape), "datatype": "FP32", "data": rows.ravel().tolist()}
@@ -181,11 +182,11 @@ def _write_models(folder: Path) -> None:
     from onnxmltools.convert import convert_lightgbm
     from onnxmltools.convert.common.data_types import FloatTensorType
 
-    trained = shop.booster(100)
+    trained = trees.booster(100)
     trained.save_model(str(folder / "m.txt"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        kind = FloatTensorType([None, shop.FEATURES])
+        kind = FloatTensorType([None, stock.FEATURES])
         made = convert_lightgbm(trained, initial_types=[("x", kind)], target_opset=15, zipmap=False)
     (folder / "m.onnx").write_bytes(made.SerializeToString())
     settings = {"http_port": 9014, "grpc_port": 9015, "metrics_port": 9016, "parallel_workers": 0, "debug": False}

@@ -1,7 +1,6 @@
 """Where figures are measured: nodes, hubs and load as processes of their own, on cores of their own.
 
-The node's whole family runs on the first core that this process may use, load on the second; a hub, which is another
-machine in real life, on a third one, or beside the load where there is none.
+`cores` says which. The whole family of a node shares one: supervisor, agent, worker, and the trial of a new bundle.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from edge.bench.visits import Visits
 from edge.settings import FIELDS
 from edgewise.errors import UnavailableError
 from figures import closed_loop, shop
+from figures.cores import Cores, on_core, on_cores
 from figures.processor import Meter
 from hub.keys import make_keys
 from hub.release.bundle import BuiltBundle
@@ -41,28 +41,6 @@ PATIENT: Final = ("queue_delay_target_ms", "queue_delay_most_ms")
 PATIENCE_MS: Final = 10_000.0
 START_S: Final = 60.0
 """Until a node serves what it was given."""
-
-
-class Cores(NamedTuple):
-    """Which core does what."""
-
-    server: int
-    load: int
-    hub: int
-    every: set[int]
-    """All that this process may use."""
-
-    @classmethod
-    def of_machine(cls) -> Cores:
-        """From the cores that this process may use.
-
-        Raises:
-            UnavailableError: there is one only, on which load and server would measure each other.
-        """
-        allowed = sorted(os.sched_getaffinity(0))
-        if len(allowed) < 2:
-            raise UnavailableError("figures need two cores, one for the server and one for the load")
-        return cls(allowed[0], allowed[1], allowed[2] if len(allowed) > 2 else allowed[1], set(allowed))
 
 
 class Effort(NamedTuple):
@@ -305,21 +283,3 @@ def release(data_dir: Path, built: BuiltBundle) -> None:
     repository = Repository(data_dir)
     repository.publish_release(built.manifest_bytes, built.resources)
     repository.assign(built.manifest.version)
-
-
-@contextlib.contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """Let this thread, and what it starts, run on one core."""
-    with on_cores({core}):
-        yield
-
-
-@contextlib.contextmanager
-def on_cores(cores: set[int]) -> Iterator[None]:
-    """Let this thread, and what it starts, run on these cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
