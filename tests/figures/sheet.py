@@ -41,7 +41,7 @@ def cells(row: Row) -> list[str]:
         row.what,
         in_unit(row.value, row.bound.unit),
         limit_in_words(row.bound, row.bound.must),
-        limit_in_words(row.bound, row.bound.aim),
+        f"{row.bound.aim_of} {limit_in_words(row.bound, row.bound.aim)}".strip(),
         str(row.verdict),
     ]
 

@@ -66,3 +66,11 @@ def test_numbers_have_three_digits_that_matter() -> None:
     ]
     assert limit_in_words(AT_LEAST, AT_LEAST.must) == ">= 0.75 x"
     assert limit_in_words(AT_MOST, AT_MOST.aim) == "<= 5 ms"
+
+
+def test_an_aim_may_be_about_a_higher_percentile() -> None:
+    bound = Bound(10.0, 10.0, "ms", aim_of="p99.9")
+    assert judge("P3", "p99", bound, [6.0], aimed=[9.0]).verdict is Verdict.AIM
+    assert judge("P3", "p99", bound, [6.0], aimed=[11.0]).verdict is Verdict.PASS
+    assert judge("P3", "p99", bound, [6.0]).verdict is Verdict.PASS
+    assert judge("P3", "p99", bound, [11.0], aimed=[9.0]).verdict is Verdict.FAIL
