@@ -249,11 +249,8 @@ class Stage:
         rate = told["knee"]["rate"] or 0.0
         if rate >= KNEE_SHARE * peak:
             return rate, ""
-        why = told["knee"]["broken_by"] or "nothing broke"
-        return (
-            STAND_IN * peak,
-            f"the knee was found at {rate:,.0f}/s only ({why}): {STAND_IN:.0%} of the peak stands in",
-        )
+        found = f"the knee was found at {rate:,.0f}/s only" if rate else "no rate held"
+        return STAND_IN * peak, f"{found} ({told['knee']['broken_by']}): {STAND_IN:.0%} of the peak stands in"
 
 
 KNEE_SHARE: Final = 0.4
