@@ -35,7 +35,7 @@ check: setup
 	buf lint proto && buf breaking proto --against proto/baseline.binpb
 	python proto/generate.py --check
 
-# The performance figures of this machine: about ten minutes; ARGS="--quick" three, ARGS="--only P4" one figure.
+# The performance figures of this machine: about eleven minutes; ARGS="--quick" three, ARGS="--only P4" one figure.
 bench: setup
 	PYTHONPATH=tests python -m figures --json figures.json --report figures.html $(ARGS)
 

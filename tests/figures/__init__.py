@@ -1,7 +1,7 @@
 """`make bench`: the performance figures P1 to P9, each against what it must keep, on this machine, in one run.
 
-    make bench                                      everything, about ten minutes
-    make bench ARGS="--quick"                       shorter windows and one run of each instead of three
+    make bench                                      everything, about eleven minutes on two quiet cores
+    make bench ARGS="--quick"                       one short run of each instead of three, about three minutes
     make bench ARGS="--only P4 --json out.json"
 
 One module a figure: `p1_throughput` to `p9_catalogue`, and `gate`, which holds what others publish. `shop` is the site

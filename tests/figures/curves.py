@@ -30,12 +30,11 @@ CANDIDATES: Final = (10, 30, 100, 300, 1_000)
 TREES: Final = (10, 30, 100, 300)
 TOUCHED: Final = (0, 10, 30, 100, 300, 700)
 ITEMS: Final = (1_000, 10_000, 100_000, 1_000_000)
-QUICK_ITEMS: Final = 10_000
 CONNECTIONS: Final = (1, 10, 100, 1_000, 10_000)
-QUICK_CONNECTIONS: Final = (1, 100, 10_000)
+QUICK_CONNECTIONS: Final = (1, 10_000)
 SHARES: Final = (0.1, 0.25, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1)
 """Of the knee."""
-QUICK_SHARES: Final = (0.25, 0.6, 1.0)
+QUICK_SHARES: Final = (0.5, 1.0)
 COST_S: Final = 0.6
 DRAWS: Final = 64
 VISITORS: Final = 16
@@ -113,6 +112,11 @@ def _costs(ground: Ground, shape: Shape, *, placement: PlacementName = shop.HERO
     return Decided(_loaded(shape), visitors, placement, now_ms).costs_us(_seconds(ground))
 
 
+def _some(ground: Ground, steps: Sequence[int]) -> Sequence[int]:
+    """All steps of a curve; of a quick run the first and the third, because large ones take long to build."""
+    return steps[:3:2] if ground.stage.effort.is_quick else steps
+
+
 def _seconds(ground: Ground) -> float:
     return COST_S / 3 if ground.stage.effort.is_quick else COST_S
 
@@ -126,18 +130,18 @@ def _grown(title: str, x: str, costs: dict[int, tuple[float, float]]) -> Curve:
 
 
 def _by_candidates(ground: Ground) -> Curve:
-    costs = {count: _costs(ground, Shape(candidates=count)) for count in CANDIDATES}
+    costs = {count: _costs(ground, Shape(candidates=count)) for count in _some(ground, CANDIDATES)}
     return _grown("Cost of a decision by candidates, 100 trees", "candidates", costs)
 
 
 def _by_trees(ground: Ground) -> Curve:
-    costs = {trees: _costs(ground, Shape(trees=trees)) for trees in TREES}
+    costs = {trees: _costs(ground, Shape(trees=trees)) for trees in _some(ground, TREES)}
     return _grown("Cost of a decision by trees, 100 candidates", "trees", costs)
 
 
 def _by_profile(ground: Ground) -> Curve:
     bundle, now_ms, seconds = _loaded(shop.STANDARD), SystemClock().now_ms(), _seconds(ground)
-    visitors = {touched: _visitors(trees.TRAINING_ITEMS, touched, now_ms) for touched in TOUCHED}
+    visitors = {touched: _visitors(trees.TRAINING_ITEMS, touched, now_ms) for touched in _some(ground, TOUCHED)}
     costs = {n: Decided(bundle, each, shop.HERO, now_ms).costs_us(seconds) for n, each in visitors.items()}
     drawn = _grown("Cost of a decision by touched items of the profile", "touched items", costs)
     features, rows = bundle.features, bundle.features.rows([stock.film(number) for number in range(100)])
@@ -154,13 +158,11 @@ def _by_profile(ground: Ground) -> Curve:
 
 
 def _by_catalogue(ground: Ground) -> Curve:
-    most = QUICK_ITEMS if ground.stage.effort.is_quick else max(ITEMS)
     costs = {}
-    for items in ITEMS:
-        if items <= most:
-            costs[items] = _costs(ground, Shape(items=items), placement=shop.WIDE)
-            stock.catalogue.cache_clear()  # a million items are gigabytes
-            stock.neighbours.cache_clear()
+    for items in _some(ground, ITEMS):
+        costs[items] = _costs(ground, Shape(items=items), placement=shop.WIDE)
+        stock.catalogue.cache_clear()  # a million items are gigabytes
+        stock.neighbours.cache_clear()
     return _grown("Cost of a decision by catalogue, 100 retrieved by neighbours", "items", costs)
 
 

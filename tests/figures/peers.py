@@ -32,7 +32,7 @@ VARIABLE: Final = "EDGEWISE_PEERS"
 BESIDE: Final = Path("../shared/bench/peers")
 INSTALL_S: Final = 300.0
 START_S: Final = 60.0
-STOP_S: Final = 5.0
+STOP_S: Final = 2.0
 ROWS: Final = 100
 
 
