@@ -156,8 +156,14 @@ class Stage:
     @contextlib.contextmanager
     def _running(self, cores: set[int], words: Sequence[str]) -> Iterator[Started]:
         with contextlib.ExitStack() as stack:
-            with on_cores(cores):
-                started = stack.enter_context(edgewise(*words, log=self.fresh("log")))
+            log = self.fresh("log")
+            try:
+                with on_cores(cores):
+                    started = stack.enter_context(edgewise(*words, log=log))
+            except (TimeoutError, AssertionError) as silent:  # ended, or has not said yet where it answers
+                said = log.read_text("utf-8", errors="replace").strip().splitlines()
+                last = said[-1][:300] if said else "nothing in its log"
+                raise UnavailableError(f"`edgewise {words[0]} {words[1]}` did not start in time: {last}") from silent
             yield started
 
     def released(self, built: BuiltBundle) -> Path:
