@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.scoring.scorer import OnnxScorer
+from edgewise.admission.acceptance import Limits
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.clock import SystemClock
 from edgewise.decide import decide
@@ -35,6 +37,10 @@ QUICK_CONNECTIONS: Final = (1, 10_000)
 SHARES: Final = (0.1, 0.25, 0.5, 0.6, 0.75, 0.9, 1.0, 1.1)
 """Of the knee."""
 QUICK_SHARES: Final = (0.5, 1.0)
+GIANT: Final = 1_000_000
+GIANT_BYTES: Final = 12 << 30
+ROOMY: Final = Limits(resource_bytes=1 << 30, total_bytes=2 << 30, items=GIANT)
+"""The last point is beyond what a node takes (500,000 items), to show where the cost goes."""
 COST_S: Final = 0.6
 DRAWS: Final = 64
 VISITORS: Final = 16
@@ -99,7 +105,7 @@ class Decided:
 
 def _loaded(shape: Shape) -> Bundle:
     built = shop.build(shape)
-    return load_bundle(built.manifest, built.digest, built.resources)
+    return load_bundle(built.manifest, built.digest, built.resources, limits=ROOMY)
 
 
 def _visitors(items: int, touched: int, now_ms: int) -> list[Profile]:
@@ -160,6 +166,11 @@ def _by_profile(ground: Ground) -> Curve:
 def _by_catalogue(ground: Ground) -> Curve:
     costs = {}
     for items in _some(ground, ITEMS):
+        if items >= GIANT and available_bytes() < GIANT_BYTES:
+            ground.terminal.note(
+                f"a catalogue of {items:,} items is left out: it takes {GIANT_BYTES >> 30} GiB of memory"
+            )
+            continue
         costs[items] = _costs(ground, Shape(items=items), placement=shop.WIDE)
         stock.catalogue.cache_clear()  # a million items are gigabytes
         stock.neighbours.cache_clear()
@@ -189,6 +200,12 @@ def _over_http(ground: Ground) -> list[Curve]:
             by_connections,
         ),
     ]
+
+
+def available_bytes() -> int:
+    """Of memory, without swapping, as the kernel reckons (proc(5), MemAvailable)."""
+    lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+    return 1_024 * next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
 
 
 def _latencies(title: str, x: str, xs: list[float], told: list[dict[str, Any]]) -> Curve:
