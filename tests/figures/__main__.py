@@ -21,7 +21,7 @@ from figures.ground import Ground
 from figures.index import CURVES, FIGURES, chosen
 from figures.page import page
 from figures.peers import find_peers
-from figures.sheet import Sheet, in_tables
+from figures.sheet import LEAST_WIDTH, Sheet, in_tables
 from figures.stage import FULL, QUICK, Stage
 
 app = typer.Typer(add_completion=False)
@@ -80,6 +80,8 @@ def figures(
         json.write_bytes(msgspec.json.format(msgspec.json.encode(sheet), indent=2) + b"\n")
     if report is not None:
         report.write_text(page(sheet), "utf-8")
+    if not terminal.out.is_terminal:
+        terminal.out.width = max(terminal.out.width, LEAST_WIDTH)
     for part in in_tables(sheet):
         terminal.print(part)
     if sheet.is_short:

@@ -18,7 +18,8 @@ body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)
 padding:0 1rem}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
 th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--faint);vertical-align:top}
-th:first-child,td:first-child,.words td:nth-child(2){text-align:left}td{font-variant-numeric:tabular-nums}
+th:first-child,td:first-child,.words td:last-child,.words th:last-child{text-align:left}
+td{font-variant-numeric:tabular-nums}
 .wide{overflow-x:auto}svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--ink)}.grid{stroke:var(--faint)}
 polyline,line{fill:none;stroke-width:2}.grid{stroke-width:1}.line0{stroke:var(--a)}
 .line1{stroke:var(--b);stroke-dasharray:6 3}.line2{stroke:var(--c);stroke-dasharray:2 3}

@@ -13,7 +13,9 @@ from edge.bench.machine import Machine
 from edgewise.terminal import table
 from figures.figure import Curve, Row, Verdict, in_unit, limit_in_words
 
-COLUMNS: Final = ("", "figure", "measured", "must", "aim", "verdict")
+COLUMNS: Final = ("", "verdict", "measured", "must", "aim", "figure")
+LEAST_WIDTH: Final = 180
+"""Of what is no terminal, such as a log: a row stays a line."""
 
 
 class Sheet(msgspec.Struct, frozen=True):
@@ -38,11 +40,11 @@ def cells(row: Row) -> list[str]:
     """What a row says, by `COLUMNS`."""
     return [
         row.id,
-        row.what,
+        str(row.verdict),
         in_unit(row.value, row.bound.unit),
         limit_in_words(row.bound, row.bound.must),
         f"{row.bound.aim_of} {limit_in_words(row.bound, row.bound.aim)}".strip(),
-        str(row.verdict),
+        row.what,
     ]
 
 
