@@ -2,6 +2,6 @@
 
 Arrivals are scheduled ahead and never wait for answers (open loop); a latency counts from the moment at which the
 request was *meant* to be sent, so that a stall is felt by everybody who came while it lasted. `histogram`, `arrivals`,
-`weblog`, `mix`, `threshold`, `knee`, `http1` and `tally` are pure; `alarm`, `connection`, `fleet` and `generator`
-hold the clock and the sockets; `session` puts them together.
+`weblog`, `mix`, `threshold`, `knee`, `http1`, `watched` and `tally` are pure; `alarm`, `connection`, `fleet` and
+`generator` hold the clock and the sockets; `session` puts them together.
 """

@@ -11,6 +11,8 @@ from edgewise.errors import problem_of
 from edgewise.reasons import Reason
 
 FALLBACKS: Final = frozenset(reason for reason in Reason if reason.startswith("FALLBACK_"))
+HURRIED: Final = frozenset({Reason.FALLBACK_OVERLOAD, Reason.FALLBACK_DEADLINE})
+"""Of these: a node that had time would have answered better."""
 
 
 class Shown(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from edge.bench.fleet import Fleet
 from edge.bench.http1 import Reply, Target
 from edge.bench.tally import Tally
 from edge.bench.visits import DECIDE, Ask, Visits
+from edge.bench.watched import Watched
 
 AT_ONCE: Final = 32
 """Requests sent before answers are looked at again: what was missed is caught up without going deaf."""
@@ -27,11 +28,16 @@ SWEEP_S: Final = 0.1
 class Generator(Owner):
     """One core's worth of visitors; lives on the loop that runs."""
 
-    def __init__(self, target: Target, visits: Visits, *, connections: int, timeout_s: float) -> None:
+    def __init__(
+        self, target: Target, visits: Visits, *, connections: int, timeout_s: float, watched: Watched | None = None
+    ) -> None:
         """A request counts as failed when `timeout_s` have passed since it was meant to be sent."""
+        self.sent = 0
+        """Requests that were put on the wire, the warm-up's too."""
         self.fleet = Fleet(target, connections, self)
         self._visits = visits
         self._timeout_s = timeout_s
+        self._watched = watched
         self._tally = Tally(math.inf, math.inf)
         self._alarm = Alarm(self._release)
         self._due: Iterator[float] = iter(())
@@ -102,6 +108,8 @@ class Generator(Owner):
             if sent.ask.kind == DECIDE:
                 decided = read_decision(reply.status, reply.body)
                 self._visits.learn(sent.ask.visitor, decided)
+                if self._watched is not None:
+                    self._watched.look(decided, now_s)
             else:
                 decided = None
                 read_success(reply.status, reply.body)
@@ -159,6 +167,7 @@ class Generator(Owner):
         sent = Sent(again or self._visits.next(), intended_s, now_s)
         sent.is_retry = again is not None
         self._busy[connection] = sent
+        self.sent += 1
         connection.send(sent)
 
     def _send_again(self, sent: Sent, now_s: float) -> None:

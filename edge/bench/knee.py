@@ -23,6 +23,8 @@ class Limits(msgspec.Struct, frozen=True):
     error_share: float = 0.01
     goodput_share: float = 0.95
     """Right answers / requests that were due, both a second."""
+    hurried_share: float = 0.01
+    """Of placements: a node that sheds work to keep up is past its knee, however quick its answers are."""
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -37,6 +39,7 @@ class Step(msgspec.Struct, frozen=True):
     error_share: float
     is_own_fault: bool = False
     """The generator was late or busy itself."""
+    hurried_share: float = 0.0
     held: bool = True
     broken_by: str | None = None
     """What broke and by how much; None when it held."""
@@ -61,6 +64,8 @@ def judge(step: Step, limits: Limits) -> Step:
         broken = f"errors {step.error_share:.1%} > {limits.error_share:.1%}"
     elif step.goodput < limits.goodput_share * step.offered:
         broken = f"goodput {step.goodput:,.0f}/s < {limits.goodput_share:.0%} of {step.offered:,.0f}/s"
+    elif step.hurried_share > limits.hurried_share:
+        broken = f"hurried answers {step.hurried_share:.1%} > {limits.hurried_share:.1%}"
     elif not step.p99_ms <= limits.p99_ms:
         broken = f"p99 {step.p99_ms:.1f} ms > {limits.p99_ms:g} ms"
     return msgspec.structs.replace(step, held=broken is None, broken_by=broken)
@@ -72,11 +77,12 @@ class KneeSearch:
     A rate that breaks is tried a second time before it is believed: one hiccup of a machine is not a knee.
     """
 
-    def __init__(self, start: float, most: float, limits: Limits | None = None) -> None:
-        """Begins at `start` requests a second and never asks for more than `most`."""
+    def __init__(self, start: float, most: float, limits: Limits | None = None, *, least: float = LEAST_RATE) -> None:
+        """Begins at `start` requests a second, and asks for nothing above `most` or below `least`."""
         self.limits = limits or Limits()
         self.steps: list[Step] = []
         self._most = most
+        self._least = least
         self._next: float | None = min(start, most)
         self._held = 0.0
         self._broken: Step | None = None
@@ -106,7 +112,7 @@ class KneeSearch:
             return None if self._held >= self._most else min(self._held * GROWTH, self._most)
         if not self._held:
             lower = self._broken.rate / GROWTH
-            return lower if lower >= LEAST_RATE else None
+            return lower if lower >= self._least else None
         if self._broken.rate <= self._held * PRECISION:
             return None
         return math.sqrt(self._held * self._broken.rate)

@@ -8,12 +8,14 @@ from typing import Final
 import msgspec
 
 from edge.bench.arrivals import Arrivals
-from edge.bench.knee import Limits
+from edge.bench.knee import LEAST_RATE, Limits
 from edgewise.errors import InputError, Problem
+from edgewise.ids import ItemId
 
 DEFAULT_RATE: Final = 500.0
 DEFAULT_DURATION_S: Final = 10.0
 DEFAULT_STEP_S: Final = 4.0
+DEFAULT_KNEE_START: Final = 100.0
 MAX_RATE: Final = 100_000.0
 MAX_CONNECTIONS: Final = 25_000
 """One source address has about 28,000 ports."""
@@ -39,6 +41,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 1
     write_key: str | None = None
     limits: Limits = Limits()
+    knee_start: float = DEFAULT_KNEE_START
+    knee_least: float = LEAST_RATE
+    watch_item: ItemId | None = None
+    """Told apart: when it was offered."""
 
     @property
     def mode(self) -> str:
@@ -58,6 +64,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         if self.replay is None and self.speed != 1:
             raise _wrong("--speed", "is that of a log; --replay FILE is missing")
         _between("--rate", self.rate, 0, MAX_RATE)
+        _between("--knee-start", self.knee_start, 0, MAX_RATE)
+        _between("--knee-least", self.knee_least, 0, self.knee_start)
         _between("--duration", self.duration_s, 0, 86_400)
         _between("--connections", self.connections, 0, MAX_CONNECTIONS)
         _between("--speed", self.speed, 0, 1_000_000)

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -23,6 +24,7 @@ from edge.bench.mix import Mix, load_mix
 from edge.bench.order import DEFAULT_DURATION_S, DEFAULT_RATE, DEFAULT_STEP_S, MAX_RATE, Order
 from edge.bench.preflight import look_at, prime, probe
 from edge.bench.visits import Visits
+from edge.bench.watched import Offers, Watched
 from edge.bench.weblog import read_weblog
 from edge.bench.window import Measured, Plan, Watch, measure
 from edgewise.clock import Clock
@@ -30,7 +32,6 @@ from edgewise.clock import Clock
 SETTLE_S: Final = 0.5
 """At each step of a search, before measuring."""
 STEP_PATIENCE_S: Final = 1.0
-KNEE_START: Final = 100.0
 LOG_TAIL_S: Final = 1e-3
 """A window is open at its end; the last moment of a log belongs to it."""
 
@@ -50,6 +51,8 @@ class Outcome(msgspec.Struct, frozen=True):
     node: Node | None
     """None when the node does not show its status."""
     warnings: list[str]
+    watched: Offers | None = None
+    """Of the item that was watched for, over all windows."""
 
 
 def run_bench(order: Order, watch: Watch, clock: Clock) -> Outcome:
@@ -64,21 +67,40 @@ def run_bench(order: Order, watch: Watch, clock: Clock) -> Outcome:
     draw = np.random.default_rng(order.seed)
     log = [] if order.replay is None else read_weblog(order.replay, draw)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Session(order, target, mix, draw, watch).run(log, machine))
+        watched = None
+        if order.watch_item is not None:
+            watched = Watched(order.watch_item, clock.now_ms() - time.perf_counter() * 1_000)
+        return runner.run(_Session(order, target, mix, draw, watch, watched=watched).run(log, machine))
 
 
 class _Session:
-    def __init__(self, order: Order, target: Target, mix: Mix, draw: np.random.Generator, watch: Watch) -> None:
+    def __init__(
+        self,
+        order: Order,
+        target: Target,
+        mix: Mix,
+        draw: np.random.Generator,
+        watch: Watch,
+        *,
+        watched: Watched | None,
+    ) -> None:
         self._order = order
         self._target = target
         self._mix = mix
         self._draw = draw
         self._watch = watch
+        self._watched = watched
         self._visits = Visits(mix, target, draw, run=os.urandom(6).hex(), write_key=order.write_key)
 
     async def run(self, log: list[float], machine: Machine) -> Outcome:
         order, knee = self._order, None
-        generator = Generator(self._target, self._visits, connections=order.connections, timeout_s=order.timeout_s)
+        generator = Generator(
+            self._target,
+            self._visits,
+            connections=order.connections,
+            timeout_s=order.timeout_s,
+            watched=self._watched,
+        )
         warnings: list[str] = []
         steps: list[Step] = []
         try:
@@ -99,7 +121,8 @@ class _Session:
         finally:
             await generator.close()
         warnings += trouble_of(measured, knee)
-        return Outcome(order, self._mix, rate, measured_s, measured, steps, knee, machine, node, warnings)
+        offers = self._watched.offers() if self._watched is not None else None
+        return Outcome(order, self._mix, rate, measured_s, measured, steps, knee, machine, node, warnings, offers)
 
     def _plan_of_rate(self) -> tuple[Plan, float]:
         order, shape = self._order, self._mix.shape
@@ -120,7 +143,7 @@ class _Session:
     async def _find_knee(self, generator: Generator) -> tuple[Measured, float, KneeSearch]:
         """The window at the knee, or at the last rate if none held."""
         order = self._order
-        search = KneeSearch(KNEE_START, MAX_RATE, order.limits)
+        search = KneeSearch(order.knee_start, MAX_RATE, order.limits, least=order.knee_least)
         step_s, warm_up_s = order.duration_s or DEFAULT_STEP_S, order.warm_up_s
         best: tuple[Measured, float] | None = None
         held_rate = 0.0
@@ -144,7 +167,13 @@ def step_of(rate: float, measured: Measured) -> Step:
     figures, own = measured.figures, measured.own
     p99_ms = math.nan if figures.latency_ms.p99 is None else figures.latency_ms.p99
     return Step(
-        rate, figures.offered, figures.goodput, p99_ms, figures.error_share, is_own_fault=own.is_busy or own.is_late
+        rate,
+        figures.offered,
+        figures.goodput,
+        p99_ms,
+        figures.error_share,
+        is_own_fault=own.is_busy or own.is_late,
+        hurried_share=figures.hurried_share,
     )
 
 
@@ -155,7 +184,7 @@ def trouble_of(measured: Measured, knee: Knee | None) -> list[str]:
     if own.is_busy:
         warnings.append(
             f"the generator used {own.cpu_share:.0%} of a core: it is the bottleneck itself, and latencies contain its "
-            "own queue; ask for less, or run several of it"
+            f"own queue; its ceiling here is {own.ceiling:,.0f}/s: ask for less, or run several of it"
         )
     elif own.is_late:
         warnings.append(

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from edge.bench.answers import FALLBACKS, Decided
+from edge.bench.answers import FALLBACKS, HURRIED, Decided
 from edge.bench.histogram import Histogram
 
 US: Final = 1_000_000
@@ -57,6 +57,8 @@ class Figures(msgspec.Struct, frozen=True):
     """Placements answered, by reason."""
     fallback_share: float
     """Of placements answered."""
+    hurried_share: float
+    """Of placements answered: fallbacks because the node had too much to do."""
     latency_ms: Latency
     """From the intended moment to the whole answer: right answers, and what was waited for in vain."""
     service_ms: Latency
@@ -156,6 +158,7 @@ class Tally:
             retries=self.retries,
             reasons={str(reason): count for reason, count in self.reasons.most_common()},
             fallback_share=sum(self.reasons[reason] for reason in FALLBACKS) / placements if placements else 0.0,
+            hurried_share=sum(self.reasons[reason] for reason in HURRIED) / placements if placements else 0.0,
             latency_ms=latency_of(self.latency),
             service_ms=latency_of(self.service),
             by_kind_ms={kind: latency_of(histogram) for kind, histogram in sorted(self.by_kind.items())},

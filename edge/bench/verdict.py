@@ -17,6 +17,11 @@ def judge_all(outcome: Outcome, thresholds: Sequence[Threshold]) -> list[Judged]
     return [threshold.judge(_measured(outcome, threshold)) for threshold in thresholds]
 
 
+def has_failed(outcome: Outcome, judged: Sequence[Judged]) -> bool:
+    """A threshold was crossed, or the generator did not keep up: then nothing is known of the node."""
+    return any(each.crossed for each in judged) or not outcome.measured.own.kept_up
+
+
 def _measured(outcome: Outcome, threshold: Threshold) -> float:
     figures, latency = outcome.measured.figures, outcome.measured.tally.latency
     if threshold.quantile is not None:
@@ -51,7 +56,8 @@ def as_object(outcome: Outcome, judged: Sequence[Judged]) -> dict[str, Any]:
         "knee": outcome.knee,
         "steps": outcome.steps,
         "thresholds": judged,
-        "failed": any(each.crossed for each in judged),
+        "watched": outcome.watched,
+        "failed": has_failed(outcome, judged),
         "warnings": outcome.warnings,
         "node": outcome.node,
         "machine": outcome.machine,

@@ -19,6 +19,8 @@ LATE_MS: Final = 1.0
 LATE_SHARE: Final = 0.1
 """Of the p99: a generator that is late by less does not change what is read."""
 BUSY: Final = 0.9
+BEHIND_MS: Final = 5.0
+"""A generator that sends half of its requests later than this does not keep its own schedule."""
 
 Watch = Callable[[str, float, Tally | None], None]
 """Is told about once a second: what runs, how much of it is done (0..1), and what was counted so far."""
@@ -34,6 +36,12 @@ class Own(msgspec.Struct, frozen=True):
     is_late: bool
     """Its scheduling lag is a part of the p99 that matters."""
     reopened_connections: int
+    cpu_us: float
+    """Of the generator's core for a request and its answer; its idle loop is in it, so that low rates look dear."""
+    ceiling: float
+    """Requests a second at which its core would be full at that cost."""
+    kept_up: bool
+    """It sent what was due when it was due; otherwise the figures are the generator's and not the node's."""
 
 
 class Measured(NamedTuple):
@@ -64,19 +72,24 @@ async def measure(generator: Generator, plan: Plan, watch: Watch) -> Measured:
     )
     tally = Tally(begins_s, begins_s + plan.measured_s)
     telling = asyncio.get_running_loop().create_task(_tell(watch, starts_s, tally))
-    reopened, cpu_s, wall_s = generator.fleet.reopened, time.process_time(), time.perf_counter()
+    reopened, sent = generator.fleet.reopened, generator.sent
+    cpu_s, wall_s = time.thread_time(), time.perf_counter()
     try:
         await generator.run(due_s, tally, patience_s=plan.patience_s)
     finally:
         telling.cancel()
-    cpu_share = (time.process_time() - cpu_s) / (time.perf_counter() - wall_s)
+    used_s = time.thread_time() - cpu_s
+    cpu_share, cpu_us = used_s / (time.perf_counter() - wall_s), used_s * 1e6 / max(1, generator.sent - sent)
     figures = tally.figures()
-    late_ms, p99_ms = figures.scheduling_lag_ms.p99 or 0.0, figures.latency_ms.p99 or 0.0
+    lag_ms, p99_ms = figures.scheduling_lag_ms, figures.latency_ms.p99 or 0.0
     own = Own(
-        round(cpu_share, 3),
-        cpu_share > BUSY,
-        late_ms > max(LATE_MS, LATE_SHARE * p99_ms),
-        generator.fleet.reopened - reopened,
+        cpu_share=round(cpu_share, 3),
+        is_busy=cpu_share > BUSY,
+        is_late=(lag_ms.p99 or 0.0) > max(LATE_MS, LATE_SHARE * p99_ms),
+        reopened_connections=generator.fleet.reopened - reopened,
+        cpu_us=round(cpu_us, 1),
+        ceiling=round(1e6 / cpu_us) if cpu_us else 0.0,
+        kept_up=cpu_share <= BUSY and (lag_ms.p50 or 0.0) <= BEHIND_MS,
     )
     return Measured(tally, figures, own)
 

@@ -8,6 +8,7 @@ from typing import Final
 from edge.bench.session import Outcome
 from edge.bench.tally import Latency
 from edge.bench.threshold import Judged
+from edge.bench.watched import Offers
 
 COLUMNS: Final = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 """Of `latencies_in_rows`, in milliseconds, behind the name."""
@@ -47,7 +48,9 @@ def figures_in_words(outcome: Outcome) -> list[str]:
         f"{figures.requests:,} requests, {rates}",
         f"errors {figures.errors:,} ({figures.error_share:.2%})" + (f": {wrong}" if wrong else ""),
         f"placements by reason: {reasons or 'none'}; fallbacks {figures.fallback_share:.2%}",
-        f"the generator used {own.cpu_share:.0%} of a core" + (": it is the bottleneck" if own.is_busy else ""),
+        f"the generator used {own.cpu_share:.0%} of a core, {own.cpu_us:.0f} us a request; it could make "
+        f"{own.ceiling:,.0f}/s here" + (": it is the bottleneck" if own.is_busy else ""),
+        *([_watched(outcome.watched)] if outcome.watched is not None else []),
     ]
 
 
@@ -81,6 +84,13 @@ def where(outcome: Outcome) -> str:
         f"{asked}{machine.cpu}, {machine.cores} cores, load {machine.load_1min} before; {machine.kernel}; "
         f"{machine.python}; {versions}{commit}; {day}; seed {outcome.order.seed}"
     )
+
+
+def _watched(offers: Offers) -> str:
+    if offers.last_ms is None:
+        return f"{offers.item} was never offered"
+    last = dt.datetime.fromtimestamp(offers.last_ms / 1_000, dt.UTC).strftime("%H:%M:%S.%f")[:-3]
+    return f"{offers.item} was offered {offers.offers:,} times, last at {last} UTC"
 
 
 def _row(latency: Latency) -> list[str]:

@@ -49,6 +49,13 @@ def bench(
     warm_up: Annotated[float, typer.Option(metavar="S", help="Seconds before measuring, at the same rate.")] = 2.0,
     timeout: Annotated[float, typer.Option(metavar="S", help="How long a visitor waits.")] = 10.0,
     knee_p99: Annotated[float, typer.Option(metavar="MS", help="With --find-knee: the p99 that must hold.")] = 10.0,
+    knee_start: Annotated[
+        float, typer.Option(metavar="R", help="With --find-knee: the rate that is tried first.")
+    ] = 100.0,
+    knee_least: Annotated[float, typer.Option(metavar="R", help="With --find-knee: nothing below is tried.")] = 1.0,
+    watch_item: Annotated[
+        str | None, typer.Option(metavar="ITEM", help="Tell when this item was offered, such as one that sells out.")
+    ] = None,
     write_key: Annotated[str | None, typer.Option(metavar="KEY", help="The site's write key.")] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of arrivals and visitors.")] = 1,
     report: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page with curves.")] = None,
@@ -58,17 +65,19 @@ def bench(
     """Send requests to a node at moments decided ahead (open loop), and measure from these moments.
 
     A request that has to wait because the node stalls counts from when it was meant to be sent, as its visitor would
-    count. Answers are checked; what is not right is an error. Exit 1 when a --fail-if condition holds.
+    count. Answers are checked; what is not right is an error. Exit 1 when a --fail-if condition holds, or when the
+    generator itself could not keep up, so that nothing can be said of the node.
     """
     from edge.bench.arrivals import Arrivals
     from edge.bench.knee import Limits
     from edge.bench.order import Order
     from edge.bench.session import run_bench
     from edge.bench.threshold import parse_threshold
-    from edge.bench.verdict import as_object, judge_all
+    from edge.bench.verdict import as_object, has_failed, judge_all
     from edge.bench.words import in_words
     from edgewise.clock import SystemClock
     from edgewise.errors import InputError, Problem
+    from edgewise.ids import ItemId
 
     terminal = Terminal(json=json, quiet=quiet)
     thresholds = [parse_threshold(text) for text in fail_if or []]
@@ -91,6 +100,9 @@ def bench(
         seed=seed,
         write_key=write_key,
         limits=Limits(p99_ms=knee_p99),
+        knee_start=knee_start,
+        knee_least=knee_least,
+        watch_item=None if watch_item is None else ItemId(watch_item),
     )
     with _progress(terminal) as progress:
         outcome = run_bench(order, _watch(terminal, progress), SystemClock())
@@ -106,7 +118,12 @@ def bench(
     if (json or quiet) and crossed:
         for each in crossed:
             terminal.error(in_words(each))
-    if crossed:
+    own = outcome.measured.own
+    if not own.kept_up:
+        terminal.error(
+            f"the generator could not keep up (its ceiling here is {own.ceiling:,.0f}/s): this says nothing of the node"
+        )
+    if has_failed(outcome, judged):
         raise typer.Exit(1)
 
 

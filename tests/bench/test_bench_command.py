@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from bench_server import Asked, answer_right, http, right, serving
+from bench_server import Asked, answer_right, decision, http, right, serving
 from typing_extensions import override
 
 from edgewise.cli import main
@@ -67,6 +68,26 @@ def test_each_crossed_threshold_is_told_and_the_exit_code_is_1(capsys: pytest.Ca
     assert "errors>1%: " in err
     assert "max>=0ms: " in err
     assert "p50" not in err
+
+
+def test_an_item_is_watched_for(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is offered until it sells out; what is offered is read in the answers."""
+    decided = itertools.count()
+
+    async def selling_out(asked: Asked) -> bytes:
+        if asked.path != "/v1/decide":
+            return right(asked)
+        return http(decision(item="last-one" if next(decided) < 60 else "another"))
+
+    with serving(selling_out) as url:
+        assert bench(url, *QUICK, "--watch-item", "last-one", "--json") == 0
+        told = printed(capsys)
+        assert bench(url, *QUICK, "--watch-item", "never-there") == 0
+    watched = told["watched"]
+    assert watched["item"] == "last-one"
+    assert 0 < watched["offers"] <= 60
+    assert told["machine"]["measured_ms"] <= watched["first_ms"] <= watched["last_ms"]
+    assert "never-there was never offered" in capsys.readouterr().out
 
 
 def test_people_get_a_table_and_their_thresholds(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from edge.bench.session import step_of
 from edge.bench.tally import Tally
 from edge.bench.window import Measured, Own
 
+GENERATOR = Own(0.1, is_busy=False, is_late=False, reopened_connections=0, cpu_us=50.0, ceiling=20_000.0, kept_up=True)
 HELD = Step(rate=100, offered=100, goodput=100, p99_ms=5, error_share=0)
 
 
@@ -31,7 +32,7 @@ def queue(rate: float, capacity: float, kind: Arrivals, *, seconds: float = 4.0,
             tally.in_vain("no answer in time", due_s, seconds + most_s)
         else:
             tally.right("decide", due_s, starts_s, free_s, None)
-    return Measured(tally, tally.figures(), Own(0.1, is_busy=False, is_late=False, reopened_connections=0))
+    return Measured(tally, tally.figures(), GENERATOR)
 
 
 def searched(measure: Callable[[float], Step], *, start: float = 100, most: float = 100_000) -> KneeSearch:
@@ -131,3 +132,23 @@ def test_a_break_that_may_be_the_generators_own_is_told() -> None:
         )
     ).knee
     assert knee.is_own_fault
+
+
+def test_a_node_that_sheds_work_is_past_its_knee_however_quick_it_answers() -> None:
+    quick = msgspec.structs.replace(HELD, hurried_share=0.2)
+    assert judge(HELD, Limits()).held
+    judged = judge(quick, Limits())
+    assert not judged.held
+    assert judged.broken_by == "hurried answers 20.0% > 1.0%"
+
+
+def test_nothing_is_tried_below_the_least_rate() -> None:
+    """A server that holds nothing: looking ends where the one who asks would not believe it anyway."""
+    search = KneeSearch(400, 1_000, least=90)
+    tried = []
+    while (rate := search.next_rate) is not None:
+        tried.append(rate)
+        search.tell(msgspec.structs.replace(HELD, rate=rate, error_share=1.0))
+    assert tried == [400, 400, 200, 200, 100, 100]
+    assert search.knee.rate is None
+    assert search.knee.broke_at == 100

@@ -13,7 +13,7 @@ DECIDE = '[[requests]]\nask = "decide"\nshare = 1\nplacements = [{name = "hero"}
 
 
 def test_the_promised_mixes_are_shipped() -> None:
-    assert {"home", "clicks", "flash-sale"} <= set(shipped())
+    assert {"home", "clicks", "flash-sale", "strangers", "regulars"} <= set(shipped())
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -30,6 +30,10 @@ def test_they_differ_in_what_they_are_for() -> None:
     assert sale.visitors.new >= 0.8
     assert sale.visitors.history == 0
     assert len({stage.factor for stage in sale.shape}) > 1
+    assert load_mix("strangers").visitors.new == 1
+    regulars = load_mix("regulars").visitors
+    assert regulars.new == 0
+    assert regulars.history > 0
     hundred = load_mix("hundred").requests[0]
     assert isinstance(hundred, Decide)
     assert hundred.placements[0].candidates == 100
