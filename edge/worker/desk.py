@@ -51,7 +51,9 @@ class Desk:
         clock: Clock,
         log: Log,
         entropy: Callable[[int], bytes] = os.urandom,
+        open_spool: Callable[..., SpoolWriter] = SpoolWriter,
     ) -> None:
+        """`open_spool` takes what `SpoolWriter` takes: a spool whose disk may fail, where that is to be proven."""
         self.settings = settings
         self.paths: NodePaths = settings.paths
         self.index = index
@@ -65,7 +67,7 @@ class Desk:
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
         self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.spool = SpoolWriter(
+        self.spool = open_spool(
             self.paths.producer(epoch, index),
             producer=producer(node, epoch, index),
             most_bytes=settings.spool_most_bytes,
