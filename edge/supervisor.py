@@ -35,6 +35,9 @@ from edge.node.status import AgentStatus, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
 from edge.probation import Probation
 from edge.process import Process
+from edge.profiles.cache import ProfileCache
+from edge.profiles.cache_file import boot_id
+from edge.profiles.restate import restate
 from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
 from edge.systemd import Notifier
 from edge.tls import check_tls
@@ -120,6 +123,7 @@ class Supervisor:
             load_site_keys(self._paths)
             self._prepare_trust()
             await self._prepare_bundle()
+            await asyncio.to_thread(self._restate)
             settings = _placed(self._settings, door)
             self._agent = self._make_agent(settings)
             crew = self._crew = Crew(
@@ -207,6 +211,21 @@ class Supervisor:
         validity = check_tls(settings)
         if validity is not None and not validity.begins_ms <= self._clock.now_ms() < validity.ends_ms:
             self._log.warning("the certificate has expired, or is not valid yet", file=settings.tls_certificate)
+
+    def _restate(self) -> None:
+        """Let the profile cache know what visitors stated here, before any worker asks it."""
+        try:
+            cache = ProfileCache.open(self._paths.profiles, map_bytes=self._settings.profile_map_bytes)
+            try:
+                count = restate(cache, self._paths.spool, boot_id())
+            finally:
+                cache.close()
+        except OSError as failed:
+            raise UnavailableError(
+                f"{failed.filename}: {failed.strerror}; it may hold what visitors stated"
+            ) from failed
+        if count:
+            self._log.info("what visitors stated was read from the spool", statements=count)
 
     def _make_agent(self, settings: EdgeSettings) -> Process | None:
         if settings.hub is None:

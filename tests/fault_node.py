@@ -21,7 +21,7 @@ import msgspec
 from agent_world import log, settings_of
 from fault_disk import LossyFiles, Odds
 from fault_network import Network
-from fault_releases import SimulatedFetcher, site
+from fault_releases import SITE, SimulatedFetcher, site
 from fault_seeds import Random
 from fault_spool import kill_spool
 from fault_time import LoopClock
@@ -43,7 +43,9 @@ from edge.node.layout import NodePaths
 from edge.node.trust import pinned_root
 from edge.probation import Probation
 from edge.profiles.cache import ProfileCache
+from edge.profiles.restate import restate
 from edge.spool.writer import SpoolWriter
+from edge.testing.signed_site import SignedSite
 from edge.worker.decider import Decider
 from edge.worker.desk import Desk
 from edge.worker.endpoint import Exchange
@@ -71,6 +73,9 @@ class Parts:
     cache: type[ProfileCache] = ProfileCache
     live: type[LiveBundle] = LiveBundle
     store: type[BundleStore] = BundleStore
+    restate: Callable[[ProfileCache, Path, str], int] = restate
+    site: Callable[[], SignedSite] = site
+    """Whose node it takes itself for."""
 
 
 class _Desk(Desk):
@@ -100,7 +105,7 @@ class Worker:
             clock=node.clock,
             log=node.log,
             entropy=node.random.randbytes,
-            open_spool=partial(_recording(node.parts.spool), wrote=node.wrote, files=node.disk),
+            open_spool=_recording(node.parts.spool, node),
         )
         self.desk.answer = node.rung
         self.spool = self.desk.spool
@@ -115,7 +120,7 @@ class Worker:
         self.desk.tell()
         self._running: dict[asyncio.Task[Any], None] = {}
         self.is_alive = True
-        self.does(Upkeep(self.desk).run())
+        self._upkeep = self.does(Upkeep(self.desk).run())
 
     def does(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Work of this process: it ends when the process does."""
@@ -183,20 +188,16 @@ def proven(visitor: str) -> Caller:
     )
 
 
-def _recording(kind: type[SpoolWriter]) -> type[SpoolWriter]:
-    """A spool that tells of every number that it gives, dropped or not."""
+def _recording(kind: type[SpoolWriter], node: Node) -> Callable[..., SpoolWriter]:
+    """A spool on the node's disk that tells of every number that it gives, dropped or not."""
 
     class Recording(kind):  # type: ignore[valid-type, misc]  # which class it is, is the caller's to say
-        def __init__(self, *words: Any, wrote: Callable[[Written], None], **named: Any) -> None:
-            super().__init__(*words, **named)
-            self._wrote = wrote
-
         def append(self, record: Written) -> bytes | None:
-            self._wrote(record)
+            node.wrote(record)
             kept: bytes | None = super().append(record)
             return kept
 
-    return Recording
+    return partial(Recording, files=node.disk)
 
 
 class Node:
@@ -212,7 +213,7 @@ class Node:
         self.network = Network(random)
         self.paths = NodePaths(folder)
         self.paths.create()
-        take_over(self.paths, checked(site().enrolment, "the test"))
+        take_over(self.paths, checked(parts.site().enrolment, "the test"))
         self.odds = Odds()
         self.disk = LossyFiles(self.paths.spool, random, self.odds)
         self.spool_bell, self.wanted_bell = asyncio.Event(), asyncio.Event()
@@ -237,12 +238,15 @@ class Node:
         self.store = parts.store(self.paths)
         self.probation = Probation(self.store, clock=self.clock, log=self.log)
         self._running: list[asyncio.Task[Any]] = []
+        self.boots = 0
         self._open_cache()
         self.workers = [self.new_worker(index) for index in range(self.settings.workers)]
         self.start_agent()
 
     def _open_cache(self) -> None:
         self.cache = self.parts.cache.open(self.paths.profiles, map_bytes=MAP_BYTES)
+        self.boots += 1
+        self.parts.restate(self.cache, self.paths.spool, f"boot {self.boots}")
 
     def rung(self, what: bytes) -> None:
         """A worker has something for the agent."""
@@ -274,7 +278,7 @@ class Node:
         installer = Installer(
             self.settings,
             node=self.id,
-            site=site().enrolment.site,
+            site=SITE,
             root=root,
             fetcher=SimulatedFetcher(self.network),
             try_bundle=self._try_bundle,
@@ -350,6 +354,14 @@ class Node:
         self._open_cache()
         self._start_again()
 
+    async def lose_cache(self) -> None:
+        """The whole node is stopped, somebody deletes its cache, and it is started again."""
+        await self.stop_all()
+        self.cache.close()
+        shutil.rmtree(self.paths.profiles)
+        self._open_cache()
+        self._start_again()
+
     async def find_a_bit_flipped(self) -> None:
         """The whole node is stopped, a bit of a bundle flips on its disk, and the node is started again."""
         await self.stop_all()
@@ -378,5 +390,3 @@ class Node:
         for worker in self.workers:
             worker.kill()
         self.cache.close()
-
-

@@ -92,7 +92,9 @@ def release(version: int) -> MadeBundle:
     ]
     # Its content was changed after somebody had approved it.
     changed = {"title": "was something else"}
-    items.append(Item(UNAPPROVED, content, {"quality": 9e6}, approved_sha256=content_sha256(changed), approved_by="ann"))
+    items.append(
+        Item(UNAPPROVED, content, {"quality": 9e6}, approved_sha256=content_sha256(changed), approved_by="ann")
+    )
     policy = Policy(
         site=Site(name=SITE, salt="salt", default_consent=Consent(*[ConsentState.GRANTED] * 3)),
         placements={
@@ -149,9 +151,15 @@ def steps() -> tuple[Step, ...]:
 
 
 @cache
+def foreign_site() -> SignedSite:
+    """Somebody else, under the same name, with keys of his own."""
+    return SignedSite(SITE)
+
+
+@cache
 def foreign() -> Step:
-    """What somebody else would publish under the same name, with keys of his own."""
-    return _play(SignedSite(SITE), [9])[0]
+    """What he would publish."""
+    return _play(foreign_site(), [9])[0]
 
 
 def _play(signing: SignedSite, script: list[int]) -> tuple[Step, ...]:

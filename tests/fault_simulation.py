@@ -8,25 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from agent_world import log
 from fault_disk import Odds
+from fault_mishaps import MISHAPS, REPORT, USUAL
 from fault_network import Network
 from fault_node import Node, Parts, Worker
 from fault_proxy import Way
-from fault_releases import HERO, Publishing, site, steps
+from fault_releases import Publishing, site
 from fault_seeds import Random
 from fault_time import START_MS, LoopClock
 from fault_witness import Witness
 
+from edge.testing.small_bundle import HERO
 from edgewise.errors import EdgewiseError
 from edgewise.ids import MessageId, NodeId, Producer, SubjectId
-from edgewise.profile.state import DAY_MS, Profile, encode_profile
+from edgewise.profile.state import Profile, encode_profile
 from edgewise.request import DecideRequest, PlacementRequest
 from edgewise.subjects import subject_of
 from hub.ledger.ledger import Ledger
@@ -43,10 +45,6 @@ VISITORS = 3
 QUIET_S = 60.0
 """Simulated seconds within which everything must have come through once all faults have ended."""
 POLL_MS = 100
-MISHAPS = [
-    *("worker", "worker", "agent", "hub", "cut", "hole", "one-way", "power", "cache"),
-    *("release", "release", "older hub", "foreign hub", "bit", "crash", "clock"),
-]
 WILLS: list[tuple[str, bool, dict[str, Any]]] = [
     ("dial", True, {"dial": 0}),
     ("dial", True, {"dial": 0}),
@@ -73,9 +71,7 @@ class Hub:
         clock, quiet, meters = LoopClock(asyncio.get_running_loop()), log("critical"), self._meters
         threads: Any = None  # simulated loops have none
         streams = Streams(1_000, meters)
-        profiles = Profiles(
-            self.ledger, Interest(1_000, meters), threads, streams=streams, meters=meters, log=quiet
-        )
+        profiles = Profiles(self.ledger, Interest(1_000, meters), threads, streams=streams, meters=meters, log=quiet)
         inbox = Inbox(
             self.ledger, clock, threads, most_bytes=1 << 20, on_stored=profiles.stored, meters=meters, log=quiet
         )
@@ -97,7 +93,7 @@ class Hub:
             network.find = distribution._find
             network.services = {
                 "/edgewise.v1.Distribution/Watch": distribution.Watch,
-                "/edgewise.v1.Uplink/Report": uplink.Report,
+                REPORT: uplink.Report,
                 "/edgewise.v1.Profiles/Sync": profiles.Sync,
             }
 
@@ -113,9 +109,19 @@ class Hub:
 class World:
     """One history: what happens, and what must be true behind it."""
 
-    def __init__(self, ledger: Ledger, meters: Meters, folder: Path, seed: int, parts: Parts | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        meters: Meters,
+        folder: Path,
+        seed: int,
+        *,
+        parts: Parts | None = None,
+        mishaps: Sequence[str] = USUAL,
+    ) -> None:
         self.random = random = Random(seed)
         self.seed = seed
+        self.mishaps = mishaps
         self.publishing = Publishing(random.randrange(3))
         self.witness = Witness(self.publishing)
         self.nodes = [
@@ -205,44 +211,9 @@ class World:
 
     # --- what goes wrong ----------------------------------------------------------------------------------------------
     async def _mishap(self) -> None:
-        node = self.random.choice(self.nodes)
-        what = self.random.choice(MISHAPS)
+        node, what = self.random.choice(self.nodes), self.random.choice(self.mishaps)
         self.happened[what] += 1
-        match what:
-            case "worker":
-                node.replace_worker(self.random.randrange(len(node.workers)))
-            case "agent":
-                node.kill_agent()
-                node.start_agent()
-            case "hub":
-                self.hub.kill()
-                await asyncio.sleep(self.random.random() * 0.3)
-                self.hub.start()
-            case "cut":
-                node.network.cut()
-            case "hole" | "one-way":
-                node.network.silence(*(Way if what == "hole" else [self.random.choice(list(Way))]))
-                asyncio.get_running_loop().call_later(self.random.random() * 0.8, node.network.heal)
-            case "power":
-                await node.lose_power()
-            case "cache":
-                node.cache.clear()
-            case "release":
-                self.publishing.go_on()
-            case "older hub":
-                # Another hub answers under the same name, or this one was restored from a backup.
-                self.publishing.at = self.random.randrange(self.publishing.newest + 1)
-            case "foreign hub":
-                self.publishing.is_foreign = True
-                await asyncio.sleep(self.random.random() * 0.3)
-                self.publishing.is_foreign = False
-            case "bit":
-                await node.find_a_bit_flipped()
-            case "crash":
-                for index in [0, len(node.workers) - 1]:
-                    node.replace_worker(index, signal.SIGSEGV)
-            case _:
-                node.clock.off_ms = self.random.choice([0, self.random.randint(-DAY_MS, DAY_MS)])
+        await MISHAPS[what](self, node)
 
     def _heal(self) -> None:
         self.publishing.at = self.publishing.newest
@@ -254,7 +225,7 @@ class World:
     async def _rest(self) -> None:
         """Let all workers end in peace, and wait until everything has come through."""
         for node in self.nodes:
-            await self._eventually(lambda node=node: self._serves_what_it_should(node), f"{node.id} follows its hub")
+            await self._eventually(partial(self._serves_what_it_should, node), f"{node.id} follows its hub")
             for worker in node.workers:
                 for visitor in self.visitors:
                     self._decide(worker, visitor)
@@ -344,7 +315,8 @@ def held(node: Node, subject: SubjectId) -> list[str]:
         for name, database in node.cache.file.db.items():
             if any(form in key or form in value for key, value in txn.cursor(db=database) for form in forms):
                 found.append(name)
-    for path in sorted(node.paths.root.rglob("*")):
-        if path.is_file() and path.name != "data.mdb" and any(form in path.read_bytes() for form in forms):
-            found.append(str(path.relative_to(node.paths.root)))
+    files = (path for path in sorted(node.paths.root.rglob("*")) if path.is_file() and path.name != "data.mdb")
+    found += [
+        str(path.relative_to(node.paths.root)) for path in files if any(form in path.read_bytes() for form in forms)
+    ]
     return found

@@ -19,7 +19,6 @@ from typing import Any
 import msgspec
 from fault_node import SEGMENT_BYTES, Node, Worker
 from fault_releases import (
-    HERO,
     UNAPPROVED,
     Publishing,
     feature,
@@ -31,6 +30,7 @@ from fault_releases import (
 )
 
 from edge.spool.writer import PREFERENCE_RESERVE_BYTES
+from edge.testing.small_bundle import HERO
 from edge.worker.desk import MOST_UNFLUSHED
 from edgewise.ids import NodeId
 from edgewise.records import DecisionRecord

@@ -67,7 +67,7 @@ class CacheFile:
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        stamp = _Stamp(FORMAT, _BOOT.read_text("ascii").strip() if _BOOT.exists() else "")
+        stamp = _Stamp(FORMAT, boot_id())
         is_first = self._come_in()
         before = _read_stamp(folder) if is_first else stamp
         dropped = is_first and _drop_unsound(folder, before, stamp)
@@ -155,6 +155,11 @@ class CacheFile:
                 for key in pending:
                     txn.delete(key, db=self.db["pending"])
                     txn.delete(key[:SUBJECT_BYTES], db=self.db["profiles"])
+
+
+def boot_id() -> str:
+    """Another one after each start of the machine; empty where the kernel does not tell."""
+    return _BOOT.read_text("ascii").strip() if _BOOT.exists() else ""
 
 
 def _read_stamp(folder: Path) -> _Stamp | None:

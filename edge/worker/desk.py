@@ -66,7 +66,6 @@ class Desk:
         self.cache = cache
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
-        self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.spool = open_spool(
             self.paths.producer(epoch, index),
             producer=producer(node, epoch, index),
@@ -74,6 +73,7 @@ class Desk:
             segment_bytes=settings.segment_bytes,
             on_synced=lambda: self.ring(SPOOL),
         )
+        self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.live = LiveBundle(BundleStore(self.paths), log=log)
         self.doorman = Doorman(
             keys,
