@@ -28,7 +28,7 @@ from edge.node.bundles import BundleStore
 from edge.node.claims import hold_folder
 from edge.node.durable import sweep
 from edge.node.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
-from edge.node.epochs import check_epoch, node_id
+from edge.node.epochs import check_epoch, leap_if_copied, node_id
 from edge.node.keys import load_site_keys
 from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
 from edge.node.status import AgentStatus, write_status
@@ -120,6 +120,8 @@ class Supervisor:
             self._sweep()
             node = node_id(self._paths)
             check_epoch(self._paths)
+            if leap := leap_if_copied(self._paths):
+                self._log.warning("this folder is a copy, or was moved: its records are numbered anew", epochs=leap)
             load_site_keys(self._paths)
             self._prepare_trust()
             await self._prepare_bundle()

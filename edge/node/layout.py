@@ -45,6 +45,7 @@ class NodePaths:
         self.root = root
         self.node = root / "node.json"
         self.epoch = root / "epoch"
+        self.place = root / "place"
         self.lock = root / "lock"
         self.agent_lock = root / "agent.lock"
         self.trust = root / "trust"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from edge.agent.assigned import known_assignment
 from edge.node.bundles import BundleStore
 from edge.node.claims import hold_file, hold_folder, holder_of, reserve_port
 from edge.node.durable import create_file, replace_file, sweep
-from edge.node.epochs import next_epoch, node_id
+from edge.node.epochs import MOST_LEAP, leap_if_copied, next_epoch, node_id
 from edge.node.keys import SiteKeys, load_site_keys, replace_site_keys
 from edge.node.layout import NodePaths, ProducerKey, default_data_dir, doorbell_address, producer_of
 from edge.node.status import AgentStatus, WorkerStatus, read_last_status, read_status, write_status
@@ -71,6 +72,22 @@ def test_epochs_of_other_processes_differ_too(paths: NodePaths) -> None:
 def test_a_lost_counter_does_not_reach_back_into_the_spool(paths: NodePaths) -> None:
     os.close(hold(paths.producer(41, 0)))
     assert next_epoch(paths) == 42
+
+
+def test_a_copied_folder_leaves_the_epochs_to_the_other(paths: NodePaths, tmp_path: Path) -> None:
+    node_id(paths)
+    assert leap_if_copied(paths) == 0
+    taken = next_epoch(paths)
+    shutil.copytree(paths.root, tmp_path / "copy")
+    copy = NodePaths(tmp_path / "copy")
+    leap = leap_if_copied(copy)
+    assert 0 < leap <= MOST_LEAP
+    assert next_epoch(copy) == taken + leap + 1
+    assert next_epoch(paths) == taken + 1
+    # Neither leaps again, not even when it is moved without being copied.
+    assert [leap_if_copied(each) for each in (paths, copy)] == [0, 0]
+    copy.root.rename(tmp_path / "moved")
+    assert leap_if_copied(NodePaths(tmp_path / "moved")) == 0
 
 
 @pytest.mark.parametrize("content", ["x", "1\n", "0" * 20, "0" * 19 + "x\n"])
