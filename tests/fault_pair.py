@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fault_proxy import FaultProxy
 import sqlalchemy as sa
+from fault_proxy import FaultProxy
 from hub_process import HubProcess, hub_process, make_site
 from processes import Started, ask, edgewise
 
