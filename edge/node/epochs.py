@@ -17,8 +17,8 @@ from edgewise.ids import NodeId
 _DIGITS = 20
 _MACHINE = Path("/etc/machine-id")
 MOST_LEAP = 10_000_000
-"""How far epochs leap when a folder finds itself elsewhere. A folder's name has room for a thousand such leaps; that two
-copies of one folder leap equally far has a chance of one in ten million."""
+"""How far epochs leap when a folder finds itself elsewhere. A folder's name has room for a thousand such leaps; that
+two copies of one folder leap equally far has a chance of one in ten million."""
 
 
 class _Node(msgspec.Struct, frozen=True):

@@ -22,6 +22,7 @@ import uvloop
 from starlette.applications import Starlette
 from typing_extensions import override
 
+from edge.door import BACKLOG
 from edge.log import start_log
 from edge.node.claims import share_port
 from edge.node.layout import SEATS
@@ -33,7 +34,6 @@ from edge.worker.farewell import Farewell, deafen
 from edgewise.clock import SystemClock
 from edgewise.errors import EdgewiseError
 
-BACKLOG: Final = 8_192
 CONNECTIONS: Final = 20_000
 """granian's `backpressure` counts connections, whatever its help says; its default would stop at 1,024."""
 BUFFER_BYTES: Final = 64 << 10

@@ -42,4 +42,5 @@ def is_whole(message: Sealable) -> bool:
 
 def _checksum(message: Sealable) -> int:
     """CRC32C; also of fields that this program does not know, which are serialised as they came."""
-    return google_crc32c.value(message.SerializeToString(deterministic=True))
+    checksum: int = google_crc32c.value(message.SerializeToString(deterministic=True))
+    return checksum
