@@ -13,6 +13,7 @@ import asyncio
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -30,15 +31,13 @@ from edge.node.durable import sweep
 from edge.node.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
 from edge.node.epochs import check_epoch, leap_if_copied, node_id
 from edge.node.keys import load_site_keys
+from edge.node.layout import SEGMENT_SUFFIX
 from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
 from edge.node.status import AgentStatus, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
 from edge.probation import Probation
 from edge.process import Process
-from edge.profiles.cache import ProfileCache
-from edge.profiles.cache_file import boot_id
-from edge.profiles.restate import restate
-from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
+from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings, encode_settings
 from edge.systemd import Notifier
 from edge.tls import check_tls
 from edgewise.clock import Clock
@@ -125,7 +124,7 @@ class Supervisor:
             load_site_keys(self._paths)
             self._prepare_trust()
             await self._prepare_bundle()
-            await asyncio.to_thread(self._restate)
+            await self._restate()
             settings = _placed(self._settings, door)
             self._agent = self._make_agent(settings)
             crew = self._crew = Crew(
@@ -214,20 +213,21 @@ class Supervisor:
         if validity is not None and not validity.begins_ms <= self._clock.now_ms() < validity.ends_ms:
             self._log.warning("the certificate has expired, or is not valid yet", file=settings.tls_certificate)
 
-    def _restate(self) -> None:
-        """Let the profile cache know what visitors stated here, before any worker asks it."""
-        try:
-            cache = ProfileCache.open(self._paths.profiles, map_bytes=self._settings.profile_map_bytes)
-            try:
-                count = restate(cache, self._paths.spool, boot_id())
-            finally:
-                cache.close()
-        except OSError as failed:
-            raise UnavailableError(
-                f"{failed.filename}: {failed.strerror}; it may hold what visitors stated"
-            ) from failed
-        if count:
-            self._log.info("what visitors stated was read from the spool", statements=count)
+    async def _restate(self) -> None:
+        """Let the profile cache know what visitors stated here, before any worker asks it.
+
+        By a child, as all that touches LMDB: a file that was damaged must not end the supervisor.
+        """
+        if not any(self._paths.spool.rglob(f"*{SEGMENT_SUFFIX}")):
+            return
+        words = ("-m", "edge.child", str(os.getpid()), "edge.profiles.restate", "--settings")
+        place = str(self._paths.root.absolute())
+        settings = msgspec.structs.replace(self._settings, data_dir=place, enrol_token="")
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, *words, encode_settings(settings), stdin=asyncio.subprocess.DEVNULL
+        )
+        if await child.wait():
+            raise UnavailableError("what visitors have stated cannot be read from the spool; the log says why")
 
     def _make_agent(self, settings: EdgeSettings) -> Process | None:
         if settings.hub is None:

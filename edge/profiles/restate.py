@@ -4,16 +4,24 @@ A cache may be lost, or come back from a power loss as it was a while ago. Then 
 older than what lies in this node's spool and waits to be shipped, and a visitor who has just opted out would be known
 again. Statements are durable in the spool before they are acknowledged, and stay there until the hub has them: so they
 are taken from there, once a boot, before anybody is answered. Applying one again changes nothing.
+
+The supervisor runs it as `python -m edge.profiles.restate --settings JSON`, before it starts workers.
 """
 
 from __future__ import annotations
 
+import argparse
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from edge.log import start_log
 from edge.node.layout import SEGMENT_SUFFIX
 from edge.profiles.cache import ProfileCache
-from edgewise.errors import MALFORMED
+from edge.profiles.cache_file import boot_id
+from edge.settings import decode_settings
+from edgewise.errors import MALFORMED, EdgewiseError
 from edgewise.frames import scan
 from edgewise.records import ANONYMOUS, PreferenceRecord, decode_record
 
@@ -22,6 +30,26 @@ RESTATED: Final = b"restated"
 _TAG: Final = b"\xaapreference"
 _TAG_WITHIN: Final = 32
 """A record's kind is the first thing in its payload; a spool may hold millions of other kinds."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do it for one node; exit code 1 where it cannot be done."""
+    parser = argparse.ArgumentParser(prog="python -m edge.profiles.restate")
+    parser.add_argument("--settings", required=True, help="JSON, as the supervisor writes it")
+    settings = decode_settings(parser.parse_args(arguments).settings)
+    log, paths = start_log("restate", settings.log_level), settings.paths
+    try:
+        cache = ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes)
+        try:
+            count = restate(cache, paths.spool, boot_id())
+        finally:
+            cache.close()
+    except (EdgewiseError, OSError) as failed:
+        log.critical("what visitors have stated cannot be read from the spool", detail=str(failed))
+        return 1
+    if count:
+        log.info("what visitors stated was read from the spool", statements=count)
+    return 0
 
 
 def restate(cache: ProfileCache, spool: Path, boot: str) -> int:
@@ -54,3 +82,7 @@ def _statements(segment: bytes) -> list[PreferenceRecord]:
             if isinstance(record, PreferenceRecord) and record.subject != ANONYMOUS:
                 found.append(record)
     return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
