@@ -23,6 +23,7 @@ from edge.node.keys import load_site_keys
 from edge.node.layout import SEGMENT_SUFFIX, producer_of
 from edge.node.status import AgentStatus, read_last_status, worker_statuses
 from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
+from edge.profiles.generation import current_place
 from edge.settings import EdgeSettings
 from edge.spool.producers import is_alive
 from edge.tls import check_tls
@@ -240,13 +241,14 @@ class _Node:
 
     def profiles(self) -> Iterator[Finding]:
         """The cache's structure, while nobody writes to it."""
-        data = self.paths.profiles / "data.mdb"
+        place = current_place(self.paths.profiles)
+        data = place / "data.mdb"
         if self.is_running or not data.exists():
             return
         import lmdb.verify
 
         try:
-            wrong = lmdb.verify.verify(str(self.paths.profiles))  # type: ignore[no-untyped-call]
+            wrong = lmdb.verify.verify(str(place))  # type: ignore[no-untyped-call]
         except lmdb.verify.VerifyError as damaged:
             wrong = str(damaged)
         if wrong:

@@ -1,12 +1,18 @@
-"""A bundle after whose swap workers crash is taken back: two of them within a minute are no accident."""
+"""What workers crash of is taken away: a bundle after whose swap they do, and the profile cache.
+
+Two within a minute are no accident. Whether a model or a damaged page has ended a process in native code cannot be
+told from outside; a bundle that served well before is not suspected, a cache is cheap to lose.
+"""
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 from typing import Final
 
 from edge.log import Log
 from edge.node.bundles import BundleStore
+from edge.profiles.generation import begin_anew
 from edgewise.clock import Clock
 
 PROBATION_MS: Final = 60_000
@@ -52,3 +58,24 @@ class Probation:
         self._log.error("the bundle is reverted", digest=bad, serves=self._store.revert(), detail=message)
         self._generation = self._store.generation()
         self._crashes = 0
+
+
+class CacheProbation:
+    """Watches whether workers crash, whatever bundle they serve."""
+
+    def __init__(self, profiles: Path, *, clock: Clock, log: Log) -> None:
+        self._profiles = profiles
+        self._clock = clock
+        self._log = log
+        self._last_crash_ms: float | None = None
+
+    def ended(self, code: int) -> None:
+        """A worker has ended by itself, with this exit code (negative: the signal)."""
+        if -code not in _CRASHES:
+            return
+        now_ms, before_ms = self._clock.monotonic_ms(), self._last_crash_ms
+        self._last_crash_ms = now_ms
+        if before_ms is not None and now_ms - before_ms <= PROBATION_MS:
+            self._last_crash_ms = None
+            begin_anew(self._profiles)
+            self._log.error("the profile cache is left behind, because workers crash", folder=str(self._profiles))

@@ -13,7 +13,6 @@ import asyncio
 import os
 import shutil
 import socket
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -29,15 +28,14 @@ from edge.node.bundles import BundleStore
 from edge.node.claims import hold_folder
 from edge.node.durable import sweep
 from edge.node.enrolment import ENROLLED, is_enrolled, is_loopback, read_enrolment, take_over
-from edge.node.epochs import check_epoch, leap_if_copied, node_id
+from edge.node.epochs import check_epoch, node_id
 from edge.node.keys import load_site_keys
-from edge.node.layout import SEGMENT_SUFFIX
 from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
 from edge.node.status import AgentStatus, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
-from edge.probation import Probation
+from edge.probation import CacheProbation, Probation
 from edge.process import Process
-from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings, encode_settings
+from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
 from edge.systemd import Notifier
 from edge.tls import check_tls
 from edgewise.clock import Clock
@@ -90,6 +88,7 @@ class Supervisor:
         self._crew: Crew | None = None
         self._background: list[asyncio.Task[None]] = []
         self._probation = Probation(self._store, clock=clock, log=log)
+        self._cache_probation = CacheProbation(self._paths.profiles, clock=clock, log=log)
 
     def stop(self) -> None:
         """Drain; a second call kills."""
@@ -119,12 +118,9 @@ class Supervisor:
             self._sweep()
             node = node_id(self._paths)
             check_epoch(self._paths)
-            if leap := leap_if_copied(self._paths):
-                self._log.warning("this folder is a copy, or was moved: its records are numbered anew", epochs=leap)
             load_site_keys(self._paths)
             self._prepare_trust()
             await self._prepare_bundle()
-            await self._restate()
             settings = _placed(self._settings, door)
             self._agent = self._make_agent(settings)
             crew = self._crew = Crew(
@@ -195,7 +191,10 @@ class Supervisor:
             # Workers learn the node's condition from the agent's file; without a hub there is no agent.
             expires_ms = installed.expires_ms if installed else metadata_expires_ms(self._paths)
             status = AgentStatus(pid=os.getpid(), written_ms=self._clock.now_ms(), metadata_expires_ms=expires_ms)
-            write_status(self._paths.agent_status, status)
+            try:
+                write_status(self._paths.agent_status, status)
+            except OSError as failed:  # a full disk must not keep a node from answering
+                self._log.error("when the bundle's signature expires is not told to workers", detail=str(failed))
         self._generation = store.generation()
 
     def _read_folder(self, folder: str) -> FolderBundle:
@@ -212,22 +211,6 @@ class Supervisor:
         validity = check_tls(settings)
         if validity is not None and not validity.begins_ms <= self._clock.now_ms() < validity.ends_ms:
             self._log.warning("the certificate has expired, or is not valid yet", file=settings.tls_certificate)
-
-    async def _restate(self) -> None:
-        """Let the profile cache know what visitors stated here, before any worker asks it.
-
-        By a child, as all that touches LMDB: a file that was damaged must not end the supervisor.
-        """
-        if not any(self._paths.spool.rglob(f"*{SEGMENT_SUFFIX}")):
-            return
-        words = ("-m", "edge.child", str(os.getpid()), "edge.profiles.restate", "--settings")
-        place = str(self._paths.root.absolute())
-        settings = msgspec.structs.replace(self._settings, data_dir=place, enrol_token="")
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, *words, encode_settings(settings), stdin=asyncio.subprocess.DEVNULL
-        )
-        if await child.wait():
-            raise UnavailableError("what visitors have stated cannot be read from the spool; the log says why")
 
     def _make_agent(self, settings: EdgeSettings) -> Process | None:
         if settings.hub is None:
@@ -288,6 +271,7 @@ class Supervisor:
     async def _worker_ended(self, worker: Process, code: int) -> None:
         self._log.error("a worker ended and is started again", child=worker.name, ending=ending(code))
         self._probation.ended(code)
+        self._cache_probation.ended(code)
 
     async def _agent_ended(self, code: int) -> None:
         if code != ENROLLED:

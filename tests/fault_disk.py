@@ -157,6 +157,10 @@ class LossyFiles(SystemFiles):
         super().close(descriptor)
         self._open.pop(descriptor, None)
 
+    @override
+    def reserve(self, path: Path, size_bytes: int) -> None:
+        """Room is what the odds say that there is; thousands of histories need not write it to this machine's disk."""
+
     def _adopt(self, folder: Path) -> None:
         for path in sorted(folder.iterdir()):
             if path.is_dir():

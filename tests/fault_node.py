@@ -43,7 +43,6 @@ from edge.node.layout import NodePaths
 from edge.node.trust import pinned_root
 from edge.probation import Probation
 from edge.profiles.cache import ProfileCache
-from edge.profiles.restate import restate
 from edge.spool.writer import SpoolWriter
 from edge.testing.signed_site import SignedSite
 from edge.worker.decider import Decider
@@ -73,7 +72,6 @@ class Parts:
     cache: type[ProfileCache] = ProfileCache
     live: type[LiveBundle] = LiveBundle
     store: type[BundleStore] = BundleStore
-    restate: Callable[[ProfileCache, Path, str], int] = restate
     site: Callable[[], SignedSite] = site
     """Whose node it takes itself for."""
 
@@ -114,6 +112,8 @@ class Worker:
         self._decider = Decider(self.desk, self.reception)
         self._preferences = PreferencesRoute(self.desk)
         self.desk.live = node.parts.live(node.parts.store(node.paths), log=node.log)
+        if node.cache.is_unrecalled():  # as `Desk.open` does
+            self.desk.recall()
         self.desk.live.load_now()
         self.desk.condition.look()
         self.desk.is_listening = True
@@ -238,15 +238,12 @@ class Node:
         self.store = parts.store(self.paths)
         self.probation = Probation(self.store, clock=self.clock, log=self.log)
         self._running: list[asyncio.Task[Any]] = []
-        self.boots = 0
         self._open_cache()
         self.workers = [self.new_worker(index) for index in range(self.settings.workers)]
         self.start_agent()
 
     def _open_cache(self) -> None:
-        self.cache = self.parts.cache.open(self.paths.profiles, map_bytes=MAP_BYTES)
-        self.boots += 1
-        self.parts.restate(self.cache, self.paths.spool, f"boot {self.boots}")
+        self.cache = self.parts.cache.open(self.paths.profiles, map_bytes=MAP_BYTES, clock=self.clock)
 
     def rung(self, what: bytes) -> None:
         """A worker has something for the agent."""

@@ -180,7 +180,7 @@ def kill_spool(spool: SpoolWriter, disk: LossyFiles) -> None:
     """What is left of a writer after SIGKILL: nothing runs, nothing is open."""
     if spool._round is not None:
         spool._round.cancel()
-    for descriptor in (spool._lock, spool._synced_file, *(segment.descriptor for segment in spool._segments)):
+    for descriptor in spool.descriptors:
         disk.close(descriptor)
 
 

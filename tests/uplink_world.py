@@ -67,8 +67,9 @@ class Worker:
             bell.sendto(b"s", doorbell_address(self.node))
 
     def kill(self) -> None:
-        """SIGKILL: the kernel lets go of the lock, nothing else happens."""
-        os.close(self.spool._lock)
+        """SIGKILL: the kernel closes all files and lets go of the lock, nothing else happens."""
+        for descriptor in self.spool.descriptors:
+            os.close(descriptor)
 
 
 class Shipping:

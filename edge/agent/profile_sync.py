@@ -44,6 +44,13 @@ class ProfileSync:
         """Wanted, and not answered yet: asked again on the next stream."""
         self._finishing = False
 
+    async def mend(self) -> None:
+        """Follow the workers, who may have left a damaged cache behind for a new one; to be called now and then."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._cache.file.mend)
+        except UnavailableError as failed:
+            self._log.error("the profile cache cannot be opened anew", detail=str(failed))
+
     def finish(self) -> None:
         """End the stream by its last message."""
         self._finishing = True
@@ -80,20 +87,26 @@ class ProfileSync:
         while not ended.is_set() and (part := await in_thread(self._thread, lambda: next(cached, None))):
             yield SyncRequest(add=part)
         while not self._finishing and not ended.is_set():
-            wanted = await in_thread(self._thread, self._wanted)
+            wanted, evicted = await in_thread(self._thread, self._changes)
+            # Who is being asked for is in the cache again with the answer, so he stays followed.
+            evicted = [subject for subject in evicted if subject not in self._asked]
+            self._asked.update(dict.fromkeys(wanted))
+            if evicted:
+                yield SyncRequest(remove=evicted)
             if wanted:
-                self._asked.update(dict.fromkeys(wanted))
                 yield SyncRequest(add=wanted)
-            else:
+            if not (wanted or evicted):
                 await next_ring(self._bell)
 
-    def _wanted(self) -> list[SubjectId]:
+    def _changes(self) -> tuple[list[SubjectId], list[SubjectId]]:
+        """Who is wanted, and who was evicted; nobody is both."""
         try:
-            return self._cache.take_wanted()
+            # In this order: who is wanted again after the first was taken is no longer among the second.
+            return self._cache.take_wanted(), self._cache.take_evicted()
         except UnavailableError as failed:
             # An exception must not leave a request iterator: gRPC swallows it and cancels the stream.
             self._log.error("the profile cache cannot be asked", detail=str(failed))
-            return []
+            return [], []
 
     def _cached(self) -> Iterator[list[SubjectId]]:
         part: list[SubjectId] = []
@@ -110,7 +123,7 @@ class ProfileSync:
         try:
             match news.WhichOneof("news"):
                 case "snapshot":
-                    self._cache.snapshot(subject, news.snapshot.profile, news.snapshot.preferences)
+                    self._cache.snapshot(subject, news.snapshot.profile, news.snapshot.preferences, is_asked=was_asked)
                     self._state.profiles_synced += 1
                 case "erasure":
                     self._cache.erase(subject)

@@ -145,6 +145,7 @@ class Agent:
     async def _tell(self) -> None:
         while True:
             self._uplink.measure()
+            await self._profiles.mend()
             self._state.write()
             await asyncio.sleep(INTERVAL_MS / 1_000)
 

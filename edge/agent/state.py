@@ -31,7 +31,7 @@ class AgentState:
         self.spool_bytes = 0
         self.records_stored = 0
         self.stored_seqs: dict[str, int] = {}
-        self.records_lost = 0
+        self.records_lost = before.records_lost if before else 0
         self.torn_bytes = 0
         self.profiles_synced = 0
         self._last_error = ""
@@ -46,6 +46,11 @@ class AgentState:
     def trouble(self, detail: str) -> None:
         """Something does not work, in a sentence."""
         self._last_error = detail
+
+    def lost(self, records: int) -> None:
+        """The hub was told that so many records are gone; written down at once, so that it is counted once."""
+        self.records_lost += records
+        self.write()
 
     def write(self) -> None:
         """Tell the other processes, as far as the disk lets us.

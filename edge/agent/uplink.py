@@ -162,9 +162,8 @@ class Uplink:
             if not one.is_known:
                 one.under_way, one.sent_ms = Batch(0, -1, []), now_ms
                 return ReportRequest(node_id=self._node, epoch=key.epoch, worker=key.worker)
-            lost, torn = one.reader.records_lost, one.reader.torn_bytes
+            torn = one.reader.torn_bytes
             batch = one.reader.read()
-            self._state.records_lost += one.reader.records_lost - lost
             self._state.torn_bytes += one.reader.torn_bytes - torn
             if batch is not None:
                 one.under_way, one.sent_ms = batch, now_ms
@@ -188,6 +187,9 @@ class Uplink:
         one.reader.seek(answer.stored_seq + 1)
         if batch is None or answer.stored_seq >= batch.last_seq:
             one.backoff.reset()
+            if batch is not None and batch.lost:
+                # Not before: an agent that is killed until now reads, and counts, the same loss again.
+                self._state.lost(batch.lost)
         else:
             # The hub is behind what we hold (restored from a backup), or it does not take this batch.
             pause_ms = one.backoff.next_ms()

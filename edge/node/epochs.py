@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -15,10 +16,19 @@ from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId
 
 _DIGITS = 20
+_LEAP = 1 << 20
+"""How far apart copies of a folder go on: they meet once in a million, and ten digits last for 20,000 boots."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MACHINE = Path("/etc/machine-id")
-MOST_LEAP = 10_000_000
-"""How far epochs leap when a folder finds itself elsewhere. A folder's name has room for a thousand such leaps; that
-two copies of one folder leap equally far has a chance of one in ten million."""
+
+
+class _Place(msgspec.Struct, frozen=True):
+    """Where a folder lies; a copy of it, on another machine or beside it, lies elsewhere."""
+
+    machine: str
+    boot: str
+    """A disk image that is started twice differs in this only."""
+    inode: int
 
 
 class _Node(msgspec.Struct, frozen=True):
@@ -39,35 +49,12 @@ def node_id(paths: NodePaths) -> NodeId:
         raise UnavailableError(f"{paths.node}: {wrong}; without it the node does not know its name") from wrong
 
 
-def leap_if_copied(paths: NodePaths) -> int:
-    """Leave epochs to other copies of this folder; returns how many, 0 where the folder is where it was.
-
-    An image of a machine, or a copy of a folder, counts on from where it was taken, as does what it was taken from:
-    both would give the same numbers to different records, and the hub would keep those of one. What was recorded before
-    has the same numbers in both and may be shipped by both. A copy is told by the machine, and by the file that holds
-    the node's name: a copied file is another one. Called by the supervisor before anything takes an epoch.
-
-    Raises:
-        UnavailableError: as `next_epoch`.
-    """
-    place = f"{_MACHINE.read_text('ascii', 'replace').strip() if _MACHINE.exists() else ''} {paths.node.stat().st_ino}"
-    try:
-        before = paths.place.read_text("utf-8", "replace").strip()
-    except FileNotFoundError:
-        before = place
-    leap = 0 if before == place else 1 + secrets.randbelow(MOST_LEAP)
-    if leap:
-        next_epoch(paths, leap)
-    if leap or not paths.place.exists():
-        replace_file(paths.place, f"{place}\n".encode())
-    return leap
-
-
-def next_epoch(paths: NodePaths, ahead: int = 1) -> int:
-    """A number that no process of this node had before, `ahead` of the last one; durable before it is returned.
+def next_epoch(paths: NodePaths) -> int:
+    """A number that no process of this node had before, 1 or more; durable before it is returned.
 
     Numbering starts anew in every epoch, so that after any crash, whatever it left unwritten, an event's
-    (node, epoch, worker, seq) never names two contents.
+    (node, epoch, worker, seq) never names two contents. A folder that was copied counts on from a random number a
+    little higher, at both places if need be: two nodes of one name would otherwise take the same numbers.
 
     Raises:
         UnavailableError: the counter is damaged. It is not guessed: a number used twice would lose events without
@@ -77,11 +64,16 @@ def next_epoch(paths: NodePaths, ahead: int = 1) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         text = os.pread(descriptor, _DIGITS + 2, 0)
-        epoch = max(_number(paths, text), _newest_spooled(paths)) + ahead
+        place = _place_of(descriptor)
+        is_moved = bool(text) and place != _last_place(paths)
+        epoch = max(_number(paths, text), _newest_spooled(paths)) + 1 + (secrets.randbelow(_LEAP) if is_moved else 0)
         os.pwrite(descriptor, f"{epoch:0{_DIGITS}}\n".encode(), 0)
         os.fsync(descriptor)
         if not text:
             sync_folder(paths.root)  # the file's name, too: without it the counting would begin again
+        if is_moved or not text:
+            with contextlib.suppress(OSError):  # a full disk: then the next one leaps again
+                replace_file(paths.place, msgspec.json.encode(place), durable=False)
     finally:
         os.close(descriptor)
     return epoch
@@ -91,6 +83,17 @@ def check_epoch(paths: NodePaths) -> None:
     """Raises UnavailableError when `next_epoch` would, without taking a number."""
     if paths.epoch.exists():
         _number(paths, paths.epoch.read_bytes())
+
+
+def _place_of(descriptor: int) -> _Place:
+    machine, boot = (file.read_text("ascii").strip() if file.exists() else "" for file in (_MACHINE, _BOOT))
+    return _Place(machine, boot, os.fstat(descriptor).st_ino)
+
+
+def _last_place(paths: NodePaths) -> _Place | None:
+    with contextlib.suppress(OSError, *MALFORMED):
+        return msgspec.json.decode(paths.place.read_bytes(), type=_Place)
+    return None
 
 
 def _number(paths: NodePaths, text: bytes) -> int:

@@ -4,12 +4,13 @@ Every process of a node finds the others' work by these paths, so a path is spel
 
     node.json               the node's name, made at its first start
     epoch                   a counter; every process that numbers records takes a fresh value (`edge.node.epochs`)
+    place                   where the folder lay when that number was taken: a copy of it counts elsewhere
     lock, agent.lock        held by the one supervisor and the one agent
     trust/                  site.json (keys, mode 0600), root.json (the pinned root), token (for the hub, mode 0600),
                             metadata/, assignment.json
     exported_models/        bundles by digest, `current`, `previous`, quarantine/ (`edge.node.bundles`)
-    profiles/               LMDB, a cache
-    spool/EPOCH-WORKER/     one folder a producer: segments, `synced`, `lock` while it lives (`edge.spool.producers`)
+    profiles/               LMDB, a cache (`edge.profiles.cache_file`)
+    spool/EPOCH-WORKER/     one folder a producer: segments, and what it says of itself (`edge.spool.home`)
                             .EPOCH-WORKER while it is made, EPOCH-WORKER.gone while the agent deletes it
     run/                    worker-I.json and agent.json: what each process says of itself (`edge.node.status`)
 """

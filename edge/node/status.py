@@ -76,7 +76,7 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     stored_seqs: dict[str, int] = {}
     """Spool folder -> the hub has stored it up to and including this sequence; absent while it has not said."""
     records_lost: int = 0
-    """Records that this process declared lost, because their frames were damaged or gone."""
+    """Records that the hub was told are lost, because their frames were damaged or gone; since there is this file."""
     torn_bytes: int = 0
     """Bytes behind the last whole frame of dead producers: never acknowledged to anybody, skipped."""
     profiles_synced: int = 0

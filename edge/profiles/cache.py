@@ -9,19 +9,25 @@ are kept apart, because they are read first and decide whether the profile may b
 
 from __future__ import annotations
 
-import contextlib
-import os
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import lmdb
 
-from edge.profiles.cache_file import REBUILT, CacheFile, Txn, keys_after
+from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheError, CacheFile, Txn, keys_after
+from edge.profiles.eviction import MOST_ASKED, evict
+from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
-from edge.profiles.rows import MAX_PENDING, ProfileRow, ProfileRows, profile_of
+from edge.profiles.rows import (
+    MAX_PENDING,
+    ProfileRow,
+    ProfileRows,
+    is_whole_row,
+    with_checksum,
+    without_checksum,
+)
+from edgewise.clock import Clock, SystemClock
 from edgewise.ids import SubjectId
 from edgewise.profile.preferences import (
     Preferences,
@@ -40,82 +46,51 @@ LIVE_SHARE: Final = 0.6
 looks for long keeps freed ones from being used."""
 CHECKED_EVERY: Final = 64
 """Changes between two looks at that share."""
-EVICTED_AT_ONCE: Final = 64
-"""For the same reason, a transaction in a full map must stay small."""
+MINUTE_MS: Final = 60_000
+USE_MINUTES: Final = 10
+"""A visitor's last use is written down again after so long."""
+MOST_USES: Final = 20_000
+"""Visitors whose use waits to be written down; who does not fit is noted when he comes again."""
+RECALLED_AT_ONCE: Final = 200
+
+NOTHING_STATED: Final = Preferences()
 
 T = TypeVar("T")
-
-
-class Reading:
-    """One consistent look at the cache, to be closed soon: an open one keeps old pages from being used again."""
-
-    def __init__(self, file: CacheFile) -> None:
-        self._file = file
-        self._txn: Txn = file.env.begin()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
-    ) -> None:
-        self._txn.abort()
-
-    def preferences(self, subject: SubjectId) -> Preferences:
-        """What the visitor has stated; the defaults where nothing is known.
-
-        Raises:
-            ValueError: what is stored cannot be read. Then nothing is known, and nothing may be granted.
-        """
-        found = self._txn.get(bytes.fromhex(subject), db=self._file.db["preferences"])
-        return Preferences() if found is None else decode_preferences(found)
-
-    def profile(self, subject: SubjectId) -> Profile | None:
-        """The visitor's profile, the caller's to keep; None when nothing readable is cached: it should be wanted."""
-        found = self._txn.get(bytes.fromhex(subject), db=self._file.db["profiles"])
-        if found is None:
-            return None
-        try:
-            return profile_of(found)
-        except (ValueError, struct.error):
-            return None
-
-    def is_cached(self, subject: SubjectId) -> bool:
-        """Whether the visitor has a row here, if only that he began here (`ProfileCache.begin`)."""
-        return self._txn.get(bytes.fromhex(subject), db=self._file.db["profiles"]) is not None
-
-    def is_followed(self, subject: SubjectId) -> bool:
-        """Whether the hub was asked about the visitor, and tells of every change: his row is no mere begin."""
-        return bool(self._txn.get(bytes.fromhex(subject), db=self._file.db["profiles"]))
-
-    def consent_is_unknown(self, subject: SubjectId) -> bool:
-        """Whether this cache was rebuilt and has not heard of the visitor since.
-
-        He may have opted out before, so he is treated as if he had until the hub has answered.
-        """
-        if self._txn.get(REBUILT, db=self._file.db["marks"]) is None:
-            return False
-        key = bytes.fromhex(subject)
-        return all(self._txn.get(key, db=self._file.db[name]) is None for name in ("preferences", "profiles"))
 
 
 class ProfileCache:
     """Shared by all processes of a node; each opens it once, after it was spawned."""
 
-    def __init__(self, file: CacheFile, *, most_pending: int = MAX_PENDING) -> None:
+    def __init__(
+        self, file: CacheFile, *, most_pending: int = MAX_PENDING, has_hub: bool = True, clock: Clock | None = None
+    ) -> None:
         self.file = file
         self._db = file.db
         self._rows = ProfileRows(file.db, most_pending=most_pending)
+        self._has_hub = has_hub
+        self._clock = SystemClock() if clock is None else clock
+        self._uses: dict[SubjectId, None] = {}
         self._changes = 0
 
     @classmethod
-    def open(cls, path: Path, *, map_bytes: int = MAP_BYTES, most_pending: int = MAX_PENDING) -> Self:
+    def open(
+        cls,
+        path: Path,
+        *,
+        map_bytes: int = MAP_BYTES,
+        most_pending: int = MAX_PENDING,
+        has_hub: bool = True,
+        clock: Clock | None = None,
+    ) -> Self:
         """Open the cache in the folder `path`, or make it; the first process to open it chooses the map's size.
+
+        Without a hub nobody is there to be asked for profiles, or told that one was evicted.
 
         Raises:
             UnavailableError: it cannot be opened, or this process has it open already.
         """
-        return cls(CacheFile(path, map_bytes=map_bytes), most_pending=most_pending)
+        file = CacheFile(path, map_bytes=map_bytes)
+        return cls(file, most_pending=most_pending, has_hub=has_hub, clock=clock)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -124,7 +99,7 @@ class ProfileCache:
     # --- reading ------------------------------------------------------------------------------------------------------
     def reading(self) -> Reading:
         """A look at the cache; use it in a `with`."""
-        return Reading(self.file)
+        return Reading(self.file, self._used)
 
     def preferences(self, subject: SubjectId) -> Preferences:
         """As `Reading.preferences`, in a transaction of its own."""
@@ -144,11 +119,14 @@ class ProfileCache:
                 with self.file.env.begin() as txn:
                     keys = keys_after(txn, self._db[name], after, most=1_000)
                     # Who has a profile is named in the first round; who has but begun here is not followed yet.
-                    fresh = [key for key in keys if bool(txn.get(key, db=self._db["profiles"])) is (name == "profiles")]
+                    fresh = [key for key in keys if self._is_followed(txn, key) is (name == "profiles")]
                 yield from (SubjectId(key.hex()) for key in fresh)
                 if not keys:
                     break
                 after = keys[-1]
+
+    def _is_followed(self, txn: Txn, key: bytes) -> bool:
+        return is_whole_row(txn.get(key, db=self._db["profiles"]) or b"")
 
     def figures(self) -> tuple[int, int]:
         """Profiles cached, and bytes of their pages."""
@@ -175,22 +153,22 @@ class ProfileCache:
         row = self._rows.get(txn, key)
         if row is None:
             row = ProfileRow()
-            txn.put(key, b"", db=self._db["wanted"])
+            self.want_in(txn, [subject])
         for record in touching:
             if apply(row.profile, record):
                 self._rows.add_pending(txn, key, row, record)
-        self._rows.put(txn, key, row)
+        self._rows.put(txn, key, row, self._minute())
 
     def begin(self, subject: SubjectId) -> None:
         """A visitor begins here, under an id that was made a moment ago: nobody can know more of him than this node.
 
-        An empty value is written, which is no row to be read: so the hub is asked once he comes back, and is not
+        Only the minute is written, which is no row to be read: so the hub is asked once he comes back, and is not
         troubled for those who never do.
 
         Raises:
             CacheError: as `apply`.
         """
-        self.write(lambda txn: txn.put(bytes.fromhex(subject), b"", db=self._db["profiles"], overwrite=False))
+        self.write(lambda txn: self._rows.begin(txn, bytes.fromhex(subject), self._minute()))
 
     def state(self, subject: SubjectId, record: PreferenceRecord) -> None:
         """Let a visitor's statement hold from the next request on, on every worker.
@@ -198,18 +176,21 @@ class ProfileCache:
         Raises:
             CacheError: as `apply`; then it must not be acknowledged.
         """
+        self.write(lambda txn: self._state_in(txn, bytes.fromhex(subject), record))
 
-        def change(txn: Txn) -> None:
-            key = bytes.fromhex(subject)
-            preferences = self._stated(txn, key) or Preferences()
-            state(preferences, record)
-            txn.put(key, encode_preferences(preferences), db=self._db["preferences"])
-
-        self.write(change)
+    def _state_in(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
+        preferences = self._stated(txn, key) or Preferences()
+        if state(preferences, record):
+            txn.put(key, with_checksum(encode_preferences(preferences)), db=self._db["preferences"])
 
     # --- what the hub says --------------------------------------------------------------------------------------------
-    def snapshot(self, subject: SubjectId, profile_bytes: bytes, preferences_bytes: bytes) -> bool:
+    def snapshot(
+        self, subject: SubjectId, profile_bytes: bytes, preferences_bytes: bytes, *, is_asked: bool = True
+    ) -> bool:
         """Take over the hub's word; False when the profile must wait until the hub knows more of what happened here.
+
+        What was not asked for is news of somebody who is cached. Who was evicted while it was on its way is not cached
+        again by it: the hub will have been told that it need not follow him any more.
 
         Preferences are merged in any case: the latest statement holds, whoever heard it.
 
@@ -219,14 +200,20 @@ class ProfileCache:
         """
         base = decode_profile(profile_bytes)
         stated = decode_preferences(preferences_bytes)
-        return self.write(lambda txn: self._take(txn, bytes.fromhex(subject), base, stated))
+        return self.write(lambda txn: self._take(txn, bytes.fromhex(subject), base, stated, is_asked))
 
-    def _take(self, txn: Txn, key: bytes, base: Profile, stated: Preferences) -> bool:
-        known = self._stated(txn, key)
+    def _take(self, txn: Txn, key: bytes, base: Profile, stated: Preferences, is_asked: bool) -> bool:  # noqa: FBT001
+        known, row = self._stated(txn, key), self._rows.get(txn, key)
+        if known is None and row is None and not is_asked:
+            return False
         if known is not None:
             stated = merge_preferences(known, stated)
-        txn.put(key, encode_preferences(stated), db=self._db["preferences"])
-        row = self._rows.get(txn, key)
+        if known is not None or stated != NOTHING_STATED:
+            txn.put(key, with_checksum(encode_preferences(stated)), db=self._db["preferences"])
+        else:
+            txn.delete(key, db=self._db["preferences"])  # it would be kept for ever, and says nothing
+        if row is None and not is_asked:
+            return False
         if row is not None and any(base.applied.get(producer, -1) < seq for producer, seq in row.given_up.items()):
             return False
         # On a copy: the transaction may have to be run again from the start.
@@ -236,14 +223,14 @@ class ProfileCache:
                 taken.pending += 1
             else:
                 txn.delete(pending_key, db=self._db["pending"])
-        self._rows.put(txn, key, taken)
+        self._rows.put(txn, key, taken, self._minute(), is_use=False)
         return True
 
     def _stated(self, txn: Txn, key: bytes) -> Preferences | None:
         """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""
         found = txn.get(key, db=self._db["preferences"])
         try:
-            return None if found is None else decode_preferences(found)
+            return None if found is None else decode_preferences(without_checksum(found))
         except ValueError:
             return None
 
@@ -253,7 +240,7 @@ class ProfileCache:
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
             if self._rows.get(txn, key) is None:
-                self._rows.put(txn, key, ProfileRow())
+                self._rows.put(txn, key, ProfileRow(), self._minute(), is_use=False)
 
         self.write(change)
 
@@ -263,7 +250,7 @@ class ProfileCache:
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
             self._rows.drop(txn, key)
-            for name in ("preferences", "wanted"):
+            for name in ("preferences", "wanted", "evicted"):
                 txn.delete(key, db=self._db[name])
             RecentDecisions(self.file).forget(txn, subject)
 
@@ -284,23 +271,93 @@ class ProfileCache:
         self.write(lambda txn: self.want_in(txn, subjects))
 
     def want_in(self, txn: Txn, subjects: Iterable[SubjectId]) -> None:
-        """As `want`, as a part of the caller's transaction."""
-        for subject in subjects:
-            txn.put(bytes.fromhex(subject), b"", db=self._db["wanted"])
+        """As `want`, as a part of the caller's transaction. Who does not fit any more is wanted when he comes again."""
+        if not self._has_hub:
+            return
+        room = MOST_ASKED - txn.stat(self._db["wanted"])["entries"]
+        for subject, _ in zip(subjects, range(max(0, room)), strict=False):
+            key = bytes.fromhex(subject)
+            txn.put(key, b"", db=self._db["wanted"])
+            txn.delete(key, db=self._db["evicted"])
 
     def take_wanted(self, most: int = 1_000) -> list[SubjectId]:
         """Subjects that were wanted since the last call, at most `most`; for the agent."""
+        return self._take_all("wanted", most)
 
+    def take_evicted(self, most: int = 1_000) -> list[SubjectId]:
+        """Subjects that were evicted since the last call and not wanted again, at most `most`; for the agent."""
+        return self._take_all("evicted", most)
+
+    def _take_all(self, name: str, most: int) -> list[SubjectId]:
         def change(txn: Txn) -> list[SubjectId]:
-            keys = keys_after(txn, self._db["wanted"], b"", most=most)
+            keys = keys_after(txn, self._db[name], b"", most=most)
             for key in keys:
-                txn.delete(key, db=self._db["wanted"])
+                txn.delete(key, db=self._db[name])
             return [SubjectId(key.hex()) for key in keys]
 
-        with self.file.env.begin() as txn:
-            if not txn.stat(self._db["wanted"])["entries"]:
-                return []
+        try:
+            with self.file.env.begin() as txn:
+                if not txn.stat(self._db[name])["entries"]:
+                    return []
+        except lmdb.Error as wrong:
+            self.file.note(wrong)
+            raise CacheError(f"profile cache: {wrong}") from wrong
         return self.write(change)
+
+    # --- use ----------------------------------------------------------------------------------------------------------
+    def _minute(self) -> int:
+        return self._clock.now_ms() // MINUTE_MS
+
+    def _used(self, subject: SubjectId, minute: int) -> None:
+        if self._minute() - minute >= USE_MINUTES and len(self._uses) < MOST_USES:
+            self._uses[subject] = None
+
+    @property
+    def has_uses(self) -> bool:
+        """Whether somebody's use waits for `stamp_in`."""
+        return bool(self._uses)
+
+    def stamp_in(self, txn: Txn) -> None:
+        """Write down who was here; to be called now and then, in a transaction whose commit `forget_uses` follows."""
+        for subject in self._uses:
+            self._rows.stamp(txn, bytes.fromhex(subject), self._minute())
+
+    def forget_uses(self) -> None:
+        """What `stamp_in` has written is committed."""
+        self._uses = {}
+
+    # --- after the file was lost --------------------------------------------------------------------------------------
+    def is_unrecalled(self) -> bool:
+        """Whether the file is a new one, and what the spool knows of statements is to be taken in by `recall`."""
+        with self.reading() as reading:
+            return reading.has_mark(UNRECALLED)
+
+    def recall(self, statements: Iterable[PreferenceRecord], *, is_all: bool) -> None:
+        """Take statements in again that were read back from elsewhere; doing so twice changes nothing.
+
+        `is_all`: nobody has ever stated anything else, so that who is not among them is no unknown any more.
+
+        Raises:
+            CacheError: as `apply`; what was taken in stays.
+        """
+        part: list[PreferenceRecord] = []
+
+        def take(txn: Txn) -> None:
+            for record in part:
+                self._state_in(txn, bytes.fromhex(record.subject), record)
+
+        for record in statements:
+            part.append(record)
+            if len(part) == RECALLED_AT_ONCE:
+                self.write(take)
+                part.clear()
+        self.write(take)
+
+        def finish(txn: Txn) -> None:
+            for mark in (UNRECALLED, REBUILT) if is_all else (UNRECALLED,):
+                txn.delete(mark, db=self._db["marks"])
+
+        self.write(finish)
 
     # --- transactions -------------------------------------------------------------------------------------------------
     def write(self, change: Callable[[Txn], T]) -> T:
@@ -311,20 +368,16 @@ class ProfileCache:
         """
         self._changes += 1
         if self._changes % CHECKED_EVERY == 0:
-            while self.file.live_share() > LIVE_SHARE and self._evict():
-                pass
+            self._keep_to_share()
         return self.file.write(change, self._evict)
 
-    def _evict(self) -> int:
-        """Drop some profiles, and say how many.
+    def _keep_to_share(self) -> None:
+        try:
+            while self.file.live_share() > LIVE_SHARE and self._evict():
+                pass
+        except lmdb.Error as wrong:
+            self.file.note(wrong)
+            raise CacheError(f"profile cache: {wrong}") from wrong
 
-        Keys are hashes, so whoever follows a random one is a random choice; who comes back is fetched again.
-        """
-        for most in (EVICTED_AT_ONCE, EVICTED_AT_ONCE // 8, 1):
-            with contextlib.suppress(lmdb.MapFullError), self.file.env.begin(write=True) as txn:
-                keys = keys_after(txn, self._db["profiles"], os.urandom(16), most=most)
-                keys = keys or keys_after(txn, self._db["profiles"], b"", most=most)
-                for key in keys:
-                    self._rows.drop(txn, key)
-                return len(keys)
-        return 0
+    def _evict(self) -> int:
+        return evict(self.file, self._rows, has_hub=self._has_hub)

@@ -27,43 +27,42 @@ class RecentMessages:
     """Message ids of the last 24 hours, at most MAX_MESSAGES, the oldest forgotten first; shared by all workers."""
 
     def __init__(self, file: CacheFile, *, most: int = MAX_MESSAGES) -> None:
-        self._messages = file.db["messages"]
-        self._ages = file.db["message_ages"]
+        self._db = file.db
         self._most = most
 
     def is_new(self, txn: Txn, message_id: MessageId, now_ms: int) -> bool:
         """Whether a message was not seen in the last 24 hours; from now on it was."""
         key = _key_of(message_id)
-        found = txn.get(key, db=self._messages)
+        found = txn.get(key, db=self._db["messages"])
         if found is not None:
             seen_ms = _time.unpack(found)[0]
             if now_ms - seen_ms < MESSAGE_AGE_MS:
                 return False
-            txn.delete(_age.pack(seen_ms, key), db=self._ages)
+            txn.delete(_age.pack(seen_ms, key), db=self._db["message_ages"])
         self._forget_old(txn, now_ms)
-        txn.put(key, _time.pack(now_ms), db=self._messages)
-        txn.put(_age.pack(now_ms, key), b"", db=self._ages)
+        txn.put(key, _time.pack(now_ms), db=self._db["messages"])
+        txn.put(_age.pack(now_ms, key), b"", db=self._db["message_ages"])
         return True
 
     def forget(self, txn: Txn, message_ids: Iterable[MessageId]) -> None:
         """Let messages count as new again: they could not be kept, and their sender was told so."""
         for message_id in message_ids:
             key = _key_of(message_id)
-            found = txn.get(key, db=self._messages)
+            found = txn.get(key, db=self._db["messages"])
             if found is not None:
-                txn.delete(key, db=self._messages)
-                txn.delete(_age.pack(_time.unpack(found)[0], key), db=self._ages)
+                txn.delete(key, db=self._db["messages"])
+                txn.delete(_age.pack(_time.unpack(found)[0], key), db=self._db["message_ages"])
 
     def _forget_old(self, txn: Txn, now_ms: int) -> None:
-        cursor = txn.cursor(db=self._ages)
+        cursor = txn.cursor(db=self._db["message_ages"])
         for _ in range(EXPIRED_AT_ONCE):
             if not cursor.first():
                 return
             seen_ms, key = _age.unpack(cursor.key())
-            if now_ms - seen_ms < MESSAGE_AGE_MS and txn.stat(self._ages)["entries"] < self._most:
+            if now_ms - seen_ms < MESSAGE_AGE_MS and txn.stat(self._db["message_ages"])["entries"] < self._most:
                 return
             cursor.delete()
-            txn.delete(key, db=self._messages)
+            txn.delete(key, db=self._db["messages"])
 
 
 class RememberedDecision(msgspec.Struct, frozen=True, array_like=True):
@@ -80,7 +79,6 @@ class RecentDecisions:
 
     def __init__(self, file: CacheFile) -> None:
         self._file = file
-        self._decisions = file.db["decisions"]
         self._most_bytes = int(file.env.info()["map_size"] * DECISION_SHARE)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(RememberedDecision)
@@ -88,20 +86,20 @@ class RecentDecisions:
     def remember(self, txn: Txn, decisions: Iterable[tuple[DecisionId, RememberedDecision]]) -> None:
         """Keep decisions, and forget as many of the oldest as that takes."""
         for decision_id, decision in decisions:
-            txn.put(decision_id.encode(), self._encoder.encode(decision), db=self._decisions)
-            cursor = txn.cursor(db=self._decisions)
+            txn.put(decision_id.encode(), self._encoder.encode(decision), db=self._file.db["decisions"])
+            cursor = txn.cursor(db=self._file.db["decisions"])
             while self._bytes(txn) > self._most_bytes and cursor.first():
                 cursor.delete()
 
     def find(self, decision_id: DecisionId) -> RememberedDecision | None:
         """None for a decision that is not remembered, or not yet."""
         with self._file.env.begin() as txn:
-            found = txn.get(decision_id.encode("utf-8", "replace"), db=self._decisions)
+            found = txn.get(decision_id.encode("utf-8", "replace"), db=self._file.db["decisions"])
         return None if found is None else self._decoder.decode(found)
 
     def forget(self, txn: Txn, subject: SubjectId) -> None:
         """Forget all decisions of a subject. Looks at each that is remembered; erasures are rare."""
-        cursor = txn.cursor(db=self._decisions)
+        cursor = txn.cursor(db=self._file.db["decisions"])
         found = cursor.first()
         while found:
             is_theirs = subject in self._decoder.decode(cursor.value()).owners
@@ -112,7 +110,7 @@ class RecentDecisions:
                 found = cursor.next()
 
     def _bytes(self, txn: Txn) -> int:
-        stat = txn.stat(self._decisions)
+        stat = txn.stat(self._file.db["decisions"])
         return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"]
 
 

@@ -1,5 +1,11 @@
 """Rows of the profile cache: a profile with what is known of its local records, and those records themselves.
 
+    row = minute of the visitor's last use (u32) | CRC32C of the rest (u32) | rest
+    rest = number of pending records, length of `given_up` | `given_up` as MessagePack | profile
+
+The minute is what eviction goes by. It stands outside the checksum, because it changes without the rest; a row that
+is nothing but a minute is of somebody who has begun here (`ProfileCache.begin`).
+
 `pending` holds the local records of a visitor that no snapshot of the hub has contained yet. It is bounded: of too
 many the oldest are given up, and the row remembers up to where, so that a snapshot which misses them is not taken.
 """
@@ -11,6 +17,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import google_crc32c
 import lmdb
 import msgspec
 
@@ -25,8 +32,9 @@ MAX_PENDING: Final = 256
 
 _key = struct.Struct(">16s8sQ")
 """Subject, hash of the producer, seq: one producer's records in its own order, which is what `apply` asks for."""
+_minute = struct.Struct("<I")
+_sum = struct.Struct("<I")
 _head = struct.Struct("<HI")
-"""Number of pending records, length of `given_up`; then `given_up` as MessagePack, then the profile."""
 _given_up = msgspec.msgpack.Decoder(dict[Producer, int])
 
 
@@ -43,40 +51,53 @@ class ProfileRows:
     """Reads and writes rows within the caller's transaction. A key is a subject's 16 bytes."""
 
     def __init__(self, db: Mapping[str, lmdb._Database], *, most_pending: int) -> None:
-        self._profiles = db["profiles"]
-        self._pending = db["pending"]
+        """`db` is the file's own, whose databases change with it."""
+        self._db = db
         self._most_pending = most_pending
 
     def get(self, txn: Txn, key: bytes) -> ProfileRow | None:
         """None when nothing is cached, or what is cached cannot be read: the hub has it."""
-        found = txn.get(key, db=self._profiles)
+        found = txn.get(key, db=self._db["profiles"])
         if found is None:
             return None
         try:
-            pending, length = _head.unpack_from(found)
-            given_up = _given_up.decode(found[_head.size : _head.size + length]) if length else {}
-            return ProfileRow(profile_of(found), pending, given_up)
+            rest = _checked(found)
+            pending, length = _head.unpack_from(rest)
+            given_up = _given_up.decode(rest[_head.size : _head.size + length]) if length else {}
+            return ProfileRow(_profile_in(rest), pending, given_up)
         except (ValueError, struct.error):
             return None
 
-    def put(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
-        """Replace a row."""
+    def put(self, txn: Txn, key: bytes, row: ProfileRow, minute: int, *, is_use: bool = True) -> None:
+        """Replace a row; where the hub speaks of a visitor, and not he himself has come, his last use stays."""
+        if not is_use:
+            minute = last_use(txn.get(key, db=self._db["profiles"]) or b"", minute)
         given_up = msgspec.msgpack.encode(row.given_up) if row.given_up else b""
-        head = _head.pack(row.pending, len(given_up))
-        txn.put(key, head + given_up + encode_profile(row.profile), db=self._profiles)
+        rest = _head.pack(row.pending, len(given_up)) + given_up + encode_profile(row.profile)
+        txn.put(key, _minute.pack(minute) + with_checksum(rest), db=self._db["profiles"])
+
+    def stamp(self, txn: Txn, key: bytes, minute: int) -> None:
+        """Write down that a visitor was here."""
+        found = txn.get(key, db=self._db["profiles"])
+        if found is not None:
+            txn.put(key, _minute.pack(minute) + found[_minute.size :], db=self._db["profiles"])
+
+    def begin(self, txn: Txn, key: bytes, minute: int) -> None:
+        """A row without a profile, unless there is any."""
+        txn.put(key, _minute.pack(minute), db=self._db["profiles"], overwrite=False)
 
     def add_pending(self, txn: Txn, key: bytes, row: ProfileRow, record: EventRecord | DecisionRecord) -> None:
         """Keep a record until a snapshot contains it, or too many came since; changes `row`."""
         producer = hashlib.blake2b(record.producer.encode(), digest_size=8).digest()
         payload = encode_record(_what_moves_profiles(record))
-        txn.put(_key.pack(key, producer, record.seq), payload, db=self._pending)
+        txn.put(_key.pack(key, producer, record.seq), payload, db=self._db["pending"])
         row.pending += 1
         if row.pending > self._most_pending:
             self._give_up_oldest(txn, key, row)
 
     def pending_of(self, txn: Txn, key: bytes) -> Iterator[tuple[bytes, EventRecord | DecisionRecord]]:
         """A visitor's pending records with their keys, producer by producer in its order; may be deleted meanwhile."""
-        cursor = txn.cursor(db=self._pending)
+        cursor = txn.cursor(db=self._db["pending"])
         found = cursor.set_range(key)
         rows = []
         while found and cursor.key()[: len(key)] == key:
@@ -92,14 +113,14 @@ class ProfileRows:
         pending = list(self.pending_of(txn, key))
         for pending_key, record in pending[: 1 + len(pending) // 4]:
             row.given_up[record.producer] = max(record.seq, row.given_up.get(record.producer, -1))
-            txn.delete(pending_key, db=self._pending)
+            txn.delete(pending_key, db=self._db["pending"])
             row.pending -= 1
 
     def drop(self, txn: Txn, key: bytes) -> None:
         """Delete a row and all that is pending."""
         for pending_key, _ in self.pending_of(txn, key):
-            txn.delete(pending_key, db=self._pending)
-        txn.delete(key, db=self._profiles)
+            txn.delete(pending_key, db=self._db["pending"])
+        txn.delete(key, db=self._db["profiles"])
 
 
 def _what_moves_profiles(record: EventRecord | DecisionRecord) -> EventRecord | DecisionRecord:
@@ -115,7 +136,38 @@ def profile_of(row: bytes) -> Profile:
     """The profile in a stored row, without the rest: the one thing that a decision reads.
 
     Raises:
-        ValueError, struct.error: it is no row.
+        ValueError, struct.error: it is no row, or damaged.
     """
-    _, length = _head.unpack_from(row)
-    return decode_profile(row[_head.size + length :])
+    return _profile_in(_checked(row))
+
+
+def is_whole_row(row: bytes) -> bool:
+    """Whether a stored row holds more than that somebody has begun here."""
+    return len(row) > _minute.size
+
+
+def last_use(row: bytes, otherwise: int) -> int:
+    """The minute of a stored row."""
+    return int(_minute.unpack_from(row)[0]) if len(row) >= _minute.size else otherwise
+
+
+def with_checksum(content: bytes) -> bytes:
+    """Content that says whether it is whole: LMDB does not notice a flipped bit."""
+    return _sum.pack(google_crc32c.value(content)) + content
+
+
+def without_checksum(stored: bytes) -> bytes:
+    """Raises ValueError when the content is not the one that was stored."""
+    content = stored[_sum.size :]
+    if len(stored) < _sum.size or _sum.unpack_from(stored)[0] != google_crc32c.value(content):
+        raise ValueError("a row of the profile cache is damaged")
+    return content
+
+
+def _checked(row: bytes) -> bytes:
+    return without_checksum(row[_minute.size :])
+
+
+def _profile_in(rest: bytes) -> Profile:
+    _, length = _head.unpack_from(rest)
+    return decode_profile(rest[_head.size + length :])

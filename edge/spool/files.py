@@ -61,6 +61,14 @@ class Files(Protocol):
         """Let go of a file, and of its lock."""
         ...
 
+    def reserve(self, path: Path, size_bytes: int) -> None:
+        """Take so much of the disk under a name, which `remove` gives back."""
+        ...
+
+    def free_bytes(self, folder: Path) -> int:
+        """How much more the folder's disk takes from this user. Called in a thread."""
+        ...
+
 
 class SystemFiles(Files):
     """The operating system's own."""
@@ -108,3 +116,19 @@ class SystemFiles(Files):
     @override
     def close(self, descriptor: int) -> None:
         os.close(descriptor)
+
+    @override
+    def reserve(self, path: Path, size_bytes: int) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, size_bytes)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+
+    @override
+    def free_bytes(self, folder: Path) -> int:
+        disk = os.statvfs(folder)
+        return disk.f_bavail * disk.f_frsize

@@ -5,6 +5,7 @@ A lock, not a process id in a file: the kernel lets go of it whatever way a proc
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -29,13 +30,18 @@ def hold(folder: Path, files: Files | None = None) -> int:
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     beside = folder.with_name(f".{folder.name}")
     files.make_folder(beside)
-    descriptor = files.create(beside / LOCK, appends=False)
+    descriptor: int | None = None
     try:
+        descriptor = files.create(beside / LOCK, appends=False)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         files.rename(beside, folder)
         files.sync_folder(folder.parent)
     except OSError as refused:
-        files.close(descriptor)
+        if descriptor is not None:
+            files.close(descriptor)
+        with contextlib.suppress(OSError):  # so that it can be tried again once a full disk has room
+            files.remove(beside / LOCK)
+            beside.rmdir()
         if refused.errno in {errno.ENOTEMPTY, errno.EEXIST}:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder)) from refused
         raise

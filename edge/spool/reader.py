@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import struct
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -19,6 +18,8 @@ import msgspec
 
 from edge.node.layout import SEGMENT_SUFFIX, ProducerKey
 from edge.spool.files import Files, SystemFiles
+from edge.spool.home import read_synced, read_undeclared
+from edge.spool.lanes import counts_in
 from edge.spool.producers import is_alive
 from edgewise.errors import MALFORMED
 from edgewise.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
@@ -33,8 +34,6 @@ BATCH_MOST_BYTES: Final = 1 << 20
 BATCH_MOST_RECORDS: Final = 1_000
 _CHUNK_BYTES: Final = BATCH_MOST_BYTES + HEADER_BYTES + MAX_PAYLOAD_BYTES
 """Holds at least one whole frame, wherever it starts."""
-_SYNCED: Final = "synced"
-_u64 = struct.Struct("<Q")
 
 
 class Batch(NamedTuple):
@@ -43,6 +42,8 @@ class Batch(NamedTuple):
     first_seq: int
     last_seq: int
     records: list[bytes]
+    lost: int = 0
+    """How many numbers of it are gone, as the reader says in it."""
 
 
 class _Head(msgspec.Struct):
@@ -73,6 +74,7 @@ class SpoolReader:
         self._files = SystemFiles() if files is None else files
         self.key: Final = key
         self.records_lost = 0
+        """Numbers that were handed out as lost, each time that they were."""
         self.torn_bytes = 0
         self.is_exhausted = False
         """The producer is dead, and everything was handed out."""
@@ -92,17 +94,17 @@ class SpoolReader:
 
     def read(self) -> Batch | None:
         """The next records; None when there is nothing to ship now."""
-        first_seq, records, size = self.next_seq, list[bytes](), 0
+        first_seq, records, size, lost = self.next_seq, list[bytes](), 0, self.records_lost
         if self.is_exhausted:
             return None
         # Asked before anything is read: who is dead now has written all that he ever will.
         alive = is_alive(self.folder)
-        for payload in self._living(self._synced()) if alive else self._dead():
+        for payload in self._living(read_synced(self.folder)) if alive else self._dead():
             records.append(payload)
             size += len(payload)
             if size >= BATCH_MOST_BYTES or len(records) >= BATCH_MOST_RECORDS:
                 break
-        return Batch(first_seq, self.next_seq - 1, records) if records else None
+        return Batch(first_seq, self.next_seq - 1, records, self.records_lost - lost) if records else None
 
     def acknowledge(self, stored_seq: int) -> None:
         """Delete what the hub has stored up to `stored_seq`: whole segments, at last a dead producer's folder."""
@@ -130,8 +132,14 @@ class SpoolReader:
     def _dead(self) -> Iterator[bytes]:
         segments = self._segments()
         yield from self._records(segments, None)
-        if self._synced() > self.next_seq:
-            yield self._gap(self._synced() - 1)
+        if (synced := read_synced(self.folder)) > self.next_seq:
+            yield self._gap(synced - 1)
+        dropped = read_undeclared(self.folder)
+        if dropped is not None and dropped.producer == self._producer and dropped.seq >= self.next_seq:
+            if dropped.first_seq > self.next_seq:
+                yield self._gap(dropped.first_seq - 1)
+            payload = encode_record(dropped)
+            yield self._passed(_heads.decode(payload), payload)
         if segments:
             read_bytes = self._offset if segments[-1].first_seq == self._segment_seq else 0
             self.torn_bytes += max(0, segments[-1].path.stat().st_size - read_bytes)
@@ -173,7 +181,8 @@ class SpoolReader:
     def _passed(self, head: _Head, payload: bytes) -> bytes:
         """The record, as it is; of a gap that the hub knows in part, the rest."""
         if 0 <= head.first_seq < self.next_seq:
-            gap = GapRecord(self._producer, self.next_seq, head.seq, head.lane, head.seq - self.next_seq + 1)
+            label = "+".join(sorted(counts_in(head.lane, head.seq - head.first_seq + 1)))
+            gap = GapRecord(self._producer, self.next_seq, head.seq, label, head.seq - self.next_seq + 1)
             payload = encode_record(gap)
         self.next_seq = head.seq + 1
         return payload
@@ -197,14 +206,6 @@ class SpoolReader:
             return []
         ends = [first for first, _ in found[1:]]
         return [_Segment(first, path, until) for (first, path), until in zip_longest(found, ends)]
-
-    def _synced(self) -> int:
-        """Records below this number survive a power loss; 0 while the file is not there or not whole."""
-        try:
-            data = (self.folder / _SYNCED).read_bytes()
-        except FileNotFoundError:
-            return 0
-        return int(_u64.unpack(data)[0]) if len(data) == _u64.size else 0
 
 
 def remove_leftover(folder: Path) -> None:

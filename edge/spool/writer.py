@@ -1,14 +1,16 @@
 """A worker's spool: numbered records in append-only segments, shipped and deleted by the agent.
 
     spool/EPOCH-WORKER/   0000…00.seg, 0000…4711.seg, …   frames (`edgewise.frames`), named by their first sequence
-                          synced                           u64, little endian: records below it survive a power loss
-                          lock                             held while this process lives (`edge.spool.producers`)
+                          lock, synced, undeclared, reserve  (`edge.spool.home`)
 
 One write a record, never an fsync inside a request: whoever must not acknowledge before a record is durable awaits
 `commit`, and all who wait share one fdatasync. Sequences have no holes: what was numbered and could not be kept is
 declared by a `GapRecord`, so that at any time
 
     created = stored by the hub + declared dropped + in the spool.
+
+When it fills up, records are dropped by their lane (`edge.spool.lanes`). On a disk that is full from the start the
+folder is made once there is room; until then what is numbered is dropped.
 """
 
 from __future__ import annotations
@@ -16,81 +18,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import os
-import struct
-from collections import deque
-from collections.abc import Callable
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
-from edge.node.layout import SEGMENT_SUFFIX, producer_of, segment_name
+from edge.node.layout import SEGMENT_SUFFIX, segment_name
 from edge.spool.files import Files, SystemFiles
-from edge.spool.producers import hold
+from edge.spool.home import Home
+from edge.spool.lanes import SHARE, Lane, counts_in, label_of, lane_of
+from edge.spool.others import Others
+from edge.spool.segment import Segment, Written
 from edgewise.errors import UnavailableError
 from edgewise.frames import MAX_PAYLOAD_BYTES, frame
 from edgewise.ids import Producer
-from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, Record, encode_record
+from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, encode_record
 
 SEGMENT_BYTES: Final = 4 << 20
 PREFERENCE_RESERVE_BYTES: Final = 1 << 20
 """How far preferences may go beyond the bound: a visitor's will is never dropped for want of room."""
 UNSYNCED_BYTES: Final = 8 << 20
 """How much may wait for a disk that does not sync. It is kept in memory, too, to be written again elsewhere."""
-SYNCED: Final = "synced"
-
-_u64 = struct.Struct("<Q")
+REMEMBERED_GAPS: Final = 10_000
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class SpoolFullError(UnavailableError):
     """There is no room for a record that its sender can send again."""
-
-
-class _Written(NamedTuple):
-    """A frame that is in a file and not yet durable. `first_seq` differs from `seq` for a gap only."""
-
-    first_seq: int
-    seq: int
-    lanes: str
-    framed: bytes
-    is_gap: bool
-
-
-class _Segment:
-    """One open file. `durable_bytes` of its `size_bytes` have been synced."""
-
-    def __init__(self, path: Path, files: Files) -> None:
-        self.path = path
-        self._files = files
-        # One that is there already was given up before any of it counted, and did not let itself be removed or cut.
-        files.remove(path)
-        self.descriptor = files.create(path, appends=True)
-        self.size_bytes = 0
-        self.durable_bytes = 0
-        self.is_torn = False
-        """Part of a frame is left at its end, and would hide whatever followed."""
-
-    def append(self, framed: bytes) -> None:
-        """Raises OSError; then nothing of `framed` counts."""
-        written_bytes = 0
-        try:
-            written_bytes = self._files.append(self.descriptor, framed)
-        finally:
-            if written_bytes != len(framed):
-                self.is_torn = True
-                self._files.truncate(self.descriptor, self.size_bytes)
-                self.is_torn = False
-        if written_bytes != len(framed):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self.size_bytes += len(framed)
-
-    def abandon(self) -> None:
-        """Keep only what is durable. A failed sync is not tried again: the kernel may already call it done."""
-        with contextlib.suppress(OSError):
-            self._files.truncate(self.descriptor, self.durable_bytes)
-        if not self.durable_bytes:
-            with contextlib.suppress(OSError):
-                self._files.remove(self.path)
-        self._files.close(self.descriptor)
 
 
 class SpoolWriter:
@@ -110,34 +65,40 @@ class SpoolWriter:
 
         `most_bytes` bounds the whole spool folder of the node, as far as `measure` knows it. `on_synced` is called
         after each successful commit. `files` are the system calls, an argument so that their failures can be proven.
+        On a full disk it goes without a folder until there is room.
 
         Raises:
             FileExistsError: the folder was used before; an epoch is never used twice.
+            OSError: the folder cannot be made, and not for want of room.
         """
         self.producer: Final = producer
         self._folder = folder
         self._most_bytes = most_bytes
+        self._disk_bytes = sys.maxsize
+        """What there is and what the disk still takes, as last measured; until then it is taken for endless."""
         self._segment_bytes = segment_bytes
         self._on_synced = on_synced
         self._files = files = SystemFiles() if files is None else files
-        self._lock = hold(folder, files)
-        self._synced_file = files.create(folder / SYNCED, appends=False)
-        files.overwrite(self._synced_file, _u64.pack(0))
-        self._segments: list[_Segment] = []
+        self._others = Others(folder, files)
+        self._segments: list[Segment] = []
         """Open files, the last one is written to."""
-        self._written: deque[_Written] = deque()
+        self._written: deque[Written] = deque()
         self._unsynced_bytes = 0
         self._new_names = False
         self._next_seq = 0
-        self._dropped = 0
-        self._gap: tuple[int, set[str]] | None = None
-        """First sequence and the lanes of what was dropped and is not yet declared."""
+        self._dropped: Counter[str] = Counter()
+        self._gap: tuple[int, dict[str, int]] | None = None
+        """First sequence of what was dropped and is not yet declared, and how many of each lane."""
+        self._declared: deque[tuple[int, int]] = deque(maxlen=REMEMBERED_GAPS)
+        """Last sequence and count of the gaps that were written down, for `dropped_above`."""
         self._lost_below = 0
         """Above every sequence that was taken and then lost to a failing disk."""
         self._measured_bytes = 0
         self._appended_bytes = 0
         self._disk_full = False
         self._round: asyncio.Task[None] | None = None
+        self._home: Home | None = None
+        self._move_in()
 
     # --- figures ------------------------------------------------------------------------------------------------------
     @property
@@ -148,28 +109,50 @@ class SpoolWriter:
     @property
     def dropped(self) -> int:
         """Records that were numbered and dropped; each is declared by a gap record, or about to be."""
+        return self._dropped.total()
+
+    @property
+    def dropped_by_lane(self) -> Mapping[str, int]:
+        """The same, lane by lane (`edge.spool.lanes`)."""
         return self._dropped
+
+    def dropped_above(self, seq: int) -> int:
+        """How many of the numbers above `seq` were dropped: of what the hub has not covered, the part that is gone."""
+        undeclared = 0 if self._gap is None else sum(self._gap[1].values())
+        return undeclared + sum(count for last_seq, count in self._declared if last_seq > seq)
 
     @property
     def spooled_bytes(self) -> int:
         """Bytes in the node's spool folder: as last measured, and what this producer has written since."""
         return self._measured_bytes + self._appended_bytes
 
+    @property
+    def descriptors(self) -> list[int]:
+        """Files that are open now: what the kernel closes when the process is killed."""
+        held = [] if self._home is None else self._home.descriptors
+        return [*held, *(segment.descriptor for segment in self._segments)]
+
     def is_synced(self) -> bool:
         """Whether nothing waits for a commit."""
         return not self._written and self._gap is None
 
-    def has_room(self) -> bool:
+    def has_room(self, lane: Lane = Lane.EVENT) -> bool:
         """Whether a record that its sender can send again should be taken now."""
-        return not self._disk_full and self._fits(reserve_bytes=0)
+        return self._fits(lane)
 
     async def measure(self) -> None:
         """Look at what others wrote and the agent deleted, and give a full disk another chance."""
         before = self._appended_bytes
-        measured = await asyncio.to_thread(_folder_bytes, self._folder.parent)
+        measured, free_bytes = await asyncio.to_thread(self._look)
         self._measured_bytes = measured
+        self._disk_bytes = measured + free_bytes
         self._appended_bytes -= before
         self._disk_full = False
+        if self._home is not None:
+            self._home.keep_reserve()
+
+    def _look(self) -> tuple[int, int]:
+        return _folder_bytes(self._folder.parent), self._files.free_bytes(self._folder.parent)
 
     # --- writing ------------------------------------------------------------------------------------------------------
     def append(self, record: EventRecord | DecisionRecord | PreferenceRecord) -> bytes | None:
@@ -180,42 +163,73 @@ class SpoolWriter:
         """
         if record.seq != self._next_seq or record.producer != self.producer:
             raise ValueError(f"record {record.producer} {record.seq}, expected {self.producer} {self._next_seq}")
-        lane, payload = _lane(record), encode_record(record)
-        reserve_bytes = PREFERENCE_RESERVE_BYTES if isinstance(record, PreferenceRecord) else 0
-        kept = (
-            len(payload) <= MAX_PAYLOAD_BYTES
-            and self._fits(reserve_bytes=reserve_bytes)
-            and self._declare_gap()
-            and self._write(_Written(record.seq, record.seq, lane, frame(payload), is_gap=False))
-        )
+        lane, payload = lane_of(record), encode_record(record)
+        kept = len(payload) <= MAX_PAYLOAD_BYTES and self._fits(lane) and self._put(record.seq, lane, frame(payload))
         self._next_seq += 1
         if kept:
             return payload
-        self._dropped += 1
-        first, lanes = self._gap or (record.seq, set())
-        self._gap = first, lanes | {lane}
+        self._dropped[lane] += 1
+        first, lanes = self._gap or (record.seq, {})
+        self._gap = first, {**lanes, lane: lanes.get(lane, 0) + 1}
         return None
 
-    def _fits(self, *, reserve_bytes: int) -> bool:
-        return self.spooled_bytes < self._most_bytes + reserve_bytes and self._unsynced_bytes < UNSYNCED_BYTES
+    def _fits(self, lane: Lane) -> bool:
+        """Whether a record of this lane may be written now."""
+        if lane is Lane.PREFERENCE:
+            reserve_bytes = PREFERENCE_RESERVE_BYTES
+            return (
+                self.spooled_bytes < self._most_bytes + reserve_bytes
+                and self._unsynced_bytes < UNSYNCED_BYTES + reserve_bytes
+            )
+        most_bytes = SHARE[lane] * min(self._most_bytes, self._disk_bytes)
+        return not self._disk_full and self.spooled_bytes < most_bytes and self._unsynced_bytes < UNSYNCED_BYTES
+
+    def _put(self, seq: int, lane: Lane, framed: bytes) -> bool:
+        """Write one record behind the gap before it; a visitor's will also into the room that is kept for it."""
+        written = Written(seq, seq, lane, framed, is_gap=False)
+        if self._declare_gap() and self._write(written):
+            return True
+        if lane is not Lane.PREFERENCE or self._home is None or not self._home.give_reserve():
+            return False
+        return self._declare_gap() and self._write(written)
 
     def _declare_gap(self) -> bool:
         """Write down what was dropped since the last record; True when nothing is left to declare."""
         if self._gap is None:
             return True
-        first, lanes = self._gap
-        last = self._next_seq - 1
-        gap = GapRecord(self.producer, first, last, "+".join(sorted(lanes)), last - first + 1)
-        if not self._write(_Written(first, last, gap.lane, frame(encode_record(gap)), is_gap=True)):
+        gap = self._undeclared()
+        assert gap is not None
+        if not self._write(Written(gap.first_seq, gap.seq, gap.lane, frame(encode_record(gap)), is_gap=True)):
             return False
         self._gap = None
+        self._declared.append((gap.seq, gap.count))
         return True
 
-    def _write(self, written: _Written) -> bool:
+    def _undeclared(self) -> GapRecord | None:
+        if self._gap is None:
+            return None
+        first, lanes = self._gap
+        last = self._next_seq - 1
+        return GapRecord(self.producer, first, last, label_of(lanes), last - first + 1)
+
+    def _move_in(self) -> bool:
+        """Make the folder, unless that was done; False while the disk is full."""
+        if self._home is None and not self._disk_full:
+            try:
+                self._home = Home(self._folder, self._files)
+            except OSError as failed:
+                if failed.errno not in FULL:
+                    raise
+                self._disk_full = True
+        return self._home is not None
+
+    def _write(self, written: Written) -> bool:
         try:
+            if not self._move_in():
+                return False
             newest = self._segments[-1] if self._segments else None
             if newest is None or newest.is_torn or newest.size_bytes >= self._segment_bytes:
-                self._segments.append(_Segment(self._folder / segment_name(written.first_seq), self._files))
+                self._segments.append(Segment(self._folder / segment_name(written.first_seq), self._files))
                 self._new_names = True
             self._segments[-1].append(written.framed)
         except OSError:
@@ -258,7 +272,7 @@ class SpoolWriter:
             UnavailableError: the disk fails.
         """
         try:
-            await asyncio.get_running_loop().run_in_executor(None, _sync_others, self._folder, self._files)
+            await self._others.sync()
         except OSError as failed:
             raise UnavailableError(f"the spool cannot be made durable: {failed.strerror}") from failed
 
@@ -293,9 +307,8 @@ class SpoolWriter:
         synced = self._written[frames - 1].seq + 1
         for _ in range(frames):
             self._unsynced_bytes -= len(self._written.popleft().framed)
-        # Not vital: whoever takes over from a dead process trusts the frames, not this number.
-        with contextlib.suppress(OSError):
-            self._files.overwrite(self._synced_file, _u64.pack(synced))
+        assert self._home is not None
+        self._home.tell_synced(synced)
         self._on_synced()
 
     def _sync_files(self, descriptors: list[int], new_names: bool) -> None:  # noqa: FBT001  # positional for a thread
@@ -309,6 +322,8 @@ class SpoolWriter:
         for segment in self._segments:
             segment.abandon()
         self._segments.clear()
+        if self._home is not None:
+            self._home.give_reserve()  # a disk that takes writes and finds no room for them at the sync
         waiting, self._written = list(self._written), deque()
         self._unsynced_bytes = 0
         for position, lost in enumerate(waiting):
@@ -316,11 +331,17 @@ class SpoolWriter:
                 self._lose(waiting[position:])
                 return
 
-    def _lose(self, waiting: list[_Written]) -> None:
+    def _lose(self, waiting: list[Written]) -> None:
         """Give up the last frames that were written. Gaps among them dissolve into the one that begins here."""
-        _, lanes = self._gap or (0, set())
-        self._dropped += sum(not lost.is_gap for lost in waiting)
-        self._gap = waiting[0].first_seq, lanes.union(*(lost.lanes.split("+") for lost in waiting))
+        lanes = Counter(self._gap[1] if self._gap else {})
+        for lost in waiting:
+            counts = counts_in(lost.lanes, lost.seq - lost.first_seq + 1)
+            lanes.update(counts)
+            if not lost.is_gap:
+                self._dropped.update(counts)
+        self._gap = waiting[0].first_seq, dict(lanes)
+        while self._declared and self._declared[-1][0] >= waiting[0].first_seq:
+            self._declared.pop()
         self._lost_below = waiting[-1].seq + 1
 
     async def settle(self) -> None:
@@ -329,8 +350,10 @@ class SpoolWriter:
         Raises:
             UnavailableError: as `commit`.
         """
-        if self._gap is not None and self._fits(reserve_bytes=0):
-            self._declare_gap()
+        if self._gap is not None and self._fits(Lane.EXPOSURE):
+            self._declare_gap()  # not above: one record every time would take the room that is left for conversions
+        if self._home is not None:
+            self._home.tell_gap(self._undeclared())
         await self.commit()
 
     async def close(self) -> None:
@@ -338,42 +361,17 @@ class SpoolWriter:
         self._declare_gap()
         with contextlib.suppress(UnavailableError):
             await self.commit()
-        for descriptor in (*(segment.descriptor for segment in self._segments), self._synced_file, self._lock):
-            self._files.close(descriptor)
+        for segment in self._segments:
+            self._files.close(segment.descriptor)
+        if self._home is not None:
+            self._home.tell_gap(self._undeclared())
+            self._home.close()
 
 
 def _take_exception(ended: asyncio.Task[None]) -> None:
     """It has been raised in all who waited, if anybody did."""
     if not ended.cancelled():
         ended.exception()
-
-
-def _lane(record: Record) -> str:
-    match record:
-        case PreferenceRecord():
-            return "preference"
-        case EventRecord():
-            return "event"
-        case DecisionRecord():
-            return "exposure"
-        case GapRecord():
-            return record.lane
-
-
-def _sync_others(own: Path, files: Files) -> None:
-    """A segment that is durable already costs microseconds; what is gone meanwhile is stored."""
-    for folder in own.parent.iterdir():
-        if folder == own or producer_of(folder.name) is None:
-            continue
-        for segment in folder.glob(f"*{SEGMENT_SUFFIX}"):
-            with contextlib.suppress(FileNotFoundError):
-                descriptor = files.open(segment)
-                try:
-                    files.sync(descriptor)
-                finally:
-                    files.close(descriptor)
-        with contextlib.suppress(FileNotFoundError):
-            files.sync_folder(folder)
 
 
 def _folder_bytes(spool: Path) -> int:

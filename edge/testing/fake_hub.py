@@ -89,6 +89,8 @@ class FakeHub:
         """Subjects that were forgotten: asked about one, the hub says so."""
         self.asked: list[str] = []
         """Subjects that nodes said they cache."""
+        self.dropped: list[str] = []
+        """Subjects that nodes said they cache no more."""
         self.watching: set[asyncio.Queue[WatchResponse | None]] = set()
         self.syncing: set[asyncio.Queue[SyncResponse | None]] = set()
         self._faults = iter(faults)
@@ -332,6 +334,7 @@ class _Profiles(ProfilesServicer):
     async def _listen(self, requests: AsyncIterator[SyncRequest], to_say: asyncio.Queue[SyncResponse | None]) -> None:
         try:
             async for request in requests:
+                self._hub.dropped += request.remove
                 for subject in request.add:
                     self._hub.asked.append(subject)
                     to_say.put_nowait(self._hub.news_of(subject))

@@ -114,7 +114,8 @@ def make_app(desk: Desk) -> Starlette:
         upkeep = asyncio.create_task(Upkeep(desk).run(), name="upkeep")
         upkeep.add_done_callback(ended)
         desk.is_listening = True
-        desk.tell()
+        with contextlib.suppress(OSError):  # a full disk; upkeep says it again, and again
+            desk.tell()
         yield
         desk.is_listening = False
         upkeep.remove_done_callback(ended)

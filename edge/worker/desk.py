@@ -18,6 +18,8 @@ from edge.node.layout import NodePaths, doorbell_address
 from edge.node.status import WorkerStatus
 from edge.profiles.cache import ProfileCache
 from edge.profiles.cache_file import CacheError, Txn
+from edge.profiles.readers import ReaderWatch
+from edge.profiles.recall import statements_in
 from edge.profiles.recent import RecentDecisions, RecentMessages, RememberedDecision
 from edge.settings import EdgeSettings
 from edge.spool.writer import SpoolWriter
@@ -25,7 +27,7 @@ from edge.worker.condition import Condition
 from edge.worker.identity import Access, Doorman
 from edge.worker.live_bundle import LiveBundle, Served
 from edge.worker.metrics import Counts
-from edge.worker.tally import Tally, inherited_tally, tally_file
+from edge.worker.tally import Tally, going_on, inherited_tally, tally_file
 from edge.worker.word import Word
 from edgewise.clock import Clock
 from edgewise.consent import Consent
@@ -64,6 +66,9 @@ class Desk:
         self.log = log
         self.entropy = entropy
         self.cache = cache
+        self.readers = ReaderWatch(cache.file)
+        self.oldest_reader_ms = 0.0
+        """How long somebody has been reading the cache by now, as of the last look."""
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
         self.spool = open_spool(
@@ -111,10 +116,15 @@ class Desk:
             node=node_id(paths),
             epoch=next_epoch(paths),
             keys=load_site_keys(paths),
-            cache=ProfileCache.open(paths.profiles, map_bytes=settings.profile_map_bytes),
+            cache=ProfileCache.open(
+                paths.profiles, map_bytes=settings.profile_map_bytes, has_hub=settings.hub is not None, clock=clock
+            ),
             clock=clock,
             log=log,
         )
+        if desk.cache.is_unrecalled():
+            with contextlib.suppress(CacheError):  # nobody is personalised meanwhile; upkeep tries again
+                desk.recall()
         desk.live.load_now()
         desk.condition.look()
         return desk
@@ -159,8 +169,8 @@ class Desk:
             self.want(subject)
 
     def want(self, subject: SubjectId) -> None:
-        """Ask the hub, with the next flush, which `asking` brings near."""
-        if len(self.wanted) < MOST_UNFLUSHED:
+        """Ask the hub, if there is one, with the next flush, which `asking` brings near."""
+        if self.has_hub and len(self.wanted) < MOST_UNFLUSHED:
             self.wanted.add(subject)
             self.asking.set()
 
@@ -174,6 +184,16 @@ class Desk:
         if len(self.unflushed) >= MOST_UNFLUSHED:
             del self.unflushed[next(iter(self.unflushed))]
         self.unflushed[decision_id] = decision
+
+    def recall(self) -> None:
+        """Take in what the spool knows of visitors' statements, after the cache was made anew.
+
+        Raises:
+            CacheError: they do not fit; who has stated nothing since is not personalised.
+        """
+        # Who was never enrolled has never shipped anything.
+        is_all = not self.has_hub and not self.paths.trusted_root.exists()
+        self.cache.recall(statements_in(self.paths.spool), is_all=is_all)
 
     # --- what this process says of itself ---------------------------------------------------------------------------
     def own_status(self) -> WorkerStatus:
@@ -194,14 +214,9 @@ class Desk:
 
     def own_tally(self) -> Tally:
         """Its counters, and those of its predecessors."""
-        created, dropped = self.spool.next_seq, self.spool.dropped
-        return Tally(
-            epoch=self.epoch,
-            epoch_created=created,
-            created=self._inherited.created + created,
-            dropped=self._inherited.dropped + dropped,
-            counts=self.counts,
-        )
+        agent, folder = self.condition.agent, self.paths.producer(self.epoch, self.index).name
+        stored_seq = -1 if agent is None else agent.stored_seqs.get(folder, -1)
+        return going_on(self._inherited, self.spool, epoch=self.epoch, stored_seq=stored_seq, counts=self.counts)
 
     def tell(self) -> None:
         """Write both down, now. Raises OSError when that cannot be."""
@@ -219,14 +234,16 @@ class Desk:
             CacheError: it waits on.
         """
         wanted, decisions = self.wanted, self.unflushed
-        if not wanted and not decisions:
+        if not (wanted or decisions or self.cache.has_uses):
             return
 
         def change(txn: Txn) -> None:
             self.decisions.remember(txn, decisions.items())
             self.cache.want_in(txn, wanted)
+            self.cache.stamp_in(txn)
 
         self.cache.write(change)
+        self.cache.forget_uses()
         self.wanted, self.unflushed = set(), {}
         if wanted:
             self.ring(WANTED)

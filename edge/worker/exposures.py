@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from edge.profiles.cache_file import CacheError
 from edge.profiles.recent import RememberedDecision
+from edge.spool.lanes import Lane
 from edge.worker.desk import Desk
 from edge.worker.visit import Visit
 from edgewise.decide import Outcome
@@ -37,6 +38,7 @@ class Exposure(NamedTuple):
 def write_exposure(desk: Desk, exposure: Exposure, *, proves: str | None) -> None:
     """One append to the spool, never synced here; into the profile only where a cap counts it.
 
+    What the spool has dropped does not go into the profile: the hub will never hear of it, and no snapshot contain it.
     `proves` is an id that the browser is given with this answer; it may ask why.
     """
     record = _record(desk, exposure)
@@ -44,13 +46,12 @@ def write_exposure(desk: Desk, exposure: Exposure, *, proves: str | None) -> Non
     if payload is None:
         desk.counts.failed("exposure_dropped")
         payload = encode_record(record)
-    visit = exposure.visit
-    if touches_profile(record):
+    elif touches_profile(record):
         try:
-            desk.cache.apply(visit.subject, [record])
+            desk.cache.apply(exposure.visit.subject, [record])
         except CacheError:
             desk.counts.failed("cache")
-    owners = visit.owners
+    owners = exposure.visit.owners
     if proves is not None:
         owners = (*owners, subject_of(desk.keys.subject_key, "anonymousId", proves))
     desk.remember(record.decision_id, RememberedDecision(owners, payload))
@@ -60,6 +61,9 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
     question, outcome = exposure.question, exposure.outcome
     served = desk.live.served
     share = 0.0 if served is None else served.bundle.policy.site.feature_sample_share
+    # Whole matrices are the first that a spool which fills up does without; the share is that of the rest.
+    if not desk.spool.has_room(Lane.DEBUG):
+        share = 0.0
     is_sampled = exposure.chance < share
     return DecisionRecord(
         producer=desk.spool.producer,

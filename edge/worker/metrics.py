@@ -91,6 +91,8 @@ class Gauges(msgspec.Struct, frozen=True):
     spool_bytes: int
     hub_connected: bool
     workers: int
+    dropped_by_lane: dict[str, int] = {}
+    """Records that were numbered and dropped, since the node's folder was made."""
 
 
 def exposition(counts: Counts, gauges: Gauges) -> bytes:
@@ -118,6 +120,8 @@ class _Node(Collector):
             yield CounterMetricFamily(name, text, value=value)
         yield _counter("edgewise_shed", "Requests that overload made cheaper.", ("stage",), _singles(counts.shed))
         yield _counter("edgewise_failures", "What failed inside.", ("what",), _singles(counts.failures))
+        dropped = _singles(gauges.dropped_by_lane)
+        yield _counter("edgewise_spool_dropped", "Records dropped and declared.", ("lane",), dropped)
         for name, text, gauge in (
             ("edgewise_bundle_version", "Version of the bundle that serves.", gauges.bundle_version),
             ("edgewise_bundle_age_seconds", "Time since it was released.", gauges.bundle_age_seconds),

@@ -15,6 +15,7 @@ import lmdb
 import msgspec
 
 from edge.profiles.cache_file import CacheError, Txn
+from edge.spool.lanes import lane_of
 from edge.spool.writer import SpoolFullError
 from edge.worker.desk import Desk
 from edge.worker.identity import Caller
@@ -177,7 +178,7 @@ class Reception:
             numbered[position] = Taken(None)
             return None
         if known is None:
-            if not desk.spool.has_room() or desk.spool.append(record) is None:
+            if not desk.spool.has_room(lane_of(record)) or desk.spool.append(record) is None:
                 raise SpoolFullError("the node has no room for events until the hub has taken some")
             numbered[position] = Taken(record, None, call.message_id)
         return record

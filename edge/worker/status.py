@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import lmdb
 import msgspec
 
 from edge.node.layout import SEATS, ProducerKey
 from edge.node.status import WorkerStatus, read_status, worker_statuses
+from edge.spool.reader import LOST
 from edge.worker.answers import bundle_answer
 from edge.worker.desk import Desk
 from edge.worker.metrics import Gauges, add_up, exposition
-from edge.worker.tally import Tally, read_tallies, unstored_records
+from edge.worker.tally import Tally, pending_records, read_tallies
 from edgewise.ids import PlacementName
 from edgewise.reasons import State
 
@@ -46,13 +50,19 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     stored: int
     dropped: int
     pending: int
+    dropped_by_lane: dict[str, int] = msgspec.field(default_factory=dict, name="droppedByLane")
+    """`dropped`, lane by lane (`edge.spool.lanes`); `lost`: frames that were damaged or gone when the agent came."""
 
 
-class ProfilesStatus(msgspec.Struct, frozen=True):
+class ProfilesStatus(msgspec.Struct, frozen=True, rename="camel"):
     """The profile cache."""
 
     count: int
     bytes: int
+    generation: int = 0
+    """How often it was begun anew because it was damaged."""
+    oldest_reader_seconds: float = 0.0
+    """How long somebody has been reading it by now: more than some seconds is a process that hangs."""
 
 
 class WorkerEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -86,7 +96,7 @@ def node_status(desk: Desk) -> StatusAnswer:
     """Merge what is known now."""
     served, condition = desk.live.served, desk.condition
     now_ms = desk.clock.now_ms()
-    count, size_bytes = desk.cache.figures()
+    count, size_bytes = _figures(desk)
     seen_ms = condition.last_seen_ms
     bundle = None
     if served is not None:
@@ -105,9 +115,17 @@ def node_status(desk: Desk) -> StatusAnswer:
             error=condition.agent.last_error if condition.agent else "",
         ),
         spool=_spool(desk),
-        profiles=ProfilesStatus(count, size_bytes),
+        profiles=ProfilesStatus(count, size_bytes, desk.cache.file.generation, desk.oldest_reader_ms / 1_000),
         workers=[_entry(index, status) for index, status in enumerate(_workers(desk))],
     )
+
+
+def _figures(desk: Desk) -> tuple[int, int]:
+    try:
+        return desk.cache.figures()
+    except lmdb.Error as wrong:
+        desk.cache.file.note(wrong)
+        return 0, 0
 
 
 def node_metrics(desk: Desk) -> bytes:
@@ -120,6 +138,7 @@ def node_metrics(desk: Desk) -> bytes:
         spool_bytes=desk.spool.spooled_bytes,
         hub_connected=desk.condition.is_connected,
         workers=sum(status is not None and status.listening for status in _workers(desk)),
+        dropped_by_lane=_dropped_by_lane(desk),
     )
     return exposition(add_up(tally.counts for tally in _tallies(desk).values()), gauges)
 
@@ -146,20 +165,28 @@ def _spool(desk: Desk) -> SpoolStatus:
     lost = agent.records_lost if agent else 0
     dropped = min(created, sum(tally.dropped for tally in tallies.values()) + lost)
     living = {
-        ProducerKey(tally.epoch, index): tally.epoch_created
+        ProducerKey(tally.epoch, index): (tally.epoch_created, tally.dropped_unstored)
         for index, tally in tallies.items()
         if index == desk.index or read_status(desk.paths.worker_status(index), WorkerStatus) is not None
     }
-    unstored = unstored_records(desk.paths, living, agent.stored_seqs if agent else {})
-    # Numbers that a gap is about to declare are dropped already, though the hub does not know yet.
-    pending = min(unstored, created - dropped)
+    pending = pending_records(desk.paths, living, agent.stored_seqs if agent else {})
+    # What the others say is half a second old at most, what their spools hold is not.
+    pending = min(pending, created - dropped)
     return SpoolStatus(
         bytes=desk.spool.spooled_bytes,
         created=created,
         stored=created - dropped - pending,
         dropped=dropped,
         pending=pending,
+        dropped_by_lane=_dropped_by_lane(desk),
     )
+
+
+def _dropped_by_lane(desk: Desk) -> dict[str, int]:
+    lanes = Counter({LOST: desk.condition.agent.records_lost if desk.condition.agent else 0})
+    for tally in _tallies(desk).values():
+        lanes.update(tally.dropped_by_lane)
+    return {lane: count for lane, count in sorted(lanes.items()) if count}
 
 
 def _entry(index: int, status: WorkerStatus | None) -> WorkerEntry:

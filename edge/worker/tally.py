@@ -6,17 +6,28 @@ stored, dropped or is spooled over all processes that ever were, not only over t
 
 from __future__ import annotations
 
+import contextlib
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from edge.node.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
+from edge.spool.home import read_undeclared
+from edge.spool.lanes import counts_in
+from edge.spool.writer import SpoolWriter
 from edge.worker.metrics import Counts
 from edgewise.errors import MALFORMED
 from edgewise.frames import scan
-from edgewise.records import decode_record
+from edgewise.records import GapRecord, decode_record
+
+_GAP: Final = b"\xa3gap"
+_TAGGED: Final = 24
+"""A record's tag stands at its beginning: whatever else there is need not be decoded to be passed over."""
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -29,6 +40,10 @@ class Tally(msgspec.Struct, frozen=True):
     created: int = 0
     """Records that it and its predecessors have numbered."""
     dropped: int = 0
+    dropped_by_lane: dict[str, int] = {}
+    """The same, lane by lane (`edge.spool.lanes`)."""
+    dropped_unstored: int = 0
+    """Of the records that this process has dropped: those whose numbers the hub has not covered yet."""
     counts: Counts = msgspec.field(default_factory=Counts)
 
 
@@ -55,27 +70,48 @@ def read_tallies(paths: NodePaths) -> dict[int, Tally]:
     return {int(file.stem.removeprefix("tally-")): read_tally(file) for file in paths.run.glob("tally-*.json")}
 
 
+def going_on(before: Tally, spool: SpoolWriter, *, epoch: int, stored_seq: int, counts: Counts) -> Tally:
+    """What a process has counted on top of what it inherited; the hub has stored its records up to `stored_seq`."""
+    return Tally(
+        epoch=epoch,
+        epoch_created=spool.next_seq,
+        created=before.created + spool.next_seq,
+        dropped=before.dropped + spool.dropped,
+        dropped_by_lane=dict(Counter(before.dropped_by_lane) + Counter(spool.dropped_by_lane)),
+        dropped_unstored=spool.dropped_above(stored_seq),
+        counts=counts,
+    )
+
+
 def inherited_tally(paths: NodePaths, index: int) -> Tally:
     """What a new process goes on from.
 
-    A predecessor that was killed has numbered records after its last word; its spool says how many, as long as the
-    agent has not shipped and deleted it.
+    A predecessor that was killed has numbered and dropped records after its last word; its spool says how many, as
+    long as the agent has not shipped and deleted it.
     """
     last = read_tally(tally_file(paths, index))
-    spooled = numbered_in(paths.producer(last.epoch, index)) if last.epoch else 0
-    numbered = max(spooled, last.epoch_created)
-    return msgspec.structs.replace(last, created=last.created + numbered - last.epoch_created)
+    if not last.epoch:
+        return last
+    folder = paths.producer(last.epoch, index)
+    numbered, dropped = max(numbered_in(folder), last.epoch_created), Counter(last.dropped_by_lane)
+    dropped.update(_dropped_since(folder, last.epoch_created))
+    return msgspec.structs.replace(
+        last,
+        created=last.created + numbered - last.epoch_created,
+        dropped=last.dropped + dropped.total() - sum(last.dropped_by_lane.values()),
+        dropped_by_lane=dict(dropped),
+    )
 
 
 def numbered_in(folder: Path) -> int:
-    """How many records a producer has numbered, as far as its last segment shows."""
+    """How many records a producer has numbered, as far as its last segment and its last gap show."""
     segments = sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))
-    if not segments:
-        return 0
-    try:
-        return _numbered_until(segments[-1], segments[-1].stat().st_size)
-    except FileNotFoundError:
-        return 0
+    undeclared = read_undeclared(folder)
+    numbered = 0 if undeclared is None else undeclared.seq + 1
+    with contextlib.suppress(FileNotFoundError):
+        if segments:
+            numbered = max(numbered, _numbered_until(segments[-1], segments[-1].stat().st_size))
+    return numbered
 
 
 @lru_cache(maxsize=64)
@@ -87,20 +123,61 @@ def _numbered_until(segment: Path, _size_bytes: int) -> int:
     return numbered
 
 
-def unstored_records(paths: NodePaths, living: Mapping[ProducerKey, int], stored_seqs: Mapping[str, int]) -> int:
-    """How many numbers the hub has not covered yet, of all producers whose spool is still here.
+@lru_cache(maxsize=1_024)
+def _gaps_in(segment: Path, _size_bytes: int) -> tuple[GapRecord, ...]:
+    """By size, as above."""
+    records = (decode_record(frame.payload) for frame in scan(segment.read_bytes()) if _GAP in frame.payload[:_TAGGED])
+    return tuple(record for record in records if isinstance(record, GapRecord))
 
-    `living` says how far each running producer has numbered; of all others their spool says it.
+
+def _dropped_since(folder: Path, seq: int) -> Counter[str]:
+    """What a producer has dropped of the numbers from `seq` on, lane by lane."""
+    dropped, until = Counter[str](), seq
+    segments = sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))
+    # The one before the last that begins below `seq` ends there, or in the next.
+    for segment, following in zip_longest(segments, segments[1:]):
+        if following is not None and int(following.stem) <= seq:
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            for gap in _gaps_in(segment, segment.stat().st_size):
+                if gap.seq >= until:
+                    dropped.update(_part_of(gap, until))
+                    until = gap.seq + 1
+    undeclared = read_undeclared(folder)
+    if undeclared is not None and undeclared.seq >= until:
+        dropped.update(_part_of(undeclared, until))
+    return dropped
+
+
+def _part_of(gap: GapRecord, first_seq: int) -> dict[str, int]:
+    if first_seq <= gap.first_seq:
+        return counts_in(gap.lane, gap.count)
+    # The rest of it was counted; of which lanes it was nobody has written down.
+    label = min(counts_in(gap.lane, gap.count))
+    return {label: gap.seq - first_seq + 1}
+
+
+def pending_records(
+    paths: NodePaths, living: Mapping[ProducerKey, tuple[int, int]], stored_seqs: Mapping[str, int]
+) -> int:
+    """How many records the hub has not stored yet, of all producers whose spool is still here.
+
+    `living` says of each running producer how far it has numbered, and how many of what is not stored it has dropped;
+    of all others their spool says both.
     """
     total = 0
     for folder in paths.spool.iterdir():
         key = producer_of(folder.name)
         if key is None:
             continue
-        numbered = living.get(key)
-        if numbered is None:
-            numbered = numbered_in(folder)
+        stored_seq = stored_seqs.get(folder.name, -1)
         # What is not here any more was stored; of the oldest segment that is, a part may be.
-        oldest = min((int(segment.stem) for segment in folder.glob(f"*{SEGMENT_SUFFIX}")), default=numbered)
-        total += max(0, numbered - max(oldest, stored_seqs.get(folder.name, -1) + 1))
+        oldest = min((int(segment.stem) for segment in folder.glob(f"*{SEGMENT_SUFFIX}")), default=None)
+        if oldest is not None:
+            stored_seq = max(stored_seq, oldest - 1)
+        if key in living:
+            numbered, dropped = living[key]
+        else:
+            numbered, dropped = numbered_in(folder), _dropped_since(folder, stored_seq + 1).total()
+        total += max(0, numbered - dropped - stored_seq - 1)
     return total

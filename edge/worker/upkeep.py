@@ -8,8 +8,11 @@ import gc
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+import lmdb
+
 from edge.node.status import INTERVAL_MS
 from edge.profiles.cache_file import CacheError
+from edge.profiles.readers import ALARM_MS
 from edge.worker.desk import Desk
 from edge.worker.routes.why import FLUSH_MS
 from edgewise.errors import UnavailableError
@@ -20,6 +23,8 @@ ASK_MS: Final = 5
 """How long wanted profiles are gathered before the hub is asked: one cache write for all of a burst."""
 MEASURE_MS: Final = 1_000
 READER_CHECK_MS: Final = 30_000
+MEND_MS: Final = 250
+"""A cache that turns out to be damaged is left behind after this time, by all processes of the node."""
 
 Step = Callable[[], Awaitable[None]]
 
@@ -40,6 +45,7 @@ class Upkeep:
                 (INTERVAL_MS, self._tell),
                 (MEASURE_MS, self._desk.spool.measure),
                 (READER_CHECK_MS, self._check_readers),
+                (MEND_MS, self._mend),
             ):
                 group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
             group.create_task(self._ask(), name="ask for wanted profiles")
@@ -50,7 +56,7 @@ class Upkeep:
             await asyncio.sleep(every_ms / 1_000)
             try:
                 await step()
-            except (UnavailableError, OSError) as trouble:
+            except (UnavailableError, OSError, lmdb.Error) as trouble:
                 self._log_once(step.__name__, str(trouble))
             else:
                 self._troubles.discard(step.__name__)
@@ -86,8 +92,30 @@ class Upkeep:
         await asyncio.to_thread(self._desk.spoken())
 
     async def _check_readers(self) -> None:
-        """Give back what killed processes held: a stuck reader keeps freed pages from being used."""
-        self._desk.cache.file.env.reader_check()
+        """Give back what killed processes held, and tell of who holds on: a stuck reader keeps pages from being used.
+
+        Raises:
+            UnavailableError: somebody is stuck.
+        """
+        desk = self._desk
+        try:
+            ages_ms = desk.readers.look(desk.clock.monotonic_ms())
+        except lmdb.Error as wrong:
+            desk.cache.file.note(wrong)
+            return
+        desk.oldest_reader_ms = max(ages_ms.values(), default=0.0)
+        stuck = {reader.pid for reader, age_ms in ages_ms.items() if age_ms >= ALARM_MS}
+        if stuck:
+            raise UnavailableError(f"processes {sorted(stuck)} read the profile cache for more than {ALARM_MS} ms")
+
+    async def _mend(self) -> None:
+        """Open the cache anew where it turned out to be damaged, and take in again what the spool knows."""
+        desk = self._desk
+        if desk.cache.file.mend():
+            desk.log.error("the profile cache was opened anew", generation=desk.cache.file.generation)
+        if desk.cache.is_unrecalled():
+            # Beside the loop: the spool may be large. No other step closes the file meanwhile, only this one.
+            await asyncio.to_thread(desk.recall)
 
     def _swapped(self) -> None:
         """At once, not with the next turn: the agent waits for it before it tells the hub."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.profiles.cache import Reading
+from edge.profiles.reading import Reading
 from edge.worker.identity import Caller
 from edgewise.consent import NOTHING, Consent, Grants, effective
 from edgewise.ids import SubjectId

@@ -45,6 +45,20 @@ TOUCHING: Final = frozenset({Kind.VIEW, Kind.CLICK, Kind.ADD, Kind.ORDER, Kind.R
 ACTIVATIONS: Final = frozenset({"Promotion Viewed", "Content Viewed"})
 """Events that make a deferred decision count as shown, when they carry its `decisionId`."""
 
+CONVERSIONS: Final = frozenset(
+    {
+        "Order Completed",
+        "Order Updated",
+        "Order Refunded",
+        "Order Cancelled",
+        "Offline Purchase",
+        "Account Created",
+        "Signed Up",
+        "Trial Started",
+    }
+)
+"""Events of Segment's specifications (e-commerce, B2B SaaS) that a site lives on: the last ones that a node refuses."""
+
 DIMENSIONS: Final = ("category", "brand", "topic")
 """Item attributes that a profile keeps affinities for."""
 

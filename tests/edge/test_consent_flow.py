@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ SERVER = [sha256("server")]
 AS_SERVER = {"authorization": "Bearer server"}
 
 
-def decide(client: TestClient, consent: dict[str, str] | None = None, **headers: str) -> dict[str, Any]:
-    body: dict[str, Any] = {"anonymousId": VISITOR, "placements": [{"name": HERO}, {"name": LIST}]}
+def decide(
+    client: TestClient, consent: dict[str, str] | None = None, visitor: str = VISITOR, **headers: str
+) -> dict[str, Any]:
+    body: dict[str, Any] = {"anonymousId": visitor, "placements": [{"name": HERO}, {"name": LIST}]}
     if consent is not None:
         body["consent"] = consent
     answer = client.post("/v1/decide", json=body, headers=headers)
@@ -265,18 +268,42 @@ def test_a_server_states_preferences_for_whom_it_names(tmp_path: Path) -> None:
         assert told["dial"] == 0
 
 
+def lose_cache(folder: Path, how: str) -> None:
+    if how == "deleted":
+        shutil.rmtree(folder / "profiles")
+    else:
+        stamp = folder / "profiles" / "stamp.json"
+        stamp.write_text(stamp.read_text().replace('"boot":"', '"boot":"not ').replace('"clean":true', '"clean":false'))
+
+
 def test_after_the_cache_was_lost_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:
-    with node(tmp_path) as (client, _):
-        state_as(client, {"dial": 0})
-    stamp = tmp_path / "profiles" / "stamp.json"
-    stamp.write_text(stamp.read_text().replace('"format":1', '"format":0'))
-    with node(tmp_path) as (client, desk):
+    with node(tmp_path, hub="127.0.0.1:1") as (client, _):
+        decide(client)
+    lose_cache(tmp_path, "power loss")
+    with node(tmp_path, hub="127.0.0.1:1") as (client, desk):
         assert reasons(decide(client)) == {"OPTED_OUT"}
         desk.flush()
         wanted = desk.cache.take_wanted()
         assert wanted == [subject_of(KEYS.subject_key, "anonymousId", VISITOR)]
         desk.cache.unknown(wanted[0])
         assert "OPTED_OUT" not in reasons(decide(client))
+
+
+@pytest.mark.parametrize("how", ["deleted", "power loss"])
+@pytest.mark.parametrize("hub", [None, "127.0.0.1:1"])
+def test_who_has_opted_out_stays_so_though_the_cache_is_lost_for_his_word_is_in_the_spool(
+    tmp_path: Path, how: str, hub: str | None
+) -> None:
+    with node(tmp_path, hub=hub) as (client, _):
+        state_as(client, {"dial": 0})
+        assert "OPTED_OUT" not in reasons(decide(client, visitor="somebody else"))
+    lose_cache(tmp_path, how)
+    with node(tmp_path, hub=hub) as (client, desk):
+        assert reasons(decide(client)) == {"OPTED_OUT"}
+        assert desk.cache.preferences(subject_of(KEYS.subject_key, "anonymousId", VISITOR)).dial.value == 0
+        # Without a hub nobody else can have stated anything.
+        is_closed = hub is not None and how == "power loss"
+        assert ("OPTED_OUT" in reasons(decide(client, visitor="somebody else"))) is is_closed
 
 
 OWN = "ew-0123456789abcdef01234567"

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from strategies_profile import SUBJECT, histories
 
 from edge.profiles.cache import ProfileCache
-from edge.profiles.cache_file import REBUILT
-from edge.profiles.recent import RecentMessages
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import UnavailableError
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
@@ -254,72 +252,4 @@ def test_two_openings_in_one_process_are_refused(tmp_path: Path) -> None:
     cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
     with pytest.raises(UnavailableError, match="profile cache"):
         ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    cache.close()
-
-
-@pytest.mark.parametrize("stamp", ['{"format":1,"boot":"another"}', '{"format":99,"boot":"another"}', "garbage"])
-def test_after_another_boot_the_file_is_verified_and_after_another_format_dropped(tmp_path: Path, stamp: str) -> None:
-    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    cache.state(SUBJECT, statement(0, dial=0))
-    cache.close()
-    (tmp_path / "stamp.json").write_text(stamp)
-    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    kept = "1," in stamp
-    assert (cache.preferences(SUBJECT).dial.value == 0) is kept
-    with cache.reading() as reading:
-        assert reading.consent_is_unknown(SubjectId("7" * 32)) is not kept
-    cache.close()
-
-
-def test_after_another_boot_message_ids_are_forgotten(tmp_path: Path) -> None:
-    """The event behind one of them may not have been durable when the machine crashed."""
-    for stamp, is_new in ((None, True), (None, False), ('{"format":1,"boot":"another"}', True)):
-        if stamp is not None:
-            (tmp_path / "stamp.json").write_text(stamp)
-        cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-        with cache.file.env.begin(write=True) as txn:
-            assert RecentMessages(cache.file).is_new(txn, MessageId("m"), 1) is is_new
-        cache.close()
-
-
-def test_after_another_boot_a_profile_whose_events_the_spool_may_have_lost_is_asked_for_again(tmp_path: Path) -> None:
-    """No snapshot would ever contain an event that was lost, so it would count here for ever."""
-    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    unsure, sure = [SubjectId(f"{number:032x}") for number in range(1, 151)], SubjectId("f" * 32)
-    for subject in unsure:
-        cache.apply(subject, [view(0)])
-        cache.state(subject, statement(1, dial=1))
-    cache.snapshot(sure, encode_profile(Profile(last_ms=7)), encode_preferences(Preferences()))
-    cache.close()
-    (tmp_path / "stamp.json").write_text('{"format":1,"boot":"another"}')
-    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    assert all(cache.profile(subject) is None for subject in unsure)
-    assert all(cache.preferences(subject).dial.value == 1 for subject in unsure), "a visitor's will is kept"
-    assert cache.profile(sure) == Profile(last_ms=7)
-    assert cache.snapshot(unsure[0], encode_profile(Profile(last_ms=5)), encode_preferences(Preferences()))
-    assert cache.profile(unsure[0]) == Profile(last_ms=5)
-    cache.close()
-
-
-def test_a_damaged_file_is_dropped_and_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:
-    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    for number in range(200):
-        cache.apply(SubjectId(f"{number:032x}"), [view(number)])
-    cache.close()
-    data = bytearray((tmp_path / "data.mdb").read_bytes())
-    data[8_192:12_288] = bytes(4_096)
-    data[16_384:20_480] = bytes(4_096)
-    (tmp_path / "data.mdb").write_bytes(bytes(data))
-    (tmp_path / "stamp.json").write_text('{"format":1,"boot":"another"}')
-    cache = ProfileCache.open(tmp_path, map_bytes=1 << 20)
-    with cache.reading() as reading:
-        assert reading.consent_is_unknown(SUBJECT)
-    cache.unknown(SUBJECT)
-    with cache.reading() as reading:
-        assert not reading.consent_is_unknown(SUBJECT)
-    with cache.file.env.begin() as txn:
-        assert txn.get(REBUILT, db=cache.file.db["marks"]) is not None
-    cache.clear()
-    with cache.reading() as reading:
-        assert not reading.consent_is_unknown(SubjectId("7" * 32))
     cache.close()

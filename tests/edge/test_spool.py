@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import struct
 import tempfile
 import threading
 from collections.abc import Callable
@@ -14,69 +13,25 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from spool_world import (
+    assert_without_holes,
+    declared,
+    event,
+    preference,
+    records_in,
+    segments,
+    synced,
+    writer,
+)
 from typing_extensions import override
 
 from edge.spool.files import SystemFiles
 from edge.spool.producers import is_alive
-from edge.spool.writer import SYNCED, SpoolWriter
-from edgewise.consent import Grants
+from edge.spool.writer import SpoolWriter
 from edgewise.errors import UnavailableError
 from edgewise.frames import scan
-from edgewise.ids import MessageId, Producer, SubjectId
-from edgewise.records import EventRecord, GapRecord, PreferenceRecord, Record, decode_record
-
-PRODUCER = Producer("n-test/1/0")
-
-
-def event(seq: int, *, size: int = 10) -> EventRecord:
-    return EventRecord(
-        producer=PRODUCER,
-        seq=seq,
-        subject=SubjectId("00" * 16),
-        message_id=MessageId(f"m-{seq}"),
-        type="track",
-        name="Product Viewed",
-        time_ms=1_000 + seq,
-        received_ms=1_000 + seq,
-        grants=Grants(),
-        body=b"x" * size,
-    )
-
-
-def preference(seq: int) -> PreferenceRecord:
-    return PreferenceRecord(producer=PRODUCER, seq=seq, subject=SubjectId("00" * 16), time_ms=1, received_ms=1, dial=0)
-
-
-def writer(folder: Path, **options: object) -> SpoolWriter:
-    arguments: dict[str, object] = {"most_bytes": 1 << 30, **options}
-    return SpoolWriter(folder / "spool" / "0000000001-000", producer=PRODUCER, **arguments)  # type: ignore[arg-type]
-
-
-def segments(folder: Path) -> list[Path]:
-    return sorted((folder / "spool" / "0000000001-000").glob("*.seg"))
-
-
-def records_in(folder: Path) -> list[Record]:
-    return [decode_record(found.payload) for file in segments(folder) for found in scan(file.read_bytes())]
-
-
-def synced(folder: Path) -> int:
-    number: int = struct.unpack("<Q", (folder / "spool" / "0000000001-000" / SYNCED).read_bytes())[0]
-    return number
-
-
-def declared(records: list[Record]) -> int:
-    return sum(record.count for record in records if isinstance(record, GapRecord))
-
-
-def assert_without_holes(records: list[Record], created: int) -> None:
-    """Every number from 0 to `created` is there once: as a record, or inside a gap."""
-    at = 0
-    for record in records:
-        first = record.first_seq if isinstance(record, GapRecord) else record.seq
-        assert first == at
-        at = record.seq + 1
-    assert at == created
+from edgewise.ids import Producer
+from edgewise.records import EventRecord, GapRecord, Record, decode_record
 
 
 class Disk(SystemFiles):
@@ -486,6 +441,7 @@ def test_a_loss_in_a_round_of_somebody_else_is_told_to_whoever_answers_for_the_r
             await spool.settle()
         disk.is_failing = False
         full_when(1 << 30)
+        await spool.measure()
         assert spool.append(event(1)) is not None
         with pytest.raises(UnavailableError, match="does not fit"):
             await spool.commit(since=0)

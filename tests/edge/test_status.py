@@ -87,6 +87,7 @@ def test_status_has_the_shape_that_operators_rely_on(tmp_path: Path) -> None:
             "stored": 0,
             "dropped": 0,
             "pending": 2,
+            "droppedByLane": {},
         }
         assert told["profiles"]["count"] == 1
         assert told["workers"][0]["pid"] == os.getpid()

@@ -21,11 +21,11 @@ from edge_world import (
 )
 from fault_disk import SyncsWhenTold
 from starlette.testclient import TestClient
-from world import HERO, NOW_MS
+from world import HERO, LIST, NOW_MS
 
 from edge.profiles.cache_file import CacheError
 from edgewise.ids import SubjectId
-from edgewise.records import PreferenceRecord
+from edgewise.records import GapRecord, PreferenceRecord
 from edgewise.subjects import subject_of
 from edgewise.visitor import sign_visitor
 
@@ -225,25 +225,58 @@ def test_a_node_of_nobody_on_loopback_needs_no_key_but_refuses_a_wrong_one(tmp_p
         post(client, "track", status=401, **viewed("film-1"), anonymousId=VISITOR)
 
 
-def test_while_the_spool_is_full_events_are_refused_and_decisions_go_on(tmp_path: Path) -> None:
+def test_as_the_spool_fills_up_lane_after_lane_stops_and_decisions_are_answered_to_the_end(tmp_path: Path) -> None:
     with node(tmp_path, spool_most_bytes=1 << 20, segment_bytes=4_096) as (client, desk):
-        desk.spool._most_bytes = 3_000
+
+        def answers(**call: Any) -> int:
+            answer = client.post("/v1/track", json={**viewed("film-1"), **call, "anonymousId": VISITOR})
+            if answer.status_code == 503:
+                assert answer.headers["retry-after"] == "1"
+            return answer.status_code
+
+        desk.spool._most_bytes = 30_000
         body = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
-        for _ in range(12):
+        order = {"event": "Order Completed", "properties": {"products": [{"product_id": "film-1"}]}}
+        stopped: list[str] = []
+        for _ in range(400):
+            decided = desk.spool.dropped
             assert client.post("/v1/decide", json=body).status_code == 200
-        assert desk.spool.dropped > 0
+            for lane, is_refused in (
+                ("impression", answers(event="Promotion Viewed") == 503),
+                ("exposure", desk.spool.dropped > decided),
+                ("event", answers() == 503),
+                ("conversion", answers(**order) == 503),
+            ):
+                if is_refused and lane not in stopped:
+                    stopped.append(lane)
+        assert stopped == ["impression", "exposure", "event", "conversion"]
         assert desk.counts.failures["exposure_dropped"] == desk.spool.dropped
-        answer = client.post("/v1/track", json={**viewed("film-1", "m-1"), "anonymousId": VISITOR})
-        assert answer.status_code == 503
-        assert answer.headers["retry-after"] == "1"
+        assert set(desk.spool.dropped_by_lane) == {"exposure"}, "calls are refused, not dropped"
         # The visitor's will is never refused for want of room.
         token = sign_visitor(KEYS.visitor_key, VISITOR, NOW_MS)
         assert client.put("/v1/preferences", json={"dial": 0}, headers={"cookie": f"ew_id={token}"}).status_code == 200
         told = client.get("/status").json()["spool"]
         assert told["created"] == told["stored"] + told["dropped"] + told["pending"]
-        assert told["dropped"] == desk.spool.dropped
+        assert (told["stored"], told["droppedByLane"]) == (0, {"exposure": desk.spool.dropped})
+        assert told["pending"] == sum(not isinstance(record, GapRecord) for record in spooled(desk))
+        metrics = client.get("/metrics").text
+        assert f'edgewise_spool_dropped_total{{lane="exposure"}} {float(desk.spool.dropped)}' in metrics
         desk.spool._most_bytes = 1 << 20
-        assert client.post("/v1/track", json={**viewed("film-1", "m-1"), "anonymousId": VISITOR}).status_code == 200
+        assert answers(messageId="m-1") == 200
+
+
+def test_a_decision_that_was_dropped_does_not_count_for_its_visitor(tmp_path: Path) -> None:
+    """The hub never hears of it, so that no snapshot would ever contain it."""
+    with node(tmp_path) as (client, desk):
+        body = {"anonymousId": VISITOR, "placements": [{"name": LIST}]}
+        client.post("/v1/decide", json=body)
+        known = profile_of(desk)
+        assert known is not None
+        assert known.impressions
+        desk.spool._most_bytes = 0
+        client.post("/v1/decide", json=body)
+        assert desk.spool.dropped == 1
+        assert profile_of(desk) == known
 
 
 def test_what_could_not_be_made_durable_is_not_acknowledged_and_counts_when_it_is_sent_again(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -18,7 +19,7 @@ from edge.agent.assigned import known_assignment
 from edge.node.bundles import BundleStore
 from edge.node.claims import hold_file, hold_folder, holder_of, reserve_port
 from edge.node.durable import create_file, replace_file, sweep
-from edge.node.epochs import MOST_LEAP, leap_if_copied, next_epoch, node_id
+from edge.node.epochs import next_epoch, node_id
 from edge.node.keys import SiteKeys, load_site_keys, replace_site_keys
 from edge.node.layout import NodePaths, ProducerKey, default_data_dir, doorbell_address, producer_of
 from edge.node.status import AgentStatus, WorkerStatus, read_last_status, read_status, write_status
@@ -74,20 +75,32 @@ def test_a_lost_counter_does_not_reach_back_into_the_spool(paths: NodePaths) -> 
     assert next_epoch(paths) == 42
 
 
-def test_a_copied_folder_leaves_the_epochs_to_the_other(paths: NodePaths, tmp_path: Path) -> None:
-    node_id(paths)
-    assert leap_if_copied(paths) == 0
-    taken = next_epoch(paths)
-    shutil.copytree(paths.root, tmp_path / "copy")
-    copy = NodePaths(tmp_path / "copy")
-    leap = leap_if_copied(copy)
-    assert 0 < leap <= MOST_LEAP
-    assert next_epoch(copy) == taken + leap + 1
-    assert next_epoch(paths) == taken + 1
-    # Neither leaps again, not even when it is moved without being copied.
-    assert [leap_if_copied(each) for each in (paths, copy)] == [0, 0]
-    copy.root.rename(tmp_path / "moved")
-    assert leap_if_copied(NodePaths(tmp_path / "moved")) == 0
+def test_a_copy_of_a_folder_counts_on_elsewhere_and_the_original_where_it_was(
+    paths: NodePaths, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Two nodes of one name: each number they take must name one content."""
+    assert [next_epoch(paths), next_epoch(paths)] == [1, 2]
+    copies = [NodePaths(tmp_path_factory.mktemp("copy") / "node") for _ in range(4)]
+    for copy in copies:
+        shutil.copytree(paths.root, copy.root)
+    taken = [next_epoch(node) for _ in range(3) for node in (paths, *copies)]
+    assert len(set(taken)) == len(taken)
+    assert taken[::5] == [3, 4, 5]
+    for position in range(1, 5):
+        first, *later = taken[position::5]
+        assert later == [first + 1, first + 2], "once it knows where it lies, it goes on as usual"
+        paths.producer(first, 0)  # fits into a folder's name
+
+
+@pytest.mark.parametrize("machine", ["machine", "boot"])
+def test_a_disk_image_that_is_started_elsewhere_counts_on_elsewhere(paths: NodePaths, machine: str) -> None:
+    next_epoch(paths)
+    place = json.loads(paths.place.read_bytes())
+    paths.place.write_text(json.dumps({**place, machine: "another"}))
+    leapt = next_epoch(paths)
+    assert leapt > 2  # 2 with a chance of one in a million
+    assert json.loads(paths.place.read_bytes()) == place
+    assert next_epoch(paths) == leapt + 1
 
 
 @pytest.mark.parametrize("content", ["x", "1\n", "0" * 20, "0" * 19 + "x\n"])

@@ -102,6 +102,26 @@ def test_after_a_reconnect_the_node_names_everybody_it_caches(tmp_path: Path) ->
     patiently(story())
 
 
+def test_the_hub_is_told_of_whoever_was_evicted_and_its_late_word_of_him_is_passed_over(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub, profile_map_bytes=1 << 20) as node:
+            hub.profiles[ANN] = (canonical(ANN, "one"), encode_preferences(Preferences()))
+            node.cache.want([ANN])
+            await eventually(lambda: items(node, ANN) == {"one"})
+            assert node.cache._evict() >= 1
+            assert items(node, ANN) is None
+            node.cache.want([BOB])
+            await eventually(lambda: hub.dropped == [ANN])
+            hub.push(ANN, canonical(ANN, "one", "two"), encode_preferences(Preferences()))
+            hub.push(BOB, canonical(BOB, "three"), wishes(3))
+            await eventually(lambda: items(node, BOB) == {"three"})
+            assert items(node, ANN) is None
+            node.cache.want([ANN])
+            await eventually(lambda: items(node, ANN) == {"one", "two"})
+
+    patiently(story())
+
+
 def test_a_snapshot_that_is_none_is_passed_over(tmp_path: Path) -> None:
     async def story() -> None:
         async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:

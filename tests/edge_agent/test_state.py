@@ -40,6 +40,19 @@ def test_a_status_that_cannot_be_written_is_said_once_and_again_after_it_could(t
     assert said.getvalue().count("the agent's status cannot be written") == 2
 
 
+def test_an_agent_that_is_started_again_goes_on_from_what_was_declared_lost(tmp_path: Path) -> None:
+    paths = NodePaths(tmp_path)
+    paths.create()
+
+    def started() -> AgentState:
+        return AgentState(paths, SystemClock(), site=None, root_fingerprint=None, hub="", log=log())
+
+    first = started()
+    first.lost(3)
+    first.records_lost += 7  # never written down: nobody was told
+    assert started().records_lost == 3
+
+
 def test_the_spool_is_shipped_while_the_status_cannot_be_written(tmp_path: Path) -> None:
     async def story() -> None:
         async with FakeHub(SignedSite("shop")) as hub:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,14 @@ class Deaf(ProfileCache):
         return
 
 
+class Unmindful(ProfileCache):
+    """Takes nothing from the spool when it begins anew."""
+
+    @override
+    def recall(self, statements: Iterable[PreferenceRecord], *, is_all: bool) -> None:
+        super().recall([], is_all=is_all)
+
+
 class Sparing(ProfileCache):
     """Erases a profile, and not what was decided on it."""
 
@@ -110,7 +118,7 @@ MISTAKES: list[tuple[str, Parts, Sequence[str], str]] = [
     ("an old model under a new policy", Parts(live=Mixing), ["release"], "I5: release"),
     ("whoever comes is trusted", Parts(site=foreign_site), ["foreign hub"], "I6: .* was never released"),
     ("an opt-out is written down only", Parts(cache=Deaf), ["cut"], "I7: .* has opted out"),
-    ("a rebuilt cache forgets opt-outs", Parts(restate=lambda *_: 0), ["inbox", "cache"], "I7: .* has opted out"),
+    ("a rebuilt cache forgets opt-outs", Parts(cache=Unmindful), ["inbox", "cache"], "I7: .* has opted out"),
     ("an erasure spares decisions", Parts(cache=Sparing), ["cut"], "never: I8"),
     ("a reader is never closed", Parts(cache=Holding), ["cut"], "I10: a reader"),
 ]

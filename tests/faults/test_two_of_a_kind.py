@@ -18,7 +18,7 @@ from processes import until
 from uplink_world import Worker, shipping
 
 from edge.node.bundles import BundleStore
-from edge.node.epochs import leap_if_copied, node_id
+from edge.node.epochs import node_id
 from edge.node.layout import NodePaths
 from edge.settings import encode_settings
 from edge.testing.fake_hub import FakeHub, eventually
@@ -87,17 +87,13 @@ def test_copies_of_a_node_share_no_number_and_both_are_stored(folder: Path) -> N
             first, second = NodePaths(folder / "first"), NodePaths(folder / "second")
             first.create()
             node_id(first)
-            leap_if_copied(first)
             old = Worker(first, 0)
             for _ in range(5):
                 old.append()
             await old.spool.commit()
             old.kill()
             shutil.copytree(first.root, second.root)
-            workers = []
-            for paths in (first, second):
-                leap_if_copied(paths)
-                workers.append(Worker(paths, 0))
+            workers = [Worker(paths, 0) for paths in (first, second)]
             for _ in range(5):
                 for worker in workers:
                     worker.append()

@@ -1,0 +1,69 @@
+"""What a seat has counted adds up over all processes that ever sat there, however each of them ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from pathlib import Path
+
+from fault_spool import event
+from hub_records import decision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.node.layout import NodePaths
+from edge.spool.writer import SpoolWriter
+from edge.worker.metrics import Counts
+from edge.worker.tally import encode_tally, going_on, inherited_tally, pending_records, tally_file
+from edgewise.frames import scan
+from edgewise.ids import NodeId, SubjectId, producer
+from edgewise.records import GapRecord, decode_record
+
+NODE = NodeId("n-test")
+STEPS = st.lists(st.sampled_from(["event", "decision", "decision", "word", "settle", "full", "room"]), max_size=40)
+
+
+def kept_in(paths: NodePaths) -> int:
+    records = [
+        decode_record(found.payload) for segment in paths.spool.glob("*/*.seg") for found in scan(segment.read_bytes())
+    ]
+    return sum(not isinstance(record, GapRecord) for record in records)
+
+
+async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:
+    """One process: it works, speaks its word now and then, and is killed."""
+    inherited, name = inherited_tally(paths, 0), producer(NODE, epoch, 0)
+    spool = SpoolWriter(paths.producer(epoch, 0), producer=name, most_bytes=1 << 20, segment_bytes=600)
+    word = going_on(inherited, spool, epoch=epoch, stored_seq=-1, counts=Counts())
+    for number, step in enumerate(["word", *steps]):
+        match step:
+            case "event":
+                spool.append(event(name, spool.next_seq, 60))
+            case "decision":
+                spool.append(decision(spool.next_seq, producer=name, number=number, subject=SubjectId("5" * 32)))
+            case "settle":
+                await spool.settle()
+            case "full":
+                spool._most_bytes = 0
+            case "room":
+                spool._most_bytes = 1 << 20
+            case _:
+                word = going_on(inherited, spool, epoch=epoch, stored_seq=-1, counts=Counts())
+                tally_file(paths, 0).write_bytes(encode_tally(word))
+    for descriptor in spool.descriptors:
+        os.close(descriptor)
+
+
+@given(lives=st.lists(STEPS, min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_created_is_what_is_kept_and_what_was_dropped_after_any_kill(lives: list[list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        paths = NodePaths(Path(name))
+        paths.create()
+        for epoch, steps in enumerate(lives, start=1):
+            asyncio.run(live(paths, epoch, steps))
+            after, kept = inherited_tally(paths, 0), kept_in(paths)
+            assert after.created == kept + after.dropped
+            assert sum(after.dropped_by_lane.values()) == after.dropped
+            assert pending_records(paths, {}, {}) == kept
