@@ -116,7 +116,11 @@ class FaultProxy:
         task.add_done_callback(self._serving.discard)
         self.accepted_s.append(asyncio.get_running_loop().time())
         with contextlib.suppress(OSError):
-            from_hub, to_hub = await asyncio.open_connection("127.0.0.1", self._hub_port)
+            try:
+                from_hub, to_hub = await asyncio.open_connection("127.0.0.1", self._hub_port)
+            except OSError:
+                to_node.transport.abort()  # there is no hub: the node is to hear of it
+                return
             connection = _Connection(None if self.is_refusing else next(self._cuts, None), to_node, to_hub)
             if self.is_refusing:
                 connection.end(Ending.RESET)
