@@ -161,18 +161,21 @@ class Crew:
     async def _ended(self, worker: int, process: Process, code: int) -> None:
         if worker not in self._leaving:  # otherwise somebody is still at the door
             try:
-                self._door.renew(worker)
+                self._door.renew(worker, waits=not any(map(self._answers, self._members.values())))
             except OSError as failed:
                 self._log.error(
                     "visitors wait for a worker to be started again", child=process.name, detail=str(failed)
                 )
         await self._on_end(process, code)
 
+    def _answers(self, member: Member) -> bool:
+        status = read_status(self._paths.worker_status(member.seat), WorkerStatus)
+        return status is not None and status.listening and status.pid == member.process.pid
+
     async def _listens(self, member: Member, *, most_failures: int, most_ms: float | None = None) -> None:
         process, started_ms = member.process, self._clock.monotonic_ms()
         while not self._stopping.is_set():
-            status = read_status(self._paths.worker_status(member.seat), WorkerStatus)
-            if status is not None and status.listening and status.pid == process.pid:
+            if self._answers(member):
                 return
             if process.failures >= most_failures:
                 raise UnavailableError(

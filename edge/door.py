@@ -20,6 +20,8 @@ from typing import Final
 from edge.node.claims import reserve_port, share_port
 from edgewise.errors import UnavailableError
 
+BACKLOG: Final = 8_192
+"""As many visitors as may wait to be taken in."""
 _SO_ATTACH_FILTER: Final = 26
 _NO_SYN: Final = (
     (0x30, 0, 0, 13),  # load the byte of TCP's flags
@@ -52,13 +54,16 @@ class Door:
                 raise UnavailableError(f"cannot listen on {self.host} port {self.port}: {failed.strerror}") from failed
         return self._own[worker].fileno()
 
-    def renew(self, worker: int) -> None:
+    def renew(self, worker: int, *, waits: bool = False) -> None:
         """Put a fresh socket under a descriptor's number, when nobody is left who takes what waits at the old one.
 
-        The kernel sends visitors to the other workers until somebody listens here again. Raises OSError.
+        The kernel sends visitors to the other workers until somebody listens here again; where there are no others,
+        `waits` lets visitors wait here rather than be refused. Raises OSError.
         """
         if worker in self._own:
             with share_port(self.host, self.port) as fresh:
+                if waits:
+                    fresh.listen(BACKLOG)
                 os.dup2(fresh.fileno(), self._own[worker].fileno(), inheritable=False)
 
     def turn_away(self, worker: int) -> None:

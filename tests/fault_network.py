@@ -12,9 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, NoReturn
 
 import grpc
+from fault_proxy import Way
 from fault_seeds import Random
 
 LATENCY_MS = 10.0
+Find = Callable[[str], bytes | None]
 Handler = Callable[[AsyncIterator[Any], Any], AsyncIterator[Any]]
 _END = object()
 
@@ -40,13 +42,33 @@ class Network:
 
     def __init__(self, random: Random) -> None:
         self.services: dict[str, Handler] = {}
-        self.flowing = asyncio.Event()
-        self.flowing.set()
+        self.find: Find | None = None
+        """What the hub has to download, by path; None while it is down."""
+        self.flowing = {way: asyncio.Event() for way in Way}
+        self.heal()
         self.cut_odds = 0.0
         """That a message is the last one of its connection."""
         self.cuts = 0
-        self._random = random
+        self.flip_odds = 0.0
+        """That a download has a bit changed on its way."""
+        self.flips = 0
+        self.random = random
         self._open: dict[_Call, None] = {}
+
+    @property
+    def is_flowing(self) -> bool:
+        """Whether a question gets through, and its answer back."""
+        return all(flowing.is_set() for flowing in self.flowing.values())
+
+    def silence(self, *ways: Way) -> None:
+        """Nothing comes through any more, one way or both; nobody is told."""
+        for way in ways:
+            self.flowing[way].clear()
+
+    def heal(self) -> None:
+        """Everything flows again, first of all what was under way."""
+        for flowing in self.flowing.values():
+            flowing.set()
 
     def channel(self, *_: object) -> Channel:
         """Stands in for `edge.agent.link`'s way of opening one."""
@@ -57,14 +79,14 @@ class Network:
         for call in list(self._open):
             call.break_off("the connection was cut")
 
-    async def carry(self) -> None:
+    async def carry(self, way: Way) -> None:
         """Returns when a message has come through; cuts the connection under it, or behind it."""
-        await asyncio.sleep(self._random.random() * LATENCY_MS / 1_000)
-        await self.flowing.wait()
-        if self._random.random() < self.cut_odds:
+        await asyncio.sleep(self.random.random() * LATENCY_MS / 1_000)
+        await self.flowing[way].wait()
+        if self.random.random() < self.cut_odds:
             self.cuts += 1
             asyncio.get_running_loop().call_soon(self.cut)
-            if self._random.random() < 0.5:
+            if self.random.random() < 0.5:
                 await asyncio.Event().wait()  # cancelled by the cut: it did not come through
 
 
@@ -129,14 +151,14 @@ class _Call:
         self._serving.cancel()
 
     async def _reset(self) -> None:
-        await self._network.carry()
+        await self._network.carry(Way.TO_HUB)
         self._serving.cancel()
 
     async def _send(self, requests: AsyncIterator[Any]) -> None:
         async for request in requests:
-            await self._network.carry()
+            await self._network.carry(Way.TO_HUB)
             self._arrived.put_nowait(request)
-        await self._network.carry()
+        await self._network.carry(Way.TO_HUB)
         self._arrived.put_nowait(_END)
 
     async def _requests(self) -> AsyncIterator[Any]:
@@ -145,15 +167,15 @@ class _Call:
 
     async def _serve(self, handler: Handler | None) -> None:
         try:
-            await self._network.carry()
+            await self._network.carry(Way.TO_HUB)
             if handler is None:
                 self._fail(grpc.StatusCode.UNAVAILABLE, "nobody listens")
                 return
             async with contextlib.aclosing(handler(self._requests(), _Context())) as answers:  # type: ignore[type-var]
                 async for answer in answers:
-                    await self._network.carry()
+                    await self._network.carry(Way.TO_NODE)
                     self._answers.put_nowait(answer)
-            await self._network.carry()
+            await self._network.carry(Way.TO_NODE)
             self._end(_END)
         except AbortedError as aborted:
             self._fail(aborted.code, aborted.details)

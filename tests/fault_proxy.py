@@ -74,6 +74,12 @@ class FaultProxy:
         """Connections are reset the moment that they come."""
         self.silent: set[Way] = set()
         """Nothing passes this way, and nobody is told; what was swallowed is gone with its connection."""
+        self.bytes_per_s: dict[Way, float] = {}
+        """No more than that passes a connection this way."""
+        self.flipped: dict[Way, int] = {}
+        """Of this many bytes of a connection one arrives with a bit changed."""
+        self.passed_bytes = dict.fromkeys(Way, 0)
+        """On all connections together."""
         self._hub_port = hub_port
         self._cuts = iter(cuts)
         self._connections: set[_Connection] = set()
@@ -110,7 +116,11 @@ class FaultProxy:
         task.add_done_callback(self._serving.discard)
         self.accepted_s.append(asyncio.get_running_loop().time())
         with contextlib.suppress(OSError):
-            from_hub, to_hub = await asyncio.open_connection("127.0.0.1", self._hub_port)
+            try:
+                from_hub, to_hub = await asyncio.open_connection("127.0.0.1", self._hub_port)
+            except OSError:
+                to_node.transport.abort()  # there is no hub: the node is to hear of it
+                return
             connection = _Connection(None if self.is_refusing else next(self._cuts, None), to_node, to_hub)
             if self.is_refusing:
                 connection.end(Ending.RESET)
@@ -131,11 +141,14 @@ class FaultProxy:
         with contextlib.suppress(OSError):
             while True:
                 limit = self._left(connection, way)
-                data = await reader.read(_CHUNK_BYTES if limit is None else max(1, min(limit, _CHUNK_BYTES)))
+                most = min(_CHUNK_BYTES, int(self.bytes_per_s.get(way, _CHUNK_BYTES)))
+                data = await reader.read(most if limit is None else max(1, min(limit, most)))
                 if not data:
                     break
                 if self.latency_ms:
                     await asyncio.sleep(self.latency_ms / 1_000)
+                if way in self.bytes_per_s:
+                    await asyncio.sleep(len(data) / self.bytes_per_s[way])
                 if connection.is_silent or way in self.silent:
                     continue
                 if limit == 0:
@@ -145,12 +158,20 @@ class FaultProxy:
                     if connection.cut.ending is Ending.HALF_OPEN:
                         continue
                     return
+                writer.write(self._damaged(data, way, connection.passed[way]))
                 connection.passed[way] += len(data)
-                writer.write(data)
+                self.passed_bytes[way] += len(data)
                 await writer.drain()
         if not connection.is_silent:
             for each in (connection.hub, connection.node):
                 each.close()
+
+    def _damaged(self, data: bytes, way: Way, passed_bytes: int) -> bytes:
+        every = self.flipped.get(way)
+        if every is None or (passed_bytes + len(data)) // every == passed_bytes // every:
+            return data
+        at = every - 1 - passed_bytes % every
+        return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
     @staticmethod
     def _left(connection: _Connection, way: Way) -> int | None:

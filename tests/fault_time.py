@@ -83,14 +83,16 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock(Clock):
-    """The time of a simulated loop."""
+    """The time of a simulated loop; what one machine takes for the time of day may be off, and jump."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self.off_ms = 0
+        """Ahead of the others by so much."""
 
     @override
     def now_ms(self) -> int:
-        return START_MS + int(self._loop.time() * 1_000)
+        return START_MS + int(self._loop.time() * 1_000) + self.off_ms
 
     @override
     def monotonic_ms(self) -> float:

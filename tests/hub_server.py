@@ -14,6 +14,7 @@ import structlog
 from edgewise.bundle.assignment import Assignment
 from edgewise.clock import ManualClock
 from edgewise.ids import BundleVersion, SiteName
+from edgewise.seal import sealed
 from edgewise.v1 import (
     distribution_pb2,
     distribution_pb2_grpc,
@@ -140,7 +141,7 @@ def patiently(test: Awaitable[None]) -> None:
 
 
 def report(*records: bytes, node: str = "n-a", epoch: int = 1, worker: int = 0) -> uplink_pb2.ReportRequest:
-    return uplink_pb2.ReportRequest(node_id=node, epoch=epoch, worker=worker, records=records)
+    return sealed(uplink_pb2.ReportRequest(node_id=node, epoch=epoch, worker=worker, records=records))
 
 
 def hello(node: str = "n-a", version: int = 3) -> distribution_pb2.WatchRequest:

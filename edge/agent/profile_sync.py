@@ -22,6 +22,7 @@ from edge.node.doorbell import next_ring
 from edge.profiles.cache import ProfileCache
 from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId, SubjectId
+from edgewise.seal import is_whole
 from edgewise.v1.profiles_pb2 import SyncRequest, SyncResponse
 from edgewise.v1.profiles_pb2_grpc import ProfilesStub
 
@@ -65,6 +66,11 @@ class ProfileSync:
         in_thread = asyncio.get_running_loop().run_in_executor
         try:
             async for news in call:
+                if not is_whole(news):
+                    # What it is about is asked again on the next stream.
+                    self._log.warning("a profile has changed on its way")
+                    call.cancel()
+                    break
                 heard()
                 was_asked = SubjectId(news.subject) in self._asked
                 self._asked.pop(SubjectId(news.subject), None)

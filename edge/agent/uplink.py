@@ -28,6 +28,7 @@ from edge.spool.files import Files
 from edge.spool.reader import LEFTOVER_SUFFIX, Batch, SpoolReader, remove_leftover
 from edgewise.clock import Clock
 from edgewise.ids import NodeId
+from edgewise.seal import is_whole, sealed
 from edgewise.v1.uplink_pb2 import ReportRequest, ReportResponse
 from edgewise.v1.uplink_pb2_grpc import UplinkStub
 
@@ -108,6 +109,10 @@ class Uplink:
         )
         try:
             async for answer in call:
+                if not is_whole(answer):
+                    self._log.warning("an answer of the hub has changed on its way")
+                    call.cancel()
+                    break
                 heard()
                 self._answered(answer)
                 self._bell.set()
@@ -120,7 +125,7 @@ class Uplink:
         while not ended.is_set():
             request = self._next_request()
             if request is not None:
-                yield request
+                yield sealed(request)
                 continue
             waiting = [one for one in self._producers.values() if one.under_way is not None]
             if self._finishing and not waiting:

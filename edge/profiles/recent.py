@@ -103,7 +103,11 @@ class RecentDecisions:
         found = cursor.first()
         while found:
             is_theirs = subject in self._decoder.decode(cursor.value()).owners
-            found = cursor.delete() if is_theirs else cursor.next()
+            if is_theirs:
+                cursor.delete()  # moves on to the next; what it returns is whether it deleted
+                found = bool(cursor.key())
+            else:
+                found = cursor.next()
 
     def _bytes(self, txn: Txn) -> int:
         stat = txn.stat(self._file.db["decisions"])

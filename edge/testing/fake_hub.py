@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from edge.testing.signed_site import SignedSite
 from edgewise.records import GapRecord, Record, decode_record
+from edgewise.seal import sealed
 from edgewise.v1.distribution_pb2 import (
     Ack,
     EnrolRequest,
@@ -153,7 +154,7 @@ class FakeHub:
         """Forget a subject, here and on every node that is listening."""
         self.profiles.pop(subject, None)
         self.erased.add(subject)
-        self._tell(SyncResponse(subject=subject, erasure=Erasure()))
+        self._tell(sealed(SyncResponse(subject=subject, erasure=Erasure())))
 
     def sequences(self, key: ProducerKey) -> list[int]:
         """Every sequence that is stored or declared lost of one producer, in the order that it came."""
@@ -172,10 +173,10 @@ class FakeHub:
         """What is known of a subject."""
         known = self.profiles.get(subject)
         if known is None and subject in self.erased:
-            return SyncResponse(subject=subject, erasure=Erasure())
+            return sealed(SyncResponse(subject=subject, erasure=Erasure()))
         if known is None:
-            return SyncResponse(subject=subject, unknown=Unknown())
-        return SyncResponse(subject=subject, snapshot=Snapshot(profile=known[0], preferences=known[1]))
+            return sealed(SyncResponse(subject=subject, unknown=Unknown()))
+        return sealed(SyncResponse(subject=subject, snapshot=Snapshot(profile=known[0], preferences=known[1])))
 
     def store(self, request: ReportRequest) -> int:
         """Store what follows on the producer's mark; returns the mark."""
@@ -320,7 +321,7 @@ class _Uplink(UplinkServicer):
             if fault is Fault.LOSE_ANSWER:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "lost on the way back")
             for _ in range(2 if fault is Fault.ANSWER_TWICE else 1):
-                yield ReportResponse(epoch=request.epoch, worker=request.worker, stored_seq=mark)
+                yield sealed(ReportResponse(epoch=request.epoch, worker=request.worker, stored_seq=mark))
 
 
 class _Profiles(ProfilesServicer):

@@ -22,15 +22,15 @@ class Condition:
         """Read what the agent says now; to be called twice a second."""
         self.agent = read_status(self._paths.agent_status, AgentStatus)
         if self.agent is not None and self.agent.last_seen_ms is not None:
-            # A new agent has not heard the hub yet; its predecessor had.
-            self._last_seen_ms = max(self.agent.last_seen_ms, self._last_seen_ms or 0)
+            self._last_seen_ms = self.agent.last_seen_ms
 
     def state(self, now_ms: int, *, serves: bool, facts_expire_ms: int | None = None) -> State:
         """`serves`: whether there is a bundle to answer with; live facts that are over are missed like a release."""
         if not serves:
             return State.ERROR
         seen_ms = self.last_seen_ms
-        is_unheard = self._has_hub and (seen_ms is None or now_ms - seen_ms > self._stale_after_ms)
+        # Either way: after a clock has jumped back, what was heard lies in the future, and says as little.
+        is_unheard = self._has_hub and (seen_ms is None or abs(now_ms - seen_ms) > self._stale_after_ms)
         expires_ms = self.agent.metadata_expires_ms if self.agent else None
         has_expired = any(end_ms is not None and now_ms >= end_ms for end_ms in (expires_ms, facts_expire_ms))
         return State.STALE if is_unheard or has_expired else State.READY

@@ -55,7 +55,9 @@ class Desk:
         clock: Clock,
         log: Log,
         entropy: Callable[[int], bytes] = os.urandom,
+        open_spool: Callable[..., SpoolWriter] = SpoolWriter,
     ) -> None:
+        """`open_spool` takes what `SpoolWriter` takes: a spool whose disk may fail, where that is to be proven."""
         self.settings = settings
         self.paths: NodePaths = settings.paths
         self.index = index
@@ -71,14 +73,14 @@ class Desk:
         """How long somebody has been reading the cache by now, as of the last look."""
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
-        self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.spool = SpoolWriter(
+        self.spool = open_spool(
             self.paths.producer(epoch, index),
             producer=producer(node, epoch, index),
             most_bytes=settings.spool_most_bytes,
             segment_bytes=settings.segment_bytes,
             on_synced=lambda: self.ring(SPOOL),
         )
+        self._doorbell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         facts = FactsFile(self.paths) if settings.live_facts else None
         self.live = LiveBundle(BundleStore(self.paths), facts, log=log)
         self.doorman = Doorman(

@@ -21,6 +21,7 @@ import uvloop
 from starlette.applications import Starlette
 from typing_extensions import override
 
+from edge.door import BACKLOG
 from edge.log import start_log
 from edge.node.claims import share_port
 from edge.node.layout import SEATS
@@ -30,7 +31,7 @@ from edge.worker.app import make_app
 from edge.worker.desk import Desk
 from edge.worker.farewell import Farewell, deafen
 from edge.worker.http1.limits import Limits
-from edge.worker.http1.server import BACKLOG, Server, tls_context
+from edge.worker.http1.server import Server, tls_context
 from edgewise.clock import SystemClock
 from edgewise.errors import EdgewiseError
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from edgewise.errors import EdgewiseError, InputError
 from edgewise.ids import SubjectId
+from edgewise.seal import sealed
 from edgewise.v1 import profiles_pb2 as pb
 from edgewise.v1.profiles_pb2_grpc import ProfilesServicer
 from hub.ledger.batch import MOST_ID_CHARACTERS
@@ -112,7 +113,7 @@ class Profiles(ProfilesServicer):
                 news.append(pb.SyncResponse(subject=subject, unknown=pb.Unknown()))
         for one in news:
             self._meters.pushed.labels(one.WhichOneof("news")).inc()
-        return news
+        return [sealed(one) for one in news]
 
     async def _listen(self, requests: AsyncIterator[pb.SyncRequest], follower: Follower) -> InputError | None:
         """Take what the node follows until it ends, or says what makes no sense."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from typing_extensions import override
 
 from edgewise.errors import EdgewiseError, InputError
+from edgewise.seal import is_whole, sealed
 from edgewise.v1 import uplink_pb2 as pb
 from edgewise.v1.uplink_pb2_grpc import UplinkServicer
 from hub.ledger.batch import MOST_SEQ, Batch, node_batch
@@ -57,7 +58,8 @@ class Uplink(UplinkServicer):
                         self._log.warning(
                             "records missing", producer=mark.producer, expected=mark.hole[0], came=mark.hole[1]
                         )
-                    yield pb.ReportResponse(epoch=one.epoch, worker=one.worker, stored_seq=mark.stored_seq)
+                    answer = pb.ReportResponse(epoch=one.epoch, worker=one.worker, stored_seq=mark.stored_seq)
+                    yield sealed(answer)
             except EdgewiseError as refused:
                 await refuse(context, refused)
             finally:
@@ -95,6 +97,8 @@ class Uplink(UplinkServicer):
 
 
 def _batch_of(request: pb.ReportRequest, node_id: str) -> Batch:
+    if not is_whole(request):
+        raise InputError("a batch has changed on its way: its checksum is another one")
     node = node_of(request.node_id)
     if request.node_id != node_id:
         raise InputError(f"a batch of node {node} on a stream of {node_id}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from needs import lacking
+from processes import until
 
 import edge.settings
 import hub.settings
@@ -18,6 +23,7 @@ from hub.settings import HubSettings
 
 SYSTEMD = Path(__file__).parents[2] / "deploy" / "systemd"
 UNITS = ["edgewise-edge.service", "edgewise-hub.service"]
+SOCKET = "edgewise-edge.socket"
 MOST_EXPOSURE = 15
 """Tenths: systemd says OK below 4.0, and 9.6 of a unit that hardens nothing."""
 INSTALLED = "/opt/edgewise/bin/edgewise"
@@ -34,13 +40,14 @@ def placed(tmp_path: Path) -> Path:
     """The units as an operator places them, but for the program, which systemd wants to find."""
     for unit in UNITS:
         (tmp_path / unit).write_text((SYSTEMD / unit).read_text().replace(INSTALLED, "/bin/true"))
+    shutil.copy(SYSTEMD / SOCKET, tmp_path)
     drop_ins = tmp_path / "edgewise-edge.service.d"
     drop_ins.mkdir()
     shutil.copy(SYSTEMD / "edgewise-edge.hub.conf", drop_ins / "hub.conf")
     return tmp_path
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize("unit", [*UNITS, SOCKET])
 def test_systemd_finds_nothing_wrong(placed: Path, unit: str) -> None:
     told = systemd("systemd-analyze", "verify", placed / unit)
     assert (told.returncode, told.stderr) == (0, "")
@@ -95,3 +102,41 @@ def test_the_hub_takes_what_its_files_set() -> None:
     assert len(named) == 5
     hub.settings.load_settings(None, named)
     assert variables((SYSTEMD / "edgewise-hub.service").read_text()) == {VARIABLE: "/var/lib/edgewise-hub"}
+
+
+@pytest.mark.process
+def test_the_first_visitor_starts_the_node_as_its_unit_does(tmp_path: Path) -> None:
+    """Under systemd's own socket activation, with the words and the environment of the unit; nobody is turned away."""
+    if shutil.which("systemd-socket-activate") is None:
+        lacking("no systemd-socket-activate on PATH; `make tools` installs Debian's systemd")
+    service, listening = (SYSTEMD / UNITS[0]).read_text(), (SYSTEMD / SOCKET).read_text()
+    start = re.search(r"^ExecStart=(.+)$", service, re.MULTILINE)
+    listens = re.search(r"^ListenStream=(.+):8090$", listening, re.MULTILINE)
+    assert start is not None
+    assert listens is not None
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    unit = {name: value.replace("/var/lib", str(tmp_path)) for name, value in variables(service).items()}
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **unit}
+    given = [word for name in environment for word in ("-E", name)]
+    words = start[1].replace(INSTALLED, str(Path(sys.executable).parent / "edgewise")).split()
+    with (
+        (tmp_path / "log").open("wb") as log,
+        subprocess.Popen(
+            ["systemd-socket-activate", *given, "-l", f"{listens[1]}:{port}", *words],
+            env=environment,
+            stdout=log,
+            stderr=log,
+        ) as node,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}/health/ready"
+            until(lambda: b"Listening on" in (tmp_path / "log").read_bytes())
+            with urlopen(url, timeout=60) as answer:  # it is not running yet
+                assert answer.status == 200
+            assert Path(f"/proc/{node.pid}/cmdline").read_bytes().split(b"\0")[1:-1][-2:] == [b"edge", b"serve"]
+            assert (tmp_path / "edgewise-edge" / "spool").is_dir()
+            node.terminate()
+            assert node.wait(60) == 0, (tmp_path / "log").read_text()
+        finally:
+            node.kill()

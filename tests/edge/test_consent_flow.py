@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from world import HERO, LIST, NOW_MS, policy
 
 from edge.worker.desk import Desk
+from edgewise.clock import ManualClock
 from edgewise.consent import Consent, ConsentState, Purpose
 from edgewise.ids import Producer, SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences, state
@@ -475,3 +476,15 @@ def test_nothing_of_a_visitor_without_grants_can_be_found_in_the_nodes_files(tmp
             for file in tmp_path.rglob("*"):
                 if file.is_file() and file.stat().st_size:
                     assert needle not in file.read_bytes(), (needle, file)
+
+
+@pytest.mark.parametrize("jump_ms", [-86_400_000, 0, 86_400_000])
+def test_the_last_word_holds_wherever_the_clock_jumps(tmp_path: Path, jump_ms: int) -> None:
+    clock = ManualClock(NOW_MS)
+    with node(tmp_path, clock=clock) as (client, _):
+        state_as(client, {"dial": 3})
+        clock.jump(jump_ms)
+        state_as(client, {"dial": 0})
+        assert reasons(decide(client)) == {"OPTED_OUT"}
+        state_as(client, {"dial": 3})
+        assert "OPTED_OUT" not in reasons(decide(client))

@@ -73,10 +73,12 @@ def test_the_latest_decisions_stay_as_long_as_there_is_room(file: CacheFile) -> 
     assert decisions.find(DecisionId("unknown")) is None
 
 
-def test_decisions_of_an_erased_subject_are_forgotten(file: CacheFile) -> None:
+@pytest.mark.parametrize("count", [0, 1, 29, 30])
+def test_decisions_of_an_erased_subject_are_forgotten(file: CacheFile, count: int) -> None:
+    """Also where his is the last one of all."""
     decisions = RecentDecisions(file)
-    ids = [DecisionId(ulid(number, bytes(10))) for number in range(30)]
+    ids = [DecisionId(ulid(number, bytes(10))) for number in range(count)]
     with file.env.begin(write=True) as txn:
         decisions.remember(txn, [(key, RememberedDecision((HIM, HER)[n % 2 :][:1], b"r")) for n, key in enumerate(ids)])
         decisions.forget(txn, HIM)
-    assert [bool(decisions.find(key)) for key in ids] == [n % 2 == 1 for n in range(30)]
+    assert [bool(decisions.find(key)) for key in ids] == [n % 2 == 1 for n in range(count)]

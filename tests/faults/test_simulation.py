@@ -1,171 +1,30 @@
-"""Whole histories of nodes and a hub, by seed: nothing is lost, nothing counts twice, all hold the same profiles.
+"""Whole histories of nodes and a hub, by seed: none breaks an invariant.
 
 A failure names its seed; `EDGEWISE_FAULT_SEED=17 pytest tests/faults/test_simulation.py` runs that history again.
 """
 
 from __future__ import annotations
 
-import shutil
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from fault_node import Node
-from fault_seeds import Random, everything, named, seeds
-from fault_simulation import World
-from fault_time import simulate
-
-from edgewise.ids import Producer, SubjectId
-from edgewise.profile.reduce import apply, skip, touches_profile
-from edgewise.profile.state import Profile, encode_profile
-from edgewise.records import EventRecord, PreferenceRecord
-from hub.ledger import tables
-from hub.ledger.ledger import Ledger, ledger_url
-from hub.meters import Meters
-
-Number = tuple[Producer, int]
-A_LEDGER = 50
-"""Histories that share a ledger's file, each with nodes and visitors of its own: making one takes longer than most."""
+from fault_history import live_through_all, live_through_on_two_cores
+from fault_mishaps import MISHAPS
+from fault_seeds import everything
 
 
-@contextmanager
-def open_ledger(folder: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(ledger_url(folder))
-    try:
-        yield ledger
-    finally:
-        ledger.close()
-
-
-def rows_of(ledger: Ledger, table: sa.Table, node: str) -> list[sa.Row[Any]]:
-    with ledger.storage.reading() as connection:
-        mine = table.c.producer.between(f"{node}/", f"{node}/~")
-        return list(connection.execute(sa.select(table).where(mine)))
-
-
-def assert_conserved(world: World) -> None:
-    """I1, I2: every number of every producer is in one place."""
-    for node in world.nodes:
-        places: dict[Producer, Counter[int]] = {name: Counter() for name in node.created}
-        for table in (tables.events, tables.decisions, tables.preferences, tables.duplicates):
-            for row in rows_of(world.hub.ledger, table, node.id):
-                places[Producer(row.producer)][row.seq] += 1
-                record = node.records[row.producer, row.seq]
-                if isinstance(record, EventRecord) and table is tables.events:
-                    assert row.message_id == record.message_id
-        for row in rows_of(world.hub.ledger, tables.gaps, node.id):
-            places[Producer(row.producer)].update(range(row.first_seq, row.last_seq + 1))
-        assert not rows_of(world.hub.ledger, tables.dead_letters, node.id)
-        for name, numbers in places.items():
-            known = node.created[name]
-            if name in node.undeclared:
-                # Who was killed has said of his last gap as much as he had time for.
-                known = min(max(len(numbers), node.undeclared[name]), known)
-            if name in node.powerless:
-                # What was given up and cut off may be there again, what was not synced may be gone.
-                known = min(len(numbers), node.created[name])
-            assert numbers == Counter(range(known)), f"{name} has created {node.created[name]}"
-
-
-def assert_each_message_once(world: World) -> None:
-    """I3, and exactly once: what was acknowledged is stored, whoever was sent it how often."""
-    stored = Counter(
-        row.message_id for node in world.nodes for row in rows_of(world.hub.ledger, tables.events, node.id)
-    )
-    assert stored == Counter(world.sent)
-
-
-def assert_one_profile(world: World) -> None:
-    """The hub's profile is the fold of all that is stored, and every node that looks reads the same bytes.
-
-    But for what a node has shown or heard and then lost to a failing disk: it counts on that node until
-    the hub stores something later of the same producer and visitor, or the profile is fetched anew.
-    """
-    for subject in world.subjects:
-        expected = folded(world, subject, set())
-        assert world.hub_profile(subject) == expected
-        for node in world.nodes:
-            own = world.pending(node, subject) & given_up(world, node)
-            assert world.edge_profile(node, subject) == folded(world, subject, own), f"on {node.id}, of {subject}"
-
-
-def given_up(world: World, node: Node) -> set[Number]:
-    """What a node has numbered and could not keep, declared or about to be when it was killed."""
-    numbered = {key for key in node.records if key[1] >= node.undeclared.get(key[0], node.created[key[0]])}
-    return numbered | {
-        (Producer(row.producer), seq)
-        for row in rows_of(world.hub.ledger, tables.gaps, node.id)
-        for seq in range(row.first_seq, row.last_seq + 1)
-    }
-
-
-def folded(world: World, subject: SubjectId, also: set[Number]) -> bytes | None:
-    """The profile of what is stored of a subject, from what the workers wrote; `also`: and these records."""
-    profile = Profile()
-    for node in world.nodes:
-        stored = {
-            table: {(row.producer, row.seq) for row in rows_of(world.hub.ledger, table, node.id)}
-            for table in (tables.events, tables.decisions, tables.duplicates)
-        }
-        for key, record in sorted(node.records.items()):
-            if record.subject != subject or isinstance(record, PreferenceRecord) or not touches_profile(record):
-                continue
-            if key in also or key in stored[tables.events] or key in stored[tables.decisions]:
-                apply(profile, record)
-            elif key in stored[tables.duplicates] and isinstance(record, EventRecord):
-                skip(profile, record)
-    return None if profile == Profile() else encode_profile(profile)
-
-
-def live_through(ledger: Ledger, meters: Meters, folder: Path, seed: int) -> World:
-    random = Random(seed)
-
-    async def story() -> World:
-        world = World(ledger, meters, folder, seed)
-        try:
-            await world.run()
-            assert_conserved(world)
-            assert_each_message_once(world)
-            assert_one_profile(world)
-        finally:
-            world.close()
-        return world
-
-    return simulate(story, random)
-
-
-def live_through_all(folder: Path, known: Iterable[int]) -> Counter[str]:
-    happened: Counter[str] = Counter()
-    meters = Meters()
-    chosen = seeds(known)
-    for start in range(0, len(chosen), A_LEDGER):
-        place = folder / str(start)
-        place.mkdir()
-        with open_ledger(place) as ledger:
-            for seed in chosen[start : start + A_LEDGER]:
-                with named(seed):
-                    world = live_through(ledger, meters, place / str(seed), seed)
-                happened.update(world.happened)
-                happened["cut"] += sum(node.network.cuts for node in world.nodes)
-                happened["messages"] += len(world.sent)
-                shutil.rmtree(place / str(seed))
-    return happened
-
-
-@pytest.mark.parametrize("first", range(0, 200, 50))
+@pytest.mark.parametrize("first", range(0, 80, 40))
 def test_histories_keep_every_invariant(folder: Path, first: int) -> None:
-    happened = live_through_all(folder, range(first, first + 50))
+    happened = live_through_all(folder, range(first, first + 40))
     if everything():
-        assert min(happened[what] for what in ("worker", "agent", "hub", "cut", "hole", "power", "cache")) >= 5
+        assert min(happened[what] for what in (*MISHAPS, "erased", "flip", "swaps")) >= 2, happened
+        assert happened["closed"] >= 50
+        assert happened["conflicts"] * 10 <= happened["closed"], "what proves nothing is the exception"
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1_800)  # 6 minutes on two cores of its own
 def test_2000_histories_keep_every_invariant(folder: Path) -> None:
-    happened = live_through_all(folder, range(10_000, 12_000))
+    happened = live_through_on_two_cores(folder, range(10_000, 12_000))
     print(dict(happened))
-    assert happened["messages"] >= 20_000 or not everything()
+    assert (happened["messages"] >= 20_000 and happened["closed"] >= 5_000) or not everything()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
@@ -103,6 +106,27 @@ def test_a_bundle_that_crashes_workers_is_reverted(tmp_path: Path) -> None:
         assert held.code == "crash"
         assert node.stop() == 0
     assert "the bundle is reverted" in (tmp_path / "log").read_text()
+
+
+def test_an_opt_out_outlives_the_profile_cache(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    body = {"placements": [{"name": "home_hero"}]}
+
+    def send(node: Started, method: str, path: str, said: Any, **headers: str) -> tuple[str, Any]:
+        content = {"Content-Type": "application/json", **headers}
+        asked = Request(f"{node.said['url']}{path}", json.dumps(said).encode(), content, method=method)
+        with urlopen(asked, timeout=10) as answer:
+            return answer.headers.get("set-cookie", "").partition(";")[0], json.load(answer)
+
+    with edgewise(*serve(folder, "--workers", "1"), log=tmp_path / "log") as node:
+        cookie, _ = send(node, "POST", "/v1/decide", body)
+        assert send(node, "PUT", "/v1/preferences", {"dial": 0}, Cookie=cookie)[1]["dial"] == 0
+        node.stop(number=signal.SIGKILL)
+    shutil.rmtree(folder / "profiles")
+    with edgewise(*serve(folder, "--workers", "1"), log=tmp_path / "log") as node:
+        _, told = send(node, "POST", "/v1/decide", body, Cookie=cookie)
+        assert told["placements"]["home_hero"]["reason"] == "OPTED_OUT"
+        assert node.stop() == 0
 
 
 def catalogue_that_is_none() -> MadeBundle:

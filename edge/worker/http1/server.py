@@ -14,6 +14,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 
+from edge.door import BACKLOG
 from edge.log import Log
 from edge.tls import TlsFiles
 from edge.worker.admission import Admission, Stage, is_sheddable
@@ -26,7 +27,6 @@ from edge.worker.problems import CLOSE, RETRY_AFTER, HttpProblem, answer_of
 from edge.worker.turns import Turns
 from edgewise.clock import Clock
 
-BACKLOG: Final = 8_192
 SWEEP_S: Final = 0.25
 OVERLOADED: Final = "more requests than this node can answer in time; try again"
 HURRIED_S: Final = 0.005

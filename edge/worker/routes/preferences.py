@@ -95,17 +95,18 @@ class PreferencesRoute:
         desk = self._desk
         body = _bodies.decode(exchange.body)
         subject = self._proven(exchange, body.anonymous_id)
-        is_heard, mute = self._is_heard(subject), None
+        is_heard, mute, known = self._is_heard(subject), None, self._known(subject)
         if body.mute is not None:
             if not (is_heard or body.mute.is_whole):
                 raise UnavailableError("this node is asking the hub for what was muted before")
-            mute = body.mute.over(desk.cache.preferences(subject).mute.value)
+            mute = body.mute.over(known.mute.value)
         now_ms = desk.clock.now_ms()
         record = PreferenceRecord(
             producer=desk.spool.producer,
             seq=desk.spool.next_seq,
             subject=subject,
-            time_ms=now_ms,
+            # After all that is known here, whatever the clock says: his last word holds.
+            time_ms=max(now_ms, known.latest_ms + 1),
             received_ms=now_ms,
             dial=body.dial,
             mute=mute,
@@ -118,6 +119,13 @@ class PreferencesRoute:
         desk.cache.state(subject, record)
         await desk.spool.commit()
         return json_answer(_shown(desk.cache.preferences(subject)), headers=[PRIVATE])
+
+    def _known(self, subject: SubjectId) -> Preferences:
+        """What was stated before; nothing where it cannot be read, for then it must be possible to state it anew."""
+        try:
+            return self._desk.cache.preferences(subject)
+        except ValueError:
+            return Preferences()
 
     def _is_heard(self, subject: SubjectId) -> bool:
         """Whether this node knows what the visitor stated elsewhere; asks the hub where it does not."""

@@ -49,6 +49,16 @@ class Preferences(msgspec.Struct):
     consent: dict[Purpose, Stated[ConsentState]] = {}
 
     @property
+    def latest_ms(self) -> int:
+        """The greatest time that a statement carries, 0 where nothing was stated. A new one must carry a later time.
+
+        A clock may jump back; by its reading alone what the visitor says now would lose against what he said before.
+        """
+        stamps = [self.dial.stamp, self.mute.stamp, self.more.stamp, self.less.stamp]
+        stamps += [stated.stamp for stated in self.consent.values()]
+        return max(stamps)[0]
+
+    @property
     def stored_consent(self) -> Consent:
         """What was said of each purpose, None where nothing was."""
         said = {purpose.value: stated.value for purpose, stated in self.consent.items()}

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65\x64gewise/v1/profiles.proto\x12\x0b\x65\x64gewise.v1\";\n\x0bSyncRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x64\x64\x18\x02 \x03(\t\x12\x0e\n\x06remove\x18\x03 \x03(\t\"\xa4\x01\n\x0cSyncResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12)\n\x08snapshot\x18\x02 \x01(\x0b\x32\x15.edgewise.v1.SnapshotH\x00\x12\'\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x14.edgewise.v1.ErasureH\x00\x12\'\n\x07unknown\x18\x04 \x01(\x0b\x32\x14.edgewise.v1.UnknownH\x00\x42\x06\n\x04news\"0\n\x08Snapshot\x12\x0f\n\x07profile\x18\x01 \x01(\x0c\x12\x13\n\x0bpreferences\x18\x02 \x01(\x0c\"\t\n\x07\x45rasure\"\t\n\x07Unknown2K\n\x08Profiles\x12?\n\x04Sync\x12\x18.edgewise.v1.SyncRequest\x1a\x19.edgewise.v1.SyncResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65\x64gewise/v1/profiles.proto\x12\x0b\x65\x64gewise.v1\";\n\x0bSyncRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x64\x64\x18\x02 \x03(\t\x12\x0e\n\x06remove\x18\x03 \x03(\t\"\xb6\x01\n\x0cSyncResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12)\n\x08snapshot\x18\x02 \x01(\x0b\x32\x15.edgewise.v1.SnapshotH\x00\x12\'\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x14.edgewise.v1.ErasureH\x00\x12\'\n\x07unknown\x18\x04 \x01(\x0b\x32\x14.edgewise.v1.UnknownH\x00\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\x07\x42\x06\n\x04news\"0\n\x08Snapshot\x12\x0f\n\x07profile\x18\x01 \x01(\x0c\x12\x13\n\x0bpreferences\x18\x02 \x01(\x0c\"\t\n\x07\x45rasure\"\t\n\x07Unknown2K\n\x08Profiles\x12?\n\x04Sync\x12\x18.edgewise.v1.SyncRequest\x1a\x19.edgewise.v1.SyncResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYNCREQUEST']._serialized_start=43
   _globals['_SYNCREQUEST']._serialized_end=102
   _globals['_SYNCRESPONSE']._serialized_start=105
-  _globals['_SYNCRESPONSE']._serialized_end=269
-  _globals['_SNAPSHOT']._serialized_start=271
-  _globals['_SNAPSHOT']._serialized_end=319
-  _globals['_ERASURE']._serialized_start=321
-  _globals['_ERASURE']._serialized_end=330
-  _globals['_UNKNOWN']._serialized_start=332
-  _globals['_UNKNOWN']._serialized_end=341
-  _globals['_PROFILES']._serialized_start=343
-  _globals['_PROFILES']._serialized_end=418
+  _globals['_SYNCRESPONSE']._serialized_end=287
+  _globals['_SNAPSHOT']._serialized_start=289
+  _globals['_SNAPSHOT']._serialized_end=337
+  _globals['_ERASURE']._serialized_start=339
+  _globals['_ERASURE']._serialized_end=348
+  _globals['_UNKNOWN']._serialized_start=350
+  _globals['_UNKNOWN']._serialized_end=359
+  _globals['_PROFILES']._serialized_start=361
+  _globals['_PROFILES']._serialized_end=436
 # @@protoc_insertion_point(module_scope)

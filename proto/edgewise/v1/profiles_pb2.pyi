@@ -17,16 +17,18 @@ class SyncRequest(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., add: _Optional[_Iterable[str]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SyncResponse(_message.Message):
-    __slots__ = ("subject", "snapshot", "erasure", "unknown")
+    __slots__ = ("subject", "snapshot", "erasure", "unknown", "checksum")
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     ERASURE_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    CHECKSUM_FIELD_NUMBER: _ClassVar[int]
     subject: str
     snapshot: Snapshot
     erasure: Erasure
     unknown: Unknown
-    def __init__(self, subject: _Optional[str] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ..., unknown: _Optional[_Union[Unknown, _Mapping]] = ...) -> None: ...
+    checksum: int
+    def __init__(self, subject: _Optional[str] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., erasure: _Optional[_Union[Erasure, _Mapping]] = ..., unknown: _Optional[_Union[Unknown, _Mapping]] = ..., checksum: _Optional[int] = ...) -> None: ...
 
 class Snapshot(_message.Message):
     __slots__ = ("profile", "preferences")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65\x64gewise/v1/uplink.proto\x12\x0b\x65\x64gewise.v1\"P\n\rReportRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06worker\x18\x03 \x01(\r\x12\x0f\n\x07records\x18\x04 \x03(\x0c\"C\n\x0eReportResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x12\n\nstored_seq\x18\x03 \x01(\x03\x32O\n\x06Uplink\x12\x45\n\x06Report\x12\x1a.edgewise.v1.ReportRequest\x1a\x1b.edgewise.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65\x64gewise/v1/uplink.proto\x12\x0b\x65\x64gewise.v1\"b\n\rReportRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0e\n\x06worker\x18\x03 \x01(\r\x12\x0f\n\x07records\x18\x04 \x03(\x0c\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\x07\"U\n\x0eReportResponse\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x0e\n\x06worker\x18\x02 \x01(\r\x12\x12\n\nstored_seq\x18\x03 \x01(\x03\x12\x10\n\x08\x63hecksum\x18\x04 \x01(\x07\x32O\n\x06Uplink\x12\x45\n\x06Report\x12\x1a.edgewise.v1.ReportRequest\x1a\x1b.edgewise.v1.ReportResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,9 +32,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'edgewise.v1.uplink_pb2', _g
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REPORTREQUEST']._serialized_start=41
-  _globals['_REPORTREQUEST']._serialized_end=121
-  _globals['_REPORTRESPONSE']._serialized_start=123
-  _globals['_REPORTRESPONSE']._serialized_end=190
-  _globals['_UPLINK']._serialized_start=192
-  _globals['_UPLINK']._serialized_end=271
+  _globals['_REPORTREQUEST']._serialized_end=139
+  _globals['_REPORTRESPONSE']._serialized_start=141
+  _globals['_REPORTRESPONSE']._serialized_end=226
+  _globals['_UPLINK']._serialized_start=228
+  _globals['_UPLINK']._serialized_end=307
 # @@protoc_insertion_point(module_scope)

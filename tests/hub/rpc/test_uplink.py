@@ -102,6 +102,8 @@ def test_a_poison_record_is_kept_aside_and_the_stream_goes_on(tmp_path: Path) ->
         (report(node=""), "node id ''"),
         (report(epoch=2**63), "epoch 9223372036854775808"),
         (report(*[b"x"] * 10_001), "10001 records in one request"),
+        (uplink_pb2.ReportRequest(node_id="n-a", epoch=1, records=[b"changed"], checksum=7), "changed on its way"),
+        (uplink_pb2.ReportRequest(node_id="n-a", epoch=1, records=[b"not sealed"]), "changed on its way"),
     ],
 )
 def test_a_request_that_makes_no_sense_ends_the_stream(
