@@ -233,6 +233,7 @@ class World:
                     self._decide(worker, visitor)
                 await self._eventually(worker.spool.is_synced, f"worker {worker.name} is synced")
                 worker.desk.flush()
+                worker.desk.tell()  # as it does when it leaves: what nobody has counted would wait for a successor
                 worker.kill()
             await self._eventually(node.has_shipped_all, f"{node.id} has shipped all")
             node.cache.want(self.subjects)
