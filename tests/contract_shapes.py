@@ -93,7 +93,7 @@ class HubStatus(msgspec.Struct, rename="camel"):
     last_seen_seconds: float | None
 
 
-class Spool(Exact):
+class Spool(msgspec.Struct):
     bytes: int
     created: int
     stored: int
@@ -101,7 +101,7 @@ class Spool(Exact):
     pending: int
 
 
-class Profiles(Exact):
+class Profiles(msgspec.Struct):
     count: int
     bytes: int
 

@@ -105,6 +105,7 @@ def test_a_poison_record_is_kept_aside_and_the_stream_goes_on(tmp_path: Path) ->
         (uplink_pb2.ReportRequest(node_id="n-a", epoch=1, records=[b"changed"], checksum=7), "changed on its way"),
         (uplink_pb2.ReportRequest(node_id="n-a", epoch=1, records=[b"not sealed"]), "changed on its way"),
     ],
+    ids=["import", "a space", "no name", "epoch", "too many", "changed", "not sealed"],
 )
 def test_a_request_that_makes_no_sense_ends_the_stream(
     tmp_path: Path, request_: uplink_pb2.ReportRequest, detail: str
