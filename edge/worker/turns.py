@@ -2,7 +2,8 @@
 
 While an event loop answers what it has read, the next requests wait in the kernel, and are read later as if they had
 come just then. So the loop's turns are watched: what is read in a turn that began right behind another one, without a
-pause in between, may have waited for all of that one.
+pause in between, came at some time during that one, and has waited for half of it on average. Not for all of it: fifty
+clients of whom each asks again as soon as he is answered would look like twice the queue that they are.
 
 Only work counts: a turn that was long because the machine ran something else has not left more to do, and shedding
 would not have shortened it. So of a turn at most twice the processor time counts that it took.
@@ -42,18 +43,19 @@ class Turns:
         self._cost_ms = 0.0
         """Of a request, as far as the turns before tell."""
         self.waited_ms = 0.0
-        """How long what this turn has read may have waited in the kernel."""
+        """How long what this turn has read has waited in the kernel, on average."""
 
     def read(self, note: Callable[[float, float], None]) -> float:
-        """Now, in monotonic milliseconds. The first call of a turn notes how long its requests may have waited."""
+        """Now, in monotonic milliseconds. The first call of a turn notes how long its requests have waited."""
         now_ms = self._now_ms()
         if not self._has_begun:
             self._has_begun = True
             self.waited_ms, spent_ms = 0.0, self._spent_ms()
             if self._is_busy:
-                self.waited_ms = min(now_ms - self._began_ms, STARVED * (spent_ms - self._spent_before_ms))
+                turn_ms = min(now_ms - self._began_ms, STARVED * (spent_ms - self._spent_before_ms))
+                self.waited_ms = turn_ms / 2
                 if self._taken:
-                    self._cost_ms += SMOOTHING * (self.waited_ms / self._taken - self._cost_ms)
+                    self._cost_ms += SMOOTHING * (turn_ms / self._taken - self._cost_ms)
             note(self.waited_ms, now_ms)
             self._began_ms = now_ms
             self._spent_before_ms = spent_ms

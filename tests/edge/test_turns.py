@@ -50,16 +50,16 @@ def test_who_comes_to_a_resting_loop_has_not_waited() -> None:
     assert loop.noted == [0.0] * 5
 
 
-def test_who_is_read_right_behind_a_turn_may_have_waited_for_all_of_it() -> None:
+def test_who_is_read_right_behind_a_turn_has_waited_for_half_of_it() -> None:
     loop = Loop()
     loop.poll(reads=3)
     loop.answer(work_ms=4.0)
     loop.poll(reads=2)
-    assert loop.noted == [0.0, 4.0]
-    assert loop.turns.waited_ms == 4.0
+    assert loop.noted == [0.0, 2.0]
+    assert loop.turns.waited_ms == 2.0
     loop.answer(work_ms=1.0)
     loop.poll(reads=1)
-    assert loop.noted == [0.0, 4.0, 1.0], "once a turn, however many are read"
+    assert loop.noted == [0.0, 2.0, 0.5], "once a turn, however many are read"
 
 
 def test_time_that_the_machine_gave_to_others_counts_up_to_as_much_as_ours() -> None:
@@ -69,7 +69,7 @@ def test_time_that_the_machine_gave_to_others_counts_up_to_as_much_as_ours() -> 
     loop.poll(reads=1)
     loop.answer(work_ms=2.0, stolen_ms=90.0)
     loop.poll(reads=1)
-    assert loop.noted == [0.0, 3.0, STARVED * 2.0]
+    assert loop.noted == [0.0, 1.5, STARVED * 2.0 / 2]
 
 
 def test_the_wait_to_come_grows_with_what_was_read_before() -> None:
@@ -78,4 +78,4 @@ def test_the_wait_to_come_grows_with_what_was_read_before() -> None:
         loop.poll(reads=10)
         loop.answer(work_ms=5.0)
     loop.poll(reads=4)
-    assert loop.turns.wait_ms == pytest.approx(5.0 + 4 * 0.5, rel=0.01)
+    assert loop.turns.wait_ms == pytest.approx(5.0 / 2 + 4 * 0.5, rel=0.01)
