@@ -224,6 +224,8 @@ class Node:
         self.created: dict[Producer, int] = {}
         self.undeclared: dict[Producer, int] = {}
         """Of producers that were killed with a gap still to be declared: where that begins."""
+        self.flipped: set[str] = set()
+        """Digests of bundles of which a bit has flipped on this node's disk."""
         self.powerless: set[Producer] = set()
         """Producers that were alive, or not shipped yet, when the power went."""
         self.settings = settings_of(
@@ -388,6 +390,7 @@ class Node:
             data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
             path.chmod(0o600)
             path.write_bytes(data)
+            self.flipped.add(path.relative_to(self.paths.bundles).parts[0])
         self._start_again()
 
     def _start_again(self) -> None:

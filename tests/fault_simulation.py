@@ -25,6 +25,7 @@ from fault_seeds import Random
 from fault_time import START_MS, LoopClock
 from fault_witness import Witness
 
+from edge.agent.install import RETRY_MOST_MS
 from edge.testing.small_bundle import HERO
 from edgewise.errors import EdgewiseError
 from edgewise.ids import MessageId, NodeId, Producer, SubjectId
@@ -43,6 +44,8 @@ from hub.rpc.uplink import Uplink as UplinkService
 
 VISITORS = 3
 QUIET_S = 60.0
+FOLLOWS_S = QUIET_S + 2 * RETRY_MOST_MS / 1_000
+"""A release that was refused for a cause that passes is tried again after pauses that double up to that one."""
 """Simulated seconds within which everything must have come through once all faults have ended."""
 CONVERGED_S = 10.0
 """The same for what may differ for good: what a node has counted and then lost to a failing disk."""
@@ -158,6 +161,7 @@ class World:
         self._heal()
         await asyncio.wait_for(asyncio.gather(*visits), QUIET_S)
         await self._rest()
+        self.witness.explained()
 
     # --- visitors -----------------------------------------------------------------------------------------------------
     async def _visit(self, visit: int) -> None:
@@ -227,7 +231,9 @@ class World:
     async def _rest(self) -> None:
         """Let all workers end in peace, and wait until everything has come through."""
         for node in self.nodes:
-            await self._eventually(partial(self._serves_what_it_should, node), f"{node.id} follows its hub")
+            await self._eventually(
+                partial(self._serves_what_it_should, node), f"{node.id} follows its hub", most_s=FOLLOWS_S
+            )
             for worker in node.workers:
                 for visitor in self.visitors:
                     self._decide(worker, visitor)
@@ -244,12 +250,18 @@ class World:
         )
 
     def _serves_what_it_should(self, node: Node) -> bool:
-        """The assigned release is current, and every worker's; unless the node has refused it."""
+        """The assigned release is current, and every worker's; unless the node has refused it.
+
+        Where the one that it went back to is damaged on its disk, workers serve what they hold: two faults at once, and
+        the node does not fetch an older release again.
+        """
         digest = self.publishing.step.digest
         current = node.store.current()
         if current != digest and node.store.quarantined(digest) is None:
             return False
-        return all(worker.desk.live.digest == current for worker in node.workers)
+        lives = [worker.desk.live for worker in node.workers]
+        is_damaged = current != digest and any(live.refused and live.refused.digest == current for live in lives)
+        return is_damaged or all(live.digest == current for live in lives)
 
     def _is_converged(self, known: Mapping[SubjectId, bytes | None]) -> bool:
         return all(

@@ -67,6 +67,7 @@ class Witness:
     _turn: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _steps: dict[tuple[NodeId, int], int] = field(default_factory=dict)
     _served: dict[tuple[NodeId, int], str] = field(default_factory=dict)
+    _taken_back: list[tuple[Node, str, str]] = field(default_factory=list)
     _statements: dict[str, list[Statement]] = field(default_factory=lambda: defaultdict(list))
 
     # --- what visitors want -------------------------------------------------------------------------------------------
@@ -128,7 +129,10 @@ class Witness:
         assert UNAPPROVED not in {item["id"] for item in placed["items"]}, "I6: an item that nobody approved"
 
     def _never_falls(self, worker: Worker, digest: str) -> None:
-        """Steps are taken as early as they can be, so that nothing is called a fall that need not be one."""
+        """Steps are taken as early as they can be, so that nothing is called a fall that need not be one.
+
+        A node takes a release back that its workers refuse, and says so a moment later: that is looked at in the end.
+        """
         seat = (worker.node.id, worker.index)
         before = self._served.get(seat)
         first = self._steps.get(seat, 0)
@@ -140,7 +144,18 @@ class Witness:
                 self._steps[seat] = number
                 return
         version = [step.assignment.default for step in steps() if step.digest == digest]
-        raise AssertionError(f"I4: release {version[0]} after step {first}; the hub was at {self.publishing.newest}")
+        fall = f"I4: release {version[0]} after step {first}; the hub was at {self.publishing.newest}"
+        assert before is not None, fall
+        assert worker.node.store.current() == digest, fall
+        self._taken_back.append((worker.node, before, fall))
+
+    def explained(self) -> None:
+        """Every release that a node took back by itself was damaged on its disk, or not taken over by its workers."""
+        for node, digest, fall in self._taken_back:
+            refused = node.agent.last_nack
+            is_late = refused is not None and refused.code == "worker_timeout"
+            is_damaged = digest in node.flipped
+            assert is_late or is_damaged or node.store.quarantined(digest) is not None, fall
 
     def _knows_nothing(self, worker: Worker, visitor: str, answer: Any, record: DecisionRecord | None) -> None:
         placed = answer["placements"][HERO]
