@@ -135,8 +135,10 @@ class Witness:
         """
         seat = (worker.node.id, worker.index)
         before = self._served.get(seat)
+        if before == digest:
+            return
         first = self._steps.get(seat, 0)
-        if before is not None and before != digest and worker.node.store.quarantined(before) is not None:
+        if before is not None and worker.node.store.quarantined(before) is not None:
             first = 0  # it has crashed workers: the node took it back by itself
         self._served[seat] = digest
         for number in range(first, self.publishing.newest + 1):
@@ -146,7 +148,7 @@ class Witness:
         version = [step.assignment.default for step in steps() if step.digest == digest]
         fall = f"I4: release {version[0]} after step {first}; the hub was at {self.publishing.newest}"
         assert before is not None, fall
-        assert worker.node.store.current() == digest, fall
+        assert worker.node.store.current() == digest or before in worker.node.flipped, fall
         self._taken_back.append((worker.node, before, fall))
 
     def explained(self) -> None:
