@@ -4,6 +4,7 @@ Every process of a node finds the others' work by these paths, so a path is spel
 
     node.json               the node's name, made at its first start
     epoch                   a counter; every process that numbers records takes a fresh value (`edge.node.epochs`)
+    statement-time          the latest time that a visitor's statement carries (`edge.node.statement_time`)
     place                   where the folder lay when that number was taken: a copy of it counts elsewhere
     lock, agent.lock        held by the one supervisor and the one agent
     trust/                  site.json (keys, mode 0600), root.json (the pinned root), token (for the hub, mode 0600),
@@ -46,6 +47,7 @@ class NodePaths:
         self.root = root
         self.node = root / "node.json"
         self.epoch = root / "epoch"
+        self.statement_time = root / "statement-time"
         self.place = root / "place"
         self.lock = root / "lock"
         self.agent_lock = root / "agent.lock"

@@ -16,6 +16,7 @@ from edge.node.epochs import next_epoch, node_id
 from edge.node.facts_file import FactsFile
 from edge.node.keys import SiteKeys, load_site_keys
 from edge.node.layout import NodePaths, doorbell_address
+from edge.node.statement_time import StatementTime
 from edge.node.status import WorkerStatus
 from edge.profiles.cache import ProfileCache
 from edge.profiles.cache_file import CacheError, Txn
@@ -73,6 +74,7 @@ class Desk:
         """How long somebody has been reading the cache by now, as of the last look."""
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
+        self.statement_time = StatementTime(self.paths.statement_time)
         self.spool = open_spool(
             self.paths.producer(epoch, index),
             producer=producer(node, epoch, index),

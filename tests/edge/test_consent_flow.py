@@ -306,6 +306,22 @@ def test_who_has_opted_out_stays_so_though_the_cache_is_lost_for_his_word_is_in_
         assert ("OPTED_OUT" in reasons(decide(client, visitor="somebody else"))) is is_closed
 
 
+def test_the_last_word_holds_though_clock_and_cache_and_spool_are_not_what_they_were(tmp_path: Path) -> None:
+    """What he said first is the hub's by now, and tells of itself after he has said something else."""
+    subject = subject_of(KEYS.subject_key, "anonymousId", VISITOR)
+    clock = ManualClock(NOW_MS)
+    with node(tmp_path, hub="127.0.0.1:1", clock=clock) as (client, desk):
+        state_as(client, {"dial": 3})
+        told = encode_preferences(desk.cache.preferences(subject))
+    shutil.rmtree(tmp_path / "spool")  # stored by the hub
+    lose_cache(tmp_path, "power loss")
+    clock.jump(-86_400_000)
+    with node(tmp_path, hub="127.0.0.1:1", clock=clock) as (client, desk):
+        state_as(client, {"dial": 0})
+        desk.cache.snapshot(subject, encode_profile(Profile()), told)
+        assert reasons(decide(client)) == {"OPTED_OUT"}
+
+
 OWN = "ew-0123456789abcdef01234567"
 """An id that another node of the site has made and signed."""
 HUB = "127.0.0.1:1"

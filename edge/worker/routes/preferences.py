@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from http import HTTPStatus
 from typing import Annotated
 
@@ -101,12 +103,13 @@ class PreferencesRoute:
                 raise UnavailableError("this node is asking the hub for what was muted before")
             mute = body.mute.over(known.mute.value)
         now_ms = desk.clock.now_ms()
+        # After all that he may have stated here before, whatever the clock says: his last word holds.
+        before_ms = known.latest_ms if is_heard else max(known.latest_ms, desk.statement_time.latest_ms())
         record = PreferenceRecord(
             producer=desk.spool.producer,
             seq=desk.spool.next_seq,
             subject=subject,
-            # After all that is known here, whatever the clock says: his last word holds.
-            time_ms=max(now_ms, known.latest_ms + 1),
+            time_ms=max(now_ms, before_ms + 1),
             received_ms=now_ms,
             dial=body.dial,
             mute=mute,
@@ -117,8 +120,13 @@ class PreferencesRoute:
         if desk.spool.append(record) is None:
             raise SpoolFullError("the disk of the node is full")
         desk.cache.state(subject, record)
-        await desk.spool.commit()
+        await asyncio.gather(desk.spool.commit(), asyncio.to_thread(self._keep, record.time_ms))
         return json_answer(_shown(desk.cache.preferences(subject)), headers=[PRIVATE])
+
+    def _keep(self, time_ms: int) -> None:
+        """On a disk that fails the statement itself is what matters; that it is durable is for the spool to say."""
+        with contextlib.suppress(OSError):
+            self._desk.statement_time.keep(time_ms)
 
     def _known(self, subject: SubjectId) -> Preferences:
         """What was stated before; nothing where it cannot be read, for then it must be possible to state it anew."""
