@@ -15,13 +15,13 @@ from typing import NamedTuple
 from fault_disk import LossyFiles, Odds
 from fault_seeds import Random
 from fault_time import simulate
+from spool_world import event, preference
 
 from edge.node.layout import NodePaths, ProducerKey, producer_of
 from edge.spool.reader import LOST, SpoolReader
 from edge.spool.writer import SpoolWriter
-from edgewise.consent import Grants
 from edgewise.errors import UnavailableError
-from edgewise.ids import MessageId, NodeId, Producer, SubjectId, producer
+from edgewise.ids import NodeId, Producer, producer
 from edgewise.records import EventRecord, GapRecord, PreferenceRecord
 from hub.ledger.batch import Batch, Placed, follow, place
 
@@ -109,7 +109,11 @@ class _Worker:
         for _ in range(random.randint(1, 15)):
             await asyncio.sleep(random.random() * 0.05)
             seq, is_statement = spool.next_seq, random.random() < 0.1
-            record = _preference(self.name, seq) if is_statement else event(self.name, seq, random.randrange(300))
+            record = (
+                preference(seq, name=self.name)
+                if is_statement
+                else event(seq, size=random.randrange(300), name=self.name)
+            )
             history.records[self.name, seq] = record
             if spool.append(record) is None or random.random() < 0.3:
                 continue  # dropped, or an exposure that nobody waits for
@@ -229,23 +233,3 @@ def _found(spool: Path, known: dict[ProducerKey, SpoolReader], disk: LossyFiles 
         if key is not None and key not in known:
             known[key] = SpoolReader(folder, key, NODE, disk)
     yield from list(known.values())
-
-
-def event(name: Producer, seq: int, size: int) -> EventRecord:
-    """A record whose payload grows with `size`."""
-    return EventRecord(
-        producer=name,
-        seq=seq,
-        subject=SubjectId("5" * 32),
-        message_id=MessageId(f"{name}:{seq}"),
-        type="track",
-        name="Product Viewed",
-        time_ms=1_000 + seq,
-        received_ms=1_000 + seq,
-        grants=Grants(),
-        body=b"x" * size,
-    )
-
-
-def _preference(name: Producer, seq: int) -> PreferenceRecord:
-    return PreferenceRecord(producer=name, seq=seq, subject=SubjectId("5" * 32), time_ms=1, received_ms=1, dial=0)

@@ -15,12 +15,13 @@ from edgewise.records import EventRecord, GapRecord, PreferenceRecord, Record, d
 PRODUCER = Producer("n-test/1/0")
 
 
-def event(seq: int, *, size: int = 10) -> EventRecord:
+def event(seq: int, *, size: int = 10, name: Producer = PRODUCER) -> EventRecord:
+    """A record whose payload grows with `size`."""
     return EventRecord(
-        producer=PRODUCER,
+        producer=name,
         seq=seq,
         subject=SubjectId("00" * 16),
-        message_id=MessageId(f"m-{seq}"),
+        message_id=MessageId(f"{name}:{seq}"),
         type="track",
         name="Product Viewed",
         time_ms=1_000 + seq,
@@ -30,8 +31,8 @@ def event(seq: int, *, size: int = 10) -> EventRecord:
     )
 
 
-def preference(seq: int) -> PreferenceRecord:
-    return PreferenceRecord(producer=PRODUCER, seq=seq, subject=SubjectId("00" * 16), time_ms=1, received_ms=1, dial=0)
+def preference(seq: int, *, name: Producer = PRODUCER) -> PreferenceRecord:
+    return PreferenceRecord(producer=name, seq=seq, subject=SubjectId("00" * 16), time_ms=1, received_ms=1, dial=0)
 
 
 def writer(folder: Path, **options: object) -> SpoolWriter:

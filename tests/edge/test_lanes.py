@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from fault_disk import SyncsWhenTold
-from fault_spool import event as spool_event
 from hypothesis import given
 from hypothesis import strategies as st
 from spool_world import PRODUCER, assert_without_holes, declared, event, preference, records_in, writer
@@ -291,7 +290,7 @@ def test_what_another_wrote_and_a_sync_has_failed_of_is_never_answered_for(tmp_p
         other.append(event(0))
         name = producer(NodeId("n-test"), 2, 0)
         spool = SpoolWriter(tmp_path / "spool" / "0000000002-000", producer=name, most_bytes=1 << 20, files=disk)
-        spool.append(spool_event(name, 0, 10))
+        spool.append(event(0, name=name))
         disk.is_failing = True
         with pytest.raises(UnavailableError):
             await spool.sync_others()

@@ -7,10 +7,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from fault_spool import event
 from hub_records import decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from spool_world import event
 
 from edge.node.layout import NodePaths
 from edge.spool.writer import SpoolWriter
@@ -39,7 +39,7 @@ async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:
     for number, step in enumerate(["word", *steps]):
         match step:
             case "event":
-                spool.append(event(name, spool.next_seq, 60))
+                spool.append(event(spool.next_seq, size=60, name=name))
             case "decision":
                 spool.append(decision(spool.next_seq, producer=name, number=number, subject=SubjectId("5" * 32)))
             case "settle":

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from fault_disk import crash_points
 from fault_seeds import Random, everything, named, seeds
-from fault_spool import NODE, History, StoringHub, Written, declared_lost, event, numbers, shipped
+from fault_spool import NODE, History, StoringHub, Written, declared_lost, numbers, shipped
+from spool_world import event
 
 from edge.node.layout import ProducerKey, segment_name
 from edge.spool.reader import SpoolReader
@@ -125,7 +126,7 @@ def test_a_segment_torn_at_any_byte_costs_nothing_before_it_and_nothing_in_the_n
     folder: Path, torn_segment: int
 ) -> None:
     name = producer(NODE, 1, 0)
-    records = [event(name, seq, size=5) for seq in range(9)]
+    records = [event(seq, size=5, name=name) for seq in range(9)]
     parts = [b"".join(frame(encode_record(record)) for record in records[first : first + 3]) for first in (0, 3, 6)]
     ends = [len(b"".join(frame(encode_record(record)) for record in records[:count])) for count in range(1, 10)]
     before = sum(map(len, parts[:torn_segment]))
