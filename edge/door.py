@@ -14,7 +14,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Final
 
 from edge.node.claims import reserve_port, share_port
@@ -104,17 +104,9 @@ def open_door(host: str, port: int, passed: socket.socket | None) -> Iterator[Do
     Raises:
         UnavailableError: the port is taken, or the address is not one of this machine's.
     """
-    if passed is not None:
-        passed_host, passed_port = passed.getsockname()[:2]
-        door = Door(passed_host, passed_port, passed=passed)
-        try:
-            yield door
-        finally:
-            door.close()
-        return
-    with reserve_port(host, port) as reserved:
-        door = Door(host, reserved)
-        try:
-            yield door
-        finally:
-            door.close()
+    with ExitStack() as held:
+        if passed is None:
+            port = held.enter_context(reserve_port(host, port))
+        else:
+            host, port = passed.getsockname()[:2]
+        yield held.enter_context(closing(Door(host, port, passed=passed)))

@@ -42,8 +42,7 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     limit of this file. `granian`: the one written in Rust. Known gaps of its framing: line feeds alone, Content-Length
     in a trailer or twice, unknown transfer codings and no Host are answered and the connection kept; broken chunks get
     500; it does not tell a head's time from an idle connection's, so a slow head lasts `idle_timeout_ms`; it sheds no
-    load. Behind a proxy
-    that frames requests anew, these matter less."""
+    load. Behind a proxy that frames requests anew, these matter less."""
     data_dir: str = ""
     """Empty: $XDG_STATE_HOME/edgewise/edge, or ~/.local/state/edgewise/edge."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -114,7 +113,7 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     `edgewise` server sheds, step by step: debug and explanations, ranking by models, all but default content, requests
     (503 with Retry-After). Never consent."""
     queue_delay_most_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 8.0
-    """Who would wait longer is refused, once default content is shown."""
+    """Who waits longer gets default content; where that is shown anyhow, or beyond four times as long, 503."""
 
     # Keys
     operator_keys_sha256: list[KeyDigest] = []

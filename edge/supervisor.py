@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edge.agent.trial_process import TrialProcess
-from edge.backoff import pause
+from edge.backoff import either, pause
 from edge.crew import Crew, ending
 from edge.door import Door, open_door
 from edge.log import Log
@@ -130,7 +130,7 @@ class Supervisor:
                 if self._agent:
                     self._agent.start(self._agent_ended)
                     if not is_enrolled(self._paths):
-                        await self._wait(self._enrolled, ENROLMENT_PATIENCE_MS)
+                        await either(self._stopping, self._enrolled, ENROLMENT_PATIENCE_MS)
                 crew.start()
                 await crew.listen()
                 if not self._stopping.is_set():
@@ -290,12 +290,6 @@ class Supervisor:
         """Subjects are keyed hashes: under a new key nobody finds the old profiles, and nobody ever should."""
         shutil.rmtree(self._paths.profiles, ignore_errors=True)
         self._paths.create()
-
-    async def _wait(self, event: asyncio.Event, most_ms: float) -> None:
-        waiting = [asyncio.create_task(event.wait()), asyncio.create_task(self._stopping.wait())]
-        await asyncio.wait(waiting, timeout=most_ms / 1_000, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
 
     # --- the end -----------------------------------------------------------------------------------------------------
     async def _drain(self, crew: Crew, door: Door) -> None:

@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import math
 from enum import IntEnum
-from typing import Final
+from typing import Final, get_args
+
+from edgewise.intake import CallType
 
 INTERVAL_MS: Final = 20.0
 """How long the minimum is taken over. Short, because a queue of 10 ms is already too long."""
@@ -66,7 +68,7 @@ class Admission:
         self._target_ms = target_ms
         self._most_ms = most_ms
         self._has_refused = False
-        """In this interval, or in the one before."""
+        """In this interval."""
         self.level = 0.0
         """In [0, 3]. What is behind the point is the share of requests that the stage is for."""
         self.delay_ms = 0.0
@@ -149,11 +151,7 @@ class Admission:
 
 
 _SHEDDABLE: Final = ("/v1/decide", "/v1/fragment/", "/v1/why/", "/ofrep/")
-_TRACKING: Final = frozenset(
-    f"/v1/{path}"
-    for name in ("track", "identify", "page", "screen", "group", "alias", "batch")
-    for path in (name, name[0])
-)
+_TRACKING: Final = frozenset(f"/v1/{path}" for name in (*get_args(CallType), "batch") for path in (name, name[0]))
 
 
 def is_sheddable(path: str) -> bool:

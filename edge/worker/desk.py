@@ -30,7 +30,7 @@ from edge.worker.condition import Condition
 from edge.worker.identity import Access, Doorman
 from edge.worker.live_bundle import LiveBundle, Served
 from edge.worker.metrics import Counts
-from edge.worker.tally import Tally, going_on, inherited_tally, tally_file
+from edge.worker.tally import Tally, going_on, inherited_tally
 from edge.worker.word import Word
 from edgewise.clock import Clock
 from edgewise.consent import Consent
@@ -104,7 +104,7 @@ class Desk:
         """Subjects to be asked of the hub with the next flush."""
         self.asking = asyncio.Event()
         """Somebody is wanted: what he does elsewhere meanwhile does not count here until the hub has been asked."""
-        self._word = Word(self.paths.worker_status(index), tally_file(self.paths, index))
+        self._word = Word(self.paths.worker_status(index), self.paths.tally(index))
         self.unflushed: dict[DecisionId, RememberedDecision] = {}
         """Decisions to be remembered with the next flush."""
 

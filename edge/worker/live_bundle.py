@@ -193,6 +193,7 @@ class LiveBundle:
             self._log.error("a bundle cannot be served", **loaded._asdict(), serves=self.digest)
         else:
             self.refused = None
-            if loaded is not self.served:
-                self._log.info("serves another bundle", digest=loaded and loaded.bundle.digest, before=self.digest)
+            digest = loaded and loaded.bundle.digest
+            if digest != self.digest:
+                self._log.info("serves another bundle", digest=digest, before=self.digest)
             self.served = loaded

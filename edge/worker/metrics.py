@@ -62,9 +62,9 @@ class Counts(msgspec.Struct):
         """Count a degradation."""
         self.failures[what] = self.failures.get(what, 0) + 1
 
-    def shed_at(self, stage: str, requests: int = 1) -> None:
-        """Count requests that overload made cheaper, or refused."""
-        self.shed[stage] = self.shed.get(stage, 0) + requests
+    def shed_at(self, stage: str) -> None:
+        """Count a request that overload made cheaper, or refused."""
+        self.shed[stage] = self.shed.get(stage, 0) + 1
 
     @property
     def decisions_made(self) -> int:
@@ -123,7 +123,9 @@ class _Node(Collector):
             ("edgewise_profile_cache_misses", "Decisions whose profile was not.", counts.cache_misses),
         ):
             yield CounterMetricFamily(name, text, value=value)
-        yield _counter("edgewise_shed", "Requests that overload made cheaper.", ("stage",), _singles(counts.shed))
+        yield _counter(
+            "edgewise_shed", "Requests made cheaper, or refused, by overload.", ("stage",), _singles(counts.shed)
+        )
         yield _counter("edgewise_failures", "What failed inside.", ("what",), _singles(counts.failures))
         dropped = _singles(gauges.dropped_by_lane)
         yield _counter("edgewise_spool_dropped", "Records dropped and declared.", ("lane",), dropped)

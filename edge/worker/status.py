@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import lmdb
 import msgspec
@@ -147,6 +148,7 @@ def node_metrics(desk: Desk) -> bytes:
     """Prometheus text."""
     served = desk.live.served
     told = bundle_answer(served, desk.state(served), desk.clock.now_ms())
+    tallies = _tallies(desk)
     gauges = Gauges(
         bundle_version=told.version,
         bundle_age_seconds=told.age_seconds,
@@ -154,9 +156,9 @@ def node_metrics(desk: Desk) -> bytes:
         spool_bytes=desk.spool.spooled_bytes,
         hub_connected=desk.condition.is_connected,
         workers=sum(status is not None and status.listening for status in _workers(desk)),
-        dropped_by_lane=_dropped_by_lane(desk),
+        dropped_by_lane=_dropped_by_lane(desk, tallies),
     )
-    return exposition(add_up(tally.counts for tally in _tallies(desk).values()), gauges)
+    return exposition(add_up(tally.counts for tally in tallies.values()), gauges)
 
 
 def _live_facts(desk: Desk, now_ms: int) -> LiveFactsStatus:
@@ -222,13 +224,13 @@ def _spool(desk: Desk) -> SpoolStatus:
         stored=created - dropped - pending,
         dropped=dropped,
         pending=pending,
-        dropped_by_lane=_dropped_by_lane(desk),
+        dropped_by_lane=_dropped_by_lane(desk, tallies),
     )
 
 
-def _dropped_by_lane(desk: Desk) -> dict[str, int]:
+def _dropped_by_lane(desk: Desk, tallies: Mapping[int, Tally]) -> dict[str, int]:
     lanes = Counter({LOST: desk.condition.agent.records_lost if desk.condition.agent else 0})
-    for tally in _tallies(desk).values():
+    for tally in tallies.values():
         lanes.update(tally.dropped_by_lane)
     return {lane: count for lane, count in sorted(lanes.items()) if count}
 

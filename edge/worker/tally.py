@@ -47,11 +47,6 @@ class Tally(msgspec.Struct, frozen=True):
     counts: Counts = msgspec.field(default_factory=Counts)
 
 
-def tally_file(paths: NodePaths, index: int) -> Path:
-    """Where worker `index` keeps it."""
-    return paths.tally(index)
-
-
 def read_tally(file: Path) -> Tally:
     """All zero where there is none."""
     try:
@@ -89,7 +84,7 @@ def inherited_tally(paths: NodePaths, index: int) -> Tally:
     A predecessor that was killed has numbered and dropped records after its last word; its spool says how many, as
     long as the agent has not shipped and deleted it.
     """
-    last = read_tally(tally_file(paths, index))
+    last = read_tally(paths.tally(index))
     if not last.epoch:
         return last
     folder = paths.producer(last.epoch, index)

@@ -20,7 +20,7 @@ from edge.node.layout import NodePaths, segment_name
 from edge.node.status import AgentStatus, WorkerStatus, read_status, write_status
 from edge.worker.condition import Condition
 from edge.worker.metrics import EDGES_SECONDS, Counts, Gauges, add_up, exposition
-from edge.worker.tally import Tally, encode_tally, inherited_tally, read_tally, tally_file
+from edge.worker.tally import Tally, encode_tally, inherited_tally, read_tally
 from edgewise.frames import frame
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason, State
@@ -117,7 +117,7 @@ def test_all_workers_are_merged_by_whichever_is_asked(tmp_path: Path) -> None:
             counts.decided(HERO, Reason.MODEL)
             counts.took(0.0007)
         before = Tally(epoch=9, epoch_created=7, created=7, dropped=2, counts=counts)
-        tally_file(desk.paths, 1).write_bytes(encode_tally(before))
+        desk.paths.tally(1).write_bytes(encode_tally(before))
         told = client.get("/status").json()
         assert [worker["decisions"] for worker in told["workers"]] == [1, 5]
         assert (told["spool"]["created"], told["spool"]["dropped"]) == (8, 2)
@@ -133,7 +133,7 @@ def test_a_dead_worker_counts_as_far_as_its_spool_shows_before_its_successor_spe
         folder.mkdir(parents=True)
         written = b"".join(frame(encode_record(event(seq))) for seq in range(3))
         (folder / segment_name(0)).write_bytes(written)
-        tally_file(desk.paths, 1).write_bytes(encode_tally(Tally(epoch=9, epoch_created=1, created=5)))
+        desk.paths.tally(1).write_bytes(encode_tally(Tally(epoch=9, epoch_created=1, created=5)))
         told = client.get("/status").json()["spool"]
         assert (told["created"], told["pending"], told["stored"]) == (7, 3, 4)
 
@@ -192,9 +192,9 @@ def test_counters_go_on_when_a_worker_is_started_again_however_it_ended(tmp_path
             if not killed:
                 desk.tell()
             told = client.get("/status").json()
-            last = read_tally(tally_file(desk.paths, 0))
+            last = read_tally(desk.paths.tally(0))
         if killed:
-            tally_file(NodePaths(tmp_path), 0).write_bytes(encode_tally(last))
+            NodePaths(tmp_path).tally(0).write_bytes(encode_tally(last))
         return told["spool"]["created"], told["workers"][0]["decisions"]
 
     assert run(killed=False) == (3, 3)

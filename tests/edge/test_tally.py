@@ -15,7 +15,7 @@ from spool_world import event
 from edge.node.layout import NodePaths
 from edge.spool.writer import SpoolWriter
 from edge.worker.metrics import Counts
-from edge.worker.tally import encode_tally, going_on, inherited_tally, pending_records, tally_file
+from edge.worker.tally import encode_tally, going_on, inherited_tally, pending_records
 from edgewise.frames import scan
 from edgewise.ids import NodeId, SubjectId, producer
 from edgewise.records import GapRecord, decode_record
@@ -50,7 +50,7 @@ async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:
                 spool._most_bytes = 1 << 20
             case _:
                 word = going_on(inherited, spool, epoch=epoch, stored_seq=-1, counts=Counts())
-                tally_file(paths, 0).write_bytes(encode_tally(word))
+                paths.tally(0).write_bytes(encode_tally(word))
     for descriptor in spool.descriptors:
         os.close(descriptor)
 

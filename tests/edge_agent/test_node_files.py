@@ -27,7 +27,7 @@ from edge.node.trust import metadata_expires_ms
 from edge.profiles.cache import ProfileCache
 from edge.spool.files import SystemFiles
 from edge.spool.producers import hold, is_alive
-from edge.worker.tally import Tally, read_tally, tally_file
+from edge.worker.tally import Tally, read_tally
 from edgewise.errors import UnavailableError
 from edgewise.ids import NodeId, SiteName
 
@@ -247,8 +247,8 @@ def damaged_status(paths: NodePaths, content: bytes) -> bool:
 
 
 def damaged_tally(paths: NodePaths, content: bytes) -> bool:
-    tally_file(paths, 0).write_bytes(content)
-    return read_tally(tally_file(paths, 0)) == Tally()
+    paths.tally(0).write_bytes(content)
+    return read_tally(paths.tally(0)) == Tally()
 
 
 def damaged_assignment(paths: NodePaths, content: bytes) -> bool:

@@ -208,12 +208,7 @@ class Connection(asyncio.Protocol):
             if self._phase == _HEAD and not self._began_here:
                 self._head_bytes += len(piece)
                 if self._head_bytes > MAX_HEADER_BYTES:
-                    raise self._too_long()
-
-    def _too_long(self) -> HttpProblem:
-        if not self._headers and len(self._target) > MAX_TARGET_BYTES:
-            return target_too_long()
-        return headers_too_large(f"more than {MAX_HEADER_BYTES} bytes of headers")
+                    raise headers_too_large(f"more than {MAX_HEADER_BYTES} bytes of headers")
 
     def on_message_begin(self) -> None:
         """Called by the parser, as are the others."""

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from edge.worker.guard import LINGER_BYTES, MAX_TARGET_BYTES, body_too_large, malformed, target_too_long
+from edge.worker.guard import LINGER_BYTES, body_too_large, malformed
 from edge.worker.problems import CLOSE, HttpProblem
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -28,10 +28,8 @@ def place_of(target: bytes, host: bytes) -> Place:
     """Origin-form, or the absolute form that a request to a proxy has (RFC 9112, 3.2).
 
     Raises:
-        HttpProblem: it is neither, too long, or names another host than the Host header.
+        HttpProblem: it is neither, or names another host than the Host header.
     """
-    if len(target) > MAX_TARGET_BYTES:
-        raise target_too_long()
     raw_path, _, query = target.partition(b"?")
     if not target.startswith(b"/"):
         try:

@@ -106,7 +106,7 @@ class Server:
 
     def refuses(self, method: str, path: str) -> bool:
         """Whether there is no time for this request. Asked once a request, before anything is made of it."""
-        if method == "OPTIONS" or not self.admission.refuses(self._turns.wait_ms) or not is_sheddable(path):
+        if method == "OPTIONS" or not is_sheddable(path) or not self.admission.refuses(self._turns.wait_ms):
             return False
         self.shed(Stage.REFUSE.label)
         return True
