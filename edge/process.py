@@ -32,6 +32,11 @@ HasWorked = Callable[[int], bool]
 """Whether the process with this id, which has just ended, was of use before."""
 
 
+def pause_after(failures: int) -> float:
+    """Milliseconds before the next start, after so many failed ones in a row: 1 or more, there is no most."""
+    return min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2.0 ** min(failures - 1, 40))
+
+
 class Process:
     """Keeps `python -m MODULE ARGUMENT…` running; belongs to one event loop."""
 
@@ -135,8 +140,7 @@ class Process:
             steady = self._clock.monotonic_ms() - started_ms >= STEADY_MS
             self.failures = 1 if steady or self._has_worked(self._process.pid) else self.failures + 1
             await on_exit(code)
-            pause_ms = min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2.0 ** (self.failures - 1))
-            await pause(self._stopping, pause_ms)
+            await pause(self._stopping, pause_after(self.failures))
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         output = self._open_log() if self._log_file else sys.stderr.fileno()

@@ -195,7 +195,7 @@ class Supervisor:
                 write_status(self._paths.agent_status, status)
             except OSError as failed:  # a full disk must not keep a node from answering
                 self._log.error("when the bundle's signature expires is not told to workers", detail=str(failed))
-        self._generation = store.generation()
+        self._probation.begin()
 
     def _read_folder(self, folder: str) -> FolderBundle:
         return read_folder(Path(folder).expanduser(), most_bytes=self._settings.bundle_most_bytes)

@@ -84,7 +84,7 @@ class ProfileSync:
         in_thread = asyncio.get_running_loop().run_in_executor
         yield SyncRequest(node_id=self._node, add=list(self._asked))
         cached = self._cached()
-        while not ended.is_set() and (part := await in_thread(self._thread, lambda: next(cached, None))):
+        while not ended.is_set() and (part := await in_thread(self._thread, self._next_of, cached)):
             yield SyncRequest(add=part)
         while not self._finishing and not ended.is_set():
             wanted, evicted = await in_thread(self._thread, self._changes)
@@ -107,6 +107,14 @@ class ProfileSync:
             # An exception must not leave a request iterator: gRPC swallows it and cancels the stream.
             self._log.error("the profile cache cannot be asked", detail=str(failed))
             return [], []
+
+    def _next_of(self, cached: Iterator[list[SubjectId]]) -> list[SubjectId] | None:
+        """None also where the cache cannot be asked: who is not told of now is asked for when he comes back."""
+        try:
+            return next(cached, None)
+        except UnavailableError as failed:
+            self._log.error("the profile cache cannot be asked", detail=str(failed))
+            return None
 
     def _cached(self) -> Iterator[list[SubjectId]]:
         part: list[SubjectId] = []

@@ -141,8 +141,9 @@ class Agent:
         install = asyncio.create_task(self._watch.install_offers(link.stopping), name="install")
         facts = asyncio.create_task(self._facts.follow(link.stopping), name="facts")
         status = asyncio.create_task(self._tell(), name="status")
+        mend = asyncio.create_task(self._mend(), name="mend")
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        parts = [*streams, install, facts, status]
+        parts = [*streams, install, facts, status, mend]
         ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
         broken = [task for task in ended if task is not stopped]
         for task in broken:
@@ -154,6 +155,7 @@ class Agent:
         self._profiles.finish()
         await asyncio.wait(streams, timeout=LAST_SHIPMENT_S)
         status.cancel()
+        mend.cancel()
         await link.close()
         await asyncio.wait([*streams, install, facts], timeout=LAST_SHIPMENT_S)
         self._bell.close()
@@ -164,8 +166,13 @@ class Agent:
     async def _tell(self) -> None:
         while True:
             self._uplink.measure()
-            await self._profiles.mend()
             self._state.write()
+            await asyncio.sleep(INTERVAL_MS / 1_000)
+
+    async def _mend(self) -> None:
+        # Apart from what is told: a cache that a worker holds up must not make the node look forsaken by its hub.
+        while True:
+            await self._profiles.mend()
             await asyncio.sleep(INTERVAL_MS / 1_000)
 
 

@@ -13,9 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-import lmdb
-
-from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheError, CacheFile, Txn, keys_after
+from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheFile, Txn, keys_after
 from edge.profiles.eviction import MOST_ASKED, evict
 from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
@@ -112,11 +110,15 @@ class ProfileCache:
             return reading.profile(subject)
 
     def subjects(self) -> Iterator[SubjectId]:
-        """All that is cached, in short transactions: what the node tells the hub after a reconnect."""
+        """All that is cached, in short transactions: what the node tells the hub after a reconnect.
+
+        Raises:
+            CacheError: as `apply`.
+        """
         for name in ("profiles", "preferences"):
             after = b""
             while True:
-                with self.file.env.begin() as txn:
+                with self.file.asked(), self.file.env.begin() as txn:
                     keys = keys_after(txn, self._db[name], after, most=1_000)
                     # Who has a profile is named in the first round; who has but begun here is not followed yet.
                     fresh = [key for key in keys if self._is_followed(txn, key) is (name == "profiles")]
@@ -295,13 +297,9 @@ class ProfileCache:
                 txn.delete(key, db=self._db[name])
             return [SubjectId(key.hex()) for key in keys]
 
-        try:
-            with self.file.env.begin() as txn:
-                if not txn.stat(self._db[name])["entries"]:
-                    return []
-        except lmdb.Error as wrong:
-            self.file.note(wrong)
-            raise CacheError(f"profile cache: {wrong}") from wrong
+        with self.file.asked(), self.file.env.begin() as txn:
+            if not txn.stat(self._db[name])["entries"]:
+                return []
         return self.write(change)
 
     # --- use ----------------------------------------------------------------------------------------------------------
@@ -372,12 +370,9 @@ class ProfileCache:
         return self.file.write(change, self._evict)
 
     def _keep_to_share(self) -> None:
-        try:
+        with self.file.asked():
             while self.file.live_share() > LIVE_SHARE and self._evict():
                 pass
-        except lmdb.Error as wrong:
-            self.file.note(wrong)
-            raise CacheError(f"profile cache: {wrong}") from wrong
 
     def _evict(self) -> int:
         return evict(self.file, self._rows, has_hub=self._has_hub)

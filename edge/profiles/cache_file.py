@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -224,22 +224,29 @@ class CacheFile:
         self._is_damaged = self._is_damaged or isinstance(wrong, DAMAGES)
         self._is_panicking = self._is_panicking or isinstance(wrong, lmdb.PanicError)
 
+    @contextlib.contextmanager
+    def asked(self) -> Iterator[None]:
+        """Note whatever LMDB has to say meanwhile, and raise it as CacheError."""
+        try:
+            yield
+        except lmdb.Error as wrong:
+            self.note(wrong)
+            raise CacheError(f"profile cache: {wrong}") from wrong
+
     def write(self, change: Callable[[Txn], T], make_room: Callable[[], int]) -> T:
         """Run `change` in one transaction; where the map is full, make room and run it again from the start.
 
         Raises:
             CacheError: there is no room to be made, or the file is damaged.
         """
-        for _ in range(ROOM_ATTEMPTS):
-            try:
-                with self.env.begin(write=True) as txn:
-                    return change(txn)
-            except lmdb.MapFullError:
-                if not make_room():
-                    break
-            except lmdb.Error as wrong:
-                self.note(wrong)
-                raise CacheError(f"profile cache: {wrong}") from wrong
+        with self.asked():
+            for _ in range(ROOM_ATTEMPTS):
+                try:
+                    with self.env.begin(write=True) as txn:
+                        return change(txn)
+                except lmdb.MapFullError:
+                    if not make_room():
+                        break
         raise CacheError("profile cache: the map is full of what must not be dropped")
 
     def live_share(self) -> float:

@@ -22,9 +22,10 @@ import lmdb
 import msgspec
 
 from edge.profiles.cache_file import Txn
+from edgewise.errors import MALFORMED
 from edgewise.ids import Producer
 from edgewise.profile.state import Profile, decode_profile, encode_profile
-from edgewise.records import DecisionRecord, EventRecord, decode_record, encode_record
+from edgewise.records import DecisionRecord, EventRecord, Record, decode_record, encode_record
 from edgewise.request import Context
 
 MAX_PENDING: Final = 256
@@ -96,17 +97,28 @@ class ProfileRows:
             self._give_up_oldest(txn, key, row)
 
     def pending_of(self, txn: Txn, key: bytes) -> Iterator[tuple[bytes, EventRecord | DecisionRecord]]:
-        """A visitor's pending records with their keys, producer by producer in its order; may be deleted meanwhile."""
+        """A visitor's pending records with their keys, producer by producer in its order; may be deleted meanwhile.
+
+        What is damaged is deleted: the hub has it, or gets it from the spool, and tells of it with its next snapshot.
+        """
+        for pending_key, payload in self._pending_rows(txn, key):
+            try:
+                record: Record | None = decode_record(payload)
+            except MALFORMED:
+                record = None
+            if isinstance(record, EventRecord | DecisionRecord):
+                yield pending_key, record
+            else:
+                txn.delete(pending_key, db=self._db["pending"])
+
+    def _pending_rows(self, txn: Txn, key: bytes) -> list[tuple[bytes, bytes]]:
         cursor = txn.cursor(db=self._db["pending"])
         found = cursor.set_range(key)
         rows = []
         while found and cursor.key()[: len(key)] == key:
             rows.append((cursor.key(), cursor.value()))
             found = cursor.next()
-        for pending_key, payload in rows:
-            record = decode_record(payload)
-            assert isinstance(record, EventRecord | DecisionRecord)
-            yield pending_key, record
+        return rows
 
     def _give_up_oldest(self, txn: Txn, key: bytes, row: ProfileRow) -> None:
         """Forget a quarter of them: giving up one at a time would have to be done again at every event."""
@@ -118,7 +130,7 @@ class ProfileRows:
 
     def drop(self, txn: Txn, key: bytes) -> None:
         """Delete a row and all that is pending."""
-        for pending_key, _ in self.pending_of(txn, key):
+        for pending_key, _ in self._pending_rows(txn, key):
             txn.delete(pending_key, db=self._db["pending"])
         txn.delete(key, db=self._db["profiles"])
 

@@ -13,7 +13,7 @@ import pytest
 from spool_world import PRODUCER, event, preference, writer
 
 from edge.profiles.cache import ProfileCache
-from edge.profiles.cache_file import LOCK_FILE_BYTES, CacheError, CacheFile
+from edge.profiles.cache_file import LOCK_FILE_BYTES, CacheError, CacheFile, keys_after
 from edge.profiles.generation import begin_anew, current_place
 from edge.profiles.readers import ReaderWatch
 from edge.profiles.recall import statements_in
@@ -198,6 +198,26 @@ def test_a_row_with_a_flipped_bit_is_as_good_as_none_whichever_bit_it_is(cache: 
             else:
                 with pytest.raises(ValueError, match="damaged"):
                     cache.preferences(SUBJECT)
+
+
+def test_a_damaged_pending_record_keeps_nobody_from_being_erased_or_known(cache: ProfileCache) -> None:
+    for damage in (b"\xc1", b"", b"\x81\xa6record\xa3gap"):
+        for erased in (False, True):
+            cache.apply(SUBJECT, [view(0), view(1)])
+            with cache.file.env.begin(write=True) as txn:
+                [first, second] = keys_after(txn, cache.file.db["pending"], b"", most=3)
+                txn.put(first, damage, db=cache.file.db["pending"])
+            if erased:
+                cache.erase(SUBJECT)
+                assert cache.profile(SUBJECT) is None
+            else:
+                assert cache.snapshot(SUBJECT, encode_profile(Profile()), encode_preferences(Preferences()))
+                known = cache.profile(SUBJECT)
+                assert known is not None
+                assert known.applied == {PRODUCER: 1}
+            with cache.file.env.begin() as txn:
+                assert keys_after(txn, cache.file.db["pending"], b"", most=3) == ([] if erased else [second])
+            cache.erase(SUBJECT)
 
 
 def overwrite_pages(place: Path) -> None:

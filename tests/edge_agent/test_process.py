@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from agent_world import log, patiently
 
-from edge.process import HasWorked, Process
+from edge.process import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, HasWorked, Process, pause_after
 from edgewise.clock import SystemClock
 
 ENDS_AT_ONCE = "edge.log"
@@ -49,3 +49,8 @@ def test_who_has_worked_did_not_fail_to_start_however_soon_it_ended() -> None:
 
     assert failures_after_each_end(has_worked, 3) == [1, 1, 1]
     assert len(seen) >= 3
+
+
+def test_pauses_double_up_to_the_longest_however_often_it_fails() -> None:
+    assert [pause_after(failures) for failures in (1, 2, 3)] == [FIRST_PAUSE_MS, 2 * FIRST_PAUSE_MS, 4 * FIRST_PAUSE_MS]
+    assert {pause_after(failures) for failures in (20, 1_025, 10**6)} == {LONGEST_PAUSE_MS}
