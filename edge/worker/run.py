@@ -57,9 +57,7 @@ def main(arguments: Sequence[str]) -> int:
         log.critical("the worker cannot start", detail=str(failed))
         return 1
     app = make_app(desk)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
+    collect_rarely()
     if settings.server == "granian":
         uvloop.run(_serve_granian(app, listening, settings))
     else:
@@ -77,6 +75,13 @@ def listen(settings: EdgeSettings, descriptor: int | None) -> socket.socket:
     listening.listen(BACKLOG)
     listening.setblocking(False)
     return listening
+
+
+def collect_rarely() -> None:
+    """Leave what there is by now to the end of the process, and look for cycles in the rest rarely."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def raise_descriptors() -> int:
