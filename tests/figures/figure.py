@@ -22,7 +22,7 @@ class Verdict(StrEnum):
 
 
 class Bound(msgspec.Struct, frozen=True):
-    """What a value must keep, and what it aims at; design/performance.md has the same numbers."""
+    """What a value must keep, and what it aims at."""
 
     must: float
     aim: float

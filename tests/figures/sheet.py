@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from rich.table import Table
@@ -81,8 +80,3 @@ def where(sheet: Sheet) -> str:
         f"{machine.python}; {versions}; commit {machine.commit or 'unknown'}; {day}; took {sheet.took_s:.0f} s"
         + ("; quick: one short run of each, for a look and not for the record" if sheet.is_quick else "; medians")
     )
-
-
-def summary(rows: Sequence[Row]) -> dict[str, Any]:
-    """How many rows stand how."""
-    return {str(verdict): sum(row.verdict is verdict for row in rows) for verdict in Verdict}

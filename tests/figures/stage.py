@@ -21,7 +21,6 @@ from processes import Started, ask, edgewise, until
 from edge.bench.http1 import parse_target
 from edge.bench.mix import load_mix
 from edge.bench.visits import Visits
-from edge.settings import FIELDS
 from edgewise.errors import UnavailableError
 from figures import closed_loop, shop
 from figures.cores import Cores, on_core, on_cores
@@ -37,7 +36,7 @@ PATIENCE_S: Final = 240.0
 SOME: Final = 100
 """Decisions; a load tries a few by itself before it begins."""
 PATIENT: Final = ("queue_delay_target_ms", "queue_delay_most_ms")
-"""Settings by which a node sheds work; a version without them never does."""
+"""Settings by which a node sheds work."""
 PATIENCE_MS: Final = 10_000.0
 START_S: Final = 60.0
 """Until a node serves what it was given."""
@@ -101,7 +100,6 @@ class Hub(NamedTuple):
     """A hub that runs."""
 
     address: str
-    admin: str
     data_dir: Path
     started: Started
 
@@ -141,17 +139,17 @@ class Stage:
         words += ["--hub", hub] if hub else []
         if is_patient:
             config = self.fresh("patient.toml")
-            config.write_text("".join(f"{name} = {PATIENCE_MS}\n" for name in PATIENT if name in FIELDS), "utf-8")
+            config.write_text("".join(f"{name} = {PATIENCE_MS}\n" for name in PATIENT), "utf-8")
             words += ["--config", str(config)]
         with self._running({self.cores.server} if is_pinned else self.cores.every, words) as started:
             yield Node(started.said["url"], data_dir, started)
 
     @contextlib.contextmanager
-    def hub(self, data_dir: Path, *, grpc: str = "127.0.0.1:0", admin: str = "127.0.0.1:0") -> Iterator[Hub]:
+    def hub(self, data_dir: Path) -> Iterator[Hub]:
         """A hub of a data folder."""
-        words = ["hub", "serve", "--data-dir", str(data_dir), "--grpc", grpc, "--admin", admin]
+        words = ["hub", "serve", "--data-dir", str(data_dir), "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
         with self._running({self.cores.hub}, words) as started:
-            yield Hub(started.said["hub"], started.said["admin"], data_dir, started)
+            yield Hub(started.said["hub"], data_dir, started)
 
     @contextlib.contextmanager
     def _running(self, cores: set[int], words: Sequence[str]) -> Iterator[Started]:
