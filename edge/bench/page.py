@@ -13,7 +13,7 @@ from edge.bench.session import Outcome
 from edge.bench.threshold import Judged
 from edge.bench.words import COLUMNS, figures_in_words, heading, in_words, knee_in_words, latencies_in_rows, where
 
-_STYLE: Final = """
+STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1b1b1f;--paper:#fff;--faint:#d9d9de;--a:#0b5cad;--b:#b34700;--c:#5c5c66}
 @media (prefers-color-scheme:dark){:root{
 --ink:#ececf1;--paper:#17171a;--faint:#3a3a41;--a:#7db8f5;--b:#f0a35e;--c:#a9a9b3}}
@@ -27,17 +27,19 @@ polyline,line{fill:none;stroke-width:2}.grid{stroke-width:1}.line0{stroke:var(--
 .line1{stroke:var(--b);stroke-dasharray:6 3}.line2{stroke:var(--c);stroke-dasharray:2 3}
 .crossed{font-weight:bold}small{color:var(--c);white-space:pre-line}
 """
+"""Of a page with tables and plots, in light and in dark."""
 _METHOD: Final = "Open loop: arrivals do not wait for answers, and a latency counts from when its request was due."
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+"""For the page itself: whatever stands in it, nothing is run or fetched."""
 
 
 def page(outcome: Outcome, judged: Sequence[Judged]) -> str:
     """The whole page."""
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        f"<title>{escape(outcome.order.url)} under load</title><style>{_STYLE}</style></head><body><main>",
+        f"<title>{escape(outcome.order.url)} under load</title><style>{STYLE}</style></head><body><main>",
         f"<h1>{escape(outcome.order.url)} under load</h1><p>{escape(heading(outcome))}</p>",
         _list("", [f"note: {warning}" for warning in outcome.warnings]),
         _thresholds(judged),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final
 
+from edge.bench.machine import Machine
 from edge.bench.session import Outcome
 from edge.bench.tally import Latency
 from edge.bench.threshold import Judged
@@ -73,16 +74,20 @@ def in_words(judged: Judged) -> str:
 
 def where(outcome: Outcome) -> str:
     """Machine, commit and versions, and the node's own."""
-    machine, node = outcome.machine, outcome.node
+    node, asked = outcome.node, ""
+    if node is not None:
+        asked = f"node {node.node}: {node.state}, bundle {node.bundle.get('version')}, {len(node.workers)} workers\n"
+    return f"{asked}{machine_in_words(outcome.machine)}; seed {outcome.order.seed}"
+
+
+def machine_in_words(machine: Machine) -> str:
+    """Processor, system, versions, commit and when."""
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     commit = f", commit {machine.commit}" if machine.commit else ""
     day = dt.datetime.fromtimestamp(machine.measured_ms / 1_000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    asked = ""
-    if node is not None:
-        asked = f"node {node.node}: {node.state}, bundle {node.bundle.get('version')}, {len(node.workers)} workers\n"
     return (
-        f"{asked}{machine.cpu}, {machine.cores} cores, load {machine.load_1min} before; {machine.kernel}; "
-        f"{machine.python}; {versions}{commit}; {day}; seed {outcome.order.seed}"
+        f"{machine.cpu}, {machine.cores} cores, load {machine.load_1min} before; {machine.kernel}; "
+        f"{machine.python}; {versions}{commit}; {day}"
     )
 
 

@@ -7,25 +7,14 @@ from html import escape
 from typing import Final
 
 from edge.bench.curve import Series, chart, log_axis
+from edge.bench.page import POLICY, STYLE
 from figures.figure import Curve, Verdict
 from figures.sheet import COLUMNS, Sheet, cells, curve_rows, where
 
-_STYLE: Final = """
-:root{color-scheme:light dark;--ink:#1b1b1f;--paper:#fff;--faint:#d9d9de;--a:#0b5cad;--b:#b34700;--c:#5c5c66}
-@media (prefers-color-scheme:dark){:root{
---ink:#ececf1;--paper:#17171a;--faint:#3a3a41;--a:#7db8f5;--b:#f0a35e;--c:#a9a9b3}}
-body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:60rem;margin:2rem auto;
-padding:0 1rem}
-h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}table{border-collapse:collapse;width:100%}
-th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--faint);vertical-align:top}
-th:first-child,td:first-child,.words td:last-child,.words th:last-child{text-align:left}
-td{font-variant-numeric:tabular-nums}
-.wide{overflow-x:auto}svg{width:100%;height:auto}svg text{font-size:12px;fill:var(--ink)}.grid{stroke:var(--faint)}
-polyline,line{fill:none;stroke-width:2}.grid{stroke-width:1}.line0{stroke:var(--a)}
-.line1{stroke:var(--b);stroke-dasharray:6 3}.line2{stroke:var(--c);stroke-dasharray:2 3}
-.short{font-weight:bold}small{color:var(--c)}
+_STYLE: Final = f"""{STYLE}
+body{{max-width:60rem}}th,td{{vertical-align:top}}
+.words td:last-child,.words th:last-child{{text-align:left}}.short{{font-weight:bold}}
 """
-_POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 _METHOD: Final = (
     "Latencies are open loop and count from the moment at which a request was due; throughput is a closed loop, "
     "counted in processor time. Warm-up is left out; floors are of the same run; shown is the median of the runs."
@@ -37,7 +26,7 @@ def page(sheet: Sheet) -> str:
     kept = sum(row.verdict in {Verdict.PASS, Verdict.AIM} for row in sheet.rows)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f"<title>Performance figures</title><style>{_STYLE}</style></head><body><main>",
         f"<h1>Performance figures</h1><p>{kept} of {len(sheet.rows)} rows keep what they must.</p>",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Final
 
 import msgspec
 from rich.table import Table
 
 from edge.bench.machine import Machine
+from edge.bench.words import machine_in_words
 from edgewise.terminal import table
 from figures.figure import Curve, Row, Verdict, in_unit, limit_in_words
 
@@ -70,13 +70,8 @@ def curve_rows(curve: Curve) -> list[list[str]]:
 
 
 def where(sheet: Sheet) -> str:
-    """Machine, commit and versions."""
-    machine = sheet.machine
-    versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
-    day = dt.datetime.fromtimestamp(machine.measured_ms / 1_000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    """Machine, commit and versions, and what ran where."""
     cores = ", ".join(f"{what} on core {core}" for what, core in sheet.cores.items())
-    return (
-        f"{machine.cpu}, {machine.cores} cores ({cores}), load {machine.load_1min} before; {machine.kernel}; "
-        f"{machine.python}; {versions}; commit {machine.commit or 'unknown'}; {day}; took {sheet.took_s:.0f} s"
-        + ("; quick: one short run of each, for a look and not for the record" if sheet.is_quick else "; medians")
+    return f"{machine_in_words(sheet.machine)}; {cores}; took {sheet.took_s:.0f} s" + (
+        "; quick: one short run of each, for a look and not for the record" if sheet.is_quick else "; medians"
     )
