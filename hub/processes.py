@@ -17,6 +17,8 @@ from edgewise.errors import MALFORMED, UnavailableError
 
 START_LIMIT_MS: Final = 60_000
 STOP_LIMIT_S: Final = 20
+LONGEST_WORDS: Final = 300
+"""Characters of a last line that a message repeats."""
 
 
 class Served:
@@ -117,8 +119,14 @@ class Served:
         return line
 
     def _last_words(self) -> str:
-        lines = self._log.read_text(errors="replace").strip().splitlines() if self._log.exists() else []
-        return lines[-1] if lines else f"it said nothing; see {self._log}"
+        said = self._log.read_bytes() if self._log.exists() else b""
+        return last_words(said) if said.strip() else f"it said nothing; see {self._log}"
+
+
+def last_words(said: bytes) -> str:
+    """The last line of what a process said on standard error, for a message."""
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip()[:LONGEST_WORDS] if lines else "it said nothing"
 
 
 def hub(data_dir: Path, log: Path, clock: Clock, *, grpc: str = "127.0.0.1:0", admin: str = "127.0.0.1:0") -> Served:

@@ -21,6 +21,7 @@ from figures.figure import Bound, Measured, Row, judge, not_measured
 from figures.floors import QUESTION
 from figures.ground import Ground
 from figures.processor import meter_of
+from hub.processes import last_words
 
 MEMORY: Final = Bound(120.0, 90.0, "MB")
 START: Final = Bound(1.5, 0.8, "s")
@@ -131,7 +132,6 @@ def size_bytes(path: Path) -> int:
 
 def _run(*command: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
     if done.returncode:
-        said = done.stderr.strip().splitlines()
-        raise UnavailableError(f"{command[1]} failed: {said[-1] if said else done.returncode}")
+        raise UnavailableError(f"{command[1]} failed: {last_words(done.stderr)}")

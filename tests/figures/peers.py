@@ -27,6 +27,7 @@ from figures.closed_loop import peak, post
 from figures.cores import on_core
 from figures.processor import Meter, family, meter_of_family
 from figures.stage import Stage
+from hub.processes import last_words
 
 VARIABLE: Final = "EDGEWISE_PEERS"
 BESIDE: Final = Path("../shared/bench/peers")
@@ -134,10 +135,10 @@ class Rival:
         try:
             until(lambda: running.poll() is not None or self._answers(url), most_s=START_S)
             if running.poll() is not None:
-                raise UnavailableError(f"ended with {running.returncode}: {_last_line(log.read_bytes())}")
+                raise UnavailableError(f"ended with {running.returncode}: {last_words(log.read_bytes())}")
             yield url, meter_of_family(running.pid)
         except TimeoutError:
-            raise UnavailableError(f"no answer within {START_S:g} s: {_last_line(log.read_bytes())}") from None
+            raise UnavailableError(f"no answer within {START_S:g} s: {last_words(log.read_bytes())}") from None
         finally:
             _end(running)
 
@@ -171,7 +172,7 @@ class Rival:
             except (OSError, subprocess.TimeoutExpired) as failed:
                 raise UnavailableError(f"not installed: {failed}") from failed
             if done.returncode:
-                raise UnavailableError(f"not installed: {_last_line(done.stderr)}")
+                raise UnavailableError(f"not installed: {last_words(done.stderr)}")
         (self._environment / "complete").touch()
 
 
@@ -210,8 +211,3 @@ def _end(running: subprocess.Popen[bytes]) -> None:
 
 def _slug(name: str) -> str:
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
-
-
-def _last_line(said: bytes) -> str:
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:200] if lines else "it said nothing"
