@@ -18,11 +18,12 @@ _MODULES: Final = {"edge.worker.run": WORKER, "edge.agent.run": AGENT}
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of a process's children; none where it has ended."""
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
+    """Process ids of what any thread of a process has started; none where it has ended."""
+    found: list[int] = []
+    for listed in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            found += map(int, listed.read_text().split())
+    return found
 
 
 def descendants(pid: int) -> list[int]:

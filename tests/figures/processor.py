@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from hub.prove.victims import descendants
+
 Meter = Callable[[], float]
 """Seconds of processor time that were used so far."""
 
@@ -32,13 +34,4 @@ def used_s(pids: Iterable[int]) -> float:
 
 def family(pid: int) -> list[int]:
     """A process and its living descendants; a child that was left behind by its parent is not among them."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                told = (entry / "stat").read_text("utf-8", errors="replace").rpartition(")")[2].split()
-                children.setdefault(int(told[1]), []).append(int(entry.name))
-    found = [pid]
-    for each in found:  # grows while it is walked
-        found += children.get(each, [])
-    return found
+    return [pid, *descendants(pid)]
