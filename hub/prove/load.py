@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from edgewise.errors import MALFORMED, UnavailableError
+from hub.processes import last_words
 
 KNEE_P99_MS: Final = 10.0
 _PATIENCE_S: Final = 60.0
@@ -45,6 +46,18 @@ class Loaded(msgspec.Struct):
         return math.nan if p99 is None else p99
 
 
+class Output(NamedTuple):
+    """Of a run that has ended."""
+
+    told: bytes
+    """The bench's object as JSON, or the object of its refusal."""
+    errors: bytes
+
+    def failed(self) -> UnavailableError:
+        """To be raised where it has measured nothing."""
+        return UnavailableError(f"the bench failed: {last_words(self.errors)}")
+
+
 class Load:
     """One run under way."""
 
@@ -65,15 +78,22 @@ class Load:
         Raises:
             UnavailableError: it failed, or did not end in time.
         """
+        output = self.output(most_s)
         try:
-            told, errors = self._process.communicate(timeout=most_s)
+            return msgspec.json.decode(output.told, type=Loaded)
+        except MALFORMED:
+            raise output.failed() from None
+
+    def output(self, most_s: float) -> Output:
+        """Wait for its end; what it printed, whether or not that is a measurement.
+
+        Raises:
+            UnavailableError: it did not end in time.
+        """
+        try:
+            return Output(*self._process.communicate(timeout=most_s))
         except subprocess.TimeoutExpired:
             raise UnavailableError(f"the bench did not end within {most_s:.0f} s") from None
-        try:
-            return msgspec.json.decode(told, type=Loaded)
-        except MALFORMED:
-            said = errors.decode(errors="replace").strip().splitlines()
-            raise UnavailableError(f"the bench failed: {said[-1] if said else 'it said nothing'}") from None
 
     def end(self) -> None:
         """At once, if it still runs."""

@@ -45,7 +45,7 @@ def _while_swapping(ground: Ground, data_dir: Path, node: Node, rate: float, run
         for built in news:
             release(data_dir, built)
             node.wait_for(built.manifest.version)
-        swaps_ended_in_time = running.poll() is None
+        swaps_ended_in_time = running.is_running
         told = finished(running)
     return {**told, "swapped_while_measured": swaps_ended_in_time}
 

@@ -9,8 +9,6 @@ import contextlib
 import json
 import math
 import os
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -21,11 +19,13 @@ from processes import Started, ask, edgewise, until
 from edge.bench.http1 import parse_target
 from edge.bench.mix import load_mix
 from edge.bench.visits import Visits
-from edgewise.errors import UnavailableError
+from edgewise.errors import MALFORMED, UnavailableError
 from figures import closed_loop, shop
 from figures.cores import Cores, on_core, on_cores
 from figures.processor import Meter
 from hub.keys import make_keys
+from hub.processes import last_words
+from hub.prove.load import Load
 from hub.release.bundle import BuiltBundle
 from hub.release.candidates import write_bundle
 from hub.release.repository import Repository
@@ -159,8 +159,7 @@ class Stage:
                 with on_cores(cores):
                     started = stack.enter_context(edgewise(*words, log=log))
             except (TimeoutError, AssertionError) as silent:  # ended, or has not said yet where it answers
-                said = log.read_text("utf-8", errors="replace").strip().splitlines()
-                last = said[-1][:300] if said else "nothing in its log"
+                last = last_words(log.read_bytes())
                 raise UnavailableError(f"`edgewise {words[0]} {words[1]}` did not start in time: {last}") from silent
             yield started
 
@@ -190,18 +189,14 @@ class Stage:
             return finished(running)
 
     @contextlib.contextmanager
-    def loading(self, node: str, *words: str, mix: Path) -> Iterator[subprocess.Popen[bytes]]:
+    def loading(self, node: str, *words: str, mix: Path) -> Iterator[Load]:
         """`edgewise bench`, while something else happens; `finished` waits for what it measures."""
-        command = [sys.executable, "-c", "from edgewise.cli import main; main()", "bench", node]
-        command += ["--profile", str(mix), "--write-key", shop.WRITE_KEY, "--json", *words]
         with on_core(self.cores.load):
-            running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            running = Load(node, "--profile", str(mix), "--write-key", shop.WRITE_KEY, *words)
         try:
             yield running
         finally:
-            if running.poll() is None:
-                running.kill()
-            running.communicate()
+            running.end()
 
     def open_loop(
         self, node: str, rate: float, *, mix: Path, seconds: float | None = None, connections: int = 50
@@ -262,20 +257,19 @@ KNEE_SHARE: Final = 0.4
 STAND_IN: Final = 0.7
 
 
-def finished(running: subprocess.Popen[bytes]) -> dict[str, Any]:
+def finished(running: Load) -> dict[str, Any]:
     """What a load has measured, once it ends; that a threshold was crossed, or the generator late, is told in it.
 
     Raises:
-        UnavailableError: it measured nothing, with its last words.
+        UnavailableError: it measured nothing, with its last words, or did not end in time.
     """
-    out, err = running.communicate(timeout=PATIENCE_S)
+    output = running.output(PATIENCE_S)
     try:
-        told: dict[str, Any] = json.loads(out)
-    except json.JSONDecodeError:
+        told: dict[str, Any] = json.loads(output.told)
+    except MALFORMED:
         told = {}
     if "latency_ms" not in told:
-        words = err.decode(errors="replace").strip().splitlines()
-        raise UnavailableError(words[-1] if words else f"edgewise bench ended with {running.returncode}")
+        raise output.failed()
     return told
 
 
