@@ -41,6 +41,7 @@ class Caller:
     """Belongs to one thread."""
 
     def __init__(self, url: str, write_key: str, *, timeout_s: float = 10.0) -> None:
+        self.url = url
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=timeout_s)
         key = base64.b64encode(f"{write_key}:".encode()).decode()
@@ -60,6 +61,29 @@ class Caller:
         except (http.client.HTTPException, OSError) as broken:
             self._connection.close()
             raise Unanswered(str(broken)) from broken
+
+    def post(self, path: str, body: Any) -> Any:
+        """Say something; what the node answers.
+
+        Raises:
+            UnavailableError: no whole answer came, or another one than 200 with JSON.
+        """
+        try:
+            reply = self.ask("POST", path, body)
+        except Unanswered as broken:
+            raise UnavailableError(f"{self.url}{path}: {broken}") from broken
+        if not reply.is_ok:
+            raise UnavailableError(f"{self.url}{path}: {reply.status}: {reply.content[:200]!r}")
+        return reply.json()
+
+    def shown(self, visitor: str, placement: str, **options: bool) -> list[str]:
+        """The items that a placement shows a visitor.
+
+        Raises:
+            UnavailableError: as `post`.
+        """
+        body = {"anonymousId": visitor, "placements": [{"name": placement}], "options": options}
+        return [item["id"] for item in self.post("/v1/decide", body)["placements"][placement]["items"]]
 
     def status(self) -> dict[str, Any]:
         """The node's own account.

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
-from collections import Counter
 from typing import Any, Final
 
 from processes import until
@@ -15,8 +12,8 @@ from figures import mixes, shop
 from figures.cores import on_core
 from figures.figure import Bound, Measured, Row, judge, not_measured
 from figures.ground import Ground
-from figures.kept import Asking
 from figures.stage import Hub, Node, finished
+from hub.prove.scenarios.flash_sale import facts_version, hottest, sell_out
 
 CONNECTIONS: Final = 10_000
 SHARE: Final = 0.5
@@ -58,7 +55,7 @@ def _sale(ground: Ground) -> list[Row]:
     data_dir = stage.released(shop.build())
     with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as node:
         node.wait_for(1)
-        hot = hottest(node.url)
+        hot = hottest(node.url, shop.WRITE_KEY)
         words = stage.steady(ground.standing.knee, seconds=SALE_S, connections=CONNECTIONS)
         with stage.loading(node.url, *words, "--watch-item", hot, mix=mix) as running:
             node.wait_for_load()
@@ -87,33 +84,16 @@ def _latency(ground: Ground, what: str, told: list[dict[str, Any]]) -> Row:
     return judge("P4", what, LATENCY, p99s, short=ground.disturbance(), aimed=aimed)
 
 
-def hottest(url: str) -> str:
-    """The item that most strangers are shown."""
-    asking = Asking(url)
-    shown = Counter(item for number in range(60) for item in asking.shown(f"passer-by-{number}", shop.HERO))
-    return shown.most_common(1)[0][0]
-
-
 def _sell_out(ground: Ground, hub: Hub, node: Node, item: str) -> tuple[float | None, str]:
     """Set the item's stock to 0 at the hub; when `/status` said so at the node (Unix time), or why it never did."""
-    before = _facts_version(node)
-    command = [sys.executable, "-c", "from edgewise.cli import main; main()", "facts", "set", item, "stock=0"]
+    before = facts_version(node.status())
     with on_core(ground.stage.cores.hub):
-        done = subprocess.run(
-            [*command, "--data-dir", str(hub.data_dir), "--json"], capture_output=True, timeout=60, check=False
-        )
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        return None, f"`edgewise facts set` is refused by this version: {said[-1] if said else done.returncode}"
+        sell_out(hub.data_dir, item)
     try:
-        until(lambda: _facts_version(node) > before, most_s=SALE_S)
+        until(lambda: facts_version(node.status()) > before, most_s=SALE_S)
     except TimeoutError:
         return None, f"no live fact arrived at the node within {SALE_S:g} s"
     return time.time(), ""  # noqa: TID251  # the load tells Unix time, too
-
-
-def _facts_version(node: Node) -> int:
-    return int(node.status()["liveFacts"]["version"])
 
 
 def _detail(told: list[dict[str, Any]]) -> dict[str, Any]:

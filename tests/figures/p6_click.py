@@ -11,7 +11,7 @@ from edgewise.errors import UnavailableError
 from figures import shop
 from figures.figure import Bound, Measured, Row, judge
 from figures.ground import Ground
-from figures.kept import Asking
+from hub.prove.caller import Caller
 
 SAME: Final = Bound(10.0, 5.0, "ms")
 OTHER: Final = Bound(100.0, 50.0, "ms")
@@ -26,9 +26,9 @@ def measure(ground: Ground) -> Measured:
     with stage.hub(data_dir) as hub, stage.node(hub=hub.address) as one, stage.node(hub=hub.address) as two:
         one.wait_for(1)
         two.wait_for(1)
-        here, there = Asking(one.url), Asking(two.url)
-        same = [_click(here, here, there, f"clicker-same-{number}") for number in range(clicks)]
-        other = [_click(here, there, there, f"clicker-other-{number}") for number in range(clicks)]
+        with Caller(one.url, shop.WRITE_KEY) as here, Caller(two.url, shop.WRITE_KEY) as there:
+            same = [_click(here, here, there, f"clicker-same-{number}") for number in range(clicks)]
+            other = [_click(here, there, there, f"clicker-other-{number}") for number in range(clicks)]
     return Measured(
         [
             _row("click -> changed decision on the same node, p99", SAME, same),
@@ -44,7 +44,7 @@ def _row(what: str, bound: Bound, seconds: list[float]) -> Row:
     return judge("P6", what, bound, [p99], short=short, detail=detail)
 
 
-def _click(here: Asking, watcher: Asking, there: Asking, visitor: str) -> float:
+def _click(here: Caller, watcher: Caller, there: Caller, visitor: str) -> float:
     """Seconds from sending until `watcher` decides otherwise.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from figures import shop
 from figures.figure import Bound, Measured, judge
 from figures.ground import Ground
-from figures.kept import Asking
+from hub.prove.caller import Caller
 
 BOUND: Final = Bound(1.10, 1.05, "x")
 WHAT: Final = "server time of a decision with the explanation of one shown item / without"
@@ -21,14 +21,13 @@ def measure(ground: Ground) -> Measured:
     stage = ground.stage
     pairs = QUICK_PAIRS if stage.effort.is_quick else PAIRS
     ratios, detail = [], []
-    with stage.node(bundle=ground.bundle) as node:
+    with stage.node(bundle=ground.bundle) as node, Caller(node.url, shop.WRITE_KEY) as caller:
         stage.peak(node.url, ground.mix)  # known visitors, and a warm node
-        asking = Asking(node.url)
         for _ in range(stage.effort.runs):
             took_ms: dict[bool, list[float]] = {False: [], True: []}
             for turn in range(2 * pairs):
                 explain = turn % 2 == 1
-                took_ms[explain].append(_took_ms(asking, turn // 2, explain=explain))
+                took_ms[explain].append(_took_ms(caller, turn // 2, explain=explain))
             off, on = median(took_ms[False]), median(took_ms[True])
             ratios.append(on / off)
             detail.append({"off_ms": round(off, 4), "on_ms": round(on, 4)})
@@ -36,12 +35,12 @@ def measure(ground: Ground) -> Measured:
     return Measured([judge("P8", WHAT, BOUND, ratios, short=short, detail={"runs": detail, "pairs": pairs})])
 
 
-def _took_ms(asking: Asking, number: int, *, explain: bool) -> float:
+def _took_ms(caller: Caller, number: int, *, explain: bool) -> float:
     said: dict[str, Any] = {
         "anonymousId": f"known-{number % 500:08d}",
         "placements": [{"name": shop.HERO, "count": 1}],
         "options": {"explain": explain},
     }
-    answer = asking.post("/v1/decide", said)
+    answer = caller.post("/v1/decide", said)
     assert bool(answer["placements"][shop.HERO]["items"][0]["why"]) == explain, answer
     return float(answer["tookMs"])

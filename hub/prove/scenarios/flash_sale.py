@@ -10,12 +10,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from edgewise.errors import UnavailableError
+from hub.processes import last_words
 from hub.prove.caller import Caller
 from hub.prove.figure import NONE, Figure, Must
-from hub.prove.lab import Lab, Running
+from hub.prove.lab import BY, Lab, Running
 from hub.prove.load import Load, capacity, loading
 from hub.prove.order import Order
 
@@ -23,6 +25,7 @@ PROFILE: Final = "flash-sale"
 """The bench's own: four fifths of its visitors are new, and the burst is five times the calm around it."""
 CALM, BEGINS, LASTS, WARM_UP_S = 0.2, 0.3, 0.4, 2.0
 """Its shape: rate before the burst, and the burst's place, as shares; seconds of calm before all that."""
+PLACEMENT: Final = "home_hero"
 LOOKS: Final = 60
 """Strangers who are asked what they see, to find what everybody is offered."""
 MOST_S: Final = 1.0
@@ -35,7 +38,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
     with lab.shop(workers=max(1, (os.cpu_count() or 2) - 1)) as running:
         lab.tell("look for the node's capacity", 0.0)
         rate = capacity(running.url, running.write_key, step_s=order.step_s, seed=order.seed)
-        hot = _hottest(running)
+        hot = hottest(running.url, running.write_key)
         lab.tell(f"{rate:,.0f} requests a second on {order.connections:,} connections; {hot} sells out", 0.5)
         duration_s = 2 * order.window_s
         with loading(
@@ -70,13 +73,16 @@ def run(lab: Lab, order: Order) -> list[Figure]:
     ]
 
 
-def _hottest(running: Running) -> str:
+def hottest(url: str, write_key: str) -> str:
+    """The item that most strangers are shown.
+
+    Raises:
+        UnavailableError: the node does not decide for them.
+    """
     shown: Counter[str] = Counter()
-    with Caller(running.url, running.write_key) as caller:
+    with Caller(url, write_key) as caller:
         for number in range(LOOKS):
-            body = {"anonymousId": f"passer-by-{number}", "placements": [{"name": "home_hero"}]}
-            placed = caller.ask("POST", "/v1/decide", body).json()["placements"]["home_hero"]
-            shown.update(item["id"] for item in placed["items"])
+            shown.update(caller.shown(f"passer-by-{number}", PLACEMENT))
     return shown.most_common(1)[0][0]
 
 
@@ -102,16 +108,28 @@ def _decisions(caller: Caller) -> int:
 def _sell_out(lab: Lab, running: Running, item: str) -> int:
     """Say so at the hub; when the node's `/status` shows it, in milliseconds since the epoch."""
     with Caller(running.url, running.write_key, timeout_s=60.0) as caller:
-        before = _facts(caller)
-        words = ["facts", "set", item, "stock=0", "--data-dir", str(lab.hub_dir), "--by", "edgewise prove", "--json"]
-        command = [sys.executable, "-c", "from edgewise.cli import main; main()", *words]
-        done = subprocess.run(command, capture_output=True, timeout=_COMMAND_S, check=False)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise UnavailableError(f"`edgewise facts set` failed: {said[-1] if said else done.returncode}")
-        lab.until(lambda: _facts(caller) > before or None, "the fact arrives at the node")
+        before = facts_version(caller.status())
+        sell_out(lab.hub_dir, item)
+        lab.until(lambda: facts_version(caller.status()) > before or None, "the fact arrives at the node")
         return lab.clock.now_ms()
 
 
-def _facts(caller: Caller) -> int:
-    return int(caller.status()["liveFacts"]["version"])
+def sell_out(hub_dir: Path, item: str) -> None:
+    """Set an item's stock to 0 at the hub of a data folder, as an operator would.
+
+    Raises:
+        UnavailableError: the command failed, or did not end in time.
+    """
+    words = ["facts", "set", item, "stock=0", "--data-dir", str(hub_dir), "--by", BY, "--json"]
+    command = [sys.executable, "-c", "from edgewise.cli import main; main()", *words]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=_COMMAND_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"`edgewise facts set` did not end within {_COMMAND_S:.0f} s") from None
+    if done.returncode:
+        raise UnavailableError(f"`edgewise facts set` failed: {last_words(done.stderr)}")
+
+
+def facts_version(status: dict[str, Any]) -> int:
+    """Of the live facts that a node goes by, from its `/status`."""
+    return int(status["liveFacts"]["version"])
