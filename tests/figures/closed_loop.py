@@ -13,11 +13,12 @@ import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 import numpy as np
 
+from edge.bench.http1 import FramingError, ReplyReader, parse_target, request_head
 from edgewise.errors import UnavailableError
 from figures.processor import Meter
 
@@ -54,13 +55,7 @@ class Peak(NamedTuple):
 
 def post(url: str, body: bytes, *, write_key: str = "") -> bytes:
     """A whole request of JSON. The key goes where every edge node takes it."""
-    from base64 import b64encode
-
-    parts = urlsplit(url)
-    lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
-    if write_key:
-        lines.append(f"Authorization: Basic {b64encode(f'{write_key}:'.encode()).decode()}")
-    return "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""]).encode() + body
+    return request_head(parse_target(url), "", write_key or None) + b"%d\r\n\r\n" % len(body) + body
 
 
 def peak(
@@ -77,8 +72,8 @@ def peak(
     Raises:
         UnavailableError: nobody answers there, or answers no HTTP.
     """
-    parts = urlsplit(url)
-    loop = _Loop((parts.hostname or "", parts.port or 80), itertools.cycle(requests))
+    target = parse_target(url)
+    loop = _Loop((target.host, target.port), itertools.cycle(requests))
     try:
         loop.open(connections)
         loop.run(warm_up_s)
@@ -101,18 +96,21 @@ def send_all(url: str, requests: Sequence[bytes]) -> None:
     Raises:
         UnavailableError: one was not answered with status 200.
     """
-    parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=SILENCE_S) as asking:
+    target, reader = parse_target(url), ReplyReader()
+    with socket.create_connection((target.host, target.port), timeout=SILENCE_S) as asking:
         for request in requests:
             asking.sendall(request)
-            data = b""
-            while (end := data.find(b"\r\n\r\n")) < 0 or len(data) < end + 4 + _length(data[:end]):
+            reply = None
+            while reply is None:
                 piece = asking.recv(_RECEIVED)
                 if not piece:
                     raise UnavailableError(f"{url}: closed in the middle of an answer")
-                data += piece
-            if data[9:12] != b"200":
-                raise UnavailableError(f"{url}: {data[:300].decode(errors='replace')}")
+                try:
+                    reply = reader.feed(piece)
+                except FramingError as strange:
+                    raise UnavailableError(f"{url}: {strange}") from strange
+            if reply.status != HTTPStatus.OK:
+                raise UnavailableError(f"{url}: {reply.status}: {reply.body[:300].decode(errors='replace')}")
 
 
 class _Asking:
@@ -187,6 +185,7 @@ class _Loop:
             asking.socket.close()
             self._send(self._open())
             return
+        # not by the bench's ReplyReader, which reads more than is asked for here: an eighth of this loop's speed
         data = asking.held + piece if asking.held else piece
         end = data.find(b"\r\n\r\n")
         if end < 0 or len(data) < end + 4 + _length(data[:end]):
