@@ -189,7 +189,8 @@ class Catalogued:
         gone = self.gone
         if gone is not None:
             tests.append(lambda places: ~gone[codes[places]])
-        blocked = blocks.mask(self.placement, exclude)
+        named = [*exclude, *blocks.unwanted(self.placement)]
+        blocked = blocks.mask(named)
         if blocked is not None:
             tests.append(lambda places: ~blocked[codes[places]])
         if self._is_scheduled:
@@ -206,11 +207,7 @@ class Catalogued:
                 return passes
 
             tests.append(by_rules)
-        return Gate(tests, named=len(exclude) + len(blocks.unwanted(self.placement)))
-
-    def eligible(self, blocks: Blocks, exclude: frozenset[ItemId], facts: Facts, now_ms: int) -> Places:
-        """All places that may be shown to this visitor now."""
-        return self.gate(blocks, exclude, facts, now_ms).passing(self.pool.everything)
+        return Gate(tests, named=len(named))
 
 
 def brought_pool(

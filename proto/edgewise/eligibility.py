@@ -7,7 +7,7 @@ request. The dial and consent decide before all this what may be read of a profi
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
@@ -112,13 +112,12 @@ class Blocks:
                 return True
         return False
 
-    def mask(self, placement: Placement, exclude: Collection[ItemId]) -> Mask | None:
-        """All that is blocked in one placement; shape (items + 1,). None where nothing is."""
-        blocked: list[ItemId] = [*exclude, *self.unwanted(placement)]
-        if not blocked:
+    def mask(self, named: Sequence[ItemId]) -> Mask | None:
+        """What is muted, and the items that are named; shape (items + 1,). None where nothing is."""
+        if not named:
             return self._muted_mask
         code_of = self._items.code_of
-        codes = [code_of[item] for item in blocked if item in code_of]
+        codes = [code_of[item] for item in named if item in code_of]
         mask = np.zeros(len(self._items) + 1, np.bool_) if self._muted_mask is None else self._muted_mask.copy()
         mask[codes] = True
         return mask

@@ -122,22 +122,18 @@ def compete(entries: Sequence[Entry], asked: Asked, is_late: IsLate) -> tuple[li
     A record says in one word what was left out, so that either time was enough for all placements or for none.
     """
     degradation = asked.question.degradation
-    fields: list[Field | Reason] = []
-    for entry in entries:
-        if degradation not in _FALLBACK_OF and is_late():
+    if degradation not in _FALLBACK_OF:
+        try:
+            return [field(entry, asked, is_late) for entry in entries], degradation
+        except TimeIsUp:
             degradation = Degradation.DEADLINE
-        if degradation not in _FALLBACK_OF:
-            try:
-                fields.append(field(entry, asked, is_late))
-            except TimeIsUp:
-                degradation = Degradation.DEADLINE
-        if degradation in _FALLBACK_OF:
-            return [_FALLBACK_OF[degradation]] * len(entries), degradation
-    return fields, degradation
+    return [_FALLBACK_OF[degradation]] * len(entries), degradation
 
 
 def field(entry: Entry, asked: Asked, is_late: IsLate = NEVER_LATE) -> Field | Reason:
     """Who competes in a placement, or why nobody does. Raises TimeIsUp."""
+    if is_late():
+        raise TimeIsUp
     question = asked.question
     if isinstance(question.force.get(entry.request.name), list):
         return Reason.FORCED

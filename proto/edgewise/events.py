@@ -57,7 +57,8 @@ CONVERSIONS: Final = frozenset(
         "Trial Started",
     }
 )
-"""Events of Segment's specifications (e-commerce, B2B SaaS) that a site lives on: the last ones that a node refuses."""
+"""Events of Segment's specifications (e-commerce, B2B SaaS), and our Offline Purchase, that a site lives on: the last
+ones that a node refuses."""
 
 DIMENSIONS: Final = ("category", "brand", "topic")
 """Item attributes that a profile keeps affinities for."""

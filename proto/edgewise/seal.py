@@ -1,8 +1,8 @@
 """A checksum in a protocol message, over all that it says: what changed on its way is not believed.
 
 TCP's own is 16 bits wide and ends at every proxy. Releases are signed and need none; records, marks and profiles are
-not, and one bit in a mark makes a node delete what nobody has. A message without a checksum is whole: its sender is
-older than they are.
+not, and one bit in a mark makes a node delete what nobody has. A message without a checksum is not whole either: the
+bit that changed may have been the field's own.
 """
 
 from __future__ import annotations

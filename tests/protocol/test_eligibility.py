@@ -1,6 +1,6 @@
 """Who may be shown: against a naive twin, one item at a time; and the dial, consent and approval by story."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from edgewise.bundle.items import ItemTable, encoded_content, is_approved
 from edgewise.bundle.policy import Cap, Compare, Placement, Rule, Some
 from edgewise.candidates import Catalogued, brought_pool
 from edgewise.consent import NOTHING, Grants
-from edgewise.eligibility import Blocks, may_personalise, readable
+from edgewise.eligibility import Blocks, Mask, may_personalise, readable
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import FeatureTable
 from edgewise.features.view import View
@@ -125,7 +125,7 @@ def test_eligibility_equals_its_naive_twin(
     def wanted(item: ItemId, attributes: Attributes) -> bool:
         return is_wanted(item, attributes, placement=asked, mute=mute, exclude=exclude, facts=facts)
 
-    places = catalogued.eligible(blocks, exclude, facts, NOW_MS)
+    places = catalogued.gate(blocks, exclude, facts, NOW_MS).passing(catalogued.pool.everything)
     expected = []
     for item_id in dict.fromkeys(collection):
         item = known.get(item_id)
@@ -189,13 +189,18 @@ def test_the_dial_says_how_much_of_a_profile_is_read() -> None:
         assert readable(visitor, dial, NOW_MS) == Profile()
 
 
+def blocked(blocks: Blocks, asked: Placement, exclude: Sequence[ItemId] = ()) -> Mask | None:
+    """As a gate asks for it."""
+    return blocks.mask([*exclude, *blocks.unwanted(asked)])
+
+
 def test_a_cap_counts_calendar_days() -> None:
     items = ItemTable(world.catalogue())
     asked = world.placement(cap=Cap(impressions=2, days=1))
 
     def allowed(times: int, now_ms: int) -> bool:
         visitor = world.shown(Profile(), "film-0", times)
-        mask = Blocks(items, {}, visitor, now_ms).mask(asked, ())
+        mask = blocked(Blocks(items, {}, visitor, now_ms), asked)
         return mask is None or not mask[0]
 
     assert allowed(1, NOW_MS)
@@ -205,14 +210,14 @@ def test_a_cap_counts_calendar_days() -> None:
 
 def test_nobody_is_blocked_for_a_visitor_without_wishes_and_past() -> None:
     items = ItemTable(world.catalogue())
-    assert Blocks(items, {"brands": ()}, Profile(), NOW_MS).mask(world.placement(exclude_seen=True), ()) is None
+    assert blocked(Blocks(items, {"brands": ()}, Profile(), NOW_MS), world.placement(exclude_seen=True)) is None
 
 
 def test_masks_of_two_placements_do_not_leak_into_each_other() -> None:
     items = ItemTable(world.catalogue())
     blocks = Blocks(items, {"items": ("film-5",)}, world.profile(["film-0"]), NOW_MS)
-    seen = blocks.mask(world.placement(exclude_seen=True), ())
-    other = blocks.mask(world.placement(), [world.FILMS[7]])
+    seen = blocked(blocks, world.placement(exclude_seen=True))
+    other = blocked(blocks, world.placement(), [world.FILMS[7]])
     assert seen is not None
     assert other is not None
     assert np.flatnonzero(seen).tolist() == [0, 5]

@@ -88,7 +88,7 @@ def test_looking_first_finds_what_checking_first_finds(
     blocks = Blocks(MANY.features.items, {"categories": tuple(muted)}, profile, world.NOW_MS)
     unwanted = frozenset(ItemId(f"film-{number}") for number in exclude)
     gate = catalogued.gate(blocks, unwanted, Facts(view), world.NOW_MS)
-    eligible = catalogued.eligible(blocks, unwanted, Facts(view), world.NOW_MS)
+    eligible = gate.passing(catalogued.pool.everything)
     got = retrieve(catalogued.pool, gate, retrieval, view)
     assert got.tolist() == retrieve(catalogued.pool, _only(eligible), retrieval, view).tolist()
     assert set(got.tolist()) <= set(eligible.tolist())
