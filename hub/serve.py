@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
+from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
 from hub.admin.server import AdminServer
 from hub.admin.views import storage_note
 from hub.facts.board import FactsBoard
-from hub.facts.keeping import DAY_MS, FactsKeeper
+from hub.facts.keeping import FactsKeeper
 from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
 from hub.ledger.dialect import wal_reset_bug
@@ -88,7 +89,7 @@ async def serve(
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
         board = FactsBoard(ledger, repository, clock)
-        keeper = FactsKeeper(board, ledger, repository, clock, history_ms=settings.facts_history_days * DAY_MS)
+        keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
         releases = Releases(data_dir, ledger, clock)
         admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board)

@@ -124,7 +124,7 @@ class ReplayShop:
 
     def say(self, columns: FactChanges, *, halted: bool = False, life_ms: int = 3_600_000) -> int:
         """The hub has new live facts, and the node takes them over; returns their version."""
-        row = self.hub.ledger.change_facts(
+        row, _ = self.hub.ledger.change_facts(
             columns, who="Ann", now_ms=self.clock.now_ms(), life_ms=life_ms, halted=halted, renew=True
         )
         served = self.desk.live.served

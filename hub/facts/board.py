@@ -7,13 +7,14 @@ fall, and nodes end up with the newest.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from edgewise.bundle.catalogue import decode_catalogue
 from edgewise.bundle.facts import STOCK, FactSheet, encode_facts
 from edgewise.bundle.manifest import CATALOGUE, POLICY
 from edgewise.bundle.policy import decode_policy
 from edgewise.clock import Clock
+from edgewise.ids import BundleVersion, ItemId
 from hub.ledger.facts import FactChanges
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import AuditEntry, FactSheetRow
@@ -27,6 +28,15 @@ _NAMED: Final = 5
 BY_CLOCK: Final = "hub"
 
 
+class Live(NamedTuple):
+    """What the live release knows of numbers."""
+
+    release: BundleVersion
+    items: frozenset[ItemId]
+    declared: frozenset[str]
+    """Names under `live_facts`; stock needs none."""
+
+
 class FactsBoard:
     """The facts of one data folder."""
 
@@ -35,6 +45,7 @@ class FactsBoard:
         self._repository = repository
         self._clock = clock
         self._life_ms = life_ms
+        self._live: Live | None = None
 
     def newest(self) -> FactSheetRow | None:
         """The last version, None before the first."""
@@ -60,21 +71,35 @@ class FactsBoard:
 
     def notes(self, changes: FactChanges) -> list[str]:
         """What of these changes the live release knows nothing of, so that nodes pass it over; in sentences."""
-        assignment = self._repository.assignment()
-        if assignment is None:
+        live = self.live()
+        if live is None:
             return ["no release is live yet; what is set counts as soon as one is"]
-        resources = self._repository.release(assignment.default).resources
-        known = {item.id for item in decode_catalogue(resources[CATALOGUE]).items}
-        declared = {STOCK, *decode_policy(resources[POLICY]).site.live_facts}
-        strange = sorted({item for said in changes.values() for item in said} - known)
-        unread = sorted(set(changes) - declared)
+        strange = sorted({item for said in changes.values() for item in said} - live.items)
+        unread = sorted(set(changes) - live.declared - {STOCK})
         notes = []
         if strange:
             some = ", ".join(strange[:_NAMED]) + (" …" if len(strange) > _NAMED else "")
-            notes.append(f"{len(strange)} items are not in the live release {assignment.default}: {some}")
+            notes.append(f"{len(strange)} items are not in the live release {live.release}: {some}")
         if unread:
             notes.append(f"the site does not declare {', '.join(unread)} under live_facts in site.yaml")
         return notes
+
+    def live(self) -> Live | None:
+        """The default release's items and names; None before the first promotion. Raises as `Repository.release`.
+
+        Remembered until another release is the default: a price must not cost the reading of a whole release, and what
+        a version holds never changes. Threads that ask at once may each read it; they find the same.
+        """
+        assignment = self._repository.assignment()
+        if assignment is None:
+            return None
+        live = self._live
+        if live is None or live.release != assignment.default:
+            resources = self._repository.release(assignment.default).resources
+            items = frozenset(item.id for item in decode_catalogue(resources[CATALOGUE]).items)
+            live = Live(assignment.default, items, frozenset(decode_policy(resources[POLICY]).site.live_facts))
+            self._live = live
+        return live
 
     def halt(self, *, by: str) -> FactSheetRow:
         """The kill switch: nodes serve by the released catalogue alone. Raises UnavailableError as `change`."""
@@ -109,7 +134,7 @@ class FactsBoard:
         audit: AuditEntry | None = None,
     ) -> FactSheetRow | None:
         self._repository.chain.check_keys(["facts"])
-        row = self._ledger.change_facts(
+        row, data = self._ledger.change_facts(
             changes,
             who=by,
             now_ms=self._clock.now_ms(),
@@ -119,11 +144,14 @@ class FactsBoard:
             renew=renew,
             audit=audit,
         )
-        if row is not None:
+        if row is not None and data is not None:
+            self._repository.publish_facts(data, row.version)
+        elif row is not None:
             self._publish(row.version)
         return row
 
     def _publish(self, version: int) -> bool:
+        """What the ledger has and nodes may not have yet."""
         if self._repository.standing().facts >= version:
             return False
         return self._repository.publish_facts(encode_facts(self._ledger.fact_sheet(version)), version)

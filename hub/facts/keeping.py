@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from edgewise.bundle.manifest import POLICY
-from edgewise.bundle.policy import decode_policy
 from edgewise.clock import Clock
-from edgewise.ids import BundleVersion, ItemId
+from edgewise.ids import ItemId
+from edgewise.profile.state import DAY_MS
 from hub.facts.board import BY_CLOCK, FactsBoard
 from hub.facts.trends import LONGEST_MS, NAMES, Trends
 from hub.ledger.ledger import Ledger
-from hub.release.repository import Repository
 
-DAY_MS: Final = 86_400_000
 HISTORY_MS: Final = 30 * DAY_MS
 """How long a version is remembered, and with it what decisions of that time can be replayed with."""
 PRUNE_MS: Final = 3_600_000
@@ -22,18 +19,14 @@ PRUNE_MS: Final = 3_600_000
 class FactsKeeper:
     """The facts of a running hub. Blocking; not to be used by two threads at once."""
 
-    def __init__(
-        self, board: FactsBoard, ledger: Ledger, repository: Repository, clock: Clock, *, history_ms: int = HISTORY_MS
-    ) -> None:
+    def __init__(self, board: FactsBoard, ledger: Ledger, clock: Clock, *, history_ms: int = HISTORY_MS) -> None:
         self._board = board
         self._ledger = ledger
-        self._repository = repository
         self._clock = clock
         self._history_ms = history_ms
         self._trends = Trends()
         self._position: int | None = None
         """Up to where the ledger's events are counted; None: counting has not begun."""
-        self._declared: tuple[BundleVersion, frozenset[str]] | None = None
         self._pruned_ms = 0
 
     def keep(self) -> None:
@@ -68,11 +61,5 @@ class FactsKeeper:
 
     def counted_names(self) -> frozenset[str]:
         """Names that the live release declares and the hub counts."""
-        assignment = self._repository.assignment()
-        if assignment is None:
-            return frozenset()
-        if self._declared is None or self._declared[0] != assignment.default:
-            resources = self._repository.release(assignment.default).resources
-            declared = decode_policy(resources[POLICY]).site.live_facts
-            self._declared = (assignment.default, frozenset(NAMES) & declared.keys())
-        return self._declared[1]
+        live = self._board.live()
+        return frozenset() if live is None else live.declared.intersection(NAMES)

@@ -65,8 +65,10 @@ class FactRows:
         halted: bool | None = None,
         renew: bool = False,
         audit: AuditEntry | None = None,
-    ) -> FactSheetRow | None:
-        """Make the next version, unless nothing changes; then the newest, None where there is none, is returned.
+    ) -> tuple[FactSheetRow | None, bytes | None]:
+        """Make the next version; the row, and the bytes that are to be published.
+
+        Where nothing changes, that is the newest row, None before the first, and no bytes.
 
         `above`: a version that was published elsewhere, to be passed. `halted` None leaves that as it is. `renew`
         makes a version in any case.
@@ -80,7 +82,7 @@ class FactRows:
             changed = sum([_change(connection, name, said, version) for name, said in changes.items()])
             is_halted = was_halted if halted is None else halted
             if not changed and is_halted == was_halted and not renew:
-                return newest
+                return newest, None
             row = FactSheetRow(version, now_ms, now_ms + life_ms, is_halted, 0, "", who)
             data = encode_facts(_sheet(connection, row))
             row = msgspec.structs.replace(
@@ -89,7 +91,7 @@ class FactRows:
             connection.execute(tables.fact_sheets.insert(), msgspec.structs.asdict(row))
             if audit is not None:
                 append(connection, audit, now_ms)
-            return row
+            return row, data
 
     def prune_facts(self, before_ms: int) -> int:
         """Forget versions that were issued earlier, but for the newest; returns how many went."""

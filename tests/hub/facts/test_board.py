@@ -9,7 +9,7 @@ from facts_shop import TEA, FactsShop
 from hub_records import NOW_MS
 
 from edgewise.bundle.facts import FactSheet
-from edgewise.errors import UnavailableError
+from edgewise.errors import BundleRefused, UnavailableError
 from edgewise.ids import ItemId
 from hub.facts.board import LIFE_MS, FactsBoard
 from hub.ledger.ledger import open_ledger
@@ -112,3 +112,20 @@ def test_what_the_live_release_knows_nothing_of_is_told(facts: FactsShop) -> Non
     items, names = facts.board.notes({"stock": dict(strange), "heat": {TEA: 1.0}})
     assert items == "7 items are not in the live release 1: x-0, x-1, x-2, x-3, x-4 …"
     assert names == "the site does not declare heat under live_facts in site.yaml"
+
+
+def test_a_release_is_read_once_for_any_number_of_changes_until_another_is_live(facts: FactsShop) -> None:
+    assert facts.board.notes({"heat": {TEA: 1.0}})
+    blobs = list((facts.repository.path / "blobs").iterdir())
+    kept = {blob: blob.read_bytes() for blob in blobs}
+    for blob in blobs:
+        blob.unlink()
+    assert facts.board.notes({"heat": {TEA: 1.0}}) == ["the site does not declare heat under live_facts in site.yaml"]
+    with pytest.raises(BundleRefused):
+        FactsBoard(facts.shop.ledger, facts.repository, facts.clock).notes({"heat": {TEA: 1.0}})
+
+    for blob, data in kept.items():
+        blob.write_bytes(data)
+    facts.shop.edit("site.yaml", "origins: []\n", "origins: []\nlive_facts: {heat: {}}\n")
+    facts.shop.live()
+    assert facts.board.notes({"heat": {TEA: 1.0}}) == []

@@ -100,7 +100,7 @@ def test_while_nobody_does_anything_nothing_changes() -> None:
 def test_a_hub_counts_what_the_live_site_declares(tmp_path: Path) -> None:
     facts = FactsShop(tmp_path)
     ledger = facts.shop.ledger
-    keeper = FactsKeeper(facts.board, ledger, facts.repository, facts.clock)
+    keeper = FactsKeeper(facts.board, ledger, facts.clock)
     ledger.store([Batch(NODE, payloads(seen(TEA, seq=0), seen("sencha", ago_ms=7_200_000, seq=1)))], NOW_MS)
     keeper.keep()
     assert facts.signed() is None, "the site declares nothing that is counted"
@@ -136,7 +136,7 @@ def test_a_halted_hub_does_not_count_and_an_hour_later_forgets(tmp_path: Path) -
     facts.shop.live()
     facts.board.halt(by="ann")
     facts.shop.ledger.store([Batch(NODE, payloads(seen(TEA)))], NOW_MS)
-    keeper = FactsKeeper(facts.board, facts.shop.ledger, facts.repository, facts.clock, history_ms=1)
+    keeper = FactsKeeper(facts.board, facts.shop.ledger, facts.clock, history_ms=1)
     keeper.keep()
     assert facts.version() == 1
     facts.board.resume(by="ann")

@@ -27,7 +27,7 @@ changes = st.dictionaries(
 
 
 def change(ledger: Ledger, said: dict[str, dict[ItemId, float | None]], *, at_ms: int = NOW_MS) -> int:
-    row = ledger.change_facts(said, who="ann", now_ms=at_ms, life_ms=LIFE_MS)
+    row, _ = ledger.change_facts(said, who="ann", now_ms=at_ms, life_ms=LIFE_MS)
     return 0 if row is None else row.version
 
 
@@ -77,9 +77,12 @@ def test_what_was_forgotten_takes_no_room(tmp_path: Path) -> None:
 def test_the_switch_is_kept_and_hides_every_number(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger:
         change(ledger, {"stock": {TEA: 0.0}})
-        halted = ledger.change_facts({}, who="ann", now_ms=NOW_MS, life_ms=LIFE_MS, halted=True)
+        halted, data = ledger.change_facts({}, who="ann", now_ms=NOW_MS, life_ms=LIFE_MS, halted=True)
         assert halted is not None
         assert (halted.version, halted.numbers) == (2, 0)
+        assert data == encode_facts(ledger.fact_sheet(2)), "what is to be published is what is remembered"
+        again = ledger.change_facts({}, who="ann", now_ms=NOW_MS, life_ms=LIFE_MS, halted=True)
+        assert again == (halted, None), "what is known is not to be published again"
         assert change(ledger, {"stock": {JAM: 0.0}}) == 3
         assert ledger.fact_sheet(3).columns == {}
         assert ledger.fact_sheet(3).halted
