@@ -74,6 +74,8 @@ class Announcer:
         self._seen: bytes | None = None
         self._standing: Standing | None = None
         self._assignment: Assignment | None = None
+        self._unread = False
+        """Whether the assignment could not be read when it should have been."""
         self._watching: set[asyncio.Event] = set()
 
     def version_for(self, node: NodeId) -> BundleVersion:
@@ -93,29 +95,38 @@ class Announcer:
         found = self._published.metadata(TIMESTAMP)
         if found is None or found == self._seen:
             return
-        try:
-            self._assignment = self._published.assignment()
-        except EdgewiseError as unreadable:
-            self._log.error("assignment cannot be read", reason=str(unreadable))
         self._seen = found
-        self._tell_apart()
+        if self._tell_apart() or self._unread:
+            self._assign_anew()
         for wake in self._watching:
             wake.set()
 
-    def _tell_apart(self) -> None:
-        """What changed: prices that move every second must not have nodes look for a new release every second."""
+    def _tell_apart(self) -> bool:
+        """What changed: prices that move every second must not have nodes look for a new release every second.
+
+        Returns whether releases did, or may have.
+        """
         try:
             standing = self._published.standing()
         except EdgewiseError as unreadable:
             self._log.error("signed metadata cannot be read", reason=str(unreadable))
             self.generation += 1
-            return
+            return True
         before, self._standing = self._standing, standing
-        if before is None or standing.releases != before.releases:
-            self.generation += 1
+        moved = before is None or standing.releases != before.releases
+        self.generation += moved
         if standing.facts and (before is None or standing[1:] != before[1:]):
             self.facts_generation += 1
             self.facts_version = standing.facts
+        return moved
+
+    def _assign_anew(self) -> None:
+        """Read only where it may have changed: it costs the whole chain again, on the thread that serves all nodes."""
+        try:
+            self._assignment, self._unread = self._published.assignment(), False
+        except EdgewiseError as unreadable:
+            self._unread = True
+            self._log.error("assignment cannot be read", reason=str(unreadable))
 
     async def run(self) -> None:
         """Look again and again until cancelled."""

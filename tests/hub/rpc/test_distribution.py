@@ -10,14 +10,18 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from hub_server import RepositoryInMemory, eventually, hello, patiently, running_hub
+from typing_extensions import override
 
+from edgewise.bundle.assignment import Assignment
 from edgewise.errors import UnavailableError
+from edgewise.ids import NodeId
 from edgewise.reasons import State
 from edgewise.v1 import distribution_pb2 as pb
-from hub.rpc.distribution import CHUNK_BYTES
+from hub.rpc.distribution import CHUNK_BYTES, Announcer
 from hub.rpc.server import SERVICES
 
 
@@ -315,3 +319,41 @@ def test_live_facts_are_told_beside_offers_and_answers_to_them_written_down(tmp_
             assert (await another.read()).facts.version == 2, "who comes later is told what there is"
 
     patiently(story())
+
+
+class CountedReads(RepositoryInMemory):
+    """How often it was asked for the assignment; `damaged`: it cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads = 0
+        self.damaged = False
+
+    @override
+    def assignment(self) -> Assignment | None:
+        self.reads += 1
+        if self.damaged:
+            raise UnavailableError("damaged")
+        return super().assignment()
+
+
+def test_a_price_does_not_cost_another_reading_of_the_assignment_until_it_is_due() -> None:
+    repository, node = CountedReads(), NodeId("n-a")
+    announcer = Announcer(repository, 1_000, structlog.get_logger())
+    repository.publish(4)
+    for version in range(1, 5):
+        announcer.look()
+        repository.publish_facts(version)
+    announcer.look()
+    assert (repository.reads, announcer.version_for(node), announcer.facts_version) == (1, 4, 4)
+
+    repository.damaged = True
+    repository.publish(5)
+    announcer.look()
+    assert announcer.version_for(node) == 4
+    repository.damaged = False
+    repository.publish_facts(6)
+    announcer.look()
+    assert (repository.reads, announcer.version_for(node)) == (3, 5), (
+        "what could not be read is read at the next chance"
+    )
