@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from edgewise.bundle.facts import NO_FACTS
+from edgewise.bundle.facts import MOST_ID_CHARACTERS, MOST_NAMES, NO_FACTS
 from edgewise.errors import MALFORMED, InputError, RefusedError
 from hub.admin.guard import WHO
 from hub.admin.openapi import Documented
@@ -29,8 +29,8 @@ class FactsChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`PUT /api/v1/facts`: item -> name -> number; null takes a number away. All of it, or nothing."""
 
     items: dict[
-        Annotated[str, Meta(min_length=1, max_length=200)],
-        Annotated[dict[str, float | None], Meta(max_length=32)],
+        Annotated[str, Meta(min_length=1, max_length=MOST_ID_CHARACTERS)],
+        Annotated[dict[str, float | None], Meta(max_length=MOST_NAMES)],
     ]
 
 
@@ -57,7 +57,10 @@ class FactsRoutes:
         """Every route with what answers it."""
         return [
             (Documented(PATH, "Live facts, how many and since when.", FactsAnswer), self.get),
-            (Documented(PATH, "Set numbers of items.", FactsAnswer, method="put", body=FactsChange), self.put),
+            (
+                Documented(PATH, "Set numbers of items.", FactsAnswer, method="put", body=FactsChange, refuses=True),
+                self.put,
+            ),
             (Documented(f"{PATH}/halt", "The kill switch.", FactsAnswer, method="post"), self.halt),
             (Documented(f"{PATH}/resume", "Let facts count again.", FactsAnswer, method="post"), self.resume),
         ]

@@ -26,7 +26,9 @@ class Documented(NamedTuple):
     """Whether it answers 404."""
     method: str = "get"
     body: type[msgspec.Struct] | None = None
-    """What it takes, as JSON."""
+    """What it takes, as JSON; more than it can hold is answered with 413."""
+    refuses: bool = False
+    """Whether it answers 422: what was asked for can be read, and nodes would refuse it."""
 
 
 def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
@@ -52,6 +54,9 @@ def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
             responses["403"] = {"description": "A key that only reads.", "content": problem}
         if each.body is not None:
             responses["400"] = {"description": "What is wrong, and where.", "content": problem}
+            responses["413"] = {"description": "Too large a body.", "content": problem}
+        if each.refuses:
+            responses["422"] = {"description": "Nodes would refuse it.", "content": problem}
         if each.unknown:
             responses["404"] = {"description": "There is no such thing.", "content": problem}
         parameters = [

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Live facts: stock, prices, trends, within seconds on all nodes.")
 
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
 _SHOWN = 200
 
 

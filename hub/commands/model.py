@@ -11,6 +11,7 @@ from rich.text import Text
 from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Trained models: registered, approved, promoted, rolled back.")
 
 Model = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="The newest version, without.")]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
 ToAlias = Annotated[str, typer.Option("--alias", help="champion or challenger: what sites name in models/*.yaml.")]
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 
 from edgewise.errors import InputError
 
+By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
 _ENDS_A_FIELD: Final = frozenset('"\r\n\0')
 
 

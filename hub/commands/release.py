@@ -10,6 +10,7 @@ from rich.text import Text
 
 from edgewise.ids import BundleVersion
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ app = typer.Typer(no_args_is_help=True, help="Releases: built, approved, live, r
 FAILED = 1
 
 Version = Annotated[int, typer.Argument(metavar="VERSION", min=0)]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
+from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and exper
 SHOWN_CHANGES = 60
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
-By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
 
 
 @app.command()

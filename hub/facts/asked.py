@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from edgewise.bundle.facts import LARGEST
+from edgewise.bundle.facts import LARGEST, MOST_ID_CHARACTERS, NAME_PATTERN
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 ITEM: Final = "item"
 """The column of a file that names items."""
-MOST_ID_CHARACTERS: Final = 200
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_NAME = re.compile(NAME_PATTERN)
 _SHOWN: Final = 20
 
 

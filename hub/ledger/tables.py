@@ -10,6 +10,8 @@ remembers how far it came would skip what commits late.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -151,6 +153,9 @@ dead_letters = Table(
     Column("stored_ms", BigInteger, nullable=False),
     PrimaryKeyConstraint("producer", "seq"),
 )
+
+NUMBERED: Final = (events, decisions, preferences, duplicates, dead_letters)
+"""Tables with a row a number, `producer` and `seq`; `gaps` has a row a range of them."""
 
 profiles = Table(
     "profiles",

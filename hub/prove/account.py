@@ -21,7 +21,6 @@ from hub.ledger.ledger import Ledger, open_ledger
 from hub.prove.figure import NONE, Figure, Must
 from hub.prove.journal import Journal
 
-_NUMBERED: Final = (tables.events, tables.decisions, tables.preferences, tables.duplicates, tables.dead_letters)
 UNRECORDED: Final = "answered decisions without a record"
 
 
@@ -106,7 +105,7 @@ def _events_of(profile: bytes) -> int:
 def _conserved(ledger: Ledger) -> tuple[int, int]:
     places: dict[str, Counter[int]] = {}
     with ledger.storage.reading() as connection:
-        for table in _NUMBERED:
+        for table in tables.NUMBERED:
             for producer, seq in connection.execute(sa.select(table.c.producer, table.c.seq)):
                 places.setdefault(producer, Counter())[seq] += 1
     for gap in ledger.gaps():

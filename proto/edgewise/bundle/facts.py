@@ -20,6 +20,9 @@ FACTS_TARGET: Final = "facts/live.json"
 """Path of the TUF target, delegated to the role `facts`."""
 FACTS_MOST_BYTES: Final = 16 << 20
 MOST_NAMES: Final = 32
+MOST_ID_CHARACTERS: Final = 200
+"""Of an item's id."""
+NAME_PATTERN: Final = "^[a-z][a-z0-9_]{0,63}$"
 MOST_NUMBERS: Final = 400_000
 """Numbers of one sheet, over all names."""
 LARGEST: Final = 1e12
@@ -29,7 +32,7 @@ STOCK: Final = "stock"
 NO_FACTS: Final = 0
 """The version that a record names where no live fact was in force."""
 
-FactName = Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
+FactName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 FactNumber = Annotated[float, Meta(ge=-LARGEST, le=LARGEST)]
 
 
@@ -43,7 +46,7 @@ class FactSheet(msgspec.Struct, frozen=True, omit_defaults=True):
     halted: bool = False
     """The kill switch: this sheet says nothing, and the released catalogue alone counts."""
     columns: Annotated[
-        dict[FactName, dict[Annotated[ItemId, Meta(min_length=1, max_length=200)], FactNumber]],
+        dict[FactName, dict[Annotated[ItemId, Meta(min_length=1, max_length=MOST_ID_CHARACTERS)], FactNumber]],
         Meta(max_length=MOST_NAMES),
     ] = {}
     """Name -> item -> number."""

@@ -324,3 +324,5 @@ def test_the_document_tells_how_facts_are_set(ledger: Ledger) -> None:
     assert set(paths["/api/v1/facts"]) == {"get", "put"}
     assert paths["/api/v1/facts"]["put"]["requestBody"]["required"] is True
     assert paths["/api/v1/facts"]["put"]["operationId"] == "put_facts"
+    assert set(paths["/api/v1/facts"]["put"]["responses"]) == {"200", "400", "401", "403", "413", "422"}
+    assert set(paths["/api/v1/facts"]["get"]["responses"]) == {"200", "401"}

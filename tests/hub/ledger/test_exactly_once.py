@@ -173,14 +173,14 @@ def check(ledger: Ledger, sources: dict[Producer, list[tuple[int, Record | bytes
     """Every number up to the mark is in exactly one place, and profiles are what the stored records make of them."""
     places: Counter[tuple[Producer, int]] = Counter()
     with ledger.storage.reading() as connection:
-        for table in (tables.events, tables.decisions, tables.preferences, tables.duplicates, tables.dead_letters):
+        for table in tables.NUMBERED:
             rows = connection.execute(sa.select(table.c.producer, table.c.seq))
             places.update((Producer(name), seq) for name, seq in rows)
         for row in connection.execute(sa.select(tables.gaps)):
             places.update((Producer(row.producer), seq) for seq in range(row.first_seq, row.last_seq + 1))
         counted = {
-            table: connection.execute(sa.select(sa.func.count()).select_from(tables.metadata.tables[table])).scalar()
-            for table in ("events", "decisions", "preferences", "duplicates", "dead_letters", "profiles", "rewards")
+            table.name: connection.execute(sa.select(sa.func.count()).select_from(table)).scalar()
+            for table in (*tables.NUMBERED, tables.profiles, tables.rewards)
         }
     stored = marks(ledger)
     assert places == Counter((name, seq) for name, mark in stored.items() for seq in range(mark + 1))
