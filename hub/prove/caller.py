@@ -14,7 +14,7 @@ import msgspec
 from edgewise.errors import MALFORMED, UnavailableError
 
 
-class Unanswered(Exception):  # noqa: N818  # what happened, not a mistake of anybody
+class Unanswered(UnavailableError):  # noqa: N818  # what happened, not a mistake of anybody
     """The connection broke, or nobody is at the door: whether the request was heard is not known."""
 
 
@@ -60,7 +60,7 @@ class Caller:
             return Reply(answer.status, answer.read())
         except (http.client.HTTPException, OSError) as broken:
             self._connection.close()
-            raise Unanswered(str(broken)) from broken
+            raise Unanswered(f"{method} {path}: no whole answer: {str(broken) or type(broken).__name__}") from broken
 
     def post(self, path: str, body: Any) -> Any:
         """Say something; what the node answers.

@@ -12,7 +12,7 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.ids import BundleVersion
 from hub.processes import Served, edge, hub
-from hub.prove.caller import Caller, Unanswered
+from hub.prove.caller import Caller
 
 BY: Final = "edgewise prove"
 """Who approves here. In a real site a person does, by name."""
@@ -172,7 +172,7 @@ class Lab:
 def _status_or_nothing(caller: Caller) -> dict[str, Any]:
     try:
         return caller.status()
-    except (Unanswered, UnavailableError):
+    except UnavailableError:
         return {}
 
 

@@ -8,10 +8,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
 from edgewise.clock import Clock
+from hub.prove.beside import beside
 
 DRIP_MS: Final = 1_000.0
 """Between two bytes of one client: a limit that each byte renews never ends."""
@@ -31,8 +33,17 @@ class SlowClients:
         self._selector = selectors.DefaultSelector()
         self.thrown_out = 0
 
-    def be_slow(self, stopping: threading.Event, ready: threading.Event, clock: Clock) -> None:
-        """Until `stopping`; `ready` is set once all are connected."""
+    def be_slow(self, ready: threading.Event, clock: Clock, stopping: threading.Event) -> None:
+        """Until `stopping`; `ready` is set once all are connected, or never will be."""
+        try:
+            self._be_slow(ready, clock, stopping)
+        finally:
+            ready.set()
+            for each in list(self._open):
+                self._leave(each)
+            self._selector.close()
+
+    def _be_slow(self, ready: threading.Event, clock: Clock, stopping: threading.Event) -> None:
         dripped_ms = clock.monotonic_ms()
         while not stopping.is_set():
             while len(self._open) < self._count and not stopping.is_set():
@@ -45,9 +56,6 @@ class SlowClients:
                 for each in list(self._open):
                     with suppress(OSError):  # who cannot write will be heard of
                         each.send(b"y")
-        for each in list(self._open):
-            self._leave(each)
-        self._selector.close()
 
     def _come(self) -> None:
         with suppress(OSError):
@@ -80,15 +88,10 @@ class SlowClients:
 def slow_clients(url: str, count: int, clock: Clock) -> Iterator[SlowClients]:
     """Have so many slow clients until the block ends."""
     _allow_files(count + _SPARE_FILES)
-    clients, stopping, ready = SlowClients(url, count), threading.Event(), threading.Event()
-    thread = threading.Thread(target=clients.be_slow, args=(stopping, ready, clock), daemon=True)
-    thread.start()
-    try:
+    clients, ready = SlowClients(url, count), threading.Event()
+    with beside(partial(clients.be_slow, ready, clock)):
         ready.wait()
         yield clients
-    finally:
-        stopping.set()
-        thread.join()
 
 
 def _allow_files(wanted: int) -> None:

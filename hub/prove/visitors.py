@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 
 from edgewise.clock import Clock
+from hub.prove.beside import beside
 from hub.prove.caller import Caller, Reply, Unanswered
 from hub.prove.journal import Journal
 
@@ -35,23 +37,20 @@ class Visitor:
     `kind`: `track` and `batch` report events, `decide` asks with an event beside, `look` asks only.
     """
 
-    def __init__(
-        self, name: str, kind: str, url: str, write_key: str, journal: Journal, *, stopping: threading.Event
-    ) -> None:
+    def __init__(self, name: str, kind: str, url: str, write_key: str, journal: Journal) -> None:
         self.name = name
         self._kind = kind
         self._url = url
         self._write_key = write_key
         self._journal = journal
-        self._stopping = stopping
         self.gives_up = threading.Event()
         """Nobody is to insist any more: the scenario has come to a bad end."""
         self._sent = 0
 
-    def live(self, clock: Clock, draw: np.random.Generator) -> None:
+    def live(self, clock: Clock, draw: np.random.Generator, stopping: threading.Event) -> None:
         """Visit until `stopping`; what was begun then is brought to its end."""
         with Caller(self._url, self._write_key) as caller:
-            while not self._stopping.wait(float(draw.exponential(PAUSE_S[self._kind]))):
+            while not stopping.wait(float(draw.exponential(PAUSE_S[self._kind]))):
                 self._visit(caller, clock)
 
     def _visit(self, caller: Caller, clock: Clock) -> None:
@@ -114,25 +113,13 @@ def visiting(
     url: str, write_key: str, journal: Journal, clock: Clock, *, seed: int, kinds: tuple[str, ...]
 ) -> Iterator[None]:
     """Have one visitor of each kind come until the block ends; then every one has ended what it began."""
-    stopping = threading.Event()
     draws = np.random.default_rng(seed).spawn(len(kinds))
-    visitors = [
-        Visitor(f"visitor-{seed}-{number}", kind, url, write_key, journal, stopping=stopping)
-        for number, kind in enumerate(kinds)
-    ]
-    threads = [
-        threading.Thread(target=visitor.live, args=(clock, draw), name=visitor.name, daemon=True)
-        for visitor, draw in zip(visitors, draws, strict=True)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    except BaseException:
-        for visitor in visitors:
-            visitor.gives_up.set()
-        raise
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
+    visitors = [Visitor(f"visitor-{seed}-{number}", kind, url, write_key, journal) for number, kind in enumerate(kinds)]
+    steps = [partial(visitor.live, clock, draw) for visitor, draw in zip(visitors, draws, strict=True)]
+    with beside(*steps):
+        try:
+            yield
+        except BaseException:
+            for visitor in visitors:
+                visitor.gives_up.set()
+            raise

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 from hub.prove.account import conserved, lost_and_doubled, take_account
+from hub.prove.beside import beside
 from hub.prove.caller import Caller, Unanswered
 from hub.prove.figure import NONE, Figure, Must
 from hub.prove.journal import Journal
@@ -52,7 +52,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
             before = len(journal.decided)
             running.hub.kill()
             killed_ms = lab.clock.monotonic_ms()
-            with _watching(lab, running, watch, killed_ms):
+            with beside(partial(_look, lab, running, watch, killed_ms)):
                 while (away_s := (lab.clock.monotonic_ms() - killed_ms) / 1_000) < order.away_s:
                     lab.tell(f"the hub is away for {away_s:.0f} s", away_s / order.away_s)
                     waiting.wait(min(1.0, order.away_s - away_s))
@@ -87,32 +87,20 @@ def _until_fresh(lab: Lab, running: Running) -> float:
     return lab.clock.monotonic_ms() - begun_ms
 
 
-@contextmanager
-def _watching(lab: Lab, running: Running, watch: Watch, killed_ms: float) -> Iterator[None]:
-    stopping = threading.Event()
-
-    def look() -> None:
-        with Caller(running.url, running.write_key) as caller:
-            while not stopping.wait(LOOK_S):
-                asked_s = (lab.clock.monotonic_ms() - killed_ms) / 1_000
-                try:
-                    is_ready = caller.ask("GET", "/health/ready").is_ok
-                    status = caller.status()
-                    answer = caller.ask("POST", "/v1/decide", _QUESTION).json()
-                except Unanswered:
-                    watch.not_ready += 1
-                    continue
-                watch.ready += is_ready
-                watch.not_ready += not is_ready
-                _note(watch, status, answer, asked_s)
-
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        thread.join()
+def _look(lab: Lab, running: Running, watch: Watch, killed_ms: float, stopping: threading.Event) -> None:
+    with Caller(running.url, running.write_key) as caller:
+        while not stopping.wait(LOOK_S):
+            asked_s = (lab.clock.monotonic_ms() - killed_ms) / 1_000
+            try:
+                is_ready = caller.ask("GET", "/health/ready").is_ok
+                status = caller.status()
+                answer = caller.ask("POST", "/v1/decide", _QUESTION).json()
+            except Unanswered:
+                watch.not_ready += 1
+                continue
+            watch.ready += is_ready
+            watch.not_ready += not is_ready
+            _note(watch, status, answer, asked_s)
 
 
 def _note(watch: Watch, status: dict[str, Any], answer: dict[str, Any], asked_s: float) -> None:

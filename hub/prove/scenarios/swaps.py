@@ -9,14 +9,14 @@ import math
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from edgewise.ids import BundleVersion
+from hub.prove.beside import beside
 from hub.prove.caller import Caller, Unanswered
 from hub.prove.figure import NONE, Figure, Must
 from hub.prove.lab import BY, Lab, Running
@@ -94,7 +94,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
         lab.tell("look for the node's capacity", 0.0)
         rate = SHARE * capacity(running.url, running.write_key, step_s=order.step_s, seed=order.seed)
         readers = Readers()
-        with _reading(running, readers, order.seed):
+        with beside(*(partial(_read, running, readers, f"{order.seed}-{number}") for number in range(READERS))):
             rounds = [_round(lab, running, order, rate, number) for number in range(ROUNDS)]
     took_ms = [ms for each in rounds for ms in each.swapped_ms]
     requests = sum(each.during.requests for each in rounds)
@@ -177,36 +177,22 @@ def _swap(lab: Lab, running: Running, version: BundleVersion) -> float:
     return took_ms
 
 
-@contextmanager
-def _reading(running: Running, readers: Readers, seed: int) -> Iterator[None]:
-    stopping = threading.Event()
-
-    def read(number: int) -> None:
-        with Caller(running.url, running.write_key) as caller:
-            visits = 0
-            while not stopping.wait(READ_PAUSE_S):
-                visits += 1
-                body = {
-                    "anonymousId": f"reader-{seed}-{number}-{visits}",
-                    "placements": [{"name": name} for name in PLACEMENTS],
-                    "options": {"deadlineMs": 1_000},
-                }
-                try:
-                    reply = caller.ask("POST", "/v1/decide", body)
-                except Unanswered:
-                    readers.missed()
-                    continue
-                if reply.is_ok:
-                    readers.read(reply.json())
-                else:
-                    readers.missed()
-
-    threads = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(READERS)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        for thread in threads:
-            thread.join()
+def _read(running: Running, readers: Readers, name: str, stopping: threading.Event) -> None:
+    visits = 0
+    with Caller(running.url, running.write_key) as caller:
+        while not stopping.wait(READ_PAUSE_S):
+            visits += 1
+            body = {
+                "anonymousId": f"reader-{name}-{visits}",
+                "placements": [{"name": placement} for placement in PLACEMENTS],
+                "options": {"deadlineMs": 1_000},
+            }
+            try:
+                reply = caller.ask("POST", "/v1/decide", body)
+            except Unanswered:
+                readers.missed()
+                continue
+            if reply.is_ok:
+                readers.read(reply.json())
+            else:
+                readers.missed()
