@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +17,8 @@ import msgspec
 from edgewise.clock import Clock
 from edgewise.errors import MALFORMED, UnavailableError
 
+EDGEWISE: Final = (sys.executable, "-c", "from edgewise.cli import main; main()")
+"""The command `edgewise`, of this installation."""
 START_LIMIT_MS: Final = 60_000
 STOP_LIMIT_S: Final = 20
 LONGEST_WORDS: Final = 300
@@ -26,7 +30,7 @@ class Served:
 
     def __init__(self, name: str, arguments: list[str], log: Path, clock: Clock) -> None:
         self.name = name
-        self._command = [sys.executable, "-c", "from edgewise.cli import main; main()", *arguments, "--json"]
+        self._command = [*EDGEWISE, *arguments, "--json"]
         self._log = log
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
@@ -121,6 +125,24 @@ class Served:
     def _last_words(self) -> str:
         said = self._log.read_bytes() if self._log.exists() else b""
         return last_words(said) if said.strip() else f"it said nothing; see {self._log}"
+
+
+def run_edgewise(words: Sequence[str], timeout_s: float | None = None) -> bytes:
+    """Run one command to its end, as a person would; what it printed.
+
+    Raises:
+        UnavailableError: it failed, or did not end in time; the end of what it said is quoted.
+    """
+    name = " ".join(itertools.takewhile(lambda word: not word.startswith("-"), words))
+    try:
+        done = subprocess.run(
+            [*EDGEWISE, *words], stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise UnavailableError(f"`edgewise {name}` did not end within {timeout_s:.0f} s") from None
+    if done.returncode:
+        raise UnavailableError(f"`edgewise {name}` failed, exit code {done.returncode}: {last_words(done.stderr)}")
+    return done.stdout
 
 
 def last_words(said: bytes) -> str:

@@ -35,6 +35,7 @@ from edgewise.score_job import (
     to_array,
     to_tensor,
 )
+from hub.processes import last_words
 
 MEMORY_BYTES = 3 << 30
 """Address space, of which ONNX Runtime and NumPy map about half a gigabyte before any model."""
@@ -201,14 +202,14 @@ class ScoringChild:
         code = process.wait()
         assert self._errors is not None
         self._errors.seek(0)
-        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        errors = self._errors.read()
         self.close()
         how = f"exit code {code}"
         if code == -signal.SIGXCPU:
             how = f"used up its {self._cpu_seconds_per_job} s of processor time"
         elif code < 0:
             how = signal.Signals(-code).name
-        said = f": {lines[-1]}" if lines else ""
+        said = f": {last_words(errors)}" if errors.strip() else ""
         return ModelRefused("scorer-died", f"the scorer died of this model ({how}){said}")
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -12,7 +10,7 @@ from typing import Final
 import msgspec
 
 from edgewise.clock import Clock
-from edgewise.errors import EdgewiseError, UnavailableError
+from edgewise.errors import UnavailableError
 from hub.datasets import movielens, world
 from hub.datasets.films import FilmHistory
 from hub.demo.checks import Milliseconds, Outage, click_to_changed, quantiles, wait_for_bundle, without_hub
@@ -21,7 +19,7 @@ from hub.demo.shop_site import EDITOR, WRITE_KEY, write_shop
 from hub.demo.storefront import Shop, Storefront
 from hub.demo.story import Story, tell, write_history
 from hub.demo.visitors import replay, settle_known
-from hub.processes import Served, edge, hub
+from hub.processes import Served, edge, hub, run_edgewise
 
 MODEL: Final = "film_ranker"
 EDGES: Final = 2
@@ -230,10 +228,4 @@ class Demo:
 
     def _edgewise(self, *words: str) -> bytes:
         """Run one command on the demo's hub folder, as a person would; its JSON."""
-        command = [sys.executable, "-c", "from edgewise.cli import main; main()", *words]
-        command += ["--data-dir", str(self._hub_dir), "--json"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            raise EdgewiseError(f"`edgewise {' '.join(words)}` failed: {said[-1] if said else done.returncode}")
-        return done.stdout
+        return run_edgewise([*words, "--data-dir", str(self._hub_dir), "--json"])

@@ -60,18 +60,17 @@ class Caller:
             return Reply(answer.status, answer.read())
         except (http.client.HTTPException, OSError) as broken:
             self._connection.close()
-            raise Unanswered(f"{method} {path}: no whole answer: {str(broken) or type(broken).__name__}") from broken
+            said = str(broken) or type(broken).__name__
+            raise Unanswered(f"{method} {self.url}{path}: no whole answer: {said}") from broken
 
     def post(self, path: str, body: Any) -> Any:
         """Say something; what the node answers.
 
         Raises:
-            UnavailableError: no whole answer came, or another one than 200 with JSON.
+            Unanswered: as `ask`.
+            UnavailableError: another answer than 200 with JSON came.
         """
-        try:
-            reply = self.ask("POST", path, body)
-        except Unanswered as broken:
-            raise UnavailableError(f"{self.url}{path}: {broken}") from broken
+        reply = self.ask("POST", path, body)
         if not reply.is_ok:
             raise UnavailableError(f"{self.url}{path}: {reply.status}: {reply.content[:200]!r}")
         return reply.json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -131,7 +132,7 @@ class Lab:
 
     # --- waiting -----------------------------------------------------------------------------------------------------
     def until(self, look: Callable[[], T | None], what: str, *, most_ms: float = START_MS) -> T:
-        """Look until there is something to see.
+        """Look until there is something to see: anything that is true.
 
         Raises:
             UnavailableError: there was nothing for `most_ms`; `what` says what was waited for.
@@ -139,19 +140,25 @@ class Lab:
         begun_ms, waiting = self.clock.monotonic_ms(), threading.Event()
         while True:
             found = look()
-            if found is not None:
+            if found:
                 return found
             if self.clock.monotonic_ms() - begun_ms > most_ms:
                 raise UnavailableError(f"{what}: not within {most_ms / 1_000:.0f} s; logs are in {self.folder}")
             waiting.wait(_POLL_S)
 
+    def until_ms(self, look: Callable[[], object], what: str, *, most_ms: float = START_MS) -> float:
+        """How long that took, in milliseconds. Raises as `until`."""
+        begun_ms = self.clock.monotonic_ms()
+        self.until(look, what, most_ms=most_ms)
+        return self.clock.monotonic_ms() - begun_ms
+
     def wait_for_version(self, running: Running, version: BundleVersion) -> None:
         """Until every worker of the node serves it."""
         with Caller(running.url, running.write_key) as caller:
 
-            def serves() -> bool | None:
+            def serves() -> bool:
                 workers = _status_or_nothing(caller).get("workers", [])
-                return (bool(workers) and all(worker["bundleVersion"] == version for worker in workers)) or None
+                return bool(workers) and all(worker["bundleVersion"] == version for worker in workers)
 
             self.until(serves, f"all workers serve release {version}")
 
@@ -167,6 +174,16 @@ class Lab:
             # A worker answers for the others as of their last word, which is half a second old.
             threading.Event().wait(SETTLED_S)
             return self.until(drained, "the node's spool stays empty", most_ms=DRAIN_MS)
+
+
+def workers_under_load() -> int:
+    """Of a node that works as hard as it can: the load, and a hub that signs, need a core as well."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def decisions(caller: Caller) -> int:
+    """How many all workers of the node have made. Raises as `Caller.status`."""
+    return sum(int(worker["decisions"]) for worker in caller.status()["workers"])
 
 
 def _status_or_nothing(caller: Caller) -> dict[str, Any]:

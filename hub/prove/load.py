@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -12,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from edgewise.errors import MALFORMED, UnavailableError
-from hub.processes import last_words
+from hub.processes import EDGEWISE, last_words
 
 KNEE_P99_MS: Final = 10.0
 _PATIENCE_S: Final = 60.0
@@ -31,12 +30,8 @@ class Loaded(msgspec.Struct):
 
     requests: int
     errors: int
-    errors_by: dict[str, int]
-    goodput: float
-    retries: int
     by_kind_ms: dict[str, dict[str, float | None]]
     knee: dict[str, Any] | None = None
-    warnings: list[str] = []
     watched: Offers | None = None
 
     @property
@@ -62,9 +57,11 @@ class Load:
     """One run under way."""
 
     def __init__(self, *words: str) -> None:
-        command = [sys.executable, "-c", "from edgewise.cli import main; main()", "bench", *words, "--json"]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [*EDGEWISE, "bench", *words, "--json"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     @property

@@ -20,7 +20,7 @@ class Scenario(NamedTuple):
     name: str
     about: str
     uses: tuple[str, ...]
-    """Which sizes of an order it depends on."""
+    """What of an order it depends on."""
 
     def run(self, lab: Lab, order: Order) -> list[Figure]:
         """Break something, and see what becomes of it.
@@ -34,23 +34,25 @@ class Scenario(NamedTuple):
         return figures
 
     def parameters(self, order: Order) -> dict[str, Any]:
-        """The sizes under which it runs."""
+        """What it runs under."""
         known = msgspec.structs.asdict(order)
-        return {name: known[name] for name in ("seed", *self.uses)}
+        return {name: known[name] for name in self.uses}
 
 
 SCENARIOS: Final = (
-    Scenario("kills", "kill -9 of every process at random moments, under load", ("kills", "workers")),
-    Scenario("swaps", "bundle swaps at 80 % of the measured capacity", ("swaps", "step_s")),
-    Scenario("hub-away", "the hub is killed, and comes back much later", ("away_s", "workers")),
-    Scenario("full-disk", "the node's disk is full, to the last byte", ("full_s", "workers")),
-    Scenario("hostile", "requests that smuggle or never end, and slow clients", ("slow_sockets", "window_s")),
+    Scenario("kills", "kill -9 of every process at random moments, under load", ("seed", "kills", "workers")),
+    Scenario("swaps", "bundle swaps at 80 % of the measured capacity", ("seed", "swaps", "step_s")),
+    Scenario("hub-away", "the hub is killed, and comes back much later", ("seed", "away_s", "workers")),
+    Scenario("full-disk", "the node's disk is full, to the last byte", ("seed", "full_s", "workers")),
+    Scenario("hostile", "requests that smuggle or never end, and slow clients", ("seed", "slow_sockets", "window_s")),
     Scenario(
-        "flash-sale", "a burst of new visitors, and an item that sells out", ("connections", "step_s", "window_s")
+        "flash-sale",
+        "a burst of new visitors, and an item that sells out",
+        ("seed", "connections", "step_s", "window_s"),
     ),
-    Scenario("power-loss", "the spool on a disk that loses what was not synced", ()),
-    Scenario("simulator", "nodes and a hub in simulated time, by seed", ()),
-    Scenario("cold-start", "a node starts without its hub: from its bundle, from the starter bundle", ()),
+    Scenario("power-loss", "the spool on a disk that loses what was not synced", ("whole_lab",)),
+    Scenario("simulator", "nodes and a hub in simulated time, by seed", ("whole_lab",)),
+    Scenario("cold-start", "a node starts without its hub: from its bundle, from the starter bundle", ("workers",)),
 )
 
 

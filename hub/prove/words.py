@@ -23,8 +23,8 @@ def in_rows(proof: Proof) -> list[list[str]]:
 
 
 def in_parameters(proof: Proof) -> str:
-    """`seed 1, kills 300`, as its options are called."""
-    return ", ".join(f"{name} {value:g}" for name, value in proof.parameters.items())
+    """`seed 1, kills 300`, as its options are called; a switch says yes or no."""
+    return ", ".join(f"{name} {_in_a_word(value)}" for name, value in proof.parameters.items())
 
 
 def in_a_line(proof: Proof) -> str:
@@ -68,6 +68,10 @@ def as_object(proof: Proof) -> dict[str, Any]:
             for figure in proof.figures
         ],
     }
+
+
+def _in_a_word(value: float) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else f"{value:g}"
 
 
 def _verdict(proof: Proof) -> str:

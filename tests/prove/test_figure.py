@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 
 from hub.prove.figure import NONE, Figure, Must, Proof, in_digits
@@ -59,6 +60,8 @@ def test_rows_say_what_ran_what_came_of_it_and_why_nothing_did() -> None:
         ["", "kill -9", "4", "", ""],
         ["", "events lost", "0", "= 0", "pass"],
     ]
+    whole = msgspec.structs.replace(GOOD, parameters={"whole_lab": True, "step_s": 4.0})
+    assert in_rows(whole)[0][1] == "whole_lab yes, step_s 4"
     assert in_rows(NOT_HERE)[0][4] == "not run"
     assert in_rows(NOT_HERE)[1][1] == NOT_HERE.not_run
     assert in_rows(ENDED)[1][1] == ENDED.failed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 
 import msgspec
 import pytest
@@ -31,7 +33,14 @@ def test_scenarios_run_in_their_own_order_and_all_of_them_for_none() -> None:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_every_scenario_has_a_module_and_tells_sizes_that_there_are(scenario: Scenario) -> None:
+def test_every_scenario_has_a_module_and_tells_what_of_an_order_it_uses_and_nothing_else(scenario: Scenario) -> None:
     module = importlib.import_module(f"hub.prove.scenarios.{scenario.name.replace('-', '_')}")
     assert callable(module.run)
-    assert scenario.parameters(Order())["seed"] == 1
+    read = {
+        node.attr
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "order"
+    }
+    told = scenario.parameters(Order())
+    assert set(told) == read
+    assert told.get("seed", 1) == 1

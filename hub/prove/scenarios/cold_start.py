@@ -61,7 +61,7 @@ def _cold(lab: Lab, start: _Start, workers: int) -> _Cold:
         Caller(str(node.said["url"]), start.write_key) as caller,
     ):
         what = f"the first decision from release {start.version}"
-        lab.until(lambda: _is_right(_ask(caller, 0), start.version) or None, what)
+        lab.until(lambda: _is_right(_ask(caller, 0), start.version), what)
         first_ms = lab.clock.monotonic_ms() - begun_ms
         wrong = sum(not _is_right(_ask(caller, number), start.version) for number in range(1, ASKED + 1))
     return _Cold(first_ms, wrong)

@@ -6,18 +6,15 @@ be offered it any more.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
 from edgewise.errors import UnavailableError
-from hub.processes import last_words
+from hub.processes import run_edgewise
 from hub.prove.caller import Caller
 from hub.prove.figure import NONE, Figure, Must
-from hub.prove.lab import BY, Lab, Running
+from hub.prove.lab import BY, Lab, Running, decisions, workers_under_load
 from hub.prove.load import Load, capacity, loading
 from hub.prove.order import Order
 
@@ -35,7 +32,7 @@ _TAIL_S: Final = 180.0
 
 def run(lab: Lab, order: Order) -> list[Figure]:
     """One sale on `order.connections`."""
-    with lab.shop(workers=max(1, (os.cpu_count() or 2) - 1)) as running:
+    with lab.shop(workers=workers_under_load()) as running:
         lab.tell("look for the node's capacity", 0.0)
         rate = capacity(running.url, running.write_key, step_s=order.step_s, seed=order.seed)
         hot = hottest(running.url, running.write_key)
@@ -91,18 +88,12 @@ def in_the_burst_s(duration_s: float) -> float:
     return CALM * (WARM_UP_S + BEGINS * duration_s) + LASTS * duration_s / 4
 
 
-def _wait_for_the_burst(lab: Lab, running: Running, load: Load, decisions: float) -> None:
+def _wait_for_the_burst(lab: Lab, running: Running, load: Load, enough: float) -> None:
     """Until so many were decided that the burst must have begun."""
     with Caller(running.url, running.write_key, timeout_s=60.0) as caller:
-        before = _decisions(caller)
+        before = decisions(caller)
         what = "the sale begins"
-        lab.until(
-            lambda: _decisions(caller) > before + decisions or not load.is_running or None, what, most_ms=120_000.0
-        )
-
-
-def _decisions(caller: Caller) -> int:
-    return sum(int(worker["decisions"]) for worker in caller.status()["workers"])
+        lab.until(lambda: decisions(caller) > before + enough or not load.is_running, what, most_ms=120_000.0)
 
 
 def _sell_out(lab: Lab, running: Running, item: str) -> int:
@@ -110,7 +101,7 @@ def _sell_out(lab: Lab, running: Running, item: str) -> int:
     with Caller(running.url, running.write_key, timeout_s=60.0) as caller:
         before = facts_version(caller.status())
         sell_out(lab.hub_dir, item)
-        lab.until(lambda: facts_version(caller.status()) > before or None, "the fact arrives at the node")
+        lab.until(lambda: facts_version(caller.status()) > before, "the fact arrives at the node")
         return lab.clock.now_ms()
 
 
@@ -121,13 +112,7 @@ def sell_out(hub_dir: Path, item: str) -> None:
         UnavailableError: the command failed, or did not end in time.
     """
     words = ["facts", "set", item, "stock=0", "--data-dir", str(hub_dir), "--by", BY, "--json"]
-    command = [sys.executable, "-c", "from edgewise.cli import main; main()", *words]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=_COMMAND_S, check=False)
-    except subprocess.TimeoutExpired:
-        raise UnavailableError(f"`edgewise facts set` did not end within {_COMMAND_S:.0f} s") from None
-    if done.returncode:
-        raise UnavailableError(f"`edgewise facts set` failed: {last_words(done.stderr)}")
+    run_edgewise(words, _COMMAND_S)
 
 
 def facts_version(status: dict[str, Any]) -> int:

@@ -73,7 +73,5 @@ def run(lab: Lab, order: Order) -> list[Figure]:
 
 
 def _until_events_are_taken(lab: Lab, journal: Journal) -> float:
-    begun_ms, known = lab.clock.monotonic_ms(), len(journal.acknowledged)
-    what = "events are taken again"
-    lab.until(lambda: len(journal.acknowledged) > known or None, what, most_ms=RECOVERY_MS)
-    return lab.clock.monotonic_ms() - begun_ms
+    known = len(journal.acknowledged)
+    return lab.until_ms(lambda: len(journal.acknowledged) > known, "events are taken again", most_ms=RECOVERY_MS)

@@ -7,18 +7,18 @@ visitors feel of a thousand slow clients is measured by the same load with and w
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from edgewise.errors import MALFORMED, UnavailableError
+from hub.processes import last_words
 from hub.prove.figure import NONE, Figure, Must
-from hub.prove.lab import Lab, Running
-from hub.prove.load import steady
+from hub.prove.lab import Lab, Running, workers_under_load
+from hub.prove.load import Loaded, steady
 from hub.prove.order import Order
 from hub.prove.slow import slow_clients
 
@@ -52,7 +52,7 @@ class _Report(msgspec.Struct):
 
 def run(lab: Lab, order: Order) -> list[Figure]:
     """Probe, then compare."""
-    with lab.shop(workers=max(1, (os.cpu_count() or 2) - 1)) as running:
+    with lab.shop(workers=workers_under_load()) as running:
         lab.tell("send what no client should", 0.0)
         told = _probe(running, order.slow_sockets)
         ratios, thrown_out, errors = [], 0, 0
@@ -83,7 +83,7 @@ def run(lab: Lab, order: Order) -> list[Figure]:
     ]
 
 
-def _visit(running: Running, order: Order, number: int) -> Any:
+def _visit(running: Running, order: Order, number: int) -> Loaded:
     return steady(running.url, running.write_key, rate=RATE, duration_s=order.window_s, seed=order.seed + number)
 
 
@@ -101,8 +101,7 @@ def _probe(running: Running, slow_sockets: int) -> _Report:
     try:
         return msgspec.json.decode(ended.stdout, type=_Report)
     except MALFORMED:
-        said = ended.stderr.decode(errors="replace").strip().splitlines()
-        raise UnavailableError(f"the probes failed: {said[-1] if said else 'they said nothing'}") from None
+        raise UnavailableError(f"the probes failed: {last_words(ended.stderr)}") from None
 
 
 def _count(probes: list[_Probe]) -> int:

@@ -81,10 +81,8 @@ def run(lab: Lab, order: Order) -> list[Figure]:
 
 
 def _until_fresh(lab: Lab, running: Running) -> float:
-    begun_ms = lab.clock.monotonic_ms()
     with Caller(running.url, running.write_key) as caller:
-        lab.until(lambda: caller.status()["state"] == "READY" or None, "the node is READY again")
-    return lab.clock.monotonic_ms() - begun_ms
+        return lab.until_ms(lambda: caller.status()["state"] == "READY", "the node is READY again")
 
 
 def _look(lab: Lab, running: Running, watch: Watch, killed_ms: float, stopping: threading.Event) -> None:

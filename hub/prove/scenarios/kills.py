@@ -76,10 +76,8 @@ def _drawn(running: Running, draw: np.random.Generator) -> tuple[str, int]:
 
 def _wait_for_the_end(lab: Lab, pids: list[int]) -> float:
     """How long they took, in milliseconds. Raises UnavailableError for orphans."""
-    begun_ms = lab.clock.monotonic_ms()
     what = "the children of a killed supervisor end"
-    lab.until(lambda: all(map(is_gone, pids)) or None, what, most_ms=ORPHAN_PATIENCE_MS)
-    return lab.clock.monotonic_ms() - begun_ms
+    return lab.until_ms(lambda: all(map(is_gone, pids)), what, most_ms=ORPHAN_PATIENCE_MS)
 
 
 def _in_words(killed: Counter[str]) -> str:

@@ -6,7 +6,6 @@ Their items have different titles, so that an answer that says one release and s
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections import Counter
 from functools import partial
@@ -19,7 +18,7 @@ from edgewise.ids import BundleVersion
 from hub.prove.beside import beside
 from hub.prove.caller import Caller, Unanswered
 from hub.prove.figure import NONE, Figure, Must
-from hub.prove.lab import BY, Lab, Running
+from hub.prove.lab import BY, Lab, Running, decisions, workers_under_load
 from hub.prove.load import Loaded, capacity, loading, steady
 from hub.prove.order import Order
 from hub.prove.visitors import PLACEMENTS
@@ -86,9 +85,7 @@ class Round(NamedTuple):
 
 def run(lab: Lab, order: Order) -> list[Figure]:
     """Swap `order.swaps` times, or a little more often."""
-    # The load, and a hub that signs, need a core as well.
-    workers = max(1, (os.cpu_count() or 2) - 1)
-    with lab.shop(workers=workers) as running:
+    with lab.shop(workers=workers_under_load()) as running:
         second_edition(lab.folder / "site")
         lab.release(lab.folder / "site")
         lab.tell("look for the node's capacity", 0.0)
@@ -144,10 +141,10 @@ def _until_busy(lab: Lab, running: Running, rate: float) -> None:
     with Caller(running.url, running.write_key) as caller:
         before: list[tuple[float, int]] = []
 
-        def is_busy() -> bool | None:
-            before.append((lab.clock.monotonic_ms(), sum(worker["decisions"] for worker in caller.status()["workers"])))
+        def is_busy() -> bool:
+            before.append((lab.clock.monotonic_ms(), decisions(caller)))
             (then_ms, then), (now_ms, now) = before[max(0, len(before) - LOOKS_BACK)], before[-1]
-            return (now_ms > then_ms and (now - then) / (now_ms - then_ms) * 1_000 > rate / 2) or None
+            return now_ms > then_ms and (now - then) / (now_ms - then_ms) * 1_000 > rate / 2
 
         lab.until(is_busy, "the load begins")
 
