@@ -1,10 +1,10 @@
-"""Records as nodes write them, for tests of the hub."""
+"""Records as nodes write them, for tests of either side: each maker has defaults, and whatever else is asked for."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from edgewise.consent import Consent, Grants
+from edgewise.consent import Grants
 from edgewise.ids import (
     BundleVersion,
     DecisionId,
@@ -22,12 +22,13 @@ from edgewise.request import Context, PlacementRequest
 NOW_MS = 1_700_000_000_000
 ALL = Grants(personalisation=True, analytics=True, marketing=True)
 NODE = Producer("n-a/1/0")
+SUBJECT = SubjectId("5" * 32)
 
 
 def event(seq: int, *, producer: Producer = NODE, message: str | None = None, **changes: Any) -> EventRecord:
     """A click on a film, by default under a message id of its own."""
     fields: dict[str, Any] = {
-        "subject": SubjectId("5" * 32),
+        "subject": SUBJECT,
         "message_id": MessageId(message or f"{producer}:{seq}"),
         "type": "track",
         "name": "Content Clicked",
@@ -42,11 +43,10 @@ def event(seq: int, *, producer: Producer = NODE, message: str | None = None, **
 def preference(seq: int, *, producer: Producer = NODE, **changes: Any) -> PreferenceRecord:
     """A visitor who turns the dial down to the current session."""
     fields: dict[str, Any] = {
-        "subject": SubjectId("5" * 32),
+        "subject": SUBJECT,
         "time_ms": NOW_MS + seq,
         "received_ms": NOW_MS + seq,
         "dial": 2,
-        "consent": Consent(),
     }
     return PreferenceRecord(producer=producer, seq=seq, **{**fields, **changes})
 
@@ -59,7 +59,7 @@ def decision(seq: int, *, producer: Producer = NODE, number: int | None = None, 
     """A decision that showed one film in a placement with a cap."""
     fields: dict[str, Any] = {
         "decision_id": decision_id(seq if number is None else number),
-        "subject": SubjectId("5" * 32),
+        "subject": SUBJECT,
         "time_ms": NOW_MS + seq * 1_000,
         "bundle_version": BundleVersion(3),
         "bundle_digest": "d" * 64,

@@ -4,40 +4,57 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
+import hub_records
+
+from edge.node.layout import NodePaths
 from edge.spool.home import SYNCED
 from edge.spool.writer import SpoolWriter
 from edgewise.consent import Grants
 from edgewise.frames import scan
-from edgewise.ids import MessageId, Producer, SubjectId
+from edgewise.ids import NodeId, Producer, SubjectId, producer
 from edgewise.records import EventRecord, GapRecord, PreferenceRecord, Record, decode_record
 
-PRODUCER = Producer("n-test/1/0")
+NODE = NodeId("n-test")
+PRODUCER = producer(NODE, 1, 0)
+NOBODY = SubjectId("00" * 16)
 
 
 def event(seq: int, *, size: int = 10, name: Producer = PRODUCER) -> EventRecord:
     """A record whose payload grows with `size`."""
-    return EventRecord(
+    return hub_records.event(
+        seq,
         producer=name,
-        seq=seq,
-        subject=SubjectId("00" * 16),
-        message_id=MessageId(f"{name}:{seq}"),
-        type="track",
+        subject=NOBODY,
         name="Product Viewed",
         time_ms=1_000 + seq,
         received_ms=1_000 + seq,
         grants=Grants(),
+        touches=(),
         body=b"x" * size,
     )
 
 
 def preference(seq: int, *, name: Producer = PRODUCER) -> PreferenceRecord:
-    return PreferenceRecord(producer=name, seq=seq, subject=SubjectId("00" * 16), time_ms=1, received_ms=1, dial=0)
+    return hub_records.preference(seq, producer=name, subject=NOBODY, time_ms=1, received_ms=1, dial=0)
 
 
-def writer(folder: Path, **options: object) -> SpoolWriter:
-    arguments: dict[str, object] = {"most_bytes": 1 << 30, **options}
-    return SpoolWriter(folder / "spool" / "0000000001-000", producer=PRODUCER, **arguments)  # type: ignore[arg-type]
+def writer(folder: Path, *, epoch: int = 1, worker: int = 0, **options: Any) -> SpoolWriter:
+    """The spool of one of the node's processes: of another one, where it is not the first."""
+    return SpoolWriter(
+        NodePaths(folder).producer(epoch, worker),
+        producer=producer(NODE, epoch, worker),
+        **{"most_bytes": 1 << 30, **options},
+    )
+
+
+def kill(spool: SpoolWriter) -> None:
+    """SIGKILL: nothing runs any more, and the kernel closes all files and lets go of the lock."""
+    if spool._round is not None:
+        spool._round.cancel()
+    for descriptor in spool.descriptors:
+        spool._files.close(descriptor)
 
 
 def segments(folder: Path) -> list[Path]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from agent_world import log, settings_of
+from spool_world import kill
 
 from edge.agent.link import Link
 from edge.agent.state import AgentState
@@ -67,9 +67,7 @@ class Worker:
             bell.sendto(b"s", doorbell_address(self.node))
 
     def kill(self) -> None:
-        """SIGKILL: the kernel closes all files and lets go of the lock, nothing else happens."""
-        for descriptor in self.spool.descriptors:
-            os.close(descriptor)
+        kill(self.spool)
 
 
 class Shipping:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import lmdb
 import pytest
+from cache_world import boot_again, overwrite_pages, statement, view
+from hub_records import SUBJECT
 from spool_world import PRODUCER, event, preference, writer
 
 from edge.profiles.cache import ProfileCache
@@ -18,35 +20,13 @@ from edge.profiles.generation import begin_anew, current_place
 from edge.profiles.readers import ReaderWatch
 from edge.profiles.recall import statements_in
 from edge.profiles.recent import RecentMessages
-from edgewise.consent import Grants
 from edgewise.errors import UnavailableError
-from edgewise.ids import ItemId, MessageId, SubjectId
+from edgewise.ids import MessageId, SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences
 from edgewise.profile.state import Profile, encode_profile
-from edgewise.records import EventRecord, PreferenceRecord, Touch
 
-SUBJECT = SubjectId("5" * 32)
 STRANGER = SubjectId("7" * 32)
 MAP_BYTES = 1 << 20
-
-
-def view(seq: int, item: str = "i1") -> EventRecord:
-    return EventRecord(
-        producer=PRODUCER,
-        seq=seq,
-        subject=SUBJECT,
-        message_id=MessageId(f"m-{seq}"),
-        type="track",
-        name="Product Viewed",
-        time_ms=1_700_000_000_000 + seq,
-        received_ms=1_700_000_000_000 + seq,
-        grants=Grants(personalisation=True),
-        touches=(Touch(item=ItemId(item)),),
-    )
-
-
-def statement(seq: int, dial: int, subject: SubjectId = SUBJECT) -> PreferenceRecord:
-    return PreferenceRecord(producer=PRODUCER, seq=seq, subject=subject, time_ms=seq, received_ms=seq, dial=dial)
 
 
 def opened(folder: Path) -> ProfileCache:
@@ -62,12 +42,6 @@ def cache(tmp_path: Path) -> Iterator[ProfileCache]:
     made = opened(tmp_path / "profiles")
     yield made
     made.close()
-
-
-def boot_again(folder: Path, **changes: object) -> None:
-    """As if the machine had been started anew since the stamp was written."""
-    stamp = folder / "stamp.json"
-    stamp.write_text(json.dumps({**json.loads(stamp.read_bytes()), "boot": "another", **changes}))
 
 
 def is_unknown(cache: ProfileCache, subject: SubjectId) -> bool:
@@ -116,7 +90,7 @@ def test_after_another_boot_a_file_is_kept_that_was_closed_in_peace_and_has_our_
 ) -> None:
     """A power loss takes what was written last, statements too: what is left of the file may look sound."""
     cache = opened(tmp_path)
-    cache.state(SUBJECT, statement(0, 0))
+    cache.state(SUBJECT, statement(0, dial=0))
     cache.close()
     if changes is None:
         (tmp_path / "stamp.json").write_text("garbage")
@@ -145,7 +119,7 @@ def test_after_another_boot_a_profile_whose_events_the_spool_may_have_lost_is_as
     unsure, sure = [SubjectId(f"{number:032x}") for number in range(1, 151)], SubjectId("f" * 32)
     for subject in unsure:
         cache.apply(subject, [view(0)])
-        cache.state(subject, statement(1, 1))
+        cache.state(subject, statement(1, dial=1))
     cache.snapshot(sure, encode_profile(Profile(last_ms=7)), encode_preferences(Preferences()))
     cache.close()
     boot_again(tmp_path)
@@ -182,7 +156,7 @@ def test_a_file_that_was_damaged_meanwhile_is_dropped_and_nobody_personalised_be
 # --- damage while it is in use ----------------------------------------------------------------------------------------
 def test_a_row_with_a_flipped_bit_is_as_good_as_none_whichever_bit_it_is(cache: ProfileCache) -> None:
     cache.apply(SUBJECT, [view(0)])
-    cache.state(SUBJECT, statement(1, 0))
+    cache.state(SUBJECT, statement(1, dial=0))
     key = bytes.fromhex(SUBJECT)
     for name, first_byte in (("profiles", 4), ("preferences", 0)):  # a wrong minute harms nobody
         with cache.file.env.begin() as txn:
@@ -220,14 +194,6 @@ def test_a_damaged_pending_record_keeps_nobody_from_being_erased_or_known(cache:
             cache.erase(SUBJECT)
 
 
-def overwrite_pages(place: Path) -> None:
-    """All but the two meta pages become something else, under everybody who has them mapped."""
-    with (place / "data.mdb").open("r+b") as file:
-        size_bytes = file.seek(0, 2)
-        file.seek(8_192)
-        file.write(b"\xa5" * (size_bytes - 8_192))
-
-
 def test_a_damaged_file_is_left_behind_by_all_processes_while_they_serve(tmp_path: Path) -> None:
     cache = opened(tmp_path)
     cache.apply(SUBJECT, [view(0)])
@@ -241,7 +207,7 @@ def test_a_damaged_file_is_left_behind_by_all_processes_while_they_serve(tmp_pat
         assert cache.file.mend()
         assert other.stdout.readline() == "1\n"
         assert is_unknown(cache, STRANGER)
-        cache.recall([statement(0, 0, STRANGER)], is_all=False)
+        cache.recall([statement(0, subject=STRANGER, dial=0)], is_all=False)
         assert cache.preferences(STRANGER).dial.value == 0
         assert is_unknown(cache, SUBJECT)
         cache.apply(SUBJECT, [view(1)])
@@ -332,7 +298,7 @@ def test_a_node_that_never_shipped_anything_knows_all_statements_again(tmp_path:
 def flood(cache: ProfileCache, first: int, until: Callable[[int], bool]) -> int:
     number = first
     while not until(number):
-        cache.apply(SubjectId(f"{number:032x}"), [view(number, "i" * 200)])
+        cache.apply(SubjectId(f"{number:032x}"), [view(number, item="i" * 200)])
         number += 1
     return number
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cache_world import boot_again
 from edge_world import KEYS, VISITOR, decisions, events, node, profile_of, sha256, spooled, viewed
 from starlette.testclient import TestClient
 from world import HERO, LIST, NOW_MS, policy
@@ -272,8 +273,7 @@ def lose_cache(folder: Path, how: str) -> None:
     if how == "deleted":
         shutil.rmtree(folder / "profiles")
     else:
-        stamp = folder / "profiles" / "stamp.json"
-        stamp.write_text(stamp.read_text().replace('"boot":"', '"boot":"not ').replace('"clean":true', '"clean":false'))
+        boot_again(folder / "profiles", clean=False)
 
 
 def test_after_the_cache_was_lost_nobody_is_personalised_until_the_hub_has_answered(tmp_path: Path) -> None:

@@ -6,38 +6,27 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cache_world import statement, view
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spool_world import PRODUCER
 
 from edge.profiles.cache import MINUTE_MS, USE_MINUTES, ProfileCache
 from edge.profiles.eviction import EVICTED_AT_ONCE, MOST_ASKED
 from edge.profiles.rows import last_use
 from edgewise.clock import ManualClock
-from edgewise.consent import Grants
-from edgewise.ids import ItemId, MessageId, SubjectId
+from edgewise.ids import SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences
 from edgewise.profile.state import Profile, encode_profile
-from edgewise.records import EventRecord, PreferenceRecord, Touch
+from edgewise.records import EventRecord
 
 NOBODY = encode_preferences(Preferences())
 START_MS = 1_700_000_000_000
 MAP_BYTES = 4 << 20
 
 
-def view(subject: SubjectId, seq: int = 0) -> EventRecord:
-    return EventRecord(
-        producer=PRODUCER,
-        seq=seq,
-        subject=subject,
-        message_id=MessageId(f"m-{seq}"),
-        type="track",
-        name="Product Viewed",
-        time_ms=START_MS,
-        received_ms=START_MS,
-        grants=Grants(personalisation=True),
-        touches=(Touch(item=ItemId("i" * 200)),),
-    )
+def wide_view(subject: SubjectId, seq: int = 0) -> EventRecord:
+    """So that a map is full soon."""
+    return view(seq, subject=subject, item="i" * 200)
 
 
 def visitor(number: int) -> SubjectId:
@@ -63,6 +52,7 @@ def flush(cache: ProfileCache) -> None:
 
 
 def is_waiting(cache: ProfileCache) -> bool:
+    """A call, since mypy takes a property for what it was when a test last looked."""
     return cache.has_uses
 
 
@@ -85,12 +75,12 @@ def test_who_comes_often_survives_a_flood_of_those_who_come_once(
     cache = ProfileCache.open(tmp_path_factory.mktemp("cache"), map_bytes=MAP_BYTES, clock=clock)
     regulars = [visitor(seed + number) for number in range(hot)]
     for subject in regulars:
-        cache.apply(subject, [view(subject)])
+        cache.apply(subject, [wide_view(subject)])
     before, came = cache.figures()[0], 0
     for hour in range(40):
         for number in range(100):
             subject = visitor(seed + 1_000 + 100 * hour + number)
-            cache.apply(subject, [view(subject)])
+            cache.apply(subject, [wide_view(subject)])
             came += 1
         clock.advance(USE_MINUTES * MINUTE_MS)
         assert [subject for subject in regulars if cache.profile(subject) is None] == []
@@ -105,7 +95,7 @@ def test_a_use_is_written_down_rarely_and_by_whoever_came_not_by_the_hub(
     cache: ProfileCache, clock: ManualClock
 ) -> None:
     subject, minute = visitor(1), START_MS // MINUTE_MS
-    cache.apply(subject, [view(subject)])
+    cache.apply(subject, [wide_view(subject)])
     clock.advance((USE_MINUTES - 1) * MINUTE_MS)
     cache.profile(subject)
     assert not is_waiting(cache)
@@ -118,7 +108,7 @@ def test_a_use_is_written_down_rarely_and_by_whoever_came_not_by_the_hub(
     assert not is_waiting(cache)
     assert minute_of(cache, subject) == minute + USE_MINUTES
     assert cache.profile(subject) is not None, "the stamp stands outside the checksum"
-    cache.apply(subject, [view(subject, seq=1)])
+    cache.apply(subject, [wide_view(subject, seq=1)])
     assert minute_of(cache, subject) == minute + USE_MINUTES
     cache.unknown(visitor(2))
     assert minute_of(cache, visitor(2)) == minute + USE_MINUTES
@@ -128,7 +118,7 @@ def fill(cache: ProfileCache, first: int, count: int) -> set[SubjectId]:
     """Returns whom the hub was asked about when he had gone again: his answer brings him back, so he is not told of."""
     asked: set[SubjectId] = set()
     for number in range(first, first + count):
-        cache.apply(visitor(number), [view(visitor(number))])
+        cache.apply(visitor(number), [wide_view(visitor(number))])
         asked |= {subject for subject in cache.take_wanted() if cache.profile(subject) is None}
     return asked
 
@@ -145,7 +135,7 @@ def test_the_hub_hears_of_those_who_went_and_of_nobody_who_is_there_or_has_state
 ) -> None:
     opted_out = [visitor(number) for number in range(0, 100, 10)]
     for seq, subject in enumerate(opted_out):
-        cache.state(subject, PreferenceRecord(PRODUCER, seq, subject, time_ms=1, received_ms=1, dial=1))
+        cache.state(subject, statement(seq, subject=subject, dial=1))
     asked = fill(cache, 0, 2_000)
     evicted = everybody_evicted(cache)
     cached = {subject for subject in map(visitor, range(2_000)) if cache.profile(subject) is not None}
@@ -172,7 +162,7 @@ def test_news_of_who_was_evicted_meanwhile_does_not_bring_him_back(cache: Profil
     stated = Preferences()
     assert not cache.snapshot(subject, encode_profile(Profile(last_ms=1)), NOBODY, is_asked=False)
     assert cache.profile(subject) is None
-    cache.state(subject, PreferenceRecord(PRODUCER, 0, subject, time_ms=1, received_ms=1, dial=1))
+    cache.state(subject, statement(0, subject=subject, dial=1))
     assert not cache.snapshot(subject, encode_profile(Profile(last_ms=1)), encode_preferences(stated), is_asked=False)
     assert (cache.profile(subject), cache.preferences(subject).dial.value) == (None, 1)
     assert cache.snapshot(subject, encode_profile(Profile(last_ms=1)), NOBODY)
@@ -191,7 +181,7 @@ def test_who_has_stated_nothing_leaves_no_preferences_behind(cache: ProfileCache
 def test_without_a_hub_nobody_is_wanted_and_nobody_told_of(tmp_path: Path) -> None:
     cache = ProfileCache.open(tmp_path, map_bytes=1 << 20, has_hub=False)
     for number in range(1_000):
-        cache.apply(visitor(number), [view(visitor(number))])
+        cache.apply(visitor(number), [wide_view(visitor(number))])
     cache.want([visitor(5)])
     assert (cache.take_wanted(), cache.take_evicted()) == ([], [])
     cache.close()

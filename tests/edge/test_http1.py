@@ -117,6 +117,9 @@ class Running:
         self._thread.join(TIMEOUT_S)
         assert not self._thread.is_alive()
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
     def let_go(self) -> None:
         self.loop.call_soon_threadsafe(self.app.let_go.set)
 
@@ -182,19 +185,23 @@ class Client:
         return self._heard.read(1) == b""
 
 
-@pytest.fixture
-def running() -> Iterator[Running]:
-    made = Running()
-    made.start()
-    yield made
-    made.stop()
-    made.join()
-
-
-def limited(**limits: Any) -> Running:
+@contextlib.contextmanager
+def serving(**limits: Any) -> Iterator[Running]:
+    """A server until the block ends, which may also stop and join it itself."""
     made = Running(**limits)
     made.start()
-    return made
+    try:
+        yield made
+    finally:
+        if made.is_alive():
+            made.stop()
+            made.join()
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with serving() as made:
+        yield made
 
 
 def get(path: str, extra: bytes = b"") -> bytes:
@@ -397,70 +404,54 @@ def test_who_reads_late_gets_all_of_it(running: Running) -> None:
     [(b"GET / HT", 408), (get("/")[:-2], 408), (post("/", b"hello")[:-1], 408), (b"", None), (get("/first"), None)],
 )
 def test_who_does_not_go_on_in_time_is_let_go(sent: bytes, status: int | None) -> None:
-    running = limited(head_ms=200.0, body_ms=200.0, idle_ms=200.0)
-    try:
-        with running.client() as client:
-            client.send(sent)
-            if status is not None:
-                client.refused(status)
-            else:
-                if sent:
-                    assert client.told()["path"] == "/first"
-                assert client.is_closed()
-    finally:
-        running.stop()
-        running.join()
+    with serving(head_ms=200.0, body_ms=200.0, idle_ms=200.0) as running, running.client() as client:
+        client.send(sent)
+        if status is not None:
+            client.refused(status)
+        else:
+            if sent:
+                assert client.told()["path"] == "/first"
+            assert client.is_closed()
 
 
 def test_each_byte_renews_no_limit() -> None:
-    running = limited(head_ms=300.0)
-    try:
-        with running.client() as client:
-            client.send(b"GET / HTTP/1.1\r\n" + HOST + b"X: ")
-            client.connection.settimeout(0.02)
-            heard = b""
-            while not heard:
-                with contextlib.suppress(TimeoutError):
-                    heard = client.connection.recv(12)
-                if not heard:
-                    client.connection.send(b"y")
-            assert heard == b"HTTP/1.1 408"
-    finally:
-        running.stop()
-        running.join()
+    with serving(head_ms=300.0) as running, running.client() as client:
+        client.send(b"GET / HTTP/1.1\r\n" + HOST + b"X: ")
+        client.connection.settimeout(0.02)
+        heard = b""
+        while not heard:
+            with contextlib.suppress(TimeoutError):
+                heard = client.connection.recv(12)
+            if not heard:
+                client.connection.send(b"y")
+        assert heard == b"HTTP/1.1 408"
 
 
 def test_a_client_too_many_is_told_so_and_another_one_may_come_when_one_has_gone() -> None:
-    running = limited(connections=2)
-    try:
-        with running.client() as first, running.client() as second:
-            for client in (first, second):
-                client.send(get("/"))
-                client.told()
-            with running.client() as third:
-                status, headers, _ = third.answer()
-                assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
-                assert third.is_closed()
-            assert running.shed == ["connection"]
-            first.send(get("/", b"Connection: close\r\n"))
-            first.told()
-            assert first.is_closed()
-            first.close()
-            while True:  # until the server has heard of it
-                with running.client() as fourth:
-                    fourth.send(get("/fourth"))
-                    if fourth.answer()[0] == 200:
-                        break
-    finally:
-        running.stop()
-        running.join()
+    with serving(connections=2) as running, running.client() as first, running.client() as second:
+        for client in (first, second):
+            client.send(get("/"))
+            client.told()
+        with running.client() as third:
+            status, headers, _ = third.answer()
+            assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
+            assert third.is_closed()
+        assert running.shed == ["connection"]
+        first.send(get("/", b"Connection: close\r\n"))
+        first.told()
+        assert first.is_closed()
+        first.close()
+        while True:  # until the server has heard of it
+            with running.client() as fourth:
+                fourth.send(get("/fourth"))
+                if fourth.answer()[0] == 200:
+                    break
 
 
 def test_under_overload_the_many_are_refused_and_a_visitor_s_will_is_not() -> None:
-    running = limited()
-    running.admission = running.server.admission = Admission(target_ms=1_000.0, most_ms=-1.0)
-    running.admission.level = 3.0
-    try:
+    with serving() as running:
+        running.admission = running.server.admission = Admission(target_ms=1_000.0, most_ms=-1.0)
+        running.admission.level = 3.0
         with running.client() as client:
             for _ in range(3):
                 client.send(post("/v1/decide", b"{}"))
@@ -472,9 +463,6 @@ def test_under_overload_the_many_are_refused_and_a_visitor_s_will_is_not() -> No
             client.send(post("/v1/track", b"{}", b"Connection: close\r\n"))
             client.refused(503)
         assert running.shed == ["refuse"] * 4
-    finally:
-        running.stop()
-        running.join()
 
 
 def test_a_closed_connection_is_freed_without_a_collector(running: Running) -> None:
@@ -494,8 +482,7 @@ def test_a_closed_connection_is_freed_without_a_collector(running: Running) -> N
 
 # --- the end ------------------------------------------------------------------------------------------------------
 def test_a_server_that_stops_finishes_what_has_begun() -> None:
-    running = limited()
-    with running.client() as idle, running.client() as half, running.client() as held:
+    with serving() as running, running.client() as idle, running.client() as half, running.client() as held:
         idle.send(get("/"))
         idle.told()
         half.send(post("/half", b"hello")[:-2])

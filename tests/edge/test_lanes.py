@@ -11,7 +11,7 @@ import pytest
 from fault_disk import SyncsWhenTold
 from hypothesis import given
 from hypothesis import strategies as st
-from spool_world import PRODUCER, assert_without_holes, declared, event, preference, records_in, writer
+from spool_world import PRODUCER, assert_without_holes, declared, event, kill, preference, records_in, writer
 from typing_extensions import override
 
 from edge.node.layout import ProducerKey
@@ -19,9 +19,8 @@ from edge.spool.files import SystemFiles
 from edge.spool.home import RESERVE, RESERVE_BYTES
 from edge.spool.lanes import SHARE, Lane, counts_in, label_of, lane_of, lane_of_call
 from edge.spool.reader import LOST, SpoolReader
-from edge.spool.writer import SpoolWriter
 from edgewise.errors import UnavailableError
-from edgewise.ids import NodeId, producer
+from edgewise.ids import NodeId
 from edgewise.records import GapRecord, PreferenceRecord, decode_record
 
 FOLDER = Path("spool") / "0000000001-000"
@@ -146,11 +145,9 @@ def test_a_full_disk_has_room_for_a_visitors_will_and_for_nothing_else(tmp_path:
 def test_the_reserve_is_set_aside_again_and_that_of_the_dead_is_given_back(tmp_path: Path) -> None:
     async def run() -> None:
         dead = writer(tmp_path)
-        for descriptor in dead.descriptors:
-            os.close(descriptor)
+        kill(dead)
         assert (tmp_path / FOLDER / RESERVE).stat().st_size == RESERVE_BYTES
-        name = producer(NodeId("n-test"), 2, 0)
-        spool = SpoolWriter(tmp_path / "spool" / "0000000002-000", producer=name, most_bytes=1 << 20)
+        spool = writer(tmp_path, epoch=2)
         assert not (tmp_path / FOLDER / RESERVE).exists()
         kept = tmp_path / "spool" / "0000000002-000" / RESERVE
         assert spool._home is not None
@@ -197,8 +194,7 @@ def test_who_is_killed_has_said_what_he_dropped(tmp_path: Path) -> None:
             spool.append(event(spool.next_seq))
         await spool.settle()
         created = spool.next_seq
-        for descriptor in spool.descriptors:
-            os.close(descriptor)
+        kill(spool)
         reader = SpoolReader(tmp_path / FOLDER, ProducerKey(1, 0), NodeId("n-test"))
         batch = reader.read()
         assert batch is not None
@@ -218,8 +214,7 @@ def test_a_note_of_a_gap_that_is_older_than_what_was_written_since_says_nothing(
         await spool.settle()
         spool._most_bytes = 1 << 20
         spool.append(event(spool.next_seq))
-        for descriptor in spool.descriptors:
-            os.close(descriptor)
+        kill(spool)
         reader = SpoolReader(tmp_path / FOLDER, ProducerKey(1, 0), NodeId("n-test"))
         batch = reader.read()
         assert batch is not None
@@ -235,8 +230,7 @@ def test_what_is_lost_before_the_noted_gap_is_told_apart_from_it(tmp_path: Path)
         while spool.append(event(spool.next_seq, size=100)) is not None:
             pass
         await spool.settle()
-        for descriptor in spool.descriptors:
-            os.close(descriptor)
+        kill(spool)
         max((tmp_path / FOLDER).glob("*.seg")).unlink()
         batch = SpoolReader(tmp_path / FOLDER, ProducerKey(1, 0), NodeId("n-test")).read()
         assert batch is not None
@@ -267,8 +261,7 @@ def test_a_flood_of_repetitions_costs_two_looks_at_the_disk_and_what_is_durable_
         dead = writer(tmp_path, segment_bytes=100)
         for seq in range(5):
             dead.append(event(seq, size=100))
-        name = producer(NodeId("n-test"), 2, 0)
-        spool = SpoolWriter(tmp_path / "spool" / "0000000002-000", producer=name, most_bytes=1 << 20, files=disk)
+        spool = writer(tmp_path, epoch=2, files=disk)
         await asyncio.gather(*(spool.sync_others() for _ in range(500)))
         assert disk.syncs == 5
         await asyncio.gather(*(spool.sync_others() for _ in range(500)))
@@ -288,9 +281,8 @@ def test_what_another_wrote_and_a_sync_has_failed_of_is_never_answered_for(tmp_p
     async def run() -> None:
         other = writer(tmp_path)
         other.append(event(0))
-        name = producer(NodeId("n-test"), 2, 0)
-        spool = SpoolWriter(tmp_path / "spool" / "0000000002-000", producer=name, most_bytes=1 << 20, files=disk)
-        spool.append(event(0, name=name))
+        spool = writer(tmp_path, epoch=2, files=disk)
+        spool.append(event(0, name=spool.producer))
         disk.is_failing = True
         with pytest.raises(UnavailableError):
             await spool.sync_others()

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cache_world import statement, view
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies_profile import SUBJECT, histories
 
 from edge.profiles.cache import ProfileCache
-from edgewise.consent import Consent, ConsentState, Grants
+from edgewise.consent import Consent, ConsentState
 from edgewise.errors import UnavailableError
-from edgewise.ids import ItemId, MessageId, Producer, SubjectId
+from edgewise.ids import Producer, SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences, state
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile, encode_profile
-from edgewise.records import ANONYMOUS, EventRecord, PreferenceRecord, Touch
+from edgewise.records import ANONYMOUS, EventRecord
 
-HERE = Producer("n0/1/0")
 NOBODY = encode_preferences(Preferences())
 
 
@@ -29,25 +29,6 @@ def cache(tmp_path: Path) -> Iterator[ProfileCache]:
     opened = ProfileCache.open(tmp_path / "profiles", map_bytes=64 << 20)
     yield opened
     opened.close()
-
-
-def view(seq: int, *, producer: Producer = HERE, item: str = "i1", granted: bool = True) -> EventRecord:
-    return EventRecord(
-        producer=producer,
-        seq=seq,
-        subject=SUBJECT,
-        message_id=MessageId(f"{producer}-{seq}"),
-        type="track",
-        name="Product Viewed",
-        time_ms=1_700_000_000_000 + seq,
-        received_ms=1_700_000_000_000 + seq,
-        grants=Grants(personalisation=granted),
-        touches=(Touch(item=ItemId(item)),),
-    )
-
-
-def statement(seq: int, **said: object) -> PreferenceRecord:
-    return PreferenceRecord(producer=HERE, seq=seq, subject=SUBJECT, time_ms=seq, received_ms=seq, **said)  # type: ignore[arg-type]
 
 
 def test_nothing_is_cached_at_first_and_an_event_makes_a_profile_that_is_wanted(cache: ProfileCache) -> None:

@@ -27,10 +27,8 @@ from typing_extensions import override
 
 from edge.spool.files import SystemFiles
 from edge.spool.producers import is_alive
-from edge.spool.writer import SpoolWriter
 from edgewise.errors import UnavailableError
 from edgewise.frames import scan
-from edgewise.ids import Producer
 from edgewise.records import EventRecord, GapRecord, Record, decode_record
 
 
@@ -372,9 +370,7 @@ def test_what_a_worker_wrote_and_did_not_live_to_sync_is_synced_by_whoever_answe
         dead = writer(tmp_path, segment_bytes=100)
         for seq in range(3):
             dead.append(event(seq, size=100))
-        other = SpoolWriter(
-            tmp_path / "spool" / "0000000002-001", producer=Producer("n-test/2/1"), most_bytes=1 << 20, files=disk
-        )
+        other = writer(tmp_path, epoch=2, worker=1, files=disk)
         await other.commit()
         assert not disk.durable_bytes
         await other.sync_others()

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from pathlib import Path
 
 from hub_records import decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spool_world import event
+from spool_world import event, kill, writer
 
 from edge.node.layout import NodePaths
-from edge.spool.writer import SpoolWriter
 from edge.worker.metrics import Counts
 from edge.worker.tally import encode_tally, going_on, inherited_tally, pending_records
 from edgewise.frames import scan
-from edgewise.ids import NodeId, SubjectId, producer
+from edgewise.ids import SubjectId
 from edgewise.records import GapRecord, decode_record
 
-NODE = NodeId("n-test")
 STEPS = st.lists(st.sampled_from(["event", "decision", "decision", "word", "settle", "full", "room"]), max_size=40)
 
 
@@ -33,8 +30,9 @@ def kept_in(paths: NodePaths) -> int:
 
 async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:
     """One process: it works, speaks its word now and then, and is killed."""
-    inherited, name = inherited_tally(paths, 0), producer(NODE, epoch, 0)
-    spool = SpoolWriter(paths.producer(epoch, 0), producer=name, most_bytes=1 << 20, segment_bytes=600)
+    inherited = inherited_tally(paths, 0)
+    spool = writer(paths.root, epoch=epoch, most_bytes=1 << 20, segment_bytes=600)
+    name = spool.producer
     word = going_on(inherited, spool, epoch=epoch, stored_seq=-1, counts=Counts())
     for number, step in enumerate(["word", *steps]):
         match step:
@@ -51,8 +49,7 @@ async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:
             case _:
                 word = going_on(inherited, spool, epoch=epoch, stored_seq=-1, counts=Counts())
                 paths.tally(0).write_bytes(encode_tally(word))
-    for descriptor in spool.descriptors:
-        os.close(descriptor)
+    kill(spool)
 
 
 @given(lives=st.lists(STEPS, min_size=1, max_size=4))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cache_world import overwrite_pages
 from edge_world import KEYS, VISITOR, node, open_desk, viewed
+from processes import until
 from world import HERO, NOW_MS
 
 from edge.profiles.generation import begin_anew
@@ -21,12 +21,6 @@ from edgewise.visitor import sign_visitor
 BODY = {"anonymousId": VISITOR, "placements": [{"name": HERO}]}
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-
-
 def test_a_cache_that_is_damaged_under_a_serving_worker_is_left_behind_and_every_request_answered(
     tmp_path: Path,
 ) -> None:
@@ -34,10 +28,7 @@ def test_a_cache_that_is_damaged_under_a_serving_worker_is_left_behind_and_every
         cookie = {"cookie": f"ew_id={sign_visitor(KEYS.visitor_key, VISITOR, NOW_MS)}"}
         assert client.put("/v1/preferences", json={"dial": 1}, headers=cookie).status_code == 200
         assert client.post("/v1/track", json={**viewed("film-1"), "anonymousId": "somebody"}).status_code == 200
-        data = desk.paths.profiles / "data.mdb"
-        with data.open("r+b") as file:
-            file.seek(8_192)
-            file.write(b"\xa5" * (data.stat().st_size - 8_192))
+        overwrite_pages(desk.paths.profiles)
         answered = []
 
         def is_anew() -> bool:

@@ -5,43 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent_world import Node, patiently, running_agent
+from cache_world import statement, view
 
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
-from edgewise.consent import Grants
-from edgewise.ids import ItemId, MessageId, NodeId, SubjectId, producer
+from edgewise.ids import NodeId, SubjectId, producer
 from edgewise.profile.preferences import Preferences, encode_preferences, state
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile, encode_profile
-from edgewise.records import EventRecord, PreferenceRecord, Touch
 
 ANN = SubjectId("a1" * 16)
 BOB = SubjectId("b2" * 16)
 ELSEWHERE = producer(NodeId("n-other"), 1, 0)
 
 
-def viewed(subject: SubjectId, item: str, seq: int = 0) -> EventRecord:
-    return EventRecord(
-        producer=ELSEWHERE,
-        seq=seq,
-        subject=subject,
-        message_id=MessageId(f"m-{item}"),
-        type="track",
-        name="Product Viewed",
-        time_ms=1_000 + seq,
-        received_ms=1_000 + seq,
-        grants=Grants(personalisation=True),
-        touches=(Touch(ItemId(item)),),
-    )
-
-
 def canonical(subject: SubjectId, *items: str) -> bytes:
-    return encode_profile(fold(Profile(), [viewed(subject, item, seq) for seq, item in enumerate(items)]))
+    views = [view(seq, subject=subject, producer=ELSEWHERE, item=item) for seq, item in enumerate(items)]
+    return encode_profile(fold(Profile(), views))
 
 
 def wishes(dial: int) -> bytes:
     preferences = Preferences()
-    state(preferences, PreferenceRecord(ELSEWHERE, 0, ANN, time_ms=5, received_ms=5, dial=dial))
+    state(preferences, statement(0, subject=ANN, producer=ELSEWHERE, dial=dial))
     return encode_preferences(preferences)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from hub_server import RepositoryInMemory, eventually, hello, patiently, running_hub
+from hub_server import Hub, RepositoryInMemory, eventually, hello, patiently, running_hub
 from typing_extensions import override
 
 from edgewise.bundle.assignment import Assignment
@@ -38,16 +40,28 @@ def heartbeat(state: str) -> pb.WatchRequest:
     return pb.WatchRequest(heartbeat=beat)
 
 
+async def watching(hub: Hub, node: str = "n-a") -> Any:
+    """The watch of a node that has said hello."""
+    watch = hub.distribution.Watch()
+    await watch.write(hello(node))
+    return watch
+
+
+@asynccontextmanager
+async def offering(folder: Path) -> AsyncIterator[tuple[Hub, Any, pb.WatchResponse]]:
+    """A hub where version 4 is published, the watch of a node there, and what was said in it first."""
+    repository = RepositoryInMemory()
+    repository.publish(4)
+    async with running_hub(folder, repository) as hub:
+        watch = await watching(hub)
+        yield hub, watch, await watch.read()
+
+
 def test_a_node_is_offered_what_is_published_and_whatever_is_published_later(tmp_path: Path) -> None:
     async def story() -> None:
-        repository = RepositoryInMemory()
-        repository.publish(4)
-        async with running_hub(tmp_path, repository) as hub:
-            watch = hub.distribution.Watch()
-            await watch.write(hello())
-            first = await watch.read()
+        async with offering(tmp_path) as (hub, watch, first):
             assert (first.hub_incarnation, first.offer.bundle_version) == ("i" * 32, 4)
-            repository.publish(5)
+            hub.repository.publish(5)
             second = await watch.read()
             assert second.offer.bundle_version == 5
             assert second.offer.nonce != first.offer.nonce
@@ -58,8 +72,7 @@ def test_a_node_is_offered_what_is_published_and_whatever_is_published_later(tmp
 def test_without_a_release_a_node_hears_that_the_hub_is_alive(tmp_path: Path) -> None:
     async def story() -> None:
         async with running_hub(tmp_path) as hub:
-            watch = hub.distribution.Watch()
-            await watch.write(hello())
+            watch = await watching(hub)
             said = await watch.read()
             assert (said.hub_incarnation, said.HasField("offer")) == ("i" * 32, False)
             await watch.write(heartbeat("READY"))
@@ -72,19 +85,15 @@ def test_without_a_release_a_node_hears_that_the_hub_is_alive(tmp_path: Path) ->
 
 def test_what_a_node_answers_is_written_down(tmp_path: Path) -> None:
     async def story() -> None:
-        repository = RepositoryInMemory()
-        repository.publish(4)
-        async with running_hub(tmp_path, repository) as hub:
-            watch = hub.distribution.Watch()
-            await watch.write(hello())
-            offer = (await watch.read()).offer
+        async with offering(tmp_path) as (hub, watch, said):
+            offer = said.offer
             await watch.write(nack(offer.nonce))
             await eventually(lambda: bool(hub.ledger.nodes()) and hub.ledger.nodes()[0].nack_code is not None)
             [row] = hub.ledger.nodes()
             assert (row.nack_code, row.nack_detail, row.bundle_version) == ("digest", "one byte is wrong", 3)
             assert (row.connected, row.state, row.protocol_version) == (True, State.READY, 1)
 
-            repository.publish(5)
+            hub.repository.publish(5)
             offer = (await watch.read()).offer
             await watch.write(ack(offer.nonce, 5))
             await eventually(lambda: hub.ledger.nodes()[0].bundle_version == 5)
@@ -104,13 +113,9 @@ def test_what_a_node_answers_is_written_down(tmp_path: Path) -> None:
 
 def test_an_answer_to_an_older_offer_says_nothing(tmp_path: Path) -> None:
     async def story() -> None:
-        repository = RepositoryInMemory()
-        repository.publish(4)
-        async with running_hub(tmp_path, repository) as hub:
-            watch = hub.distribution.Watch()
-            await watch.write(hello())
-            old = (await watch.read()).offer
-            repository.publish(5)
+        async with offering(tmp_path) as (hub, watch, said):
+            old = said.offer
+            hub.repository.publish(5)
             new = (await watch.read()).offer
             await watch.write(nack(old.nonce))
             await watch.write(ack(new.nonce, 5))
@@ -125,9 +130,8 @@ def test_an_answer_to_an_older_offer_says_nothing(tmp_path: Path) -> None:
 def test_a_node_with_two_watches_is_connected_until_both_have_ended(tmp_path: Path) -> None:
     async def story() -> None:
         async with running_hub(tmp_path) as hub:
-            first, second = hub.distribution.Watch(), hub.distribution.Watch()
+            first, second = await watching(hub), await watching(hub)
             for watch in (first, second):
-                await watch.write(hello())
                 await watch.read()
             first.cancel()
             await second.write(heartbeat("READY"))
@@ -170,7 +174,7 @@ def test_a_statement_that_makes_no_sense_ends_the_watch(
     patiently(story())
 
 
-async def fetched(hub: Any, path: str, offset: int = 0) -> tuple[bytes, list[int]]:
+async def fetched(hub: Hub, path: str, offset: int = 0) -> tuple[bytes, list[int]]:
     pieces = [piece async for piece in hub.distribution.Fetch(pb.FetchRequest(path=path, offset=offset))]
     assert len({piece.total_bytes for piece in pieces}) == 1
     return b"".join(piece.data for piece in pieces), [len(piece.data) for piece in pieces]
@@ -275,8 +279,7 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
 def test_a_stopping_hub_ends_watches_well(tmp_path: Path) -> None:
     async def story() -> None:
         async with running_hub(tmp_path) as hub:
-            watch = hub.distribution.Watch()
-            await watch.write(hello())
+            watch = await watching(hub)
             await watch.read()
             stopping = asyncio.create_task(hub.server.stop())
             assert await watch.read() is grpc.aio.EOF
@@ -291,14 +294,10 @@ def test_live_facts_are_told_beside_offers_and_answers_to_them_written_down(tmp_
     """A price that moves every second must not have nodes look for a new release every second."""
 
     async def story() -> None:
-        repository = RepositoryInMemory()
-        repository.publish(4)
-        async with running_hub(tmp_path, repository) as hub:
-            watch = hub.distribution.Watch()
-            await watch.write(hello())
-            offer = (await watch.read()).offer
+        async with offering(tmp_path) as (hub, watch, first):
+            offer = first.offer
             for version in (1, 2):
-                repository.publish_facts(version)
+                hub.repository.publish_facts(version)
                 said = await watch.read()
                 assert (said.HasField("offer"), said.facts.version) == (False, version)
             await watch.write(ack(offer.nonce, 4))
@@ -313,8 +312,7 @@ def test_live_facts_are_told_beside_offers_and_answers_to_them_written_down(tmp_
             await eventually(lambda: hub.ledger.nodes()[0].facts_version == 2)
             assert hub.ledger.nodes()[0].facts_code is None
 
-            another = hub.distribution.Watch()
-            await another.write(hello("n-b"))
+            another = await watching(hub, "n-b")
             assert (await another.read()).offer.bundle_version == 4
             assert (await another.read()).facts.version == 2, "who comes later is told what there is"
 
