@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from edge.spool.files import Files
-from edge.spool.producers import hold, is_alive
+from edge.spool.producers import LOCK, hold, is_alive
 from edgewise.errors import MALFORMED
 from edgewise.frames import frame, scan
 from edgewise.records import GapRecord, decode_record, encode_record
@@ -50,7 +50,7 @@ class Home:
         except OSError:
             self.close()
             with contextlib.suppress(OSError):
-                for name in (SYNCED, UNDECLARED, "lock"):
+                for name in (SYNCED, UNDECLARED, LOCK):
                     files.remove(folder / name)
                 folder.rmdir()
             raise
