@@ -20,11 +20,12 @@ from edge.node.claims import holder_of, reserve_port
 from edge.node.enrolment import is_enrolled, is_loopback
 from edge.node.epochs import check_epoch, node_id
 from edge.node.keys import load_site_keys
-from edge.node.layout import SEGMENT_SUFFIX, producer_of
+from edge.node.layout import producer_of
 from edge.node.status import AgentStatus, read_last_status, worker_statuses
 from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
 from edge.profiles.generation import current_place
 from edge.settings import EdgeSettings
+from edge.spool.contents import segments_of
 from edge.spool.producers import is_alive
 from edge.tls import check_tls
 from edgewise.admission.load import load_bundle
@@ -264,7 +265,7 @@ class _Node:
             if producer_of(folder.name) is None:
                 continue
             alive = is_alive(folder)
-            for segment in sorted(folder.glob(f"*{SEGMENT_SUFFIX}")):
+            for segment in segments_of(folder):
                 data = segment.read_bytes()
                 end = max((frame.end for frame in scan(data)), default=0)
                 waiting += len(data)

@@ -10,7 +10,6 @@ the stream was opened anew, and the hub drops what it has.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
@@ -22,8 +21,9 @@ from edge.backoff import Backoff, Draw
 from edge.log import Log
 from edge.node.counted import is_counted
 from edge.node.doorbell import next_ring
-from edge.node.layout import SEGMENT_SUFFIX, ProducerKey, producer_of
+from edge.node.layout import ProducerKey, producer_of
 from edge.settings import EdgeSettings
+from edge.spool.contents import segments_bytes
 from edge.spool.files import Files
 from edge.spool.reader import LEFTOVER_SUFFIX, Batch, SpoolReader, remove_leftover
 from edgewise.clock import Clock
@@ -86,11 +86,7 @@ class Uplink:
 
     def measure(self) -> None:
         """Count what waits on disk."""
-        total = 0
-        for segment in self._paths.spool.glob(f"*/*{SEGMENT_SUFFIX}"):
-            with contextlib.suppress(FileNotFoundError):
-                total += segment.stat().st_size
-        self._state.spool_bytes = total
+        self._state.spool_bytes = segments_bytes(self._paths.spool)
 
     async def session(self, line: Line, heard: Callable[[], None]) -> None:
         """One stream, until the hub or `finish` ends it."""

@@ -9,31 +9,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-from edge.node.layout import SEGMENT_SUFFIX, producer_of
-from edgewise.errors import MALFORMED
-from edgewise.frames import scan
-from edgewise.records import PreferenceRecord, decode_record
-
-_TAG: Final = b"\xaapreference"
-_TAGGED: Final = 24
-"""A record's tag stands at its beginning: whatever is no statement is passed over undecoded."""
+from edge.node.layout import producer_of
+from edge.spool.contents import records_tagged, segments_of
+from edgewise.records import PreferenceRecord
 
 
 def statements_in(spool: Path) -> Iterator[PreferenceRecord]:
     """All statements of all producers, each producer's in its order."""
     folders = sorted(folder for folder in spool.iterdir() if producer_of(folder.name) is not None)
     for folder in folders:
-        for segment in sorted(folder.glob(f"*{SEGMENT_SUFFIX}")):
+        for segment in segments_of(folder):
             with contextlib.suppress(FileNotFoundError):  # shipped meanwhile
-                yield from _statements_of(segment)
-
-
-def _statements_of(segment: Path) -> Iterator[PreferenceRecord]:
-    for frame in scan(segment.read_bytes()):
-        if _TAG in frame.payload[:_TAGGED]:
-            with contextlib.suppress(*MALFORMED):
-                record = decode_record(frame.payload)
-                if isinstance(record, PreferenceRecord):
-                    yield record
+                yield from records_tagged(segment, PreferenceRecord)

@@ -14,7 +14,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from edge.node.layout import SEGMENT_SUFFIX, producer_of
+from edge.node.layout import producer_of
+from edge.spool.contents import segments_of
 from edge.spool.files import Files
 
 
@@ -43,7 +44,7 @@ class Others:
         """
         if self._next is None:
             self._next = asyncio.ensure_future(self._look_after(self._under_way))
-            self._next.add_done_callback(_take_exception)
+            self._next.add_done_callback(take_exception)
         await asyncio.shield(self._next)
 
     async def _look_after(self, before: asyncio.Task[None] | None) -> None:
@@ -58,7 +59,7 @@ class Others:
         for folder in self._own.parent.iterdir():
             if folder == self._own or producer_of(folder.name) is None:
                 continue
-            segments = list(folder.glob(f"*{SEGMENT_SUFFIX}"))
+            segments = segments_of(folder)
             are_new = any(segment not in self._durable for segment in segments)
             for segment in segments:
                 with contextlib.suppress(FileNotFoundError):  # what is gone meanwhile is stored
@@ -88,7 +89,7 @@ class Others:
         self._durable[segment] = seen
 
 
-def _take_exception(ended: asyncio.Task[None]) -> None:
+def take_exception(ended: asyncio.Task[None]) -> None:
     """It has been raised in all who waited, if anybody did."""
     if not ended.cancelled():
         ended.exception()

@@ -14,14 +14,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import msgspec
-
-from edge.node.layout import SEGMENT_SUFFIX, ProducerKey
+from edge.node.layout import ProducerKey
+from edge.spool.contents import Head, head_of, segments_of
 from edge.spool.files import Files, SystemFiles
 from edge.spool.home import read_synced, read_undeclared
 from edge.spool.lanes import counts_in
 from edge.spool.producers import is_alive
-from edgewise.errors import MALFORMED
 from edgewise.frames import HEADER_BYTES, MAX_PAYLOAD_BYTES, scan
 from edgewise.ids import NodeId, producer
 from edgewise.records import GapRecord, encode_record
@@ -46,24 +44,12 @@ class Batch(NamedTuple):
     """How many numbers of it are gone, as the reader says in it."""
 
 
-class _Head(msgspec.Struct):
-    """As much of a record as shipping it takes."""
-
-    record: str
-    seq: int
-    first_seq: int = -1
-    lane: str = ""
-
-
 class _Segment(NamedTuple):
     first_seq: int
     path: Path
     until_seq: int | None
     """Where the next segment begins, and this one ends: a writer whose disk failed has written its last frames once
     more into the next one, and those count."""
-
-
-_heads = msgspec.msgpack.Decoder(_Head)
 
 
 class SpoolReader:
@@ -138,8 +124,8 @@ class SpoolReader:
         if dropped is not None and dropped.producer == self._producer and dropped.seq >= self.next_seq:
             if dropped.first_seq > self.next_seq:
                 yield self._gap(dropped.first_seq - 1)
-            payload = encode_record(dropped)
-            yield self._passed(_heads.decode(payload), payload)
+            head = Head("gap", dropped.seq, dropped.first_seq, dropped.lane)
+            yield self._passed(head, encode_record(dropped))
         if segments:
             read_bytes = self._offset if segments[-1].first_seq == self._segment_seq else 0
             self.torn_bytes += max(0, segments[-1].path.stat().st_size - read_bytes)
@@ -163,7 +149,7 @@ class SpoolReader:
         while True:
             start = self._offset
             for frame in scan(_read(segment.path, start)):
-                head = _head_of(frame.payload)
+                head = head_of(frame.payload)
                 if head is not None and head.seq >= self.next_seq:
                     ends = segment.until_seq is not None and head.seq >= segment.until_seq
                     if ends or not _is_below(head.seq + 1, synced):
@@ -178,7 +164,7 @@ class SpoolReader:
             if self._offset == start:
                 return
 
-    def _passed(self, head: _Head, payload: bytes) -> bytes:
+    def _passed(self, head: Head, payload: bytes) -> bytes:
         """The record, as it is; of a gap that the hub knows in part, the rest."""
         if 0 <= head.first_seq < self.next_seq:
             label = "+".join(sorted(counts_in(head.lane, head.seq - head.first_seq + 1)))
@@ -196,14 +182,7 @@ class SpoolReader:
 
     # --- files -------------------------------------------------------------------------------------------------------
     def _segments(self) -> list[_Segment]:
-        try:
-            found = sorted(
-                (int(path.stem), path)
-                for path in self.folder.iterdir()
-                if path.suffix == SEGMENT_SUFFIX and path.stem.isdigit()
-            )
-        except FileNotFoundError:
-            return []
+        found = [(int(path.stem), path) for path in segments_of(self.folder)]
         ends = [first for first, _ in found[1:]]
         return [_Segment(first, path, until) for (first, path), until in zip_longest(found, ends)]
 
@@ -216,13 +195,6 @@ def remove_leftover(folder: Path) -> None:
 def _is_below(seq: int, synced: int | None) -> bool:
     """Whether everything before `seq` may be shipped."""
     return synced is None or seq <= synced
-
-
-def _head_of(payload: bytes) -> _Head | None:
-    try:
-        return _heads.decode(payload)
-    except MALFORMED:
-        return None
 
 
 def _read(segment: Path, offset: int) -> bytes:

@@ -24,11 +24,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from edge.node.layout import SEGMENT_SUFFIX, segment_name
+from edge.node.layout import segment_name
+from edge.spool.contents import segments_bytes
 from edge.spool.files import Files, SystemFiles
 from edge.spool.home import Home
 from edge.spool.lanes import SHARE, Lane, counts_in, label_of, lane_of
-from edge.spool.others import Others
+from edge.spool.others import Others, take_exception
 from edge.spool.segment import Segment, Written
 from edgewise.errors import UnavailableError
 from edgewise.frames import MAX_PAYLOAD_BYTES, frame
@@ -136,10 +137,6 @@ class SpoolWriter:
         """Whether nothing waits for a commit."""
         return not self._written and self._gap is None
 
-    def has_room(self, lane: Lane = Lane.EVENT) -> bool:
-        """Whether a record that its sender can send again should be taken now."""
-        return self._fits(lane)
-
     async def measure(self) -> None:
         """Look at what others wrote and the agent deleted, and give a full disk another chance."""
         before = self._appended_bytes
@@ -152,7 +149,7 @@ class SpoolWriter:
             self._home.keep_reserve()
 
     def _look(self) -> tuple[int, int]:
-        return _folder_bytes(self._folder.parent), self._files.free_bytes(self._folder.parent)
+        return segments_bytes(self._folder.parent), self._files.free_bytes(self._folder.parent)
 
     # --- writing ------------------------------------------------------------------------------------------------------
     def append(self, record: EventRecord | DecisionRecord | PreferenceRecord) -> bytes | None:
@@ -164,7 +161,7 @@ class SpoolWriter:
         if record.seq != self._next_seq or record.producer != self.producer:
             raise ValueError(f"record {record.producer} {record.seq}, expected {self.producer} {self._next_seq}")
         lane, payload = lane_of(record), encode_record(record)
-        kept = len(payload) <= MAX_PAYLOAD_BYTES and self._fits(lane) and self._put(record.seq, lane, frame(payload))
+        kept = len(payload) <= MAX_PAYLOAD_BYTES and self.has_room(lane) and self._put(record.seq, lane, frame(payload))
         self._next_seq += 1
         if kept:
             return payload
@@ -173,8 +170,8 @@ class SpoolWriter:
         self._gap = first, {**lanes, lane: lanes.get(lane, 0) + 1}
         return None
 
-    def _fits(self, lane: Lane) -> bool:
-        """Whether a record of this lane may be written now."""
+    def has_room(self, lane: Lane = Lane.EVENT) -> bool:
+        """Whether a record of this lane may be written now; where not, its sender should send it again, if he can."""
         if lane is Lane.PREFERENCE:
             reserve_bytes = PREFERENCE_RESERVE_BYTES
             return (
@@ -257,7 +254,7 @@ class SpoolWriter:
         while self._written and self._written[0].seq < appended:
             if self._round is None or self._round.done():
                 self._round = asyncio.ensure_future(self._run_round())
-                self._round.add_done_callback(_take_exception)
+                self._round.add_done_callback(take_exception)
             await asyncio.shield(self._round)
         if since < self._lost_below:
             # What is lost does not wait any more, so that nothing above has failed on its behalf.
@@ -350,7 +347,7 @@ class SpoolWriter:
         Raises:
             UnavailableError: as `commit`.
         """
-        if self._gap is not None and self._fits(Lane.EXPOSURE):
+        if self._gap is not None and self.has_room(Lane.EXPOSURE):
             self._declare_gap()  # not above: one record every time would take the room that is left for conversions
         if self._home is not None:
             self._home.tell_gap(self._undeclared())
@@ -366,18 +363,3 @@ class SpoolWriter:
         if self._home is not None:
             self._home.tell_gap(self._undeclared())
             self._home.close()
-
-
-def _take_exception(ended: asyncio.Task[None]) -> None:
-    """It has been raised in all who waited, if anybody did."""
-    if not ended.cancelled():
-        ended.exception()
-
-
-def _folder_bytes(spool: Path) -> int:
-    """Bytes of all segments of all producers; what is deleted meanwhile counts nothing."""
-    total = 0
-    for segment in spool.glob(f"*/*{SEGMENT_SUFFIX}"):
-        with contextlib.suppress(FileNotFoundError):
-            total += segment.stat().st_size
-    return total

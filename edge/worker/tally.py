@@ -12,22 +12,18 @@ from collections.abc import Mapping
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
-from typing import Final
 
 import msgspec
 
-from edge.node.layout import SEGMENT_SUFFIX, NodePaths, ProducerKey, producer_of
-from edge.spool.home import read_undeclared
+from edge.node.layout import NodePaths, ProducerKey, producer_of
+from edge.spool.contents import head_of, records_tagged, segments_of
+from edge.spool.home import read_synced, read_undeclared
 from edge.spool.lanes import counts_in
 from edge.spool.writer import SpoolWriter
 from edge.worker.metrics import Counts
 from edgewise.errors import MALFORMED
 from edgewise.frames import scan
-from edgewise.records import GapRecord, decode_record
-
-_GAP: Final = b"\xa3gap"
-_TAGGED: Final = 24
-"""A record's tag stands at its beginning: whatever else there is need not be decoded to be passed over."""
+from edgewise.records import GapRecord
 
 
 class Tally(msgspec.Struct, frozen=True):
@@ -99,10 +95,11 @@ def inherited_tally(paths: NodePaths, index: int) -> Tally:
 
 
 def numbered_in(folder: Path) -> int:
-    """How many records a producer has numbered, as far as its last segment and its last gap show."""
-    segments = sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))
+    """How many records a producer has numbered, as far as its last segment, its last gap and its last sync show."""
+    segments = segments_of(folder)
     undeclared = read_undeclared(folder)
-    numbered = 0 if undeclared is None else undeclared.seq + 1
+    # What was durable and is gone was numbered, too: the reader calls it lost.
+    numbered = max(read_synced(folder), 0 if undeclared is None else undeclared.seq + 1)
     with contextlib.suppress(FileNotFoundError):
         if segments:
             numbered = max(numbered, _numbered_until(segments[-1], segments[-1].stat().st_size))
@@ -114,21 +111,21 @@ def _numbered_until(segment: Path, _size_bytes: int) -> int:
     """By size, because a dead producer's segment is looked at again whenever somebody asks for the status."""
     numbered = int(segment.stem)
     for frame in scan(segment.read_bytes()):
-        numbered = decode_record(frame.payload).seq + 1
+        head = head_of(frame.payload)
+        numbered = numbered if head is None else head.seq + 1
     return numbered
 
 
 @lru_cache(maxsize=1_024)
 def _gaps_in(segment: Path, _size_bytes: int) -> tuple[GapRecord, ...]:
     """By size, as above."""
-    records = (decode_record(frame.payload) for frame in scan(segment.read_bytes()) if _GAP in frame.payload[:_TAGGED])
-    return tuple(record for record in records if isinstance(record, GapRecord))
+    return tuple(records_tagged(segment, GapRecord))
 
 
 def _dropped_since(folder: Path, seq: int) -> Counter[str]:
     """What a producer has dropped of the numbers from `seq` on, lane by lane."""
     dropped, until = Counter[str](), seq
-    segments = sorted(folder.glob(f"*{SEGMENT_SUFFIX}"))
+    segments = segments_of(folder)
     # The one before the last that begins below `seq` ends there, or in the next.
     for segment, following in zip_longest(segments, segments[1:]):
         if following is not None and int(following.stem) <= seq:
@@ -167,9 +164,8 @@ def pending_records(
             continue
         stored_seq = stored_seqs.get(folder.name, -1)
         # What is not here any more was stored; of the oldest segment that is, a part may be.
-        oldest = min((int(segment.stem) for segment in folder.glob(f"*{SEGMENT_SUFFIX}")), default=None)
-        if oldest is not None:
-            stored_seq = max(stored_seq, oldest - 1)
+        if segments := segments_of(folder):
+            stored_seq = max(stored_seq, int(segments[0].stem) - 1)
         if key in living:
             numbered, dropped = living[key]
         else:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from pathlib import Path
 
+import msgspec
 from hub_records import decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from spool_world import event, kill, writer
 
-from edge.node.layout import NodePaths
+from edge.node.layout import NodePaths, ProducerKey
+from edge.spool.contents import segments_of
+from edge.spool.reader import SpoolReader
 from edge.worker.metrics import Counts
 from edge.worker.tally import encode_tally, going_on, inherited_tally, pending_records
-from edgewise.frames import scan
-from edgewise.ids import SubjectId
+from edgewise.frames import frame, scan
+from edgewise.ids import NodeId, SubjectId
 from edgewise.records import GapRecord, decode_record
 
 STEPS = st.lists(st.sampled_from(["event", "decision", "decision", "word", "settle", "full", "room"]), max_size=40)
@@ -64,3 +68,34 @@ def test_created_is_what_is_kept_and_what_was_dropped_after_any_kill(lives: list
             assert after.created == kept + after.dropped
             assert sum(after.dropped_by_lane.values()) == after.dropped
             assert pending_records(paths, {}, {}) == kept
+
+
+def test_frames_that_are_no_record_known_here_keep_no_worker_from_starting(tmp_path: Path) -> None:
+    paths = NodePaths(tmp_path)
+    paths.create()
+    asyncio.run(live(paths, 1, ["event"]))
+    (segment,) = segments_of(paths.producer(1, 0))
+    strange = [{"record": "gap"}, "no record", {"record": "of a later version", "seq": 1}, {"record": "gap", "lane": 7}]
+    with segment.open("ab") as file:
+        file.write(b"".join(frame(msgspec.msgpack.encode(content)) for content in strange))
+    inherited = inherited_tally(paths, 0)
+    assert (inherited.created, inherited.dropped) == (2, 0)
+    assert handed_out(paths, 1) == (2, 0)
+
+
+def test_what_was_durable_and_is_gone_was_created_as_much_as_the_reader_calls_lost(tmp_path: Path) -> None:
+    paths = NodePaths(tmp_path)
+    paths.create()
+    asyncio.run(live(paths, 1, ["event", "event", "settle", "event", "settle"]))
+    for segment in segments_of(paths.producer(1, 0)):
+        os.truncate(segment, 0)
+    assert inherited_tally(paths, 0).created == 3
+    assert handed_out(paths, 1) == (3, 3)
+
+
+def handed_out(paths: NodePaths, epoch: int) -> tuple[int, int]:
+    """How many numbers of a dead producer the agent ships, and how many of them it calls lost."""
+    reader = SpoolReader(paths.producer(epoch, 0), ProducerKey(epoch, 0), NodeId("n-test"))
+    while reader.read() is not None:
+        pass
+    return reader.next_seq, reader.records_lost
