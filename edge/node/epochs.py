@@ -85,9 +85,17 @@ def check_epoch(paths: NodePaths) -> None:
         _number(paths, paths.epoch.read_bytes())
 
 
+def boot_id() -> str:
+    """Which start of the machine this is, by a name that no other has; empty where the kernel does not say."""
+    return _text_of(_BOOT)
+
+
 def _place_of(descriptor: int) -> _Place:
-    machine, boot = (file.read_text("ascii").strip() if file.exists() else "" for file in (_MACHINE, _BOOT))
-    return _Place(machine, boot, os.fstat(descriptor).st_ino)
+    return _Place(_text_of(_MACHINE), boot_id(), os.fstat(descriptor).st_ino)
+
+
+def _text_of(file: Path) -> str:
+    return file.read_text("ascii").strip() if file.exists() else ""
 
 
 def _last_place(paths: NodePaths) -> _Place | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
-from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheFile, Txn, keys_after
+from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheFile, Txn, bytes_of, keys_after
 from edge.profiles.eviction import MOST_ASKED, evict
 from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
@@ -134,8 +134,7 @@ class ProfileCache:
         """Profiles cached, and bytes of their pages."""
         with self.file.env.begin() as txn:
             stat = txn.stat(self._db["profiles"])
-        pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
-        return stat["entries"], pages * stat["psize"]
+        return stat["entries"], bytes_of(stat)
 
     # --- what happens here --------------------------------------------------------------------------------------------
     def apply(self, subject: SubjectId, records: Sequence[EventRecord | DecisionRecord]) -> None:

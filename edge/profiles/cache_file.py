@@ -3,8 +3,8 @@
 Nothing is synced while the node runs, so a crash of the machine (not of a process: the page cache survives those) may
 leave pages of different ages, or without the last half minute. That is why the file carries the boot that it was opened
 under, and whether the last process to close it has made it durable: after another boot it is trusted only then, and
-after its structure was verified. It may be deleted at any time: profiles come back from the hub, statements from the
-hub and from the spool (`edge.profiles.recall`).
+after its structure was verified. It may be deleted while the node is stopped: profiles come back from the hub,
+statements from the hub and from the spool (`edge.profiles.recall`).
 
 A file that turns out to be damaged is left behind for a new one by all processes (`edge.profiles.generation`).
 """
@@ -23,6 +23,7 @@ import lmdb.verify
 import msgspec
 
 from edge.node.durable import replace_file
+from edge.node.epochs import boot_id
 from edge.profiles.generation import begin_anew, generation_of, leave_behind, place_of
 from edgewise.errors import MALFORMED, UnavailableError
 
@@ -73,7 +74,6 @@ if TYPE_CHECKING:
 else:
     Txn = lmdb.Transaction  # cannot be subscripted at run time
 _STAMP: Final = "stamp.json"
-_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 class CacheError(UnavailableError):
@@ -136,7 +136,7 @@ class CacheFile:
             ) from wrong
 
     def _open_in(self, place: Path) -> None:
-        stamp = _Stamp(FORMAT, _BOOT.read_text("ascii").strip() if _BOOT.exists() else "")
+        stamp = _Stamp(FORMAT, boot_id())
         is_first = self._come_in()
         before = _read_stamp(place) if is_first else None
         is_replaced = is_new = False
@@ -252,9 +252,8 @@ class CacheFile:
     def live_share(self) -> float:
         """Pages in use as a share of the map, in [0, 1]."""
         with self.env.begin() as txn:
-            stats = [txn.stat(database) for database in self.db.values()]
-        pages = sum(stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"] for stat in stats)
-        return pages * stats[0]["psize"] / self.env.info()["map_size"]
+            used_bytes = sum(bytes_of(txn.stat(database)) for database in self.db.values())
+        return used_bytes / self.env.info()["map_size"]
 
     def _come_in(self) -> bool:
         """Whether no other process has the file open, so that it may be checked while others wait."""
@@ -322,6 +321,11 @@ def _drop_unsound(place: Path, before: _Stamp | None, now: _Stamp) -> bool:
     for file in (data, place / "lock.mdb"):
         file.unlink(missing_ok=True)
     return True
+
+
+def bytes_of(stat: lmdb._StatDict) -> int:
+    """Bytes of all pages of a database, of which LMDB tells this."""
+    return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"]
 
 
 def keys_after(txn: Txn, database: lmdb._Database, after: bytes, *, most: int) -> list[bytes]:

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from edge.profiles.cache_file import CacheFile, Txn
+from edge.profiles.cache_file import CacheFile, Txn, bytes_of
 from edgewise.ids import DecisionId, MessageId, SubjectId
 
 MESSAGE_AGE_MS: Final = 86_400_000
@@ -110,8 +110,7 @@ class RecentDecisions:
                 found = cursor.next()
 
     def _bytes(self, txn: Txn) -> int:
-        stat = txn.stat(self._file.db["decisions"])
-        return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"]
+        return bytes_of(txn.stat(self._file.db["decisions"]))
 
 
 def _key_of(message_id: MessageId) -> bytes:
