@@ -14,6 +14,8 @@ Every process of a node finds the others' work by these paths, so a path is spel
     spool/EPOCH-WORKER/     one folder a producer: segments, and what it says of itself (`edge.spool.home`)
                             .EPOCH-WORKER while it is made, EPOCH-WORKER.gone while the agent deletes it
     run/                    worker-I.json and agent.json: what each process says of itself (`edge.node.status`)
+                            tally-I.json: what the processes at a seat have counted (`edge.worker.tally`)
+                            NAME.log: a process's log where it is not to go to standard error
 """
 
 from __future__ import annotations
