@@ -88,7 +88,7 @@ class FactsFeed:
         self._answer: Answer = _nobody
         self._refused = ""
         sheet = FactsFile(paths).sheet()
-        state.facts_version = NO_FACTS if sheet is None else sheet.version
+        self._version = NO_FACTS if sheet is None else sheet.version
 
     def wake(self, answer: Answer | None = None) -> None:
         """The hub says that signed metadata changed; `answer` where it wants to hear what came of it."""
@@ -122,9 +122,9 @@ class FactsFeed:
         self._retry.reset()
         self._refused = ""
         self._state.facts_nack = None
-        self._state.facts_version = NO_FACTS if sheet is None else sheet.version
+        self._version = NO_FACTS if sheet is None else sheet.version
         self._state.write()
-        self._answer(self._state.facts_version, "", "")
+        self._answer(self._version, "", "")
         return self._refresh_ms
 
     def _refuse(self, refused: RefusedError) -> None:
@@ -133,7 +133,7 @@ class FactsFeed:
         self._refused = refused.message
         self._state.facts_nack = Nacked(self._clock.now_ms(), refused.code, refused.message)
         self._state.write()
-        self._answer(self._state.facts_version, refused.code, refused.message)
+        self._answer(self._version, refused.code, refused.message)
 
 
 def _nobody(_version: int, _code: str, _detail: str) -> None:

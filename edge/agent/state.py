@@ -34,7 +34,6 @@ class AgentState:
         self.records_lost = before.records_lost if before else 0
         self.torn_bytes = 0
         self.profiles_synced = 0
-        self.facts_version = before.facts_version if before else 0
         self.facts_nack: Nacked | None = before.facts_nack if before else None
         self._last_error = ""
         self._log = log
@@ -87,6 +86,5 @@ class AgentState:
             records_lost=self.records_lost,
             torn_bytes=self.torn_bytes,
             profiles_synced=self.profiles_synced,
-            facts_version=self.facts_version,
             facts_nack=self.facts_nack,
         )

@@ -36,8 +36,6 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     refused_digest: str | None = None
     """A bundle that the worker could not load; `refused_detail` says why."""
     refused_detail: str = ""
-    facts_version: int = 0
-    """Live facts that decisions are made with now; 0: none."""
     decisions: int = 0
     """Since the process started."""
     shedding: str = "nothing"
@@ -85,8 +83,6 @@ class AgentStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes behind the last whole frame of dead producers: never acknowledged to anybody, skipped."""
     profiles_synced: int = 0
     """Snapshots taken over."""
-    facts_version: int = 0
-    """Live facts that the node has; 0: none."""
     facts_nack: Nacked | None = None
     """The last refusal of live facts; None once some were accepted."""
 

@@ -217,7 +217,6 @@ class Desk:
             bundle_version=None if served is None else served.bundle.version,
             refused_digest=None if refused is None else refused.digest,
             refused_detail="" if refused is None else refused.detail,
-            facts_version=0 if served is None else served.facts.version,
             decisions=self.counts.decisions_made - self._decisions_before,
             shedding=shedding(self.admission),
         )

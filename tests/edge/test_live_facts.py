@@ -115,9 +115,9 @@ def test_status_and_records_name_what_was_decided_with(tmp_path: Path) -> None:
             "version": 3, "ageSeconds": 2.0, "halted": False, "expired": False, "items": 2, "soldOut": 2, "refused": "",
         }  # fmt: skip
         assert b"edgewise_live_facts_version 3.0" in client.get("/metrics").content
-        assert desk.own_status().facts_version == 3
-
         assert desk.live.served is not None
+        assert desk.live.served.facts.version == 3
+
         desk.live.sheet = sheet(4, halted=True)
         desk.live.served = desk.live.served.under(desk.live.sheet)
         answer = client.post("/v1/decide", json=BODY).json()
