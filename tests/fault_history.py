@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,22 +31,13 @@ from edgewise.profile.state import Profile, encode_profile
 from edgewise.records import EventRecord, PreferenceRecord
 from edgewise.subjects import subject_of
 from hub.ledger import tables
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger, open_ledger
 from hub.meters import Meters
 
 Number = tuple[Producer, int]
 A_LEDGER = 50
 """Histories that share a ledger's file, each with nodes and visitors of its own: making one takes longer than most."""
 MOST_FAILED = 10
-
-
-@contextmanager
-def open_ledger(folder: Path) -> Iterator[Ledger]:
-    ledger = Ledger.open(ledger_url(folder))
-    try:
-        yield ledger
-    finally:
-        ledger.close()
 
 
 def rows_of(ledger: Ledger, table: sa.Table, node: str) -> list[sa.Row[Any]]:
@@ -101,12 +91,13 @@ def assert_one_profile(world: World) -> None:
     But for what a node has shown or heard and then lost to a failing disk: it counts on that node until
     the hub stores something later of the same producer and visitor, or the profile is fetched anew.
     """
+    numbers = [(node, stored_of(world, node)) for node in world.nodes]
     for subject in world.subjects:
-        expected = folded(world, subject, set())
+        expected = folded(numbers, subject, set())
         assert world.hub_profile(subject) == expected
         for node in world.nodes:
             own = world.pending(node, subject) & given_up(world, node)
-            assert world.edge_profile(node, subject) == folded(world, subject, own), f"on {node.id}, of {subject}"
+            assert world.edge_profile(node, subject) == folded(numbers, subject, own), f"on {node.id}, of {subject}"
 
 
 def given_up(world: World, node: Node) -> set[Number]:
@@ -119,14 +110,20 @@ def given_up(world: World, node: Node) -> set[Number]:
     }
 
 
-def folded(world: World, subject: SubjectId, also: set[Number]) -> bytes | None:
-    """The profile of what is stored of a subject, from what the workers wrote; `also`: and these records."""
+def stored_of(world: World, node: Node) -> dict[sa.Table, set[Number]]:
+    """What the hub has stored of a node and may count in a profile, by table."""
+    return {
+        table: {(Producer(row.producer), row.seq) for row in rows_of(world.hub.ledger, table, node.id)}
+        for table in (tables.events, tables.decisions, tables.duplicates)
+    }
+
+
+def folded(
+    numbers: Sequence[tuple[Node, dict[sa.Table, set[Number]]]], subject: SubjectId, also: set[Number]
+) -> bytes | None:
+    """The profile of a subject from what the workers of all nodes wrote and the hub stored; `also`: and these."""
     profile = Profile()
-    for node in world.nodes:
-        stored = {
-            table: {(row.producer, row.seq) for row in rows_of(world.hub.ledger, table, node.id)}
-            for table in (tables.events, tables.decisions, tables.duplicates)
-        }
+    for node, stored in numbers:
         for key, record in sorted(node.records.items()):
             if record.subject != subject or isinstance(record, PreferenceRecord) or not touches_profile(record):
                 continue

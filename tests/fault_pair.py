@@ -20,7 +20,7 @@ from edge.node.keys import load_site_keys
 from edge.node.layout import NodePaths
 from edgewise.subjects import subject_of
 from hub.ledger import tables
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import open_ledger
 
 T = TypeVar("T")
 QUICK = "answer_timeout_ms = 500\nreconnect_ms = 50\nreconnect_most_ms = 500\nheartbeat_ms = 200\n"
@@ -67,20 +67,13 @@ class Pair:
 
     def stored(self) -> Counter[str]:
         """How often each event is in the ledger, by the hash of its message id: nobody has agreed to anything."""
-        ledger = Ledger.open(ledger_url(self.folder / "hub"))
-        try:
+        with open_ledger(self.folder / "hub") as ledger:
             return Counter(event.message_id for _, event in ledger.events())
-        finally:
-            ledger.close()
 
     def gaps(self) -> int:
         """How many numbers are declared as lost or dropped."""
-        ledger = Ledger.open(ledger_url(self.folder / "hub"))
-        try:
-            with ledger.storage.reading() as connection:
-                rows = connection.execute(sa.select(tables.gaps.c.first_seq, tables.gaps.c.last_seq)).all()
-        finally:
-            ledger.close()
+        with open_ledger(self.folder / "hub") as ledger, ledger.storage.reading() as connection:
+            rows = connection.execute(sa.select(tables.gaps.c.first_seq, tables.gaps.c.last_seq)).all()
         return sum(row.last_seq - row.first_seq + 1 for row in rows)
 
     def expected(self) -> Counter[str]:

@@ -44,9 +44,9 @@ from hub.rpc.uplink import Uplink as UplinkService
 
 VISITORS = 3
 QUIET_S = 60.0
+"""Simulated seconds within which everything must have come through once all faults have ended."""
 FOLLOWS_S = QUIET_S + 2 * RETRY_MOST_MS / 1_000
 """A release that was refused for a cause that passes is tried again after pauses that double up to that one."""
-"""Simulated seconds within which everything must have come through once all faults have ended."""
 CONVERGED_S = 10.0
 """The same for what may differ for good: what a node has counted and then lost to a failing disk."""
 POLL_MS = 100

@@ -10,6 +10,8 @@ from fault_pair import QUICK, pair
 from needs import lacking
 from processes import until
 
+from edgewise.ids import ulid_time_ms
+
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 DAY_MS = 86_400_000
 
@@ -45,14 +47,6 @@ def test_a_clock_that_jumps_a_day_either_way_loses_nothing_and_stops_nothing(tmp
             until(lambda: (both.status()["hub"]["lastSeenSeconds"] or 9) < 5)
             assert both.status()["hub"]["connected"]
             assert both.decide()["placements"]
-            days.append(decided_on(both.decide()["decisionId"]))
+            days.append(ulid_time_ms(both.decide()["decisionId"]) // DAY_MS)
         assert [day - days[-1] for day in days] == [1, -1, 0]
         until(lambda: both.stored() == both.expected())
-
-
-def decided_on(decision_id: str) -> int:
-    """The day of a ULID: 48 bits of milliseconds in Crockford's base 32."""
-    number = 0
-    for letter in decision_id[:10]:
-        number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(letter)
-    return number // DAY_MS

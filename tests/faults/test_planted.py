@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fault_history import live_through, open_ledger
+from fault_history import live_through
 from fault_node import Parts
 from fault_releases import foreign_site
 from typing_extensions import override
@@ -26,6 +26,7 @@ from edge.worker.live_bundle import LiveBundle, Refused, Served
 from edgewise.admission.load import load_bundle
 from edgewise.ids import SubjectId
 from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord, encode_record
+from hub.ledger.ledger import open_ledger
 from hub.meters import Meters
 
 MOST_SEEDS = 60
