@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import shutil
 import signal
 from collections.abc import Callable, Coroutine
@@ -45,6 +44,7 @@ from edge.node.layout import NodePaths
 from edge.node.trust import pinned_root
 from edge.probation import Probation
 from edge.profiles.cache import ProfileCache
+from edge.profiles.cache_file import FORMAT
 from edge.spool.writer import SpoolWriter
 from edge.testing.signed_site import SignedSite
 from edge.worker.decider import Decider
@@ -114,10 +114,7 @@ class Worker:
         self._decider = Decider(self.desk, self.reception)
         self._preferences = PreferencesRoute(self.desk)
         self.desk.live = node.parts.live(node.parts.store(node.paths), log=node.log)
-        if node.cache.is_unrecalled():  # as `Desk.open` does
-            self.desk.recall()
-        self.desk.live.load_now()
-        self.desk.condition.look()
+        self.desk.begin()
         self.desk.is_listening = True
         self.desk.tell()
         self._running: dict[asyncio.Task[Any], None] = {}
@@ -365,10 +362,9 @@ class Node:
         after.rename(self.paths.spool)
         self.disk = LossyFiles(self.paths.spool, self.random, self.odds)
         self.cache.close()
-        if self.random.random() < 0.5:
-            # Its pages were of different ages: what is left does not hold together.
-            (self.paths.profiles / "data.mdb").write_bytes(b"\0" * 8_192)
-        (self.paths.profiles / "stamp.json").write_text(json.dumps({"format": 1, "boot": "the one before"}))
+        # Its pages may be of different ages: nobody has made it durable, so it is not even looked at.
+        stamp = {"format": FORMAT, "boot": "the one before", "clean": False}
+        (self.paths.profiles / "stamp.json").write_bytes(msgspec.json.encode(stamp))
         self._open_cache()
         self._start_again()
 

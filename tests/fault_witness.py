@@ -29,6 +29,8 @@ from fault_releases import (
     title,
 )
 
+from edge.profiles.readers import ReaderWatch
+from edge.spool.contents import segments_bytes
 from edge.spool.writer import PREFERENCE_RESERVE_BYTES
 from edge.testing.small_bundle import HERO
 from edge.worker.desk import MOST_UNFLUSHED
@@ -175,9 +177,9 @@ class Witness:
         for worker in node.workers:
             assert len(worker.desk.unflushed) <= MOST_UNFLUSHED, "I10: decisions to be remembered"
             assert len(worker.desk.wanted) <= MOST_UNFLUSHED, "I10: profiles to be asked for"
-        spooled = sum(path.stat().st_size for path in node.paths.spool.glob("*/*.seg"))
+        spooled = segments_bytes(node.paths.spool)
         # Each worker knows of the others' what was there a second ago.
         most = workers * (node.settings.spool_most_bytes + RECORD_BYTES + SEGMENT_BYTES) + PREFERENCE_RESERVE_BYTES
         assert spooled <= most, f"I10: {spooled} bytes spooled, at most {most}"
-        pinned = [line for line in node.cache.file.env.readers().splitlines()[1:] if line.split()[2] != "-"]
+        pinned = ReaderWatch(node.cache.file).look(0.0)
         assert not pinned, f"I10: a reader keeps old pages: {pinned}"

@@ -129,12 +129,16 @@ class Desk:
             clock=clock,
             log=log,
         )
-        if desk.cache.is_unrecalled():
-            with contextlib.suppress(CacheError):  # nobody is personalised meanwhile; upkeep tries again
-                desk.recall()
-        desk.live.load_now()
-        desk.condition.look()
+        desk.begin()
         return desk
+
+    def begin(self) -> None:
+        """Take in what the spool and the agent say, and load the bundle: after it a request can be answered."""
+        if self.cache.is_unrecalled():
+            with contextlib.suppress(CacheError):  # nobody is personalised meanwhile; upkeep tries again
+                self.recall()
+        self.live.load_now()
+        self.condition.look()
 
     async def close(self) -> None:
         """Write down what is left, and let go."""
