@@ -101,6 +101,11 @@ def until(condition: Callable[[], Any], *, most_s: float = 30.0) -> Any:
     return found
 
 
+def listening_pids(node: Started) -> list[int]:
+    """Process ids of a node's workers that answer, as one of them says."""
+    return [worker["pid"] for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
+
+
 def is_gone(pid: int) -> bool:
     """Whether a process has ended (a zombie has)."""
     try:

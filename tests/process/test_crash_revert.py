@@ -10,11 +10,10 @@ import time
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from processes import Started, ask, edgewise, is_gone, until
+from processes import edgewise, is_gone, listening_pids, until
 from typing_extensions import override
 
 from edge.node.bundles import BundleStore
@@ -61,10 +60,6 @@ class Visitor(threading.Thread):
         connection.close()
 
 
-def workers(node: Started) -> list[Any]:
-    return [worker for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
-
-
 def said_by_worker(file: Path) -> WorkerStatus | None:
     return read_status(file, WorkerStatus)
 
@@ -81,9 +76,9 @@ def test_a_bundle_that_kills_workers_goes_back_while_visitors_are_answered(tmp_p
         until(lambda: all(7 in visitor.versions for visitor in visitors))
         broken_before = sum(visitor.broken for visitor in visitors)
         swapped_s = time.monotonic()
-        for victim in until(lambda: len(found := workers(node)) == 2 and found):
-            os.kill(victim["pid"], signal.SIGSEGV)
-            until(partial(is_gone, victim["pid"]))
+        for victim in until(lambda: len(found := listening_pids(node)) == 2 and found):
+            os.kill(victim, signal.SIGSEGV)
+            until(partial(is_gone, victim))
         until(lambda: store.quarantined(bad.digest) is not None)
         reverted_s = time.monotonic() - swapped_s
         told = [NodePaths(folder).worker_status(index) for index in range(2)]

@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from processes import Started, ask, edgewise, is_gone, run_edgewise, until
+from processes import Started, ask, edgewise, is_gone, listening_pids, run_edgewise, until
 
 from edge.node.bundles import BundleStore
 from edge.node.keys import load_site_keys
@@ -41,10 +41,6 @@ def decide(url: str, placement: str = "home_hero") -> Any:
     return ask(f"{url}/v1/decide", {"anonymousId": "ann", "placements": [{"name": placement}]})
 
 
-def worker_pids(node: Started) -> list[int]:
-    return [worker["pid"] for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
-
-
 def test_a_node_without_a_hub_serves_the_starter_survives_its_workers_and_ends_in_order(tmp_path: Path) -> None:
     folder, log = tmp_path / "node", tmp_path / "log"
     with edgewise(*serve(folder, "--workers", "2"), log=log) as node:
@@ -64,9 +60,9 @@ def test_a_node_without_a_hub_serves_the_starter_survives_its_workers_and_ends_i
         assert f"port {port}: address already in use" in other.stderr
         assert "Traceback" not in other.stderr
 
-        before = worker_pids(node)
+        before = listening_pids(node)
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: before[0] not in (now := worker_pids(node)) and len(now) == 2)
+        until(lambda: before[0] not in (now := listening_pids(node)) and len(now) == 2)
         assert decide(url)["bundle"]["version"] == 0
 
         children = node.children()
@@ -97,7 +93,7 @@ def test_a_bundle_that_crashes_workers_is_reverted(tmp_path: Path) -> None:
         store.activate(store.stage(bad.manifest_bytes, bad.resources))
         until(lambda: decide(url)["bundle"]["version"] == 7)
         for crash in range(2):
-            victims = until(lambda: len(found := worker_pids(node)) == 2 and found)
+            victims = until(lambda: len(found := listening_pids(node)) == 2 and found)
             os.kill(victims[crash], signal.SIGSEGV)
             until(partial(is_gone, victims[crash]))
         until(lambda: decide(url)["bundle"]["version"] == 0)
@@ -187,7 +183,7 @@ def test_a_node_that_meets_its_hub_late_takes_over_the_sites_keys(tmp_path: Path
             node = stack.enter_context(edgewise(*words, log=tmp_path / "log"))
             url = node.said["url"]
             assert load_site_keys(paths).site is None
-            before = await asyncio.to_thread(worker_pids, node)
+            before = await asyncio.to_thread(listening_pids, node)
             decision = await asyncio.to_thread(decide, url)
             assert decision["placements"]["home_hero"]["reason"] == "FALLBACK_NO_BUNDLE"
             shown = node.arguments_of_children()
@@ -200,7 +196,7 @@ def test_a_node_that_meets_its_hub_late_takes_over_the_sites_keys(tmp_path: Path
             assert ("Enrol", "Bearer a-secret") in hub.calls
             assert load_site_keys(paths).subject_key == site.subject_key
             assert (await asyncio.to_thread(ask, f"{url}/status"))["bundle"]["version"] == 1
-            assert (await asyncio.to_thread(worker_pids, node)) != before
+            assert (await asyncio.to_thread(listening_pids, node)) != before
             assert [path.name for path in paths.profiles.glob("*") if path.name in {"old", "data.mdb"}] == ["data.mdb"]
             assert await asyncio.to_thread(node.stop) == 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Started, ask, edgewise, until
+from processes import Started, ask, edgewise, listening_pids, until
 
 from edge.node.layout import NodePaths
 
@@ -52,10 +52,6 @@ def decide(connection: http.client.HTTPConnection) -> bool:
         return answer.getheader("connection") != "close"
 
 
-def pids(node: Started) -> list[int]:
-    return [worker["pid"] for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
-
-
 def reload(node: Started, *, logged: str) -> None:
     before = node.log.read_text().count(logged)
     node.process.send_signal(signal.SIGHUP)
@@ -65,7 +61,7 @@ def reload(node: Started, *, logged: str) -> None:
 @SERVERS
 def test_a_reload_replaces_all_workers_and_no_request_fails(tmp_path: Path, server: str) -> None:
     with serving(tmp_path, workers=2, server=server, **PATIENT) as node:
-        before, failures, decided, stopping = pids(node), list[BaseException](), [0, 0], threading.Event()
+        before, failures, decided, stopping = listening_pids(node), list[BaseException](), [0, 0], threading.Event()
 
         def visit(number: int) -> None:
             """One keeps its connection for as long as it may, one comes on a new one each time."""
@@ -91,7 +87,7 @@ def test_a_reload_replaces_all_workers_and_no_request_fails(tmp_path: Path, serv
         for visitor in visitors:
             visitor.join()
         assert not failures
-        after = pids(node)
+        after = listening_pids(node)
         assert len(after) == 1
         assert not set(before) & set(after)
 
@@ -107,7 +103,7 @@ def test_a_reload_replaces_all_workers_and_no_request_fails(tmp_path: Path, serv
 
 def test_what_cannot_change_or_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
     with serving(tmp_path, workers=1) as node:
-        before = pids(node)
+        before = listening_pids(node)
         for change, said in (
             ({"log_to": "files", "workers": 2}, "log_to cannot change while the node runs: restart it"),
             ({"hub": "127.0.0.1:1"}, "hub cannot change"),
@@ -120,14 +116,14 @@ def test_what_cannot_change_or_cannot_be_read_changes_nothing(tmp_path: Path) ->
         reload(node, logged="is not TOML")
         (tmp_path / "edge.toml").unlink()
         reload(node, logged="edge.toml: No such file")
-        assert pids(node) == before
+        assert listening_pids(node) == before
         log = node.log.read_text()
         assert log.count("not reloaded: the settings stay as they were") == 6
         assert "Traceback" not in log
         write(tmp_path / "edge.toml", workers=2)
         reload(node, logged='"reloaded"')
-        assert len(pids(node)) == 2
-        assert not set(before) & set(pids(node))
+        assert len(listening_pids(node)) == 2
+        assert not set(before) & set(listening_pids(node))
         with socket.socket() as other:
             other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with pytest.raises(OSError, match="in use"):
@@ -138,17 +134,17 @@ def test_what_cannot_change_or_cannot_be_read_changes_nothing(tmp_path: Path) ->
 def test_a_successor_that_does_not_start_leaves_the_old_workers_serving(tmp_path: Path) -> None:
     epoch = NodePaths(tmp_path / "node").epoch
     with serving(tmp_path, workers=1) as node:
-        before, sound = pids(node), epoch.read_bytes()
+        before, sound = listening_pids(node), epoch.read_bytes()
         epoch.write_bytes(b"17")
         reload(node, logged="worker-0 does not start: it ended 2 times")
-        assert pids(node) == before
+        assert listening_pids(node) == before
         epoch.write_bytes(sound)
         reload(node, logged='"reloaded"')
-        assert not set(pids(node)) & set(before)
+        assert not set(listening_pids(node)) & set(before)
         # And again: the seat of the one that was before is free.
-        between = pids(node)
+        between = listening_pids(node)
         reload(node, logged='"reloaded"')
-        assert not set(pids(node)) & set(between)
+        assert not set(listening_pids(node)) & set(between)
         assert node.stop() == 0
 
 
@@ -156,7 +152,7 @@ def test_the_agent_is_replaced_with_its_settings_and_only_then(tmp_path: Path) -
     """Its hub is away, which a node bears; the workers are new at every reload, because files may have changed."""
     away = {"workers": 1, "hub": "127.0.0.1:1"}
     with serving(tmp_path, **away) as node:
-        worker = pids(node)[0]
+        worker = listening_pids(node)[0]
         (agent,) = set(node.children()) - {worker}
         reload(node, logged='"reloaded"')
         assert agent in node.children()

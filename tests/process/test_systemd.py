@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import Started, ask, edgewise, until
+from processes import Started, edgewise, listening_pids, until
 
 from edge.systemd import VARIABLES
 
@@ -111,13 +111,13 @@ def test_a_passed_socket_is_listened_to_by_all_workers_and_outlives_them(tmp_pat
         early.close()
 
         # A worker that is killed leaves the socket to the other one, and its place is filled again.
-        before = pids(node)
+        before = listening_pids(node)
         os.kill(before[0], signal.SIGKILL)
-        until(lambda: before[0] not in (now := pids(node)) and len(now) == 2)
-        before = pids(node)
+        until(lambda: before[0] not in (now := listening_pids(node)) and len(now) == 2)
+        before = listening_pids(node)
         node.process.send_signal(signal.SIGHUP)
         until(lambda: '"reloaded"' in node.log.read_text())
-        assert not set(before) & set(pids(node))
+        assert not set(before) & set(listening_pids(node))
 
         # A visitor who comes in between waits for the next start.
         assert node.stop() == 0
@@ -126,10 +126,6 @@ def test_a_passed_socket_is_listened_to_by_all_workers_and_outlives_them(tmp_pat
         assert between.recv(12) == b"HTTP/1.1 200"
         between.close()
         assert node.stop() == 0
-
-
-def pids(node: Started) -> list[int]:
-    return [worker["pid"] for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
 
 
 def test_a_socket_that_is_of_no_use_is_refused_in_a_sentence(tmp_path: Path) -> None:
