@@ -14,6 +14,7 @@ import onnx
 import structlog
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from spool_world import records_of
 from starlette.testclient import TestClient
 from world import NOW_MS, SITE, feature_table, manifest, resources
 
@@ -27,9 +28,8 @@ from edge.worker.desk import Desk
 from edgewise.bundle.manifest import encode_manifest
 from edgewise.bundle.policy import Policy, encode_policy
 from edgewise.clock import Clock, ManualClock
-from edgewise.frames import scan
 from edgewise.profile.state import Profile
-from edgewise.records import DecisionRecord, EventRecord, Record, decode_record
+from edgewise.records import DecisionRecord, EventRecord, Record
 from edgewise.subjects import subject_of
 
 WEIGHTS = {0: 2.0, 2: 1.0, 4: 1e-3}
@@ -136,8 +136,7 @@ def viewed(film: str, message_id: str | None = None, **fields: Any) -> dict[str,
 
 
 def spooled(desk: Desk) -> list[Record]:
-    files = sorted(desk.paths.spool.glob("*/*.seg"))
-    return [decode_record(frame.payload) for file in files for frame in scan(file.read_bytes())]
+    return records_of(desk.paths.spool)
 
 
 def decisions(desk: Desk) -> list[DecisionRecord]:

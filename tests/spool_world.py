@@ -61,8 +61,15 @@ def segments(folder: Path) -> list[Path]:
     return sorted((folder / "spool" / "0000000001-000").glob("*.seg"))
 
 
+def records_of(spool: Path) -> list[Record]:
+    """All records of all producers below a node's spool folder."""
+    files = sorted(spool.glob("*/*.seg"))
+    return [decode_record(found.payload) for file in files for found in scan(file.read_bytes())]
+
+
 def records_in(folder: Path) -> list[Record]:
-    return [decode_record(found.payload) for file in segments(folder) for found in scan(file.read_bytes())]
+    """Those of the one producer that `writer` makes."""
+    return records_of(folder / "spool")
 
 
 def synced(folder: Path) -> int:

@@ -11,25 +11,22 @@ import msgspec
 from hub_records import decision
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from spool_world import event, kill, writer
+from spool_world import event, kill, records_of, writer
 
 from edge.node.layout import NodePaths, ProducerKey
 from edge.spool.contents import segments_of
 from edge.spool.reader import SpoolReader
 from edge.worker.metrics import Counts
 from edge.worker.tally import encode_tally, going_on, inherited_tally, pending_records
-from edgewise.frames import frame, scan
+from edgewise.frames import frame
 from edgewise.ids import NodeId, SubjectId
-from edgewise.records import GapRecord, decode_record
+from edgewise.records import GapRecord
 
 STEPS = st.lists(st.sampled_from(["event", "decision", "decision", "word", "settle", "full", "room"]), max_size=40)
 
 
 def kept_in(paths: NodePaths) -> int:
-    records = [
-        decode_record(found.payload) for segment in paths.spool.glob("*/*.seg") for found in scan(segment.read_bytes())
-    ]
-    return sum(not isinstance(record, GapRecord) for record in records)
+    return sum(not isinstance(record, GapRecord) for record in records_of(paths.spool))
 
 
 async def live(paths: NodePaths, epoch: int, steps: list[str]) -> None:

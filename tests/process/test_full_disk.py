@@ -10,9 +10,7 @@ import http.client
 import itertools
 import json
 import os
-import shutil
 import signal
-import subprocess
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -22,11 +20,13 @@ from typing import Any
 import pytest
 from needs import lacking
 from processes import ask, edgewise, until
+from spool_world import records_of
 
 from edge.node.layout import NodePaths
 from edge.spool.lanes import counts_in
-from edgewise.frames import scan
-from edgewise.records import EventRecord, GapRecord, Record, decode_record
+from edgewise.records import EventRecord, GapRecord
+from hub.prove import tmpfs
+from hub.prove.lab import NotHereError
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -36,20 +36,11 @@ DISK_BYTES = 8 << 20
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, large enough for a node to start on."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() or not shutil.which("mount"):
-        lacking("a tmpfs of 8 MB can be mounted by root only")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "edgewise-test", folder],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if mounted.returncode:
-        lacking(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    try:
+        with tmpfs.small_disk(tmp_path / "disk", DISK_BYTES) as folder:
+            yield folder
+    except NotHereError as lacked:
+        lacking(str(lacked))
 
 
 class Visitors:
@@ -101,11 +92,6 @@ class Visitors:
             thread.join(30)
 
 
-def spooled(paths: NodePaths) -> list[Record]:
-    segments = sorted(paths.spool.glob("*/*.seg"))
-    return [decode_record(found.payload) for segment in segments for found in scan(segment.read_bytes())]
-
-
 def test_on_a_full_disk_decisions_go_on_and_drops_are_declared_and_all_comes_back_without_a_restart(
     small_disk: Path, tmp_path: Path
 ) -> None:
@@ -114,23 +100,18 @@ def test_on_a_full_disk_decisions_go_on_and_drops_are_declared_and_all_comes_bac
     with edgewise(*words, log=log) as node:
         url, paths = node.said["url"], NodePaths(small_disk / "node")
         workers = sorted(node.children())
-        ballast = small_disk / "ballast"
+        ballast = tmpfs.Filler(small_disk / "ballast")
         visitors = Visitors(int(url.rpartition(":")[2]))
         until(lambda: len(visitors.acknowledged) > 50)
 
         # Somebody else fills the disk to the last byte, and goes on doing so.
         def is_full() -> bool:
-            with ballast.open("ab", buffering=0) as file:
-                try:
-                    while file.write(bytes(4_096)):
-                        pass
-                except OSError:
-                    return visitors.refused > 50 and ask(f"{url}/status")["spool"]["dropped"] > 50
-            return False
+            ballast.fill()
+            return visitors.refused > 50 and ask(f"{url}/status")["spool"]["dropped"] > 50
 
         until(is_full, most_s=60)
         acknowledged = len(visitors.acknowledged)
-        ballast.unlink()
+        ballast.give_back()
         until(lambda: len(visitors.acknowledged) > acknowledged + 100)
         visitors.stop()
         assert visitors.faults == []
@@ -138,7 +119,7 @@ def test_on_a_full_disk_decisions_go_on_and_drops_are_declared_and_all_comes_bac
         assert sorted(node.children()) == workers, "nobody had to be started again"
         # What a worker says of itself is half a second old at most, and the last gaps are declared as fast.
         until(lambda: what_status_says(url) == what_is_there(paths), most_s=10)
-        messages = [record.message_id for record in spooled(paths) if isinstance(record, EventRecord)]
+        messages = [record.message_id for record in records_of(paths.spool) if isinstance(record, EventRecord)]
         assert len(messages) == len(set(messages))
         assert visitors.acknowledged <= set(messages), "acknowledged and lost"
 
@@ -154,20 +135,19 @@ def test_on_a_full_disk_killed_workers_are_replaced_and_what_was_acknowledged_be
         until(lambda: len(visitors.acknowledged) > 20)
         visitors.stop()
         before = node.children()
-        with (small_disk / "ballast").open("ab", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(bytes(4_096)):
-                pass
+        ballast = tmpfs.Filler(small_disk / "ballast")
+        ballast.fill()
         for pid in before:
             os.kill(pid, signal.SIGKILL)
         until(lambda: len(node.children()) == 2 and not set(node.children()) & set(before))
         until(lambda: answers(url))
         late = Visitors(int(url.rpartition(":")[2]), threads=2)
         until(lambda: late.decided[200] > 100)
-        (small_disk / "ballast").unlink()
+        ballast.give_back()
         until(lambda: len(late.acknowledged) > 20)
         late.stop()
         assert (late.faults, set(late.decided)) == ([], {200})
-        kept = {record.message_id for record in spooled(paths) if isinstance(record, EventRecord)}
+        kept = {record.message_id for record in records_of(paths.spool) if isinstance(record, EventRecord)}
         assert visitors.acknowledged | late.acknowledged <= kept
         until(lambda: what_status_says(url) == what_is_there(paths), most_s=10)
 
@@ -185,7 +165,7 @@ def what_status_says(url: str) -> tuple[int, int, int, int, dict[str, int]]:
 
 def what_is_there(paths: NodePaths) -> tuple[int, int, int, int, dict[str, int]]:
     """The same, counted in the spool: no hub has taken anything."""
-    records = spooled(paths)
+    records = records_of(paths.spool)
     gaps = [record for record in records if isinstance(record, GapRecord)]
     lanes = Counter[str]()
     for gap in gaps:

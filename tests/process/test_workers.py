@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from edge_world import KEYS, VISITOR, bundle_files, install, viewed
+from spool_world import records_of
 from world import HERO, LIST
 
 from edge.node.claims import reserve_port
@@ -26,8 +27,7 @@ from edge.node.keys import replace_site_keys
 from edge.node.layout import NodePaths
 from edge.node.status import WorkerStatus, read_status
 from edge.settings import EdgeSettings, encode_settings
-from edgewise.frames import scan
-from edgewise.records import EventRecord, Record, decode_record
+from edgewise.records import EventRecord
 
 pytestmark = pytest.mark.process
 
@@ -85,10 +85,6 @@ class Node:
         answer: dict[str, Any] = told
         return answer
 
-    def spooled(self) -> list[Record]:
-        files = sorted(self.paths.spool.glob("*/*.seg"))
-        return [decode_record(frame.payload) for file in files for frame in scan(file.read_bytes())]
-
     def stop(self) -> list[int]:
         for process in self.processes:
             if process.poll() is None:
@@ -134,7 +130,7 @@ def test_two_workers_answer_as_one_node(tmp_path: Path) -> None:
         for _ in range(12):
             body = {**viewed("film-9", "only-once"), "anonymousId": VISITOR}
             assert node.ask("POST", "/v1/track", body)[0] == 200
-        once = [r for r in node.spooled() if isinstance(r, EventRecord) and r.message_id == "only-once"]
+        once = [r for r in records_of(node.paths.spool) if isinstance(r, EventRecord) and r.message_id == "only-once"]
         assert len(once) == 1
 
         # Any worker can say why, at once.
@@ -155,7 +151,7 @@ def test_two_workers_answer_as_one_node(tmp_path: Path) -> None:
 
         created = node.ask("GET", "/status")[1]["spool"]["created"]
         assert node.stop() == [0, 0]
-        assert len(node.spooled()) >= created
+        assert len(records_of(node.paths.spool)) >= created
 
 
 def test_no_acknowledged_event_is_lost_when_workers_are_killed(tmp_path: Path) -> None:
@@ -190,13 +186,13 @@ def test_no_acknowledged_event_is_lost_when_workers_are_killed(tmp_path: Path) -
         status, told, _ = node.ask("GET", "/status")
         assert status == 200
         assert node.stop() == [0, 0]
-        records = [record for record in node.spooled() if isinstance(record, EventRecord)]
+        records = [record for record in records_of(node.paths.spool) if isinstance(record, EventRecord)]
         stored = [record.message_id for record in records]
         assert acknowledged <= set(stored)
         assert len(stored) == len(set(stored))
-        assert told["spool"]["created"] <= len(node.spooled())
+        assert told["spool"]["created"] <= len(records_of(node.paths.spool))
         producers: dict[str, list[int]] = {}
-        for record in node.spooled():
+        for record in records_of(node.paths.spool):
             producers.setdefault(record.producer, []).append(record.seq)
         # Six processes ran; the last to start may have been asked nothing before the end.
         assert 2 <= len(producers) <= 6
