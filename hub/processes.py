@@ -5,11 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import select
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
 import msgspec
@@ -43,12 +46,12 @@ class Served:
             UnavailableError: it ended, or said nothing for START_LIMIT_MS; the end of its log is quoted.
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("ab") as log:
-            environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
-            )
+        environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": "0"}
         try:
+            with self._log.open("ab") as log, undisturbed():
+                self._process = subprocess.Popen(
+                    self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=environment
+                )
             line = self._first_line(self._process)
         except BaseException:  # whoever is interrupted while he waits has no `with` block yet that would end it
             self.stop()
@@ -125,6 +128,31 @@ class Served:
     def _last_words(self) -> str:
         said = self._log.read_bytes() if self._log.exists() else b""
         return last_words(said) if said.strip() else f"it said nothing; see {self._log}"
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Signals whose handlers may raise wait until the end of this block, where they are handled.
+
+    `subprocess.Popen` that is left by an exception does not say which process it has started: nobody would end that.
+    Handlers are exchanged instead of signals blocked, because a child inherits what is blocked.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only that one is ever interrupted
+        yield
+        return
+    came: list[tuple[int, FrameType | None]] = []
+    before = {
+        number: handler for number in (signal.SIGINT, signal.SIGTERM) if callable(handler := signal.getsignal(number))
+    }
+    try:
+        for each in before:
+            signal.signal(each, lambda *arguments: came.append(arguments))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for signalled, frame in came:
+            before[signal.Signals(signalled)](signalled, frame)
 
 
 def run_edgewise(words: Sequence[str], timeout_s: float | None = None) -> bytes:

@@ -47,6 +47,11 @@ class Node(NamedTuple):
         assert status is not None
         return status
 
+    def refuses(self, digest: str) -> bool:
+        """Whether the worker says that it could not load this bundle."""
+        status = read_status(self.paths.worker_status(0), WorkerStatus)
+        return status is not None and status.refused_digest == digest
+
 
 def patiently(story: Coroutine[Any, Any, T]) -> T:
     """Run a story to its end, but not for ever."""

@@ -92,6 +92,18 @@ class Installer:
         except BundleRefused:
             return None
 
+    async def is_damaged(self) -> bool:
+        """Whether a worker could not load what is to serve, because it is not whole on this disk any more."""
+        digest = self._store.current()
+        statuses = worker_statuses(self._paths, self._settings.workers)
+        if digest is None or not any(status and status.refused_digest == digest for status in statuses):
+            return False
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._thread, self._store.read, digest)
+        except BundleRefused:
+            return True
+        return False
+
     async def install(self) -> Installed | None:
         """Bring the node to the release that it is assigned; None when nothing is assigned yet.
 
@@ -105,7 +117,10 @@ class Installer:
         if assigned is None:
             return None
         digest = assigned.digest
-        if digest != self._store.current():
+        if digest == self._store.current():
+            if await self.is_damaged():
+                await in_thread(self._thread, self._mend, assigned)
+        else:
             self._check_remembered(digest)
             try:
                 resources = await in_thread(self._thread, self._collect, assigned)
@@ -138,6 +153,15 @@ class Installer:
             here = self._store.find_blob(resource.sha256)
             resources[path] = here if here is not None else self._fetcher.blob(resource.sha256, resource.bytes)
         return resources
+
+    def _mend(self, assigned: Assigned) -> None:
+        """Put the assigned release in the place of its damaged copy; `current` is written anew, so workers look again.
+
+        Not by way of `revert`: workers that hold the release in memory go on with it.
+        """
+        self._store.stage(assigned.manifest_bytes, self._collect(assigned))
+        self._store.activate(assigned.digest)
+        self._log.warning("a damaged bundle was replaced by a whole one", digest=assigned.digest)
 
     async def _pass_trial(self, digest: str) -> None:
         verdict = await self._try_bundle(digest)

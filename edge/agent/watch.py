@@ -117,6 +117,8 @@ class Watch:
         while True:
             await asyncio.sleep(self._settings.heartbeat_ms / 1_000)
             self._take_back()
+            if await self._installer.is_damaged():
+                self._look.set()
             self._say(WatchRequest(heartbeat=self._heartbeat()))
 
     # --- the installation --------------------------------------------------------------------------------------------

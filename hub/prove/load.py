@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from edgewise.errors import MALFORMED, UnavailableError
-from hub.processes import EDGEWISE, last_words
+from hub.processes import EDGEWISE, last_words, undisturbed
 
 KNEE_P99_MS: Final = 10.0
 _PATIENCE_S: Final = 60.0
@@ -57,12 +57,17 @@ class Load:
     """One run under way."""
 
     def __init__(self, *words: str) -> None:
-        self._process = subprocess.Popen(
-            [*EDGEWISE, "bench", *words, "--json"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        command = [*EDGEWISE, "bench", *words, "--json"]
+        try:
+            with undisturbed():
+                self._process = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+                )
+        except OSError:
+            raise
+        except BaseException:  # nobody holds this object yet who would end it
+            self.end()
+            raise
 
     @property
     def is_running(self) -> bool:

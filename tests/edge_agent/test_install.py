@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 from collections.abc import Callable
@@ -14,11 +15,14 @@ import pytest
 from agent_world import patiently, running_agent
 from onnx import TensorProto, external_data_helper, helper, numpy_helper
 
+from edge.node.bundles import BundleStore
+from edge.node.layout import NodePaths
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import MadeBundle, small_bundle
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import CATALOGUE, GOLDEN, ModelEntry
+from edgewise.errors import BundleRefused
 from edgewise.features.table import FeatureTable, ItemAttribute, encode_features
 from edgewise.ids import BundleVersion, ModelName
 from edgewise.v1.distribution_pb2 import Ack, Nack
@@ -392,6 +396,31 @@ def test_a_bundle_that_a_worker_cannot_load_is_taken_back(tmp_path: Path) -> Non
             assert isinstance(nack, Nack)
             assert (nack.code, "it does not fit" in nack.detail) == ("worker_refused", True)
             assert (node.store.current(), nack.still_version) == (FIRST.digest, 1)
+
+    patiently(story())
+
+
+def test_a_bundle_that_is_damaged_here_is_fetched_again_when_a_worker_cannot_load_it(tmp_path: Path) -> None:
+    store = BundleStore(NodePaths(tmp_path))
+
+    def is_whole(digest: str) -> bool:
+        with contextlib.suppress(BundleRefused):
+            return bool(store.read(digest))
+        return False
+
+    async def story() -> None:
+        async with (
+            FakeHub(new_site()) as hub,
+            running_agent(tmp_path, hub, has=FIRST, serve=is_whole, heartbeat_ms=50) as node,
+        ):
+            await first_release(hub)
+            damaged = node.paths.bundle(FIRST.digest) / CATALOGUE
+            damaged.chmod(0o600)
+            damaged.write_bytes(b"no catalogue")
+            node.store.activate(FIRST.digest)  # the worker loads it, as one does that takes a dead one's place
+            await eventually(lambda: node.refuses(FIRST.digest))
+            await eventually(lambda: not node.refuses(FIRST.digest))
+            assert store.read(FIRST.digest)[2] == FIRST.resources
 
     patiently(story())
 
