@@ -152,8 +152,10 @@ class Process:
                 stderr=output,
                 env={"GRPC_VERBOSITY": "ERROR"} | os.environ | FORCED | self._secrets,
                 pass_fds=self._descriptors,
-                # Ctrl-C reaches a whole terminal group; our children are to be stopped in order, by us.
-                start_new_session=True,
+                # Ctrl-C reaches a whole terminal group; our children are to be stopped in order, by us. Not a session
+                # each: Linux shares processor time out to sessions first (autogroup), so that nobody's niceness would
+                # mean anything to the workers, and an agent would get as much of a core as all of a worker.
+                process_group=0,
             )
         finally:
             if self._log_file:

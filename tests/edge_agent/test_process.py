@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 
 import pytest
 from agent_world import log, patiently
 
 from edge.process import FIRST_PAUSE_MS, LONGEST_PAUSE_MS, HasWorked, Process, pause_after
+from edge.testing.fake_hub import eventually
 from edgewise.clock import SystemClock
 
 ENDS_AT_ONCE = "edge.log"
@@ -49,6 +51,24 @@ def test_who_has_worked_did_not_fail_to_start_however_soon_it_ended() -> None:
 
     assert failures_after_each_end(has_worked, 3) == [1, 1, 1]
     assert len(seen) >= 3
+
+
+@pytest.mark.process
+def test_ctrl_c_does_not_reach_a_child_that_shares_processor_time_with_its_like_all_the_same() -> None:
+    async def story() -> None:
+        stays = ["0", "--bind", "127.0.0.1"]
+        process = Process("x", "http.server", stays, clock=SystemClock(), log=log(), log_file=None)
+
+        async def on_exit(_: int) -> None: ...
+
+        process.start(on_exit)
+        await eventually(lambda: process.pid is not None)
+        assert process.pid is not None
+        assert os.getpgid(process.pid) != os.getpgid(0)
+        assert os.getsid(process.pid) == os.getsid(0)
+        await process.stop(1_000)
+
+    patiently(story())
 
 
 def test_pauses_double_up_to_the_longest_however_often_it_fails() -> None:

@@ -1,0 +1,61 @@
+"""A trial of a bundle costs visitors nothing; where nothing is left for it, it takes its part."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+from agent_world import patiently, settings_of
+
+from edge.agent.trial import Verdict
+from edge.agent.trial_process import TrialProcess
+from edge.node.bundles import BundleStore
+from edge.node.layout import NodePaths
+from edge.testing.fake_hub import eventually
+from edge.testing.small_bundle import small_bundle
+
+BUNDLE = small_bundle("shop", version=1)
+
+
+def staged(folder: Path) -> str:
+    paths = NodePaths(folder)
+    paths.create()
+    return BundleStore(paths).stage(BUNDLE.manifest_bytes, BUNDLE.resources)
+
+
+def policies() -> list[int]:
+    """How the children of this process are scheduled."""
+    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [os.sched_getscheduler(int(child)) for child in children]
+
+
+@pytest.mark.process
+def test_a_trial_takes_processor_time_that_nobody_else_wants(tmp_path: Path) -> None:
+    async def story() -> None:
+        digest = staged(tmp_path)
+        trial = asyncio.create_task(TrialProcess(settings_of(tmp_path, ""))(digest))
+        await eventually(lambda: policies() == [os.SCHED_IDLE])
+        assert await trial == Verdict()
+
+    patiently(story())
+
+
+@pytest.mark.process
+def test_a_trial_that_gets_none_is_made_at_the_workers_cost(tmp_path: Path) -> None:
+    async def story() -> None:
+        digest = staged(tmp_path)
+        assert await TrialProcess(settings_of(tmp_path, ""), idle_s=0.0)(digest) == Verdict()
+
+    patiently(story())
+
+
+@pytest.mark.process
+def test_what_is_wrong_with_a_bundle_is_said_at_once(tmp_path: Path) -> None:
+    async def story() -> None:
+        staged(tmp_path)
+        verdict = await TrialProcess(settings_of(tmp_path, ""))("0" * 64)
+        assert verdict.code == "missing"
+
+    patiently(story())
