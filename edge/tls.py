@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import NamedTuple
-
-from cryptography import x509
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge.settings import EdgeSettings
 from edgewise.errors import InputError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 
 class TlsFiles(NamedTuple):
@@ -67,6 +68,8 @@ def check_tls(settings: EdgeSettings) -> Validity | None:
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:
+    from cryptography import x509  # not above: a worker serves what others have looked at, and saves 6 MB
+
     content = _read("tls_certificate", path)
     try:
         return x509.load_pem_x509_certificates(content)

@@ -82,7 +82,8 @@ def first_decision_s(ground: Ground, data_dir: Path) -> tuple[float, float]:
     settings = EdgeSettings(port=port, workers=1, data_dir=str(data_dir))
     url = f"http://127.0.0.1:{port}"
     asked = post(f"{url}/v1/decide", QUESTION, write_key=shop.WRITE_KEY)
-    command = [sys.executable, "-m", "edge.worker.run", "--index", "0", "--settings", encode_settings(settings)]
+    command = [sys.executable, "-m", "edge.child", str(os.getpid()), "edge.worker.run"]
+    command += ["--index", "0", "--settings", encode_settings(settings)]
     began_s = time.perf_counter()
     with on_core(ground.stage.cores.server):
         worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
