@@ -26,7 +26,7 @@ def staged(folder: Path) -> str:
 
 
 def policies() -> list[int]:
-    """How the children of this process are scheduled."""
+    """How the children of this process are scheduled; of other tests there may be some, too."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
     return [os.sched_getscheduler(int(child)) for child in children]
 
@@ -36,7 +36,7 @@ def test_a_trial_takes_processor_time_that_nobody_else_wants(tmp_path: Path) -> 
     async def story() -> None:
         digest = staged(tmp_path)
         trial = asyncio.create_task(TrialProcess(settings_of(tmp_path, ""))(digest))
-        await eventually(lambda: policies() == [os.SCHED_IDLE])
+        await eventually(lambda: os.SCHED_IDLE in policies())
         assert await trial == Verdict()
 
     patiently(story())
