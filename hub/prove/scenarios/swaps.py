@@ -27,7 +27,7 @@ SHARE: Final = 0.8
 MOST_RATIO: Final = 1.5
 ROUNDS: Final = 4
 """Each measures without swaps, then with; the figures are their medians, for a machine has worse minutes."""
-EVERY_MS: Final = 1_000.0
+EVERY_MS: Final = 1_500.0
 """From one promotion to the next, if it is served by then."""
 LOOKS_BACK: Final = 30
 """Looks at the node between which its rate is taken, 20 ms apart."""
