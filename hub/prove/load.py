@@ -30,9 +30,15 @@ class Loaded(msgspec.Struct):
 
     requests: int
     errors: int
+    errors_by: dict[str, int]
     by_kind_ms: dict[str, dict[str, float | None]]
     knee: dict[str, Any] | None = None
     watched: Offers | None = None
+
+    @property
+    def refused(self) -> int:
+        """Answers that there was no time for: a 503 with Retry-After. They are among the errors."""
+        return self.errors_by.get("status 503", 0)
 
     @property
     def p99_ms(self) -> float:

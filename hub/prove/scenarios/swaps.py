@@ -102,6 +102,8 @@ def run(lab: Lab, order: Order) -> list[Figure]:
         Figure("rate, 80 % of the capacity", rate, "/s"),
         Figure("requests during the swaps", requests, must=Must(">=", 1)),
         Figure("failed requests", errors + readers.failed, must=NONE),
+        Figure("of the load's: a declared 503 without swaps", sum(each.without.refused for each in rounds)),
+        Figure("of the load's: a declared 503 during swaps", sum(each.during.refused for each in rounds)),
         Figure("answers read closely", readers.answers.total(), must=Must(">=", 1)),
         Figure("releases seen in them", len(readers.answers), must=Must("=", 2)),
         Figure("answers that mix two releases", readers.mixed + readers.several_digests, must=NONE),
