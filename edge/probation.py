@@ -31,17 +31,18 @@ class Probation:
         self._log = log
         self._crashes = 0
         self._swapped_ms = clock.monotonic_ms()
-        self._generation: object = None
+        self._current: str | None = None
 
     def begin(self) -> None:
         """What is current now was not swapped in under running workers."""
-        self._generation = self._store.generation()
+        self._current = self._store.current()
 
     def ended(self, code: int) -> None:
         """A worker has ended by itself, with this exit code (negative: the signal)."""
         now_ms = self._clock.monotonic_ms()
-        if self._store.generation() != self._generation:
-            self._generation = self._store.generation()
+        # By digest: a bundle that is put in the place of its damaged copy is no other.
+        if (current := self._store.current()) != self._current:
+            self._current = current
             self._swapped_ms = now_ms
             self._crashes = 0
         if -code in _CRASHES:
@@ -56,7 +57,7 @@ class Probation:
         message = f"{self._crashes} workers crashed within {PROBATION_MS // 1_000} s of its start"
         self._store.quarantine(bad, code="crash", message=message, now_ms=self._clock.now_ms())
         self._log.error("the bundle is reverted", digest=bad, serves=self._store.revert(), detail=message)
-        self._generation = self._store.generation()
+        self._current = self._store.current()
         self._crashes = 0
 
 

@@ -92,17 +92,11 @@ class Installer:
         except BundleRefused:
             return None
 
-    async def is_damaged(self) -> bool:
-        """Whether a worker could not load what is to serve, because it is not whole on this disk any more."""
+    def is_damaged(self) -> bool:
+        """Whether a worker could not load what is to serve, because it was not whole on this disk."""
         digest = self._store.current()
         statuses = worker_statuses(self._paths, self._settings.workers)
-        if digest is None or not any(status and status.refused_digest == digest for status in statuses):
-            return False
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._store.read, digest)
-        except BundleRefused:
-            return True
-        return False
+        return digest is not None and any(status is not None and status.lacks(digest) for status in statuses)
 
     async def install(self) -> Installed | None:
         """Bring the node to the release that it is assigned; None when nothing is assigned yet.
@@ -118,7 +112,7 @@ class Installer:
             return None
         digest = assigned.digest
         if digest == self._store.current():
-            if await self.is_damaged():
+            if self.is_damaged():
                 await in_thread(self._thread, self._mend, assigned)
         else:
             self._check_remembered(digest)
@@ -159,9 +153,14 @@ class Installer:
 
         Not by way of `revert`: workers that hold the release in memory go on with it.
         """
-        self._store.stage(assigned.manifest_bytes, self._collect(assigned))
-        self._store.activate(assigned.digest)
-        self._log.warning("a damaged bundle was replaced by a whole one", digest=assigned.digest)
+        digest = assigned.digest
+        try:
+            self._store.read(digest)
+        except BundleRefused:
+            self._store.stage(assigned.manifest_bytes, self._collect(assigned))
+        if self._store.current() == digest:  # not reverted meanwhile
+            self._store.activate(digest)
+            self._log.warning("a damaged bundle was replaced by a whole one", digest=digest)
 
     async def _pass_trial(self, digest: str) -> None:
         verdict = await self._try_bundle(digest)

@@ -72,6 +72,7 @@ class Watch:
         self._incarnation = ""
         self._said: asyncio.Queue[WatchRequest | None] = asyncio.Queue()
         self._answered: _Answered | None = None
+        self._is_damaged = False
 
     # --- the stream --------------------------------------------------------------------------------------------------
     async def session(self, line: Line, heard: Callable[[], None]) -> None:
@@ -117,7 +118,8 @@ class Watch:
         while True:
             await asyncio.sleep(self._settings.heartbeat_ms / 1_000)
             self._take_back()
-            if await self._installer.is_damaged():
+            was_damaged, self._is_damaged = self._is_damaged, self._installer.is_damaged()
+            if self._is_damaged and not was_damaged:  # afterwards it is tried again as every installation is
                 self._look.set()
             self._say(WatchRequest(heartbeat=self._heartbeat()))
 

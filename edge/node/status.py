@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -17,6 +17,10 @@ from edge.node.layout import SEATS, NodePaths
 from edgewise.errors import MALFORMED
 
 INTERVAL_MS = 500
+
+
+_NOT_WHOLE: Final = frozenset({"damaged", "missing"})
+"""What `edge.node.bundles` refuses to read."""
 
 
 class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +45,10 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     shedding: str = "nothing"
     """The most harmful stage of shedding (`edge.worker.admission`) that is in force."""
     detail: dict[str, Any] = {}
+
+    def lacks(self, digest: str) -> bool:
+        """Whether it could not load this bundle because it was not whole on this disk."""
+        return self.refused_digest == digest and self.refused_detail.partition(":")[0] in _NOT_WHOLE
 
 
 class Nacked(msgspec.Struct, frozen=True):

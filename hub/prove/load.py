@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -64,16 +64,13 @@ class Load:
 
     def __init__(self, *words: str) -> None:
         command = [*EDGEWISE, "bench", *words, "--json"]
-        try:
+        with ExitStack() as unless_known:
             with undisturbed():
                 self._process = subprocess.Popen(
                     command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
                 )
-        except OSError:
-            raise
-        except BaseException:  # nobody holds this object yet who would end it
-            self.end()
-            raise
+                unless_known.callback(self.end)  # nobody holds this object yet who would end it
+            unless_known.pop_all()
 
     @property
     def is_running(self) -> bool:
