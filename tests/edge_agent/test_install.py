@@ -425,6 +425,24 @@ def test_a_bundle_that_is_damaged_here_is_fetched_again_when_a_worker_cannot_loa
     patiently(story())
 
 
+def test_a_worker_that_could_not_load_what_is_whole_again_is_told_to_look_once_more(tmp_path: Path) -> None:
+    answers = iter([True, False])
+
+    async def story() -> None:
+        async with (
+            FakeHub(new_site()) as hub,
+            running_agent(tmp_path, hub, has=FIRST, serve=lambda _: next(answers, True), heartbeat_ms=50) as node,
+        ):
+            await first_release(hub)
+            hub.fetched.clear()
+            node.store.activate(FIRST.digest)
+            await eventually(lambda: node.refuses(FIRST.digest))
+            await eventually(lambda: not node.refuses(FIRST.digest))
+            assert not [path for path in hub.fetched if path.startswith("blobs/")]
+
+    patiently(story())
+
+
 def test_a_bundle_that_not_all_workers_serve_in_time_is_taken_back(tmp_path: Path) -> None:
     async def story() -> None:
         async with (
