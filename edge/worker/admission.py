@@ -113,7 +113,7 @@ class Admission:
 
     def refuses(self, wait_ms: float) -> bool:
         """Whether there is no time for a request that will have waited so long when it is looked at."""
-        if wait_ms <= self._most_ms * max(1.0, FAR - (FAR - 1.0) * self.level / Stage.DEFAULT):
+        if wait_ms <= self._most_ms * max(1.0, FAR - (FAR - 1.0) * self.level / Stage.RERANK):
             return False
         self._has_refused = True
         return True

@@ -104,10 +104,10 @@ def test_a_request_is_judged_by_its_own_wait_as_well() -> None:
     assert made.sheds(Stage.DEFAULT, MOST_MS + 0.1)
     assert not made.refuses(MOST_MS + 0.1), "a node that paused answers what piled up"
     assert made.refuses(FAR_ENOUGH + 0.1), "but not for ever"
-    made.level = 1.0
+    made.level = 0.5
     assert not made.refuses(FAR_ENOUGH / 2)
     assert made.refuses(FAR_ENOUGH / 1.5), "the less, the less likely it is to be over soon"
-    made.level = 2.0
+    made.level = 1.0
     assert not made.refuses(MOST_MS)
     assert made.refuses(MOST_MS + 0.1)
 
