@@ -12,8 +12,8 @@ shed, in this order, each step for a share of the requests before it is for all 
     refuse   -> 503, before anything is looked at
 
 A level tells what is needed on the whole. Beside it each request is judged by its own wait, because a burst is over
-before a level has risen: who waits too long gets the fallback; who waits far too long, or too long while the level is
-high, is refused. A share of refusals would hit those who could be answered in time, and let others wait.
+before a level has risen: who waits too long gets the fallback; who waits far too long, or too long while the fallback
+is shown anyhow, is refused. A share of refusals would hit those who could be answered in time, and let others wait.
 
 Consent is no step: whoever answers with anything personal has asked for it first, at every level; and the will of a
 visitor (`PUT /v1/preferences`) is taken at every level.
@@ -36,9 +36,8 @@ RISE: Final = 0.35
 MOST_RISE: Final = 1.0
 FALL: Final = 0.04
 """Of a level, in an interval without a queue: two levels a second, so that a return of the load meets some of it."""
-FAR: Final = 8.0
-"""How many times longer than too long is far too long for a node at rest: after a pause it answers what piled up with
-fallbacks. The higher the level, the less is waited, for then the queue will not go away by itself."""
+FAR: Final = 4.0
+"""How many times longer than too long is far too long. A node that paused answers what piled up with fallbacks."""
 CALM: Final = 0.5
 """Of the target: below it the level falls, up to the target it stays (hysteresis)."""
 
@@ -113,7 +112,7 @@ class Admission:
 
     def refuses(self, wait_ms: float) -> bool:
         """Whether there is no time for a request that will have waited so long when it is looked at."""
-        if wait_ms <= self._most_ms * max(1.0, FAR - (FAR - 1.0) * self.level / Stage.RERANK):
+        if wait_ms <= (self._most_ms if self.level > Stage.DEFAULT else FAR * self._most_ms):
             return False
         self._has_refused = True
         return True
