@@ -130,7 +130,8 @@ async def follow_bundles(node: Node, serve: Callable[[str], bool]) -> None:
                     listening=True,
                     bundle_digest=digest,
                     refused_digest=refused,
-                    refused_detail="damaged: it does not fit",
+                    refused_code="damaged",
+                    refused_detail="it does not fit",
                 ),
             )
         await asyncio.sleep(0.01)

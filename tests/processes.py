@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hub.prove.victims import children
+
 START_S = 60.0
 
 
@@ -33,8 +35,7 @@ class Started:
 
     def children(self) -> list[int]:
         """Process ids of its children."""
-        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(pid) for pid in found.split()]
+        return children(self.process.pid)
 
     def arguments_of_children(self) -> list[str]:
         """What every user of the machine may read of them."""
@@ -104,14 +105,6 @@ def until(condition: Callable[[], Any], *, most_s: float = 30.0) -> Any:
 def listening_pids(node: Started) -> list[int]:
     """Process ids of a node's workers that answer, as one of them says."""
     return [worker["pid"] for worker in ask(f"{node.said['url']}/status")["workers"] if worker["listening"]]
-
-
-def is_gone(pid: int) -> bool:
-    """Whether a process has ended (a zombie has)."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def ask(url: str, body: Any = None, *, headers: dict[str, str] | None = None) -> Any:

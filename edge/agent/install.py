@@ -160,7 +160,7 @@ class Installer:
             self._store.stage(assigned.manifest_bytes, self._collect(assigned))
         if self._store.current() == digest:  # not reverted meanwhile
             self._store.activate(digest)
-            self._log.warning("a damaged bundle was replaced by a whole one", digest=digest)
+            self._log.warning("a bundle that was damaged here is whole again", digest=digest)
 
     async def _pass_trial(self, digest: str) -> None:
         verdict = await self._try_bundle(digest)

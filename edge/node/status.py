@@ -38,7 +38,8 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The bundle that answers requests now."""
     bundle_version: int | None = None
     refused_digest: str | None = None
-    """A bundle that the worker could not load; `refused_detail` says why."""
+    """A bundle that the worker could not load; `refused_code` says what is wrong, `refused_detail` both in words."""
+    refused_code: str = ""
     refused_detail: str = ""
     decisions: int = 0
     """Since the process started."""
@@ -48,7 +49,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     def lacks(self, digest: str) -> bool:
         """Whether it could not load this bundle because it was not whole on this disk."""
-        return self.refused_digest == digest and self.refused_detail.partition(":")[0] in _NOT_WHOLE
+        return self.refused_digest == digest and self.refused_code in _NOT_WHOLE
 
 
 class Nacked(msgspec.Struct, frozen=True):

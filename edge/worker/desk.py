@@ -220,6 +220,7 @@ class Desk:
             bundle_digest=None if served is None else served.bundle.digest,
             bundle_version=None if served is None else served.bundle.version,
             refused_digest=None if refused is None else refused.digest,
+            refused_code="" if refused is None else refused.code,
             refused_detail="" if refused is None else refused.detail,
             decisions=self.counts.decisions_made - self._decisions_before,
             shedding=shedding(self.admission),

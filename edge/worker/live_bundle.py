@@ -104,7 +104,9 @@ class Refused(NamedTuple):
     """A bundle that cannot be served, and why."""
 
     digest: str
+    code: str
     detail: str
+    """With the code before it."""
 
 
 class LiveBundle:
@@ -183,9 +185,9 @@ class LiveBundle:
             return Served(load_bundle(*self._store.read(digest)))
         except EdgewiseError as refused:
             code = refused.code if isinstance(refused, RefusedError) else "scorer"
-            return Refused(digest, f"{code}: {refused}")
+            return Refused(digest, code, f"{code}: {refused}")
         except Exception as failed:  # noqa: BLE001  # an error of ours in a loader must not stop what serves
-            return Refused(digest, f"internal: {failed!r}")
+            return Refused(digest, "internal", f"internal: {failed!r}")
 
     def _settle(self, loaded: Served | Refused | None) -> None:
         if isinstance(loaded, Refused):

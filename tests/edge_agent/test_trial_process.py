@@ -15,6 +15,7 @@ from edge.node.bundles import BundleStore
 from edge.node.layout import NodePaths
 from edge.testing.fake_hub import eventually
 from edge.testing.small_bundle import small_bundle
+from hub.prove.victims import children
 
 BUNDLE = small_bundle("shop", version=1)
 
@@ -27,8 +28,7 @@ def staged(folder: Path) -> str:
 
 def policies() -> list[int]:
     """How the children of this process are scheduled; of other tests there may be some, too."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [os.sched_getscheduler(int(child)) for child in children]
+    return [os.sched_getscheduler(child) for child in children(os.getpid())]
 
 
 @pytest.mark.process

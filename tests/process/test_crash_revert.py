@@ -13,13 +13,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from processes import edgewise, is_gone, listening_pids, until
+from processes import edgewise, listening_pids, until
 from typing_extensions import override
 
 from edge.node.bundles import BundleStore
 from edge.node.layout import NodePaths
 from edge.node.status import WorkerStatus, read_status
 from edge.testing.small_bundle import HERO, small_bundle
+from hub.prove.victims import is_gone
 
 pytestmark = pytest.mark.process
 

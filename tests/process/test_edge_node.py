@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from processes import Started, ask, edgewise, is_gone, listening_pids, run_edgewise, until
+from processes import Started, ask, edgewise, listening_pids, run_edgewise, until
 
 from edge.node.bundles import BundleStore
 from edge.node.keys import load_site_keys
@@ -29,6 +29,7 @@ from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, MANIFEST, Mode
 from edgewise.features.table import FeatureTable, ItemAttribute, encode_features
 from edgewise.ids import ModelName
 from edgewise.v1.distribution_pb2 import Ack
+from hub.prove.victims import is_gone
 
 pytestmark = pytest.mark.process
 

@@ -11,18 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import is_gone, run_edgewise, until
+from processes import run_edgewise, until
+
+from hub.prove.victims import descendants, is_gone
 
 EDGEWISE = Path(sys.executable).parent / "edgewise"
 
 
 def figures(proof: dict[str, Any]) -> dict[str, float]:
     return {figure["what"]: figure["value"] for figure in proof["figures"]}
-
-
-def below(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [each for child in map(int, children) for each in (child, *below(child))]
 
 
 def test_scenarios_are_listed_and_an_unknown_one_is_refused() -> None:
@@ -61,7 +58,7 @@ def test_who_leaves_early_leaves_nothing_behind(tmp_path: Path, number: signal.S
         stderr=subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as prove:
-        started: list[int] = until(lambda: len(found := below(prove.pid)) >= processes and found)
+        started: list[int] = until(lambda: len(found := descendants(prove.pid)) >= processes and found)
         prove.send_signal(number)
         _, said = prove.communicate(timeout=60)
     assert prove.returncode not in {0, None}
