@@ -41,7 +41,7 @@ bench: setup
 
 # For maintainers: pin again, and write the generated protocol code again.
 lock: setup
-	uv pip compile pyproject.toml --extra edge --extra hub --group dev --python-version 3.11 --upgrade \
+	uv pip compile pyproject.toml --extra edge --extra hub --extra postgres --group dev --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
 generate: setup
 	python proto/generate.py
