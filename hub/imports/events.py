@@ -20,7 +20,8 @@ from edgewise.clock import Clock
 from edgewise.consent import Consent, Grants, effective
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
-from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of, subject_of_call
+from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of
+from edgewise.naming import subject_of_call
 from edgewise.profile.preferences import DIAL_NOTHING, Preferences, decode_preferences
 from edgewise.records import EventRecord, encode_record
 from hub.imports.event_rejects import EventRejects
@@ -167,7 +168,7 @@ class _Reader:
         for line in lines:
             try:
                 call = past_call(line, self._now_ms)
-                yield line, call, subject_of_call(call, self._intake.subject_key)
+                yield line, call, subject_of_call(call, self._intake.subject_key, vouched=True)
             except InputError as wrong:
                 refused.append((line, wrong.problems[0]))
 
@@ -175,7 +176,7 @@ class _Reader:
         if len(self._visitors) > _VISITORS_REMEMBERED:
             self._visitors.clear()
         unknown = [subject for subject in subjects if subject not in self._visitors]
-        known = self._ledger.profiles(unknown)
+        known = self._ledger.person_profiles(unknown)
         erased = self._ledger.erased(unknown)
         for subject in unknown:
             row = known.get(subject)
@@ -213,6 +214,7 @@ class _Reader:
             grants=grants,
             received_ms=self._now_ms,
             attributes_of=self._intake.attributes_of,
+            vouched=True,
         )
 
 
