@@ -19,7 +19,7 @@ Cost: sorting, O(n log n) of n links; the union-find with union by size and path
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from edgewise.ids import SubjectId
@@ -234,8 +234,3 @@ class _People:
     def _fits(self, one: SubjectId, other: SubjectId) -> bool:
         mine, theirs = self._counts.get(one, {}), self._counts.get(other, {})
         return all(count + theirs[kind] <= self._limits[kind] for kind, count in mine.items() if kind in theirs)
-
-
-def pairs(statements: Iterable[Statement]) -> Iterator[Pair]:
-    """Every pair that anything was ever stated of."""
-    yield from sorted({pair_of(statement.left, statement.right) for statement in statements})

@@ -125,6 +125,31 @@ class PeopleRows:
                 return
             after = (rows[-1].subject, rows[-1].identifier, rows[-1].kind)
 
+    def link_kinds(self) -> list[str]:
+        """Kinds of identifiers that any record named beside its subject, sorted; looks at every link."""
+        columns = tables.links.c
+        with self.storage.reading() as connection:
+            found = {
+                kind
+                for column in (columns.kind, columns.subject_kind)
+                for kind in connection.execute(sa.select(column).distinct()).scalars()
+            }
+        return sorted(found - {""})
+
+    def joined_at(self, subject: SubjectId) -> int:
+        """The position at which somebody last joined or left the person; 0: nobody ever did."""
+        columns = tables.persons.c
+        query = sa.select(columns.revision).where(columns.subject == subject)
+        with self.storage.reading() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def persons(self) -> dict[SubjectId, SubjectId]:
+        """Subject -> person, of everybody who was ever linked."""
+        columns = tables.persons.c
+        with self.storage.reading() as connection:
+            rows = connection.execute(sa.select(columns.subject, columns.person))
+            return {SubjectId(subject): SubjectId(person) for subject, person in rows}
+
     def component_of(self, subject: SubjectId) -> Component:
         """All links and statements that decide who a subject is, also those that join nobody."""
         with self.storage.reading() as connection:

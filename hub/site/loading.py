@@ -11,6 +11,7 @@ from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.policy import Experiment, Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
+from hub.identity.rules import IdentityFile
 from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse
 from hub.site.reading import Files, raise_if_any, read_files
@@ -31,6 +32,8 @@ class SiteContents(NamedTuple):
     """Name in the arms -> how that model is trained."""
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made, where an arm asks for them."""
+    identity: IdentityFile | None = None
+    """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -77,6 +80,7 @@ def _contents(files: Files) -> SiteContents:
         waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
+        identity=None if files.identity is None else files.identity[0],
     )
 
 

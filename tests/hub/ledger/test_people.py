@@ -83,9 +83,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def people_in(ledger: Ledger) -> set[tuple[SubjectId, ...]]:
+    return set(ledger.people_of(everybody_in(ledger)).values())
+
+
+def everybody_in(ledger: Ledger) -> set[SubjectId]:
     nodes = {node for link in ledger.links() for node in (link.subject, link.identifier)}
-    nodes |= {node for row in ledger.statements() for node in (row.left, row.right)}
-    return set(ledger.people_of(nodes).values())
+    return nodes | {node for row in ledger.statements() for node in (row.left, row.right)}
 
 
 def computed(ledger: Ledger, rules: IdentityRules) -> set[tuple[SubjectId, ...]]:
@@ -94,8 +97,7 @@ def computed(ledger: Ledger, rules: IdentityRules) -> set[tuple[SubjectId, ...]]
     said = [Statement(row.position, row.kind, row.left, row.right) for row in ledger.statements()]
     found = resolve(links, said, rules)
     grouped = {node for person in found for node in person}
-    alone = {node for link in links for node in (link.subject, link.identifier)} - grouped
-    return {*found, *((node,) for node in alone)}
+    return {*found, *((node,) for node in everybody_in(ledger) - grouped)}
 
 
 names = st.sampled_from(
@@ -138,6 +140,8 @@ def test_people_computed_on_arrival_are_those_of_the_whole_whatever_the_order(
             everybody = sorted({node for person in people for node in person})
             profiles = ledger.person_profiles(everybody)
             found.append((people, {each: row._replace(revision=0) for each, row in profiles.items()}))
+            ledger.erase(subject(history[0][0]), NOW_MS)
+            assert people_in(ledger) == computed(ledger, TIGHT), "also of what an erasure leaves"
     assert found[0] == found[1]
 
 
