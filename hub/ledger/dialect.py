@@ -84,6 +84,44 @@ class Storage:
         with _explained(self.path), self._reader.begin() as connection:
             yield connection
 
+    def scrub(self) -> None:
+        """Write the database anew without what was deleted, and empty the WAL file.
+
+        Deleting leaves the bytes in free pages, and in the gaps of pages in use. VACUUM copies what is there to a
+        temporary file and back (sqlite.org/lang_vacuum.html). `secure_delete` alone would not do: it overwrites what is
+        deleted from now on, not what was replaced before; and it costs every transaction.
+
+        Raises UnavailableError when the disk has no room for a second copy, or a reader would not end.
+        """
+        with self._mutex:
+            self._wait_for_lock()
+            try:
+                with _explained(self.path):
+                    raw = self._writer.raw_connection()
+                    try:
+                        cursor = raw.cursor()
+                        cursor.execute("PRAGMA temp_store=FILE")  # in memory it would take as much as the ledger has
+                        cursor.execute("VACUUM")
+                        cursor.execute("PRAGMA temp_store=MEMORY")
+                        self._empty_wal(cursor)
+                    except sqlite3.Error as refused:
+                        raise UnavailableError(f"{self.path}: cannot be rewritten: {refused}") from refused
+                    finally:
+                        raw.close()
+            finally:
+                fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _empty_wal(self, cursor: Any) -> None:
+        """As soon as no reader looks at what was before; readers of the ledger look for milliseconds."""
+        deadline = time.monotonic() + WRITER_WAIT_MS / 1_000
+        while True:
+            busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if not busy:
+                return
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"{self.path}: somebody has been reading for {WRITER_WAIT_MS / 1_000:.0f} s")
+            time.sleep(_POLL_MS / 1_000)  # SQLite's own waiting ends with busy_timeout, too, but tells nothing
+
     def close(self) -> None:
         """Close every connection; the last one of all processes folds the WAL file into the database.
 
