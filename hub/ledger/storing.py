@@ -160,10 +160,16 @@ def _sort(accepted: Sequence[tuple[Producer, Placed]], known: _Known, suppressed
                 count = record.count if whole else one.last_seq - one.first_seq + 1
                 taken.gaps.append(Gap(name, one.first_seq, one.last_seq, record.lane, count))
             case None:
-                taken.dead.append(Dead(name, one.last_seq, one.fault, payload))
-                if (missing := one.last_seq - one.first_seq) > 0:
-                    taken.gaps.append(Gap(name, one.first_seq, one.last_seq - 1, UNREADABLE_LANE, missing))
+                _bury(taken, name, one)
     return taken
+
+
+def _bury(taken: Taken, name: Producer, one: Placed) -> None:
+    assert one.first_seq is not None
+    assert one.last_seq is not None
+    taken.dead.append(Dead(name, one.last_seq, one.fault, one.payload))
+    if (missing := one.last_seq - one.first_seq) > 0:
+        taken.gaps.append(Gap(name, one.first_seq, one.last_seq - 1, UNREADABLE_LANE, missing))
 
 
 def _forget(taken: Taken, name: Producer, one: Placed, suppressed: Suppressed) -> None:
