@@ -13,8 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+import msgspec
+
 from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheFile, Txn, bytes_of, keys_after
 from edge.profiles.eviction import MOST_ASKED, evict
+from edge.profiles.forgetting import ERASED_THROUGH, Confirmed, delete, erased_through, scrub
 from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
 from edge.profiles.rows import (
@@ -245,17 +248,54 @@ class ProfileCache:
 
         self.write(change)
 
-    def erase(self, subject: SubjectId) -> None:
-        """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot."""
+    def erase(self, subject: SubjectId, *, until_ms: int = 0, done: Confirmed | None = None) -> bool:
+        """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot.
 
-        def change(txn: Txn) -> None:
+        `until_ms`: where all of it is later, the visitor has come back and keeps it; 0: everything goes. `done` is
+        remembered by the same transaction. False when there was nothing to forget.
+
+        Raises:
+            CacheError: as `apply`; nothing was forgotten.
+        """
+
+        def change(txn: Txn) -> bool:
             key = bytes.fromhex(subject)
-            self._rows.drop(txn, key)
-            for name in ("preferences", "wanted", "evicted"):
-                txn.delete(key, db=self._db[name])
-            RecentDecisions(self.file).forget(txn, subject)
+            is_later = (
+                until_ms > 0 and self._rows.is_later(txn, key, until_ms) and self._stated_later(txn, key, until_ms)
+            )
+            is_forgotten = not is_later
+            if is_forgotten:
+                self._rows.forget(txn, key)
+                delete(txn, key, self._db["preferences"])
+                for name in ("wanted", "evicted"):
+                    txn.delete(key, db=self._db[name])
+                RecentDecisions(self.file).forget(txn, subject)
+            if done is not None:
+                txn.put(ERASED_THROUGH, msgspec.msgpack.encode(done), db=self._db["marks"])
+            return is_forgotten
 
-        self.write(change)
+        return self.write(change)
+
+    def _stated_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
+        stated = self._stated(txn, key)
+        if stated is None:
+            return txn.get(key, db=self._db["preferences"]) is None
+        stamps = [stated.dial.stamp, stated.mute.stamp, stated.more.stamp, stated.less.stamp]
+        stamps += [said.stamp for said in stated.consent.values()]
+        return all(time_ms > until_ms for time_ms, *_ in stamps if time_ms)
+
+    def erased_through(self) -> Confirmed:
+        """How far the hub's erasures were carried out here.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        with self.file.asked(), self.file.env.begin() as txn:
+            return erased_through(txn, self._db["marks"])
+
+    def scrub(self) -> None:
+        """Overwrite what erasures, and changes before them, have left in free pages."""
+        scrub(self.file)
 
     def clear(self) -> None:
         """Forget everything: the subjects' key has changed, so that nothing here belongs to anybody any more."""

@@ -25,8 +25,9 @@ KEPT: Final = frozenset({"audit", "erasures", "erasure_requests"})
 """Tables that name subjects and are not emptied of them: the audit is redacted, the others say who was erased."""
 IDENTITY: Final = frozenset({"links", "identity_statements", "persons"})
 """Emptied by `links.forget`, which also computes again who the people around are."""
-TIMED: Final = frozenset({"events", "decisions", "preferences"})
-"""Of these the time of each row is known, so that what a visitor did after he came back can stay."""
+RECORDS: Final = (tables.events, tables.decisions, tables.preferences)
+OF_WHO_CAME_BACK: Final = frozenset({"profiles", "duplicates", "passed_marks"})
+"""Kept of somebody who has come back since: without a time of their own, and what his profile is folded from."""
 COUNTED: Final = frozenset({"events", "decisions", "preferences", "duplicates", "rewards", "dead_letters", "profiles"})
 _CONTENT: Final = ("record", "payload", "profile", "preferences", "fields")
 _SUBJECT: Final = re.compile(rb"(?=([0-9a-f]{32}))")
@@ -67,16 +68,17 @@ def erase(
     elsewhere = _erase_named_elsewhere(connection, subjects, until_ms, gone)
     for table, columns in personal_tables():
         for column in columns:
-            where: list[sa.ColumnElement[bool]] = []
-            if until_ms is not None and table.name in TIMED:
-                where = [table.c.time_ms <= until_ms]
-            for some in chunks([subject for subject in subjects if where or subject not in kept]):
+            is_timed = until_ms is not None and "time_ms" in table.c and table.name not in IDENTITY
+            where = [table.c.time_ms <= until_ms] if is_timed else []
+            left_alone = kept if table.name in OF_WHO_CAME_BACK else set()
+            for some in chunks([subject for subject in subjects if subject not in left_alone]):
                 if table.name in IDENTITY:
                     removed = Removed(_count(connection, table, column.in_(some)))
                 else:
                     removed = _delete(connection, table, column.in_(some), *where)
                 gone[table.name] = gone.get(table.name, Removed()) + removed
-    links.forget(connection, [subject for subject in subjects if subject not in kept], revision)
+    links.forget(connection, subjects, revision)
+    _learn_again(connection, kept, revision)
     gone["dead_letters"] = _erase_dead_letters(connection, subjects)
     gone["audit"] = _redact_audit(connection, frozenset(subjects))
     for name, removed in gone.items():
@@ -93,12 +95,26 @@ def _kept_later(connection: sa.Connection, subjects: Sequence[SubjectId], until_
     kept: set[SubjectId] = set()
     if until_ms is None:
         return kept
-    for name in sorted(TIMED):
-        columns = tables.metadata.tables[name].c
+    for table in RECORDS:
+        columns = table.c
         for some in chunks(subjects):
             query = sa.select(columns.subject).distinct().where(columns.subject.in_(some), columns.time_ms > until_ms)
             kept.update(connection.execute(query).scalars())
     return kept
+
+
+def _learn_again(connection: sa.Connection, kept: Collection[SubjectId], revision: int) -> None:
+    """Whom those who came back are linked with, from what they have said since."""
+    events: list[EventRecord] = []
+    for some in chunks(sorted(kept)):
+        for payload in connection.execute(sa.select(tables.events.c.record).where(tables.events.c.subject.in_(some))):
+            record = decode_record(payload.record)
+            if isinstance(record, EventRecord):
+                events.append(record)
+    learnt = links.learn(connection, events)
+    if learnt:
+        touched = {node for link in learnt for node in (link.subject, link.identifier)}
+        links.regroup(connection, touched, revision, added=learnt)
 
 
 def _erase_named_elsewhere(
