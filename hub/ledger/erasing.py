@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -41,6 +42,13 @@ class Erasing:
         with self.storage.writing() as connection:
             gone = erase(connection, [subject], now_ms, forever=False, keeps_later=False)
         return {name: removed.rows for name, removed in gone.items()}
+
+    def erasable(self, subjects: Sequence[SubjectId]) -> dict[str, Removed]:
+        """What erasing them would remove now, by table: done, counted and undone."""
+        with self.storage.writing() as connection, connection.begin_nested() as trial:
+            gone = erase(connection, subjects, 0, forever=False, keeps_later=False)
+            trial.rollback()
+        return gone
 
     def follow(self, listed: SuppressionList) -> dict[int, dict[str, Removed]]:
         """Carry out every erasure of the list that this ledger has not; number -> table -> what went.
