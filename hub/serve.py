@@ -23,11 +23,14 @@ from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
 from hub.ledger.dialect import wal_reset_bug
 from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
 from hub.meters import Meters
 from hub.release.opening import site_repository
 from hub.release.releases import Releases
 from hub.release.repository import Repository
+from hub.rights.erasure import follow_up
+from hub.rights.keeping import RightsKeeper
 from hub.rpc.server import RpcServer
 from hub.settings import HubSettings, on_loopback
 
@@ -76,6 +79,9 @@ async def serve(
     """The same inside an event loop, until `stopping` is set."""
     with _only_hub(data_dir), contextlib.closing(Ledger.open(ledger_url(data_dir))) as ledger:
         incarnation = incarnation_of(data_dir)
+        again = await asyncio.to_thread(follow_up, data_dir, ledger, now_ms=clock.now_ms())
+        if again:
+            log.warning("a backup had brought erased people back; they are erased again", erasures=again)
         meters = Meters()
         rpc = RpcServer(
             ledger,
@@ -86,11 +92,13 @@ async def serve(
             clock=clock,
             meters=meters,
             log=log,
+            suppressions=SuppressionList(data_dir),
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
         board = FactsBoard(ledger, repository, clock)
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
+        rights = asyncio.create_task(RightsKeeper(data_dir, ledger, settings, clock=clock, log=log).run())
         releases = Releases(data_dir, ledger, clock)
         admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board)
         http = AdminServer(admin_app(admin, settings), settings.admin)
@@ -102,6 +110,7 @@ async def serve(
         finally:
             refreshing.cancel()
             keeping.cancel()
+            rights.cancel()
             log.info("stopping")
             await rpc.stop()
             await http.stop()

@@ -103,10 +103,10 @@ class ProfileSync:
                 yield SyncRequest(remove=evicted)
             if wanted:
                 yield SyncRequest(add=wanted)
-            done, self._confirmed = self._confirmed, None
-            if done is not None:
-                yield SyncRequest(erasure_list=done.list, erased_through=done.through)
-            if not (wanted or evicted or done):
+            news, self._confirmed = self._confirmed, None
+            if news is not None:
+                yield SyncRequest(erasure_list=news.list, erased_through=news.through)
+            if not (wanted or evicted) and news is None:
                 await next_ring(self._bell)
 
     def _changes(self) -> tuple[list[SubjectId], list[SubjectId]]:

@@ -183,6 +183,9 @@ class ProfileCache:
         self.write(lambda txn: self._state_in(txn, bytes.fromhex(subject), record))
 
     def _state_in(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
+        if record.erasure:
+            delete(txn, key, self._db["preferences"])
+            return
         preferences = self._stated(txn, key) or Preferences()
         if state(preferences, record):
             txn.put(key, with_checksum(encode_preferences(preferences)), db=self._db["preferences"])

@@ -119,7 +119,7 @@ def rebuild(connection: sa.Connection, subject: SubjectId) -> tuple[bytes, bytes
 
 
 def refold(connection: sa.Connection, subjects: Sequence[SubjectId], *, revision: int, now_ms: int) -> None:
-    """Fold subjects anew after some of their records were deleted.
+    """Fold those of the subjects that have a profile anew, after some of their records were deleted.
 
     Numbers stay taken: what the profile had been moved past it stays past, or a node would count again what it still
     holds as pending. A subject of whom nothing is left keeps an empty profile with those marks, which is how nodes
@@ -128,14 +128,15 @@ def refold(connection: sa.Connection, subjects: Sequence[SubjectId], *, revision
     if not subjects:
         return
     marks: list[dict[str, Any]] = []
-    for subject, (profile, _) in load(connection, subjects).items():
+    known = load(connection, subjects)
+    for subject, (profile, _) in known.items():
         try:
             applied = decode_profile(profile).applied
         except MALFORMED:
             continue  # what it was moved past is known from the records alone
         marks += [{"subject": subject, "producer": name, "seq": seq} for name, seq in applied.items()]
     pass_by(connection, marks)
-    save(connection, {subject: rebuild(connection, subject) for subject in subjects}, revision=revision, now_ms=now_ms)
+    save(connection, {subject: rebuild(connection, subject) for subject in known}, revision=revision, now_ms=now_ms)
 
 
 def pass_by(connection: sa.Connection, marks: Sequence[Mapping[str, Any]]) -> None:

@@ -174,7 +174,7 @@ def _erase_rewards(connection: sa.Connection, subjects: Sequence[SubjectId], unt
     rewards = tables.rewards.c
     for some in chunks(subjects):
         for table, column in ((tables.decisions, rewards.decision_id), (tables.events, rewards.message_id)):
-            where = [table.c.subject.in_(some)]
+            where: list[sa.ColumnElement[bool]] = [table.c.subject.in_(some)]
             if until_ms is not None:
                 where.append(table.c.time_ms <= until_ms)
             if table is tables.events:

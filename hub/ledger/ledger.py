@@ -13,6 +13,7 @@ from edgewise.records import EventRecord
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import Storage
 from hub.ledger.erasing import Erasing
+from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
 from hub.ledger.migrate import migrate
 from hub.ledger.people import PeopleRows
@@ -42,7 +43,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, Erasing):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, Erasing, Expiring):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

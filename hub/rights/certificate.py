@@ -24,8 +24,7 @@ FORMAT: Final = "edgewise-erasure/1"
 FOLDER: Final = "certificates"
 _ID: Final = re.compile(r"[0-9A-Z]{26}")
 NOTES: Final = (
-    "Released bundles hold models, statistics and neighbour lists over many people, no record of anybody; they were "
-    + "searched for the subjects above.",
+    "Released bundles hold models, statistics and neighbour lists over many people; they were searched for subjects.",
     "A record of this person that a node still has in its spool is dropped when it arrives, unless it happened later.",
     "Keyed hashes stay in the list of who was erased, so that no backup and no import brings the person back.",
 )

@@ -51,7 +51,7 @@ class Eraser:
         self._now_ms = now_ms
         self._entropy = entropy
         self._listed = SuppressionList(data_dir)
-        self._certificates = Certificates(data_dir)
+        self.certificates = Certificates(data_dir)
 
     def preview(self, person: Person) -> list[StoreLine]:
         """What would be removed now; changes nothing."""
@@ -102,7 +102,7 @@ class Eraser:
     def compact(self) -> list[Certificate]:
         """Rewrite the ledger's files; returns the certificates that waited for it."""
         with locked(self._data_dir / "rights.lock"):
-            waiting = [one for one in self._certificates.all() if one.compacted_ms is None]
+            waiting = [one for one in self.certificates.all() if one.compacted_ms is None]
             self._ledger.scrub()
             now_ms = self._now_ms()
             return [
@@ -112,7 +112,7 @@ class Eraser:
 
     def status(self, certificate_id: str) -> Certificate:
         """A certificate with what nodes have confirmed by now; it is written down when that is news."""
-        certificate = self._certificates.load(certificate_id)
+        certificate = self.certificates.load(certificate_id)
         current = confirmed(certificate, self._ledger.node_erasures())
         if current == certificate:
             return certificate
@@ -121,7 +121,7 @@ class Eraser:
 
     def _kept(self, certificate: Certificate, who: str, deed: str) -> Certificate:
         whole = confirmed(certificate, self._ledger.node_erasures())
-        self._certificates.save(whole)
+        self.certificates.save(whole)
         detail = {"sha256": whole.sha256, "subjects": len(whole.subjects), "complete": whole.complete}
         write_down(self._ledger, who, deed, whole.id, now_ms=self._now_ms(), detail=detail)
         return whole

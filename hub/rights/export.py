@@ -23,7 +23,7 @@ from hub.ledger.dialect import chunks
 from hub.ledger.forgetting import OF_WHO_CAME_BACK, personal_tables
 from hub.ledger.ledger import Ledger
 from hub.rights.person import Person
-from hub.rights.retention import in_force
+from hub.rights.retention import as_plain, in_force
 
 FORMAT: Final = "edgewise-person/1"
 _SEPARATE: Final = frozenset({"events", "decisions", "preferences", *OF_WHO_CAME_BACK})
@@ -83,7 +83,7 @@ def export_of(ledger: Ledger, person: Person, *, data_dir: Path, now_ms: int) ->
         decisions=decisions,
         tables=_rows(ledger, person),
         sources=dict(sorted(sources.items())),
-        retention=in_force(data_dir),
+        retention=as_plain(in_force(data_dir)),
     )
 
 

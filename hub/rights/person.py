@@ -31,7 +31,7 @@ class Person(NamedTuple):
 
 
 def person_named(ledger: Ledger, subject_key: bytes, name: str, *, may_be_unknown: bool = False) -> Person:
-    """The person of a subject id, or of an identifier of any kind that this ledger has met.
+    """The person of a subject id, or of an identifier of any kind that this ledger has met; `KIND:VALUE` says which.
 
     With `may_be_unknown`, a name that nothing is known of stands for all that it could be.
 
@@ -43,11 +43,14 @@ def person_named(ledger: Ledger, subject_key: bytes, name: str, *, may_be_unknow
     people = {ledger.members_of(subject) for subject in meant if subject in known}
     if len(people) > 1:
         subjects = ", ".join(subject for subject in meant if subject in known)
-        raise InputError(f"{name!r} is an identifier of {len(people)} people; name one by its subject: {subjects}")
+        raise InputError(
+            f"{name!r} is an identifier of {len(people)} people; name one as KIND:VALUE, or by its subject: {subjects}"
+        )
     if not people and not may_be_unknown:
         raise InputError(f"nothing is known of {name!r}: it is no subject and no identifier that was ever seen here")
     members = people.pop() if people else tuple(sorted(meant))
-    return Person(members, frozenset({name, *vault_names(ledger, members)} - {""}))
+    typed = name.partition(":")[2] if _kind_said(ledger, name) else name
+    return Person(members, frozenset({typed, *vault_names(ledger, members)} - {""}))
 
 
 def person_of(ledger: Ledger, subject: SubjectId) -> Person:
@@ -59,8 +62,16 @@ def person_of(ledger: Ledger, subject: SubjectId) -> Person:
 def _meant(ledger: Ledger, subject_key: bytes, name: str) -> list[SubjectId]:
     if _SUBJECT.fullmatch(name):
         return [SubjectId(name)]
-    spelled = ((kind, normalised(kind, name)) for kind in kinds_of(ledger))
+    said = _kind_said(ledger, name)
+    kinds, value = ([said], name.partition(":")[2]) if said else (kinds_of(ledger), name)
+    spelled = ((kind, normalised(kind, value)) for kind in kinds)
     return list(dict.fromkeys(subject_of(subject_key, kind, value) for kind, value in spelled if value))
+
+
+def _kind_said(ledger: Ledger, name: str) -> str:
+    """The kind of `KIND:VALUE`; "" where none is said."""
+    kind = name.partition(":")[0]
+    return kind if ":" in name and kind in kinds_of(ledger) else ""
 
 
 def kinds_of(ledger: Ledger) -> list[str]:

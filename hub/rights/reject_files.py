@@ -35,12 +35,12 @@ class RejectFiles:
 
     def count(self, _person: Person) -> Removed:
         """Rows that still have values."""
-        return sum((self._blanked(path)[1] for path in self._files()), Removed())
+        return sum((self._blanked(path)[1] for path in reject_files(self._data_dir)), Removed())
 
     def erase(self, _person: Person) -> Removed:
         """Blank them."""
         gone = Removed()
-        for path in self._files():
+        for path in reject_files(self._data_dir):
             content, removed = self._blanked(path)
             if removed == Removed():
                 continue
@@ -51,20 +51,16 @@ class RejectFiles:
             gone += removed
         return gone
 
-    def _files(self) -> Iterator[Path]:
-        for folder in sorted(self._data_dir.rglob(FOLDER)):
-            if folder.is_dir():
-                yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
-
     def _blanked(self, path: Path) -> tuple[bytes, Removed]:
         """The file as it is to be, and what it loses. What is no table of ours loses everything."""
         try:
             before = path.read_bytes()
+        except OSError as refused:
+            raise UnavailableError(f"{path}: cannot be read: {refused.strerror}") from None
+        try:
             rows = list(csv.reader(io.StringIO(before.decode("utf-8", "replace"), newline="")))
         except csv.Error:
             rows = []
-        except OSError as refused:
-            raise UnavailableError(f"{path}: cannot be read: {refused.strerror}") from None
         if not rows or PLACES.isdisjoint(rows[0]):
             return b"", Removed(bytes=len(before), files=1) if before else Removed()
         header = rows[0]
@@ -76,6 +72,13 @@ class RejectFiles:
             return before, Removed()
         content = _written([header, *kept])
         return content, Removed(rows=changed, bytes=max(0, len(before) - len(content)), files=1)
+
+
+def reject_files(data_dir: Path) -> Iterator[Path]:
+    """All files of rejected rows below a data folder."""
+    for folder in sorted(data_dir.rglob(FOLDER)):
+        if folder.is_dir():
+            yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
 
 
 def _written(rows: list[list[str]]) -> bytes:

@@ -2,6 +2,7 @@
 
 site.yaml                 SiteFile
 identity.yaml             hub.identity.rules.IdentityFile
+retention.yaml            RetentionFile
 placements/NAME.yaml      edgewise.bundle.policy.Placement
 collections/NAME.yaml     CollectionFile
 experiments/KEY.yaml      ExperimentFile
@@ -100,3 +101,23 @@ class ModelUse(msgspec.Struct, frozen=True):
 
     model: ModelName
     use: Alias | int
+
+
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+
+
+class RetentionFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`retention.yaml`: what holds for the whole site. None: as long as there is room."""
+
+    events_days: Days | None = None
+    """What visitors did, on nodes and in sources that say nothing themselves."""
+    decisions_days: Days | None = None
+    """What was shown, with what came of it. Models learn from nothing older."""
+    contacts_days: Days | None = None
+    """Raw fields of people, by when their source last said them."""
+    fields: dict[str, Days] = {}
+    """Single traits and properties, of all events."""
+    rejects_days: Days = 30
+    """Files of rows that an import refused: they hold raw values."""
+    dead_letters_days: Days = 90
+    """Records of nodes that could not be used."""

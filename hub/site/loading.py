@@ -13,7 +13,7 @@ from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, is_approved, members
-from hub.site.files import ItemFile, ModelUse
+from hub.site.files import ItemFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
 
@@ -34,6 +34,8 @@ class SiteContents(NamedTuple):
     """How content vectors are made, where an arm asks for them."""
     identity: IdentityFile | None = None
     """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
+    retention: RetentionFile | None = None
+    """How long what is kept; `edgewise data retain --site` puts it in force."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -81,6 +83,7 @@ def _contents(files: Files) -> SiteContents:
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
+        retention=None if files.retention is None else files.retention[0],
     )
 
 

@@ -14,10 +14,11 @@ from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, Place
 from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
-from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, SiteFile
+from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, RetentionFile, SiteFile
 
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
+RETENTION_FILE: Final = "retention.yaml"
 FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models")
 
 T = TypeVar("T")
@@ -52,6 +53,7 @@ class Files(NamedTuple):
     items: dict[ItemId, tuple[ItemFile, Place]]
     features: list[tuple[Feature, Place]]
     identity: tuple[IdentityFile, Place] | None = None
+    retention: tuple[RetentionFile, Place] | None = None
 
 
 def read_files(folder: Path) -> Files:
@@ -72,6 +74,7 @@ def read_files(folder: Path) -> Files:
         items=reader.items(),
         features=reader.features(),
         identity=reader.identity(),
+        retention=reader.retention(),
     )
     reader.refuse_strange_files()
     raise_if_any(folder, reader.problems)
@@ -135,6 +138,9 @@ class _Reader:
     def identity(self) -> tuple[IdentityFile, Place] | None:
         return next(self._whole(IDENTITY_FILE, IdentityFile), None)
 
+    def retention(self) -> tuple[RetentionFile, Place] | None:
+        return next(self._whole(RETENTION_FILE, RetentionFile), None)
+
     def refuse_strange_files(self) -> None:
         """A file that nothing reads is mostly one that was meant to be read (but not in a folder that is no site)."""
         if SITE_FILE not in self._read_already:
@@ -146,7 +152,7 @@ class _Reader:
             if path.suffix == ".yml":
                 cure = f"rename it to {path.stem}.yaml"
             else:
-                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE, IDENTITY_FILE])
+                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE, IDENTITY_FILE, RETENTION_FILE])
             self.problems.append(Problem(f"{file}:1", f"nothing reads this file; {cure}"))
 
     def _all_items(self) -> Iterator[tuple[ItemFile, Place]]:
