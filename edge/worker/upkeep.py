@@ -46,6 +46,7 @@ class Upkeep:
                 (MEASURE_MS, self._desk.spool.measure),
                 (READER_CHECK_MS, self._check_readers),
                 (MEND_MS, self._mend),
+                *([(self._desk.settings.segment_most_ms, self._turn_over)] if self._desk.has_hub else []),
             ):
                 group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
             group.create_task(self._ask(), name="ask for wanted profiles")
@@ -71,6 +72,9 @@ class Upkeep:
     async def _sync(self) -> None:
         if not self._desk.spool.is_synced():
             await self._desk.spool.settle()
+
+    async def _turn_over(self) -> None:
+        self._desk.spool.turn_over()
 
     async def _flush(self) -> None:
         try:

@@ -76,7 +76,7 @@ class RightsKeeper:
         now_ms = self._clock.now_ms()
         retention = await asyncio.to_thread(in_force, self._data_dir)
         work: Iterator[None] = steps(self._ledger, retention, self._data_dir, retained, now_ms=now_ms)
-        while await asyncio.to_thread(next, work, True) is None:
+        while await asyncio.to_thread(next, work, True) is None:  # noqa: ASYNC110  # nothing is waited for: it paces
             await asyncio.sleep(BETWEEN_STEPS_S)
         if retained.total:
             await asyncio.to_thread(note_retained, self._ledger, "hub", retained, now_ms)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from hub.rights.retention import Retention, RetentionFile, SourceRetention
+from hub.rights.retention import Retention, SourceRetention
+from hub.site.files import RetentionFile
 from hub.site.loading import load_site
 
 
