@@ -43,16 +43,29 @@ class ProfileSync:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="profiles")
         self._asked: dict[SubjectId, None] = {}
         """Wanted, and not answered yet: asked again on the next stream."""
+        self._carried_out: Confirmed | None = None
+        """How far erasures were carried out, where bytes may be left of them."""
         self._confirmed: Confirmed | None = None
-        """How far erasures were carried out, where the hub has not been told."""
+        """How far they were carried out to the last byte, where the hub has not been told."""
         self._finishing = False
 
     async def mend(self) -> None:
-        """Follow the workers, who may have left a damaged cache behind for a new one; to be called now and then."""
+        """Follow the workers, who may have left a damaged cache behind for a new one; to be called now and then.
+
+        Then make sure that not a byte is left of who was erased, and tell the hub so.
+        """
+        in_thread = asyncio.get_running_loop().run_in_executor
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._cache.file.mend)
+            await in_thread(self._thread, self._cache.file.mend)
         except UnavailableError as failed:
             self._log.error("the profile cache cannot be opened anew", detail=str(failed))
+            return
+        try:
+            await in_thread(self._thread, self._scrub)
+        except UnavailableError as failed:
+            self._log.error("the profile cache cannot be scrubbed", detail=str(failed))
+        if self._confirmed is not None:
+            self._bell.set()
 
     def finish(self) -> None:
         """End the stream by its last message."""
@@ -78,8 +91,6 @@ class ProfileSync:
                 was_asked = SubjectId(news.subject) in self._asked
                 self._asked.pop(SubjectId(news.subject), None)
                 await in_thread(self._thread, self._take, news, was_asked)
-                if self._confirmed is not None:
-                    self._bell.set()
         finally:
             # gRPC goes on asking for requests of a stream that has failed; it must not get what the next one is to ask.
             ended.set()
@@ -166,8 +177,12 @@ class ProfileSync:
             self._log.warning("a profile from the hub was not taken over", subject=subject, detail=str(failed))
 
     def _erase(self, subject: SubjectId, erasure: Erasure) -> None:
-        done = Confirmed(erasure.list, erasure.number) if erasure.number else None
-        self._cache.erase(subject, until_ms=erasure.time_ms, done=done)
-        if done is not None:
-            self._cache.scrub()
-            self._confirmed = done
+        self._cache.erase(subject, until_ms=erasure.time_ms)
+        if erasure.number:
+            self._carried_out = Confirmed(erasure.list, erasure.number)
+
+    def _scrub(self) -> None:
+        done = self._carried_out
+        if self._cache.scrub() and done is not None and done == self._carried_out:
+            self._cache.confirm(done)
+            self._carried_out, self._confirmed = None, done

@@ -17,7 +17,15 @@ import msgspec
 
 from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheFile, Txn, bytes_of, keys_after
 from edge.profiles.eviction import MOST_ASKED, evict
-from edge.profiles.forgetting import ERASED_THROUGH, Confirmed, delete, erased_through, scrub
+from edge.profiles.forgetting import (
+    ERASED_THROUGH,
+    UNSCRUBBED,
+    Confirmed,
+    cleanse,
+    delete,
+    erased_through,
+    scrub,
+)
 from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
 from edge.profiles.rows import (
@@ -53,6 +61,8 @@ USE_MINUTES: Final = 10
 MOST_USES: Final = 20_000
 """Visitors whose use waits to be written down; who does not fit is noted when he comes again."""
 RECALLED_AT_ONCE: Final = 200
+CLEANSED_AFTER_MS: Final = 1_500
+"""By then every process of the node has overwritten its buffers: they look four times a second."""
 
 NOTHING_STATED: Final = Preferences()
 
@@ -72,6 +82,7 @@ class ProfileCache:
         self._clock = SystemClock() if clock is None else clock
         self._uses: dict[SubjectId, None] = {}
         self._changes = 0
+        self._cleansed = b""
 
     @classmethod
     def open(
@@ -251,41 +262,69 @@ class ProfileCache:
 
         self.write(change)
 
-    def erase(self, subject: SubjectId, *, until_ms: int = 0, done: Confirmed | None = None) -> bool:
+    def erase(self, subject: SubjectId, *, until_ms: int = 0) -> None:
         """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot.
 
-        `until_ms`: where all of it is later, the visitor has come back and keeps it; 0: everything goes. `done` is
-        remembered by the same transaction. False when there was nothing to forget.
+        `until_ms`: where all of it is later, the visitor has come back and keeps it; 0: everything goes.
 
         Raises:
             CacheError: as `apply`; nothing was forgotten.
         """
 
-        def change(txn: Txn) -> bool:
+        def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
-            is_later = (
-                until_ms > 0 and self._rows.is_later(txn, key, until_ms) and self._stated_later(txn, key, until_ms)
-            )
-            is_forgotten = not is_later
-            if is_forgotten:
-                self._rows.forget(txn, key)
-                delete(txn, key, self._db["preferences"])
-                for name in ("wanted", "evicted"):
-                    txn.delete(key, db=self._db[name])
-                RecentDecisions(self.file).forget(txn, subject)
-            if done is not None:
-                txn.put(ERASED_THROUGH, msgspec.msgpack.encode(done), db=self._db["marks"])
-            return is_forgotten
+            if until_ms and self._rows.is_later(txn, key, until_ms) and self._stated_later(txn, key, until_ms):
+                return
+            known = [self._rows.forget(txn, key), delete(txn, key, self._db["preferences"])]
+            for name in ("wanted", "evicted"):
+                txn.delete(key, db=self._db[name])
+            known.append(RecentDecisions(self.file).forget(txn, subject))
+            if any(known):
+                txn.put(UNSCRUBBED, self._clock.now_ms().to_bytes(8), db=self._db["marks"])
 
-        return self.write(change)
+        self.write(change)
 
-    def _stated_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
-        stated = self._stated(txn, key)
-        if stated is None:
-            return txn.get(key, db=self._db["preferences"]) is None
-        stamps = [stated.dial.stamp, stated.mute.stamp, stated.more.stamp, stated.less.stamp]
-        stamps += [said.stamp for said in stated.consent.values()]
-        return all(time_ms > until_ms for time_ms, *_ in stamps if time_ms)
+    def cleanse(self) -> None:
+        """Overwrite what this process's memory has of who was forgotten since the last call; to be called often.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        unscrubbed = self._mark(UNSCRUBBED)
+        if unscrubbed is not None and unscrubbed != self._cleansed:
+            cleanse(self.file)
+            self._cleansed = unscrubbed
+
+    def scrub(self) -> bool:
+        """Overwrite what the file has of who was forgotten, once all processes have cleansed; True: nothing is left.
+
+        To be called now and then by one process.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        unscrubbed = self._mark(UNSCRUBBED)
+        if unscrubbed is None:
+            return True
+        if 0 <= self._clock.now_ms() - int.from_bytes(unscrubbed) < CLEANSED_AFTER_MS:
+            return False
+        scrub(self.file)
+
+        def finish(txn: Txn) -> bool:
+            is_last = txn.get(UNSCRUBBED, db=self._db["marks"]) == unscrubbed
+            if is_last:
+                txn.delete(UNSCRUBBED, db=self._db["marks"])
+            return is_last
+
+        return self.write(finish)
+
+    def confirm(self, done: Confirmed) -> None:
+        """Remember how far the hub's erasures were carried out.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        self.write(lambda txn: txn.put(ERASED_THROUGH, msgspec.msgpack.encode(done), db=self._db["marks"]))
 
     def erased_through(self) -> Confirmed:
         """How far the hub's erasures were carried out here.
@@ -296,9 +335,17 @@ class ProfileCache:
         with self.file.asked(), self.file.env.begin() as txn:
             return erased_through(txn, self._db["marks"])
 
-    def scrub(self) -> None:
-        """Overwrite what erasures, and changes before them, have left in free pages."""
-        scrub(self.file)
+    def _mark(self, mark: bytes) -> bytes | None:
+        with self.file.asked(), self.file.env.begin() as txn:
+            return txn.get(mark, db=self._db["marks"])
+
+    def _stated_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
+        stated = self._stated(txn, key)
+        if stated is None:
+            return txn.get(key, db=self._db["preferences"]) is None
+        stamps = [stated.dial.stamp, stated.mute.stamp, stated.more.stamp, stated.less.stamp]
+        stamps += [said.stamp for said in stated.consent.values()]
+        return all(time_ms > until_ms for time_ms, *_ in stamps if time_ms)
 
     def clear(self) -> None:
         """Forget everything: the subjects' key has changed, so that nothing here belongs to anybody any more."""

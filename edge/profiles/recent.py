@@ -106,19 +106,22 @@ class RecentDecisions:
             if subject in decision.owners and isinstance(record := decode_record(decision.record), DecisionRecord):
                 yield record
 
-    def forget(self, txn: Txn, subject: SubjectId) -> None:
-        """Forget all decisions of a subject. Looks at each that is remembered; erasures are rare."""
+    def forget(self, txn: Txn, subject: SubjectId) -> bool:
+        """Forget all decisions of a subject, False when there is none. Looks at each; erasures are rare."""
+        is_any = False
         cursor = txn.cursor(db=self._file.db["decisions"])
         found = cursor.first()
         while found:
             key, value = cursor.item()
             is_theirs = subject in self._decoder.decode(value).owners
             if is_theirs:
+                is_any = True
                 cursor.put(key, bytes(len(value)))  # LMDB would leave the bytes where they are
                 cursor.delete()  # moves on to the next; what it returns is whether it deleted
                 found = bool(cursor.key())
             else:
                 found = cursor.next()
+        return is_any
 
     def _bytes(self, txn: Txn) -> int:
         return bytes_of(txn.stat(self._file.db["decisions"]))

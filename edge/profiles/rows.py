@@ -135,11 +135,12 @@ class ProfileRows:
             txn.delete(pending_key, db=self._db["pending"])
         txn.delete(key, db=self._db["profiles"])
 
-    def forget(self, txn: Txn, key: bytes) -> None:
-        """The same for good: what is deleted is overwritten first."""
-        for pending_key, _ in self._pending_rows(txn, key):
+    def forget(self, txn: Txn, key: bytes) -> bool:
+        """The same for good: what is deleted is overwritten first. False when there was nothing."""
+        pending = self._pending_rows(txn, key)
+        for pending_key, _ in pending:
             delete(txn, pending_key, self._db["pending"])
-        delete(txn, key, self._db["profiles"])
+        return delete(txn, key, self._db["profiles"]) or bool(pending)
 
     def is_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
         """Whether all that is known of a visitor happened after a moment; False where nothing is."""

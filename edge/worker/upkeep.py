@@ -118,6 +118,9 @@ class Upkeep:
         desk = self._desk
         if desk.cache.file.mend():
             desk.log.error("the profile cache was opened anew", generation=desk.cache.file.generation)
+        desk.cache.cleanse()
+        if not desk.has_hub:  # else the agent does
+            await asyncio.to_thread(desk.cache.scrub)
         if desk.cache.is_unrecalled():
             # Beside the loop: the spool may be large. No other step closes the file meanwhile, only this one.
             await asyncio.to_thread(desk.recall)
