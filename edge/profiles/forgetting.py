@@ -1,7 +1,7 @@
 """Forgetting people for good: LMDB leaves what was deleted on the disk, and in the memory of every process.
 
-- In free pages, and in the gaps of pages in use: deleting moves nothing away. What is deleted here is overwritten first,
-  in the same transaction; `scrub` overwrites every free page, and writes every page in use anew.
+- In free pages, and in the gaps of pages in use: deleting moves nothing away. What is deleted here is overwritten first
+  in the same transaction. `scrub` overwrites every free page, and writes every page in use anew.
 - In the buffers in which a process prepares pages: LMDB uses them again without clearing them, and writes what is left
   between the two ends of a page to the disk with it. So every process clears its own (`cleanse`) before the file is
   scrubbed, which waits for that.

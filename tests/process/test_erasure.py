@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from canary import BYSTANDER, NAMES, decision_log, found_below, history, plant_on_node
@@ -18,7 +16,6 @@ from edge.node.layout import NodePaths
 from edge.profiles.cache import ProfileCache
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of
-from hub.ledger.ledger import open_ledger
 
 pytestmark = pytest.mark.process
 SERVER = "server-key-of-the-canary-test"
