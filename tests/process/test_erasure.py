@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,9 @@ from edge.node.layout import NodePaths
 from edge.profiles.cache import ProfileCache
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of
+from hub.ledger.erasing import NodeErasures
+from hub.ledger.ledger import open_ledger
+from hub.rights.certificate import Certificate, Certificates
 
 pytestmark = pytest.mark.process
 SERVER = "server-key-of-the-canary-test"
@@ -95,3 +101,61 @@ def _exported(shop: Shop, folder: Path) -> Path:
     said = shop.run("profile", "export", NAMES["user id"], "--out", str(out))
     assert said["file"] == str(out)
     return out
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_visitor_erases_himself_and_no_backup_brings_him_back(tmp_path: Path) -> None:
+    shop = shop_with_server_key(tmp_path)
+    shop.release()
+    shop.run("release", "promote", "1")
+    with shop.hub() as hub, shop.node("one", hub.said["hub"]) as one, shop.node("two", hub.said["hub"]) as two:
+        until(lambda: version(one) == version(two) == 1)
+        cookie = shop.cookie(one, None)
+        until(lambda: shop.reason(one, None, cookie) != "OPTED_OUT")
+        shop.send(one, "PUT", "/v1/preferences", {"dial": 3, "more": ["tea"]}, cookie)
+        own = shop.send(one, "GET", "/v1/privacy/export", None, cookie)
+        him = SubjectId(own["subject"])
+        assert own["preferences"]["more"][1] == ["tea"]
+        until(lambda: shop.reason(two, None, cookie) != "OPTED_OUT" and holds(tmp_path / "two", him))
+        until(lambda: known(shop, him))
+        backup = tmp_path / "backup.db"
+        with (
+            contextlib.closing(sqlite3.connect(shop.hub_dir / "ledger.db")) as live,
+            contextlib.closing(sqlite3.connect(backup)) as copy,
+        ):
+            live.backup(copy)
+
+        asked = shop.send(one, "POST", "/v1/privacy/erase", {}, cookie, status=202)
+        assert not holds(tmp_path / "one", him)
+        (certificate,) = until(lambda: of_request(shop, asked["id"]))
+        assert (certificate.asked_by, certificate.subjects) == ("visitor", (him,))
+        until(lambda: erasures_confirmed(shop, certificate.id))
+        assert not known(shop, him)
+        assert not holds(tmp_path / "two", him)
+
+        hub.stop()
+        for file in shop.hub_dir.glob("ledger.db*"):
+            file.unlink()
+        shutil.copy(backup, shop.hub_dir / "ledger.db")
+        with shop.hub(grpc=hub.said["hub"]):
+            assert not known(shop, him)
+            assert "erased people back" in (tmp_path / "hub.log").read_text()
+            until(lambda: {row.through for row in node_erasures(shop)} == {1} and len(node_erasures(shop)) == 2)
+            # He comes back by himself, and begins anew.
+            until(lambda: shop.reason(one, None, cookie) != "OPTED_OUT")
+            assert shop.send(one, "GET", "/v1/privacy/export", None, cookie)["preferences"]["more"][1] == []
+
+
+def known(shop: Shop, subject: SubjectId) -> bool:
+    with open_ledger(shop.hub_dir) as ledger:
+        return ledger.profile(subject) is not None
+
+
+def node_erasures(shop: Shop) -> list[NodeErasures]:
+    with open_ledger(shop.hub_dir) as ledger:
+        return ledger.node_erasures()
+
+
+def of_request(shop: Shop, request: str) -> list[Certificate]:
+    return [one for one in Certificates(shop.hub_dir).all() if one.request == request]

@@ -91,7 +91,7 @@ def test_a_certificate_says_what_went_where_and_waits_for_the_nodes(ledger: Ledg
     ledger.confirm_erasures(NodeId("n-b"), first.list, 2, NOW_MS + 9)
     done = eraser(ledger).status(first.id)
     assert (done.complete, [line.confirmed_ms for line in done.nodes]) == (True, [NOW_MS + 5, NOW_MS + 9])
-    assert [row.detail["sha256"] for row in ledger.audit(what=["profile erase confirmed"])][0] == done.sha256
+    assert ledger.audit(what=["profile erase confirmed"])[0].detail["sha256"] == done.sha256
     text = Certificates(tmp_path).file_of(first.id).read_text()
     assert MAIL not in text
     assert "ann" not in text
