@@ -27,6 +27,16 @@ def merge(left: Profile, right: Profile) -> Profile:
         merged.first_ms = min(merged.first_ms or right.first_ms, right.first_ms)
     merged.last_ms = max(merged.last_ms, right.last_ms)
     merged.seen_ms = max(merged.seen_ms, right.seen_ms)
+    _add_sums(merged, right)
+    _later_touches(merged, right)
+    count_shown(merged, right.impressions)
+    _later_statements(merged, right)
+    keep_bounds(merged)
+    expire(merged)
+    return merged
+
+
+def _add_sums(merged: Profile, right: Profile) -> None:
     _add_each(merged.counts, right.counts)
     for dimension, values in right.affinity.items():
         _add_each(merged.affinity.setdefault(dimension, {}), values)
@@ -41,8 +51,9 @@ def merge(left: Profile, right: Profile) -> Profile:
     merged.orders = both_orders(merged.orders, right.orders)
     for day, bits in right.slots:
         mark_in_day(merged.slots, day, bits)
-    _later_touches(merged, right)
-    count_shown(merged, right.impressions)
+
+
+def _later_statements(merged: Profile, right: Profile) -> None:
     if right.cart is not None:
         merged.cart = merged.cart or Cart()
         merge_carts(merged.cart, right.cart)
@@ -55,9 +66,6 @@ def merge(left: Profile, right: Profile) -> Profile:
             merged.traits[name] = trait
     for kind_of_id, hashes in right.identifiers.items():
         add_identifiers(merged, kind_of_id, hashes)
-    keep_bounds(merged)
-    expire(merged)
-    return merged
 
 
 def _add_each(into: dict[K, Buckets], buckets: dict[K, Buckets]) -> None:

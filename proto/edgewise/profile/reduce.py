@@ -44,8 +44,9 @@ from edgewise.profile.state import (
 from edgewise.profile.tickets import Desk, put_ticket
 from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord, Touch
 
-_MOVING_CARTS: Final = frozenset({Kind.ADD, Kind.REMOVE, Kind.CART, Kind.ORDER})
+_PAYING: Final = frozenset({Kind.ORDER, Kind.REFUND})
 _TICKETS: Final = frozenset({Kind.TICKET_OPENED, Kind.TICKET_CLOSED})
+_DEALING: Final = _PAYING | _TICKETS | {Kind.ADD, Kind.REMOVE, Kind.CART}
 _DIMENSIONS: Final = frozenset(DIMENSIONS)
 _LOOSE: Final = 2
 """How many times its bound a list may reach within one fold, before it is cut."""
@@ -137,12 +138,11 @@ def _show(profile: Profile, impression: Impression) -> None:
         del shown[:-MAX_IMPRESSIONS]
 
 
-def _event(profile: Profile, event: EventRecord) -> None:
+def _event(profile: Profile, event: EventRecord) -> None:  # noqa: C901  # one branch an aggregate; calls cost
     kind = kind_of(event.type, event.name)
     time_ms = event.time_ms
     day = time_ms // DAY_MS
-    _move_time(profile, max(EARLIEST_MS, time_ms), kind)
-    today = profile.last_ms // DAY_MS
+    today = _move_time(profile, max(EARLIEST_MS, time_ms), kind)
     counts = profile.counts.get(kind)
     if counts is None:
         counts = profile.counts[kind] = []
@@ -156,16 +156,8 @@ def _event(profile: Profile, event: EventRecord) -> None:
         elif kind is Kind.IMPRESSION:
             for touch in event.touches:
                 _show(profile, Impression(time_ms, event.producer, event.seq, touch.item))
-    if kind is Kind.ORDER or kind is Kind.REFUND:
-        _pay(profile, event, kind, day, today - COUNT_HORIZON_DAYS)
-    if kind in _MOVING_CARTS and event.name in IN_CART:
-        if profile.cart is None:
-            profile.cart = Cart()
-        put(profile.cart, event)
-    elif kind in _TICKETS:
-        if profile.desk is None:
-            profile.desk = Desk()
-        put_ticket(profile.desk, event, kind)
+    if kind in _DEALING:
+        _deal(profile, event, kind, day, today)
     if event.engaged_ms:
         _spend_time(profile, event, day, today - AFFINITY_HORIZON_DAYS)
     if event.traits:
@@ -176,13 +168,30 @@ def _event(profile: Profile, event: EventRecord) -> None:
             add_identifiers(profile, kind_of_id, [hashed])
 
 
-def _move_time(profile: Profile, time_ms: int, kind: Kind) -> None:
-    if time_ms > profile.last_ms:
-        profile.last_ms = time_ms
+def _move_time(profile: Profile, time_ms: int, kind: Kind) -> int:
+    """Move first, last and seen; returns the profile's last day. Compared by hand: calls of `max` would cost more."""
+    last_ms = profile.last_ms
+    if time_ms > last_ms:
+        profile.last_ms = last_ms = time_ms
     if time_ms < profile.first_ms or not profile.first_ms:
         profile.first_ms = time_ms
     if time_ms > profile.seen_ms and kind not in DONE_TO:
         profile.seen_ms = time_ms
+    return last_ms // DAY_MS
+
+
+def _deal(profile: Profile, event: EventRecord, kind: Kind, day: int, today: int) -> None:
+    """What carts, orders, refunds and tickets say."""
+    if kind in _PAYING:
+        _pay(profile, event, kind, day, today - COUNT_HORIZON_DAYS)
+    if kind in _TICKETS:
+        if profile.desk is None:
+            profile.desk = Desk()
+        put_ticket(profile.desk, event, kind)
+    elif event.name in IN_CART:
+        if profile.cart is None:
+            profile.cart = Cart()
+        put(profile.cart, event)
 
 
 def _touch_all(profile: Profile, event: EventRecord, kind: Kind, day: int, oldest: int) -> None:

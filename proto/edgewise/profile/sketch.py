@@ -3,8 +3,8 @@
 Keeping the latest or the heaviest keys instead would lose what an evicted key had counted, so that the result would
 depend on the order of arrival. The k smallest of n hashes also tell n: a KMV sketch (Bar-Yossef et al., "Counting
 distinct elements in a data stream", 2002), read by the unbiased estimator of Beyer et al. ("On synopses for
-distinct-value estimation under multiset operations", SIGMOD 2007). Its standard error is about 1 / sqrt(k - 2). HyperLogLog
-is smaller for the same error, but no library's bytes are canonical, and it cannot be exact below its size.
+distinct-value estimation under multiset operations", SIGMOD 2007). Its standard error is about 1 / sqrt(k - 2).
+HyperLogLog is smaller for the same error, but no library's bytes are canonical, and it is not exact below its size.
 """
 
 from __future__ import annotations

@@ -37,6 +37,7 @@ MAX_TRAITS: Final = 128
 MAX_CURRENCIES: Final = 16
 MAX_IDENTIFIERS: Final = 64
 
+
 class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True):
     """The latest touch of one item; the order of the fields is the order that decides which is latest."""
 
@@ -150,7 +151,8 @@ def decode_profile(data: bytes) -> Profile:
     if profile.format == FORMAT:
         return profile
     if profile.format != 1:
-        raise msgspec.ValidationError(f"profile format {profile.format}, this code reads 1 and {FORMAT} - at `$.format`")
+        reason = f"profile format {profile.format}, this code reads 1 and {FORMAT}"
+        raise msgspec.ValidationError(f"{reason} - at `$.format`")
     _bring_up(profile)
     return profile
 
@@ -175,7 +177,6 @@ def _bring_up(profile: Profile) -> None:
     profile.seen_ms = profile.last_ms
     days = profile.counts.get(Kind.ORDER)
     if days:
-        profile.orders = Orders(
-            max(EARLIEST_MS, days[0][0] * DAY_MS), max(EARLIEST_MS, days[-1][0] * DAY_MS), sum(count for _, count in days)
-        )
+        first_ms, last_ms = (max(EARLIEST_MS, day * DAY_MS) for day in (days[0][0], days[-1][0]))
+        profile.orders = Orders(first_ms, last_ms, sum(count for _, count in days))
     keep_bounds(profile)
