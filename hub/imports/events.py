@@ -21,6 +21,7 @@ from edgewise.consent import Consent, Grants, effective
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
 from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of
+from edgewise.money import SITE_CURRENCY
 from edgewise.naming import subject_of_call
 from edgewise.profile.preferences import DIAL_NOTHING, Preferences, decode_preferences
 from edgewise.records import EventRecord, encode_record
@@ -65,6 +66,7 @@ class Intake(NamedTuple):
     subject_key: bytes
     default_consent: Consent
     attributes_of: AttributesOf
+    site_currency: str = SITE_CURRENCY
 
 
 class _Visitor(NamedTuple):
@@ -215,6 +217,7 @@ class _Reader:
             received_ms=self._now_ms,
             attributes_of=self._intake.attributes_of,
             vouched=True,
+            site_currency=self._intake.site_currency,
         )
 
 

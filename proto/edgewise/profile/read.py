@@ -6,9 +6,11 @@ from typing import Final
 
 from edgewise.events import Kind
 from edgewise.ids import ItemId
-from edgewise.profile.state import DAY_MS, Buckets, Profile
+from edgewise.profile.buckets import Buckets, total_since
+from edgewise.profile.cart import Cart
+from edgewise.profile.state import DAY_MS, SLOT_MS, Profile
 
-SESSION_GAP_MS: Final = 30 * 60 * 1_000
+SESSION_GAP_MS: Final = SLOT_MS
 """A pause of 30 minutes ends a session (the convention of web analytics)."""
 
 
@@ -36,8 +38,7 @@ def shares(profile: Profile, dimension: str, now_ms: int, half_life_days: float)
 
 def window_count(profile: Profile, kind: Kind, now_ms: int, days: int) -> int:
     """How often `kind` happened in the last `days` calendar days (UTC), today included."""
-    today = now_ms // DAY_MS
-    return sum(count for day, count in profile.counts.get(kind, []) if today - days < day <= today)
+    return total_since(profile.counts.get(kind, []), now_ms // DAY_MS, days)
 
 
 def history(profile: Profile, last: int = 0) -> list[ItemId]:
@@ -57,7 +58,7 @@ def impressions_since(profile: Profile, now_ms: int, days: int) -> dict[ItemId, 
 
 
 def session_view(profile: Profile, now_ms: int) -> Profile:
-    """What dial 2 may use: the touches of the current session, and what caps need. No affinities, counts, traits.
+    """What dial 2 may use: touches and cart of the current session, and what caps need. No affinities, counts, traits.
 
     The session reaches back from `now_ms` over touches that lie less than 30 minutes apart.
     """
@@ -69,10 +70,16 @@ def session_view(profile: Profile, now_ms: int) -> Profile:
             break
         kept[item] = touch
         edge_ms = min(edge_ms, touch.time_ms)
+    cart = None
+    if profile.cart and kept:
+        in_session = [operation for operation in profile.cart.operations if edge_ms <= operation.time_ms]
+        cart = Cart(profile.cart.cleared, in_session)
     return Profile(
         applied=profile.applied,
         first_ms=min((touch.time_ms for touch in kept.values()), default=0),
         last_ms=max((touch.time_ms for touch in kept.values()), default=0),
+        seen_ms=max((touch.time_ms for touch in kept.values()), default=0),
         items=kept,
         impressions=profile.impressions,
+        cart=cart,
     )
