@@ -65,6 +65,12 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     enrol_tokens_sha256: list[KeyDigest] = []
     """A node must show one of these at every call, unless gRPC listens on loopback only."""
 
+    # Storage
+    database: str = ""
+    """postgresql://USER@HOST/DATABASE; without it the ledger is a SQLite file in the data folder. Every command on the
+    folder finds it there. A password belongs into PGPASSWORD, ~/.pgpass or the variable EDGEWISE_HUB_DATABASE, for it
+    is not written down."""
+
     # Bounds and pauses
     most_streams: Annotated[int, Meta(ge=1)] = 20_000
     """Open gRPC streams, over all nodes."""
