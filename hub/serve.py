@@ -98,6 +98,7 @@ async def serve(
         board = FactsBoard(ledger, repository, clock)
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
+        settling = asyncio.create_task(_settle(ledger, settings, clock, log))
         holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
         admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board)
@@ -111,6 +112,7 @@ async def serve(
             refreshing.cancel()
             keeping.cancel()
             holding.cancel()
+            settling.cancel()
             log.info("stopping")
             await rpc.stop()
             await http.stop()
@@ -137,6 +139,23 @@ async def _keep_facts(keeper: FactsKeeper, every_ms: int, log: Log) -> None:
         except Exception:  # a mistake of ours here must not leave nodes without a hub
             log.exception("keeping live facts up failed")
         await asyncio.sleep(every_ms / 1_000)
+
+
+async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log) -> None:
+    """Move old records into the lake, a bounded number a turn."""
+    while True:
+        await asyncio.sleep(settings.lake_every_ms / 1_000)
+        now_ms = clock.now_ms()
+        before_ms = now_ms - settings.lake_after_days * DAY_MS
+        try:
+            moved = await asyncio.to_thread(ledger.lake.compact, before_ms=before_ms, now_ms=now_ms)
+        except EdgewiseError as missing:
+            log.warning("old records stay in the database", reason=str(missing))
+        except Exception:  # as above
+            log.exception("moving old records failed")
+        else:
+            if moved.records:
+                log.info("old records moved", records=moved.records, files=moved.files, bytes=moved.bytes)
 
 
 async def _hold(right: ServingRight, rpc: RpcServer, log: Log) -> None:

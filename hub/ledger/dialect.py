@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from edgewise.errors import UnavailableError
+from hub.lake.shelf import Shelf
 
 Position: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit key. SQLite only stores rows by it when the type is spelled INTEGER (sqlite.org/rowidtable.html)."""
@@ -36,14 +37,14 @@ class Storage(ABC):
 
     place: str
     """What messages call it: a path or a URL, without a password."""
-    lake_dir: Path | None
-    """Where whole records lie once they are old; None: this process has not been told."""
+    shelf: Shelf
+    """Where whole records lie once they are old."""
     _writer: sa.Engine
     _reader: sa.Engine
 
     def __init__(self, place: str, lake_dir: Path | None) -> None:
         self.place = place
-        self.lake_dir = lake_dir
+        self.shelf = Shelf(lake_dir)
         self._mutex = threading.Lock()
 
     @abstractmethod
@@ -146,6 +147,12 @@ def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
     """Slices that fit an IN list."""
     for start in range(0, len(values), MOST_VARIABLES):
         yield values[start : start + MOST_VARIABLES]
+
+
+def id_chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The same of numbers."""
+    for start in range(0, len(numbers), MOST_VARIABLES):
+        yield numbers[start : start + MOST_VARIABLES]
 
 
 def refusing(place: str, refused: sa.exc.DBAPIError) -> UnavailableError:

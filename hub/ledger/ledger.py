@@ -16,6 +16,7 @@ from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.facts import FactRows
+from hub.ledger.lake import LakeRows, mark_stale
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
 from hub.ledger.place import ledger_url
@@ -40,7 +41,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows):
+class Ledger(RecordReader, Registry, FactRows, LakeRows):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
@@ -89,6 +90,7 @@ class Ledger(RecordReader, Registry, FactRows):
         """
         gone: dict[str, int] = {}
         with self.storage.writing() as connection:
+            mark_stale(connection, [subject])
             ids = connection.execute(
                 sa.select(tables.decisions.c.decision_id).where(tables.decisions.c.subject == subject)
             ).scalars()
@@ -104,4 +106,6 @@ class Ledger(RecordReader, Registry, FactRows):
             revision = take(connection, POSITION, 1)
             row = {"subject": subject, "time_ms": now_ms, "revision": revision}
             upsert(connection, tables.erasures, [row], update=("time_ms", "revision"))
+        if any(partition.is_stale for partition in self.lake.partitions()):
+            self.lake.rewrite([subject])
         return gone

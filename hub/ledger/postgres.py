@@ -184,7 +184,7 @@ class PostgresStorage(Storage):
                 "keepalives_interval": 10,
                 "keepalives_count": 3,
             },
-            execution_options={"lake_dir": self.lake_dir},
+            execution_options={"shelf": self.shelf},
             hide_parameters=True,  # rows of visitors do not belong in an error
             **engine_options(),
         )

@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from typing_extensions import override
 
 from edgewise.errors import InputError, UnavailableError
+from hub.lake.shelf import Shelf
 from hub.ledger.dialect import WRITER_WAIT_MS, Serving, Storage, engine_options, refusing
 
 _POLL_MS: Final = 2
@@ -46,8 +47,8 @@ class SqliteStorage(Storage):
             self._lock = os.open(self._lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         except OSError as refused:
             raise UnavailableError(f"{self.path}: cannot be opened: {refused.strerror}") from None
-        self._writer = _engine(url, self.lake_dir, writes=True)
-        self._reader = _engine(url, self.lake_dir, writes=False)
+        self._writer = _engine(url, self.shelf, writes=True)
+        self._reader = _engine(url, self.shelf, writes=False)
 
     @override
     @contextmanager
@@ -151,14 +152,14 @@ _BUG: Final = (
 )
 
 
-def _engine(url: sa.URL, lake_dir: Path | None, *, writes: bool) -> sa.Engine:
+def _engine(url: sa.URL, shelf: Shelf, *, writes: bool) -> sa.Engine:
     engine = sa.create_engine(
         url,
         poolclass=QueuePool,
         pool_size=1 if writes else 4,
         max_overflow=0 if writes else 16,
         connect_args={"check_same_thread": False, "isolation_level": None},
-        execution_options={"lake_dir": lake_dir},
+        execution_options={"shelf": shelf},
         **engine_options(),
     )
 
