@@ -18,11 +18,13 @@ A column is named as the file names it. In nested JSON it is a path: `customer.e
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NewType
 
 import msgspec
 from msgspec import Meta
 
+SourceName = NewType("SourceName", str)
+"""The name of its file; imports and message ids are called by it."""
 Scalar = str | int | float | bool
 Column = Annotated[str, Meta(min_length=1, max_length=500)]
 CurrencyCode = Annotated[str, Meta(pattern="^[A-Z]{3}$")]
