@@ -19,6 +19,7 @@ from hub.ledger.facts import FactRows
 from hub.ledger.migrate import migrate
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
+from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
 from hub.ledger.writing import POSITION, Stored, take
 
@@ -38,7 +39,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows):
+class Ledger(RecordReader, Registry, FactRows, SourceLedger):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
