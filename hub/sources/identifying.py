@@ -57,3 +57,10 @@ def into_call(found: Mapping[str, str], call: dict[str, Any], context: dict[str,
 def names_somebody(found: Mapping[str, str]) -> bool:
     """A company, or the name somebody had before, is nobody to count for."""
     return any(kind not in ("groupId", "previousId") for kind in found)
+
+
+def is_nobody(call: Mapping[str, Any]) -> bool:
+    """Whether a call names no person, so that only its items can be counted."""
+    context = call.get("context", {})
+    named = {"userId": call.get("userId"), "anonymousId": call.get("anonymousId"), **context.get("traits", {})}
+    return not (any(named.values()) or context.get("externalIds"))
