@@ -19,7 +19,8 @@ from edgewise.clock import Clock
 from edgewise.consent import Consent, Grants
 from edgewise.errors import InputError
 from edgewise.ids import Producer
-from edgewise.intake import Call, decode_call, event_time_ms, record_of, subject_of_call
+from edgewise.intake import Call, decode_call, record_of
+from edgewise.naming import subject_of_call
 from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import KEY_BYTES
 from hub.imports.events import AT_ONCE, Intake
@@ -227,14 +228,11 @@ class _Reading:
                 received_ms=self._now_ms,
                 attributes_of=intake.attributes_of,
                 most_products=MOST_LINES,
+                vouched=True,
             )
         except InputError as wrong:
             self._refuse(row_call, wrong)
             return None
-
-    def time_ms(self, call: Call) -> int:
-        """When it happened."""
-        return event_time_ms(call, self._now_ms)
 
     def count(self, record: EventRecord) -> None:
         """Take an event into the report."""
@@ -271,7 +269,7 @@ def _sort(reading: _Reading, visitors: Visitors, intake: Intake, runs: SortedRun
     calls = reading.calls()
     position = 0
     while some := list(islice(calls, AT_ONCE)):
-        subjects = [subject_of_call(call, intake.subject_key) for _, call in some]
+        subjects = [subject_of_call(call, intake.subject_key, vouched=True) for _, call in some]
         visitors.look_up(set(subjects))
         for (row_call, call), subject in zip(some, subjects, strict=True):
             grants = visitors.grants(subject, call.consent)

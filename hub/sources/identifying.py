@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from edgewise.identifiers import PHONE, is_blocked, normalised
 from hub.sources.document import FieldOrColumn, field_of
 from hub.sources.paths import Row
 from hub.sources.values import Reader, Readers
@@ -22,7 +23,8 @@ _TRAITS: Final = ("email", "phone")
 class Identifiers:
     """Reads the declared identifiers of a row."""
 
-    def __init__(self, declared: Mapping[str, FieldOrColumn], readers: Readers) -> None:
+    def __init__(self, declared: Mapping[str, FieldOrColumn], readers: Readers, region: str | None) -> None:
+        self._region = region
         self._readers: list[tuple[str, Reader]] = [
             (kind, readers.reader(field_of(said), "id")) for kind, said in declared.items()
         ]
@@ -35,8 +37,12 @@ class Identifiers:
         found = {}
         for kind, read in self._readers:
             value = read(row)
-            if value is not None:
-                found[kind] = str(value)
+            if value is None:
+                continue
+            # all other spellings are intake's business; only the source knows whose national numbers these are
+            named = normalised(kind, str(value), self._region) if kind == PHONE else str(value)
+            if named and not is_blocked(named):
+                found[kind] = named
         return found
 
 
