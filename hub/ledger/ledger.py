@@ -24,6 +24,7 @@ from hub.ledger.people import PeopleRows
 from hub.ledger.place import ledger_url
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
+from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
 from hub.ledger.writing import POSITION, Stored, take
 
@@ -43,7 +44,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

@@ -9,6 +9,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
 from __future__ import annotations

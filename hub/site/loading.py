@@ -16,6 +16,7 @@ from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
+from hub.sources.document import SourceDocument, SourceName
 
 
 class SiteContents(NamedTuple):
@@ -34,6 +35,8 @@ class SiteContents(NamedTuple):
     """How content vectors are made, where an arm asks for them."""
     identity: IdentityFile | None = None
     """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
+    sources: Mapping[SourceName, SourceDocument] = {}
+    """How the rows of business systems are read; nothing of them is released to nodes."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -82,6 +85,7 @@ def _contents(files: Files) -> SiteContents:
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
+        sources={name: document for name, (document, _) in files.sources.items()},
     )
 
 

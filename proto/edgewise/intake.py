@@ -107,17 +107,18 @@ def decode_call(
     *,
     type: CallType | None,  # noqa: A002  # Segment's word
     fallback_id: str | None = None,
+    most_bytes: int = MAX_CALL_BYTES,
 ) -> Call:
     """Decode one call; `type` is the route's, or None where the message names its own.
 
     `fallback_id` is the anonymous id that the request around it names (a cookie, a decision's visitor), for a call
-    that names nobody itself.
+    that names nobody itself. `most_bytes`: an import may bring an order of a thousand lines, which no visitor sends.
 
     Raises:
         InputError: with a path and what was expected, for anything that is no valid call.
     """
-    if len(bytes(raw)) > MAX_CALL_BYTES:
-        raise _wrong("$", f"a call has at most {MAX_CALL_BYTES} bytes, this one {len(bytes(raw))}")
+    if len(bytes(raw)) > most_bytes:
+        raise _wrong("$", f"a call has at most {most_bytes} bytes, this one {len(bytes(raw))}")
     try:
         envelope = _decoder.decode(raw)
         context = msgspec.convert({"context": envelope.context or {}}, _Within).context
@@ -158,6 +159,7 @@ def record_of(
     grants: Grants,
     received_ms: int,
     attributes_of: AttributesOf,
+    most_products: int = MAX_PRODUCTS,
     vouched: bool = False,
     site_currency: str = SITE_CURRENCY,
 ) -> EventRecord:
@@ -171,7 +173,9 @@ def record_of(
     Raises:
         InputError: when something in the properties is not what it should be (`edgewise.touches`).
     """
-    said = said_of(call.type, call.name, call.properties, attributes_of, site_currency=site_currency)
+    said = said_of(
+        call.type, call.name, call.properties, attributes_of, site_currency=site_currency, most_products=most_products
+    )
     identified = grants.personalisation or grants.analytics
     return EventRecord(
         producer=producer,

@@ -67,6 +67,7 @@ def said_of(
     attributes_of: AttributesOf,
     *,
     site_currency: str = SITE_CURRENCY,
+    most_products: int = MAX_PRODUCTS,
 ) -> Said:
     """Read the properties of a call; prices without a currency are in the site's.
 
@@ -75,7 +76,7 @@ def said_of(
     """
     kind = kind_of(call_type, name)
     currency = _currency(properties, site_currency)
-    touches = _touches(properties, attributes_of, currency, site_currency)
+    touches = _touches(properties, attributes_of, currency, site_currency, most_products)
     engaged_ms = _engaged_ms(properties, kind)
     is_ticket = kind in _TICKETS
     topics: tuple[str, ...] = ()
@@ -92,14 +93,14 @@ def said_of(
 
 
 def _touches(
-    properties: Mapping[str, Any], attributes_of: AttributesOf, currency: str, site_currency: str
+    properties: Mapping[str, Any], attributes_of: AttributesOf, currency: str, site_currency: str, most: int
 ) -> tuple[Touch, ...]:
     products = properties.get("products")
     if products is None:
         touch = _touch(properties, "$.properties", attributes_of, currency, site_currency)
         return () if touch is None else (touch,)
-    if not isinstance(products, list) or len(products) > MAX_PRODUCTS:
-        raise _wrong("$.properties.products", f"expected a list of at most {MAX_PRODUCTS} products")
+    if not isinstance(products, list) or len(products) > most:
+        raise _wrong("$.properties.products", f"expected a list of at most {most} products")
     touches = []
     for position, product in enumerate(products):
         path = f"$.properties.products[{position}]"
