@@ -21,7 +21,7 @@ from edgewise.naming import identifiers_of, names_of, subject_of_call
 from edgewise.profile.state import EARLIEST_MS
 from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import subject_of
-from edgewise.touches import MAX_TEXT, AttributesOf, said_of
+from edgewise.touches import MAX_PRODUCTS, MAX_TEXT, AttributesOf, said_of
 
 MAX_CALL_BYTES: Final = 32 * 1024
 """Segment's own limit for one call."""
