@@ -97,14 +97,13 @@ def regroup(
     names = _names(connection, groups, before)
     for group, name in zip(groups, names, strict=True):
         for node in group:
-            person = before.get(node)
-            if person is not None and members_before[person] == set(group) and person == name:
-                continue
-            if person is None and len(group) == 1:
+            if node not in before and len(group) == 1:
                 continue  # nothing joins it to anybody: it needs no row
-            rows.append({"subject": node, "person": name, "revision": revision})
-            if members_before.get(person or node, {node}) != set(group):
+            is_as_before = members_before.get(before.get(node, node), {node}) == set(group)
+            if not is_as_before:
                 changed.add(node)
+            if not is_as_before or before.get(node) != name:
+                rows.append({"subject": node, "person": name, "revision": revision})
     upsert(connection, tables.persons, rows, update=("person", "revision"))
     return frozenset(changed)
 

@@ -143,6 +143,11 @@ class PeopleRows:
         with self.storage.reading() as connection:
             return connection.execute(query).scalar_one_or_none() or 0
 
+    def once_joined(self, subjects: Sequence[SubjectId]) -> set[SubjectId]:
+        """Those of `subjects` that belonged together with others at some time."""
+        with self.storage.reading() as connection:
+            return set(people_among(connection, subjects))
+
     def persons(self) -> dict[SubjectId, SubjectId]:
         """Subject -> person, of everybody who was ever linked."""
         columns = tables.persons.c

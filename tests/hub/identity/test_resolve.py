@@ -53,7 +53,7 @@ def together(people: People, *names: str) -> bool:
 
 names = st.sampled_from([f"{prefix}{number}" for prefix in "uaecg" for number in range(6)])
 pairs = st.tuples(names, names).filter(lambda pair: pair[0] != pair[1])
-links = st.builds(lambda pair, at: link(*pair, at), pairs, st.integers(1, 5)) | st.builds(
+links = st.builds(lambda pair, at: link(pair[0], pair[1], at), pairs, st.integers(1, 5)) | st.builds(
     lambda pair: link(pair[0], pair[1], 1, "previousId"),
     st.tuples(*[st.sampled_from([f"u{n}" for n in range(6)])] * 2).filter(lambda pair: pair[0] != pair[1]),
 )
