@@ -198,6 +198,7 @@ def record_of(
         ticket=said.ticket if identified else "",
         mood=said.mood if identified else None,
         body=_body(call) if identified else b"",
+        vouched=vouched and identified,
     )
 
 
