@@ -250,8 +250,8 @@ def test_the_vault_keeps_what_is_newest_in_any_order(ledger: Ledger, tmp_path: P
     rows = [CONTACT, {**CONTACT, "changed": "2025-03-01", "first": "Anna"}, {**CONTACT, "changed": "2025-02-01"}]
     for row in (rows[1], rows[0], rows[2]):
         imported(ledger, written(tmp_path / "x.jsonl", [row]), document(CONTACTS), name="crm")
-    (row,) = ledger.contacts()
-    assert row.fields["first_name"] == "Anna"
+    (kept,) = ledger.contacts()
+    assert kept.fields["first_name"] == "Anna"
     assert imported(ledger, written(tmp_path / "x.jsonl", rows), document(CONTACTS), name="crm").contacts == 0
 
 
