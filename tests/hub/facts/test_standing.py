@@ -47,9 +47,9 @@ def test_an_item_that_few_have_seen_has_nearly_the_rate_of_the_site() -> None:
     observe(scopes, STORY)
     rates = columns(scopes, ["click_rate_7d"], NOW_MS)["click_rate_7d"]
     of_site = 4 / 10
-    assert rates["a"] == pytest.approx((4 + PRIOR_TRIALS * of_site) / (8 + PRIOR_TRIALS), abs=0.0005)
-    assert rates["b"] == pytest.approx((0 + PRIOR_TRIALS * of_site) / (2 + PRIOR_TRIALS), abs=0.0005)
-    assert rates["c"] == pytest.approx(of_site), "nothing of it in the window"
+    assert rates[ItemId("a")] == pytest.approx((4 + PRIOR_TRIALS * of_site) / (8 + PRIOR_TRIALS), abs=0.0005)
+    assert rates[ItemId("b")] == pytest.approx((0 + PRIOR_TRIALS * of_site) / (2 + PRIOR_TRIALS), abs=0.0005)
+    assert rates[ItemId("c")] == pytest.approx(of_site), "nothing of it in the window"
 
 
 def test_before_anything_was_tried_there_is_no_rate() -> None:
