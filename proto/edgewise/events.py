@@ -104,9 +104,9 @@ DIMENSIONS: Final = ("category", "brand", "topic")
 
 def kind_of(event_type: str, name: str) -> Kind:
     """The kind of one call: Segment's `type` and, for `track`, its event name."""
-    if event_type in {"page", "screen"}:
-        return Kind.PAGE
-    return KIND_OF.get(name, Kind.OTHER) if event_type == "track" else Kind.OTHER
+    if event_type == "track":
+        return KIND_OF.get(name, Kind.OTHER)
+    return Kind.PAGE if event_type in {"page", "screen"} else Kind.OTHER
 
 
 def affinity_weight(kind: Kind, rating: float | None) -> int:

@@ -17,7 +17,7 @@ ANONYMOUS = SubjectId("")
 """The subject of what may be counted but not tied to a person."""
 
 
-class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
+class Touch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):  # it can be part of no cycle
     """An item that an event is about, with what was known of it *when it happened*.
 
     Dimensions are written down at intake, so that folding a profile never depends on a catalogue's version.
@@ -34,7 +34,7 @@ class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
     """`category`, `brand`, `topic` -> values."""
 
 
-class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", omit_defaults=True):
+class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", omit_defaults=True, gc=False):
     """Something a visitor did: one valid Segment call."""
 
     producer: Producer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from edgewise.events import Kind
@@ -28,10 +29,12 @@ def decayed(buckets: Buckets, now_ms: int, half_life_days: float) -> float:
 
 def shares(profile: Profile, dimension: str, now_ms: int, half_life_days: float) -> dict[str, float]:
     """Value -> its share of the dimension's decayed weight, in [0, 1], summing to 1; empty without history."""
-    weights = {
-        value: decayed(buckets, now_ms, half_life_days)
-        for value, buckets in sorted(profile.affinity.get(dimension, {}).items())
-    }
+    return shares_of(profile.affinity.get(dimension, {}), now_ms, half_life_days)
+
+
+def shares_of(values: Mapping[str, Buckets], now_ms: int, half_life_days: float) -> dict[str, float]:
+    """As `shares`, of any counts by value: also of `Profile.topic_ms`, the time that was spent."""
+    weights = {value: decayed(buckets, now_ms, half_life_days) for value, buckets in sorted(values.items())}
     total = sum(weights.values())
     return {value: weight / total for value, weight in weights.items() if weight > 0} if total > 0 else {}
 

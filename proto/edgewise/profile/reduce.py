@@ -100,13 +100,19 @@ def skip(profile: Profile, record: EventRecord) -> None:
 
 def _advance(profile: Profile, record: EventRecord | DecisionRecord | PreferenceRecord) -> bool:
     """As `apply`, but for the bounds that `_cut` and `expire` keep."""
-    producer, seq = record.producer, record.seq
-    if seq <= profile.applied.get(producer, -1) or not touches_profile(record):
+    producer, seq, applied = record.producer, record.seq, profile.applied
+    if seq <= applied.get(producer, -1):
         return False
-    profile.applied[producer] = seq
     if isinstance(record, EventRecord):
+        if not record.grants.personalisation:  # `touches_profile`, without its call
+            return False
+        applied[producer] = seq
         _event(profile, record)
-    elif isinstance(record, DecisionRecord):
+        return True
+    if not touches_profile(record):
+        return False
+    applied[producer] = seq
+    if isinstance(record, DecisionRecord):
         for item in record.impressions:
             _show(profile, Impression(record.time_ms, producer, seq, item))
     return True
@@ -138,16 +144,20 @@ def _show(profile: Profile, impression: Impression) -> None:
         del shown[:-MAX_IMPRESSIONS]
 
 
-def _event(profile: Profile, event: EventRecord) -> None:  # noqa: C901  # one branch an aggregate; calls cost
+def _event(profile: Profile, event: EventRecord) -> None:  # noqa: C901, PLR0912  # one branch an aggregate
+    """Where the time of a fold goes: what nearly every event does stands here, and not behind a call each."""
     kind = kind_of(event.type, event.name)
     time_ms = event.time_ms
     day = time_ms // DAY_MS
-    today = _move_time(profile, max(EARLIEST_MS, time_ms), kind)
+    today = _move_time(profile, time_ms if time_ms > 0 else EARLIEST_MS, kind)
     counts = profile.counts.get(kind)
     if counts is None:
         counts = profile.counts[kind] = []
     if day > today - COUNT_HORIZON_DAYS:
-        add_to_day(counts, day, 1)
+        if counts and (last := counts[-1])[0] == day:
+            counts[-1] = (day, last[1] + 1)
+        else:
+            add_to_day(counts, day, 1)
     if kind in VISITING and day > today - SLOT_HORIZON_DAYS:
         mark_in_day(profile.slots, day, 1 << (time_ms % DAY_MS // SLOT_MS))
     if event.touches:
@@ -242,7 +252,6 @@ def _like(profile: Profile, touch: Touch, day: int, weight: int) -> None:
                 if has_place(profile.bars, dimension, values, value, MAX_VALUES):
                     values[value] = [(day, weight)] if weight else []
             elif weight:
-                # the usual case without a call: this is where most of the time of a fold goes
                 last = buckets[-1] if buckets else None
                 if last is not None and last[0] == day:
                     buckets[-1] = (day, last[1] + weight)

@@ -38,7 +38,7 @@ MAX_CURRENCIES: Final = 16
 MAX_IDENTIFIERS: Final = 64
 
 
-class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True):
+class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """The latest touch of one item; the order of the fields is the order that decides which is latest."""
 
     time_ms: int
@@ -47,7 +47,7 @@ class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True):
     """Stars of a review, -1 where there are none."""
 
 
-class Impression(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Impression(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """One time that an item was shown."""
 
     time_ms: int
@@ -56,7 +56,7 @@ class Impression(msgspec.Struct, frozen=True, array_like=True, order=True):
     item: ItemId
 
 
-class Trait(msgspec.Struct, frozen=True, array_like=True):
+class Trait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The latest value that somebody stated."""
 
     time_ms: int
