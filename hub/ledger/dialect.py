@@ -180,7 +180,7 @@ def _bulk(dialect: sa.Dialect, table: sa.Table, names: tuple[str, ...], update: 
             index_elements=list(table.primary_key.columns), set_={name: statement.excluded[name] for name in update}
         )
     compiled = statement.values({name: sa.bindparam(name) for name in names}).compile(dialect=dialect)
-    order = compiled.positiontup  # type: ignore[attr-defined]  # of every compiled statement, by its base class
+    order = compiled.positiontup
     return _Bulk(str(compiled), None if order is None else itemgetter(*order))
 
 
