@@ -18,7 +18,7 @@ from edgewise.profile.reduce import apply, skip, touches_profile
 from edgewise.profile.state import Profile, decode_profile, encode_profile
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, decode_record
 from hub.ledger import tables
-from hub.ledger.dialect import chunks, upsert
+from hub.ledger.dialect import among, upsert_all
 from hub.ledger.records import payloads_of
 
 Folding = EventRecord | DecisionRecord | PreferenceRecord
@@ -71,11 +71,12 @@ def load(connection: sa.Connection, subjects: Sequence[SubjectId]) -> dict[Subje
     """Subject -> profile and preferences, encoded; unknown subjects are left out."""
     columns = tables.profiles.c
     found: dict[SubjectId, tuple[bytes, bytes]] = {}
-    for some in chunks(subjects):
-        rows = connection.execute(
-            sa.select(columns.subject, columns.profile, columns.preferences).where(columns.subject.in_(some))
+    rows = connection.execute(
+        sa.select(columns.subject, columns.profile, columns.preferences).where(
+            among(connection, columns.subject, subjects)
         )
-        found.update((SubjectId(subject), (profile, preferences)) for subject, profile, preferences in rows)
+    )
+    found.update((SubjectId(subject), (profile, preferences)) for subject, profile, preferences in rows)
     return found
 
 
@@ -83,7 +84,7 @@ def save(
     connection: sa.Connection, changed: Mapping[SubjectId, tuple[bytes, bytes]], *, revision: int, now_ms: int
 ) -> None:
     """Write profiles back."""
-    upsert(
+    upsert_all(
         connection,
         tables.profiles,
         [

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -143,8 +145,58 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
 
 
+def insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, whose values the driver takes as they are (no JSON, no enums).
+
+    SQLAlchemy looks at every value of every row, which costs as much as storing it: this goes past it.
+    """
+    if rows:
+        _execute_all(connection, _bulk(connection.dialect, table, tuple(rows[0]), ()), rows)
+
+
+def upsert_all(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, update: Sequence[str]
+) -> None:
+    """`upsert` in the way of `insert_all`."""
+    if rows:
+        _execute_all(connection, _bulk(connection.dialect, table, tuple(rows[0]), tuple(update)), rows)
+
+
+def _execute_all(connection: sa.Connection, bulk: _Bulk, rows: Sequence[Mapping[str, Any]]) -> None:
+    connection.exec_driver_sql(bulk.sql, list(rows) if bulk.values is None else [*map(bulk.values, rows)])
+
+
+class _Bulk(NamedTuple):
+    sql: str
+    values: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None
+    """A row as the driver takes it; None: as it is, by names."""
+
+
+@lru_cache
+def _bulk(dialect: sa.Dialect, table: sa.Table, names: tuple[str, ...], update: tuple[str, ...]) -> _Bulk:
+    statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    if update:
+        statement = statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns), set_={name: statement.excluded[name] for name in update}
+        )
+    compiled = statement.values({name: sa.bindparam(name) for name in names}).compile(dialect=dialect)
+    order = compiled.positiontup
+    return _Bulk(str(compiled), None if order is None else itemgetter(*order))
+
+
+def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of any number of texts, as one parameter.
+
+    A list of parameters is put together anew for every statement, which costs more than the look-up.
+    """
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.cast(list(values), postgresql.ARRAY(sa.Text)))
+    each = sa.func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
+    return column.in_(sa.select(each.c.value))
+
+
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Slices that fit an IN list."""
+    """Slices that fit an IN list; `among` needs none."""
     for start in range(0, len(values), MOST_VARIABLES):
         yield values[start : start + MOST_VARIABLES]
 

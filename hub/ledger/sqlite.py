@@ -20,6 +20,10 @@ from hub.lake.shelf import Shelf
 from hub.ledger.dialect import WRITER_WAIT_MS, Serving, Storage, engine_options, refusing
 
 _POLL_MS: Final = 2
+_READS: Final = ("query_only=ON", "wal_autocheckpoint=0")
+_WRITES: Final = ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=8192")
+"""32 MiB of log before it is folded into the file. After SQLite's 4 MiB, one commit of a busy hub's, every page that
+it touched would be flushed twice."""
 
 
 class SqliteStorage(Storage):
@@ -171,7 +175,8 @@ def _engine(url: sa.URL, shelf: Shelf, *, writes: bool) -> sa.Engine:
             "mmap_size=0",  # a torn page must be an error, not a SIGBUS
             "temp_store=MEMORY",
             "secure_delete=ON",  # what was erased is overwritten, not only forgotten
-            *(("journal_mode=WAL", "synchronous=FULL") if writes else ("query_only=ON", "wal_autocheckpoint=0")),
+            "cache_size=-65536",  # 64 MiB: indexes of message ids and subjects are written all over
+            *(_WRITES if writes else _READS),
         ):
             connection.execute(f"PRAGMA {pragma}")
 
