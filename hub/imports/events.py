@@ -20,7 +20,8 @@ from edgewise.clock import Clock
 from edgewise.consent import Consent
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
-from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of, subject_of_call
+from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of
+from edgewise.naming import subject_of_call
 from edgewise.records import EventRecord, encode_record
 from hub.imports.event_rejects import EventRejects
 from hub.imports.lines import Line, read_lines
@@ -155,7 +156,7 @@ class _Reader:
         for line in lines:
             try:
                 call = past_call(line, self._now_ms)
-                yield line, call, subject_of_call(call, self._intake.subject_key)
+                yield line, call, subject_of_call(call, self._intake.subject_key, vouched=True)
             except InputError as wrong:
                 refused.append((line, wrong.problems[0]))
 
@@ -177,6 +178,7 @@ class _Reader:
             grants=grants,
             received_ms=self._now_ms,
             attributes_of=self._intake.attributes_of,
+            vouched=True,
         )
 
 

@@ -36,7 +36,7 @@ class Visitors:
         if len(self._known) > _REMEMBERED:
             self._known.clear()
         unknown = [subject for subject in subjects if subject not in self._known]
-        known = self._ledger.profiles(unknown)
+        known = self._ledger.person_profiles(unknown)
         erased = self._ledger.erased(unknown)
         for subject in unknown:
             row = known.get(subject)

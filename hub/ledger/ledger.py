@@ -16,7 +16,9 @@ from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import Storage, chunks, upsert
 from hub.ledger.facts import FactRows
+from hub.ledger.links import forget
 from hub.ledger.migrate import migrate
+from hub.ledger.people import PeopleRows
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
 from hub.ledger.storing import append_events, store_batches
@@ -38,7 +40,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
@@ -93,6 +95,7 @@ class Ledger(RecordReader, Registry, FactRows):
                 if count:
                     take(connection, name, -count)
             revision = take(connection, POSITION, 1)
+            forget(connection, [subject], revision)
             row = {"subject": subject, "time_ms": now_ms, "revision": revision}
             upsert(connection, tables.erasures, [row], update=("time_ms", "revision"))
         return gone

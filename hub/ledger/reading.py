@@ -115,13 +115,16 @@ class RecordReader:
         return found
 
     def changed_since(self, after: Change, limit: int = PAGE) -> list[Change]:
-        """Subjects whose profile changed, or that were erased, after a change; oldest first, at most `limit`."""
+        """Subjects whose own profile or person changed, or that were erased, after a change.
+
+        Oldest first, at most `limit`.
+        """
         news = sa.union_all(
             *(
                 sa.select(table.c.revision, table.c.subject).where(
                     sa.tuple_(table.c.revision, table.c.subject) > sa.tuple_(after.revision, after.subject)
                 )
-                for table in (tables.profiles, tables.erasures)
+                for table in (tables.profiles, tables.erasures, tables.persons)
             )
         ).subquery()
         query = sa.select(news).order_by(news.c.revision, news.c.subject).limit(limit)

@@ -263,3 +263,53 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("detail", JSON, nullable=False),
 )
+
+links = Table(
+    "links",
+    metadata,
+    Column("subject", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    PrimaryKeyConstraint("subject", "identifier", "kind"),
+    Index(None, "identifier", "kind"),
+)
+"""A record's subject named another identifier; both are keyed hashes of one name space. `first_ms` and `source` are
+those of the earliest record that says so. A subject that only ever named itself has no row."""
+
+identity_statements = Table(
+    "identity_statements",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("left_subject", Text, nullable=False),
+    Column("right_subject", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "left_subject"),
+    Index(None, "right_subject"),
+)
+"""What people stated: `merge`, `unmerge`. The left subject is the smaller one."""
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "person"),
+    Index(None, "revision"),
+)
+"""Whose subject it is, as `hub.identity.resolve` computes it from links, statements and rules; a view that can be
+computed again. Subjects that nothing was ever linked to have no row. `person` is the subject of one of its members."""
+
+identity_rules = Table(
+    "identity_rules",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""The rules in force are those of the greatest revision; without a row, the built-in ones."""

@@ -1,4 +1,8 @@
-"""Canonical profiles are pushed to the nodes that cache them, as soon as the commit that changed them is through."""
+"""Canonical profiles are pushed to the nodes that cache them, as soon as the commit that changed them is through.
+
+Nodes know nothing of people: whichever of his subjects a node follows, it gets the whole person's profile, and a change
+of any part of him, or of who belongs to him, is news for all of his subjects.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +94,9 @@ class Profiles(ProfilesServicer):
             try:
                 while changes := await loop.run_in_executor(self._reader, self._ledger.changed_since, seen):
                     told = set(self._told)
-                    self._interest.changed(change.subject for change in changes if change.revision not in told)
+                    news = [change.subject for change in changes if change.revision not in told]
+                    people = await loop.run_in_executor(self._reader, self._ledger.people_of, news)
+                    self._interest.changed(sorted({each for members in people.values() for each in members}))
                     seen = changes[-1]
             except EdgewiseError as unreadable:
                 self._log.error("changed profiles cannot be read", reason=str(unreadable))
@@ -99,7 +105,7 @@ class Profiles(ProfilesServicer):
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, subjects)
 
     def _read(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
-        known = self._ledger.profiles(subjects)
+        known = self._ledger.person_profiles(subjects)
         erased = self._ledger.erased([subject for subject in subjects if subject not in known])
         news = []
         for subject in subjects:
