@@ -25,12 +25,14 @@ from hub.admin.guard import Guard
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
+from hub.admin.webhooks import WebhookRoutes
 from hub.facts.board import FactsBoard
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseRow
 from hub.log import Log
 from hub.meters import Meters
 from hub.settings import HubSettings, on_loopback
+from hub.webhooks.receiving import Hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Admin:
     clock: Clock
     log: Log
     facts: FactsBoard
+    hooks: Hooks | None = None
+    """What vendors deliver; None: there are no sources here."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
@@ -74,6 +78,7 @@ class _Routes:
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
+        self._webhooks = WebhookRoutes(admin.hooks, admin.clock)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -90,6 +95,7 @@ class _Routes:
                 self.decision,
             ),
             *FactsRoutes(self._admin.facts).table(),
+            *self._webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
 

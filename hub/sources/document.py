@@ -23,6 +23,9 @@ from typing import Annotated, Any, Literal, NewType
 import msgspec
 from msgspec import Meta
 
+from hub.sources.topic_part import TopicPart
+from hub.sources.webhook_part import Webhook
+
 SourceName = NewType("SourceName", str)
 """The name of its file; imports and message ids are called by it."""
 Scalar = str | int | float | bool
@@ -197,6 +200,10 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     vault: dict[str, FieldOrColumn] = {}
     """What is kept as it is written, for linkage and mail: `first_name`, `surname`, `dob`, `email`, …"""
     retention: Retention = Retention()
+    webhook: Webhook | None = None
+    """How the hub knows that a live delivery is this source's own; None: it takes none."""
+    topic: TopicPart | None = None
+    """What tickets are about, found in their text by a model."""
 
 
 def field_of(said: FieldOrColumn) -> Field:

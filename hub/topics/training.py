@@ -91,7 +91,7 @@ class _Fitted(NamedTuple):
     counter: Any
     pipeline: Any
 
-    def probabilities(self, some: Sequence[str]) -> Floats:
+    def probabilities(self, some: Sequence[str] | Texts) -> Floats:
         """(n, topics)."""
         return np.asarray(self.pipeline.predict_proba(self.counter.transform(some)), dtype=np.float64)
 

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl
 
-from hub.webhooks.part import Signer, Webhook
+from hub.sources.webhook_part import Signer, Webhook
 
 MOST_FIELDS: Final = 1_000
 """Of a form."""

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webhook_senders import SECRET, SendGrid
 
-from hub.webhooks.part import Signer, Webhook
+from hub.sources.webhook_part import Signer, Webhook
 from hub.webhooks.secrets import WebhookSecrets
 from hub.webhooks.signatures import Delivery, fault_of, is_ping
 

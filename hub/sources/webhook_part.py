@@ -45,8 +45,15 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Of `hmac-sha256`."""
     prefix: Annotated[str, Meta(max_length=20)] = ""
     """Of `hmac-sha256`: what stands before the digest, as in `sha256=…`."""
+    carries: Literal["rows", "calls"] | None = None
+    """`calls`: Segment calls, which need no translation. None: calls from `segment`, rows from everybody else."""
     most_bytes: Annotated[int, Meta(ge=1_000, le=16 << 20)] = 4 << 20
     """Of one delivery's body."""
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether deliveries are Segment calls already."""
+        return (self.carries or ("calls" if self.signed_by is Signer.SEGMENT else "rows")) == "calls"
 
     def __post_init__(self) -> None:
         """Mandrill's signature cannot be checked without the address that it covers."""
