@@ -96,7 +96,7 @@ class Reception:
         problems: list[Problem] = []
         for position, (offer, visit) in enumerate(zip(offers, self._recognise(offers, caller), strict=True)):
             try:
-                record = self._record(without_claims(offer.call, caller), visit, caller)
+                record = self._record(without_claims(offer.call, caller), visit)
                 records.append(msgspec.structs.replace(record, seq=record.seq + position))
             except InputError as wrong:
                 problems += below(f"$.events[{position}]", wrong)
@@ -140,7 +140,7 @@ class Reception:
             # Run again from the start when the cache had to make room: what was numbered stays numbered.
             fresh: dict[SubjectId, list[EventRecord]] = {}
             for position, (offer, visit) in enumerate(zip(offers, visits, strict=True)):
-                record = self._take_one(txn, position, offer.call, visit, caller, numbered)
+                record = self._take_one(txn, position, without_claims(offer.call, caller), visit, numbered)
                 if record is not None:
                     fresh.setdefault(record.subject, []).append(record)
             if txn is not None:
@@ -160,14 +160,14 @@ class Reception:
         return taken
 
     def _take_one(
-        self, txn: Txn | None, position: int, call: Call, visit: Visit, caller: Caller, numbered: dict[int, Taken]
+        self, txn: Txn | None, position: int, call: Call, visit: Visit, numbered: dict[int, Taken]
     ) -> EventRecord | None:
         """Number and spool one call, unless that was done before; its record where it counts."""
         desk = self._desk
         known = numbered.get(position)
         if known is None:
             try:
-                record = self._record(without_claims(call, caller), visit, caller)
+                record = self._record(call, visit)
             except InputError as refused:
                 numbered[position] = Taken(None, refused)
                 return None
@@ -184,7 +184,7 @@ class Reception:
             numbered[position] = Taken(record, None, call.message_id)
         return record
 
-    def _record(self, call: Call, visit: Visit, caller: Caller) -> EventRecord:
+    def _record(self, call: Call, visit: Visit) -> EventRecord:
         """What would be written down; nothing is yet."""
         desk, now_ms = self._desk, self._desk.clock.now_ms()
         return record_of(
@@ -196,7 +196,7 @@ class Reception:
             grants=NOTHING if visit.subject == ANONYMOUS else visit.grants,
             received_ms=now_ms,
             attributes_of=self._attributes_of,
-            vouched=caller.is_server,
+            vouched=visit.is_vouched,
         )
 
     async def settle(self, taken: Sequence[Taken]) -> None:

@@ -31,6 +31,8 @@ class Visit(msgspec.Struct, frozen=True):
     """Nothing is granted: he may have stated something elsewhere, or here before the cache was lost."""
     wanted: tuple[SubjectId, ...] = ()
     """Of whom the hub is to be asked."""
+    is_vouched: bool = False
+    """A server names him, so that a userId of his counts before any device."""
 
     @property
     def logged_as(self) -> SubjectId:
@@ -82,10 +84,11 @@ def recognise(
 ) -> Visit:
     """Find out whom a request is about, what he has stated, and what follows.
 
-    `key` is the site's key of subjects. A `user_id` counts only if a server vouches for it, and then comes first; an
-    `anonymous_id` is a pseudonym. `tracked` is whose record a call would be, for a call that names neither, or only a
-    userId that nobody vouches for: it is counted as that subject's and nothing else follows from it. `is_new`: the id was made for this request, so that nobody can have stated anything under it. With
-    a hub, a proven visitor who has no row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
+    `key` is the site's key of subjects. A `user_id` counts only if a server vouches for it, and then before any device;
+    an `anonymous_id` is a pseudonym. `tracked` is whose record a call would be that names neither, or only a userId
+    that nobody vouches for: it is counted as that subject's, and nothing else follows from it. `is_new`: the id was
+    made for this request, so that nobody can have stated anything under it. With a hub, a proven visitor who has no
+    row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
 
     Where a page names a pseudonym and the browser proves another id, the statements of both hold: the will belongs to
     the person in front of it, under whatever name; likewise where a server names a user and his device.
@@ -114,14 +117,14 @@ def recognise(
         global_privacy_control=caller.opts_out,
     )
     wanted = tuple(each for each, stands in standings.items() if stands.is_wanted)
-    return Visit(subject, own, preferences, grants, is_unheard, wanted)
+    return Visit(subject, own, preferences, grants, is_unheard, wanted, caller.is_server)
 
 
 def without_claims(call: Call, caller: Caller) -> Call:
     """A call without what its sender has not proven: other identifiers than the pseudonym would merge two people.
 
-    Only a server, or the browser whose proof the call's own id is, may name a user, an e-mail address, a group. A userId
-    that stands alone is a pseudonym like any other: it links nobody to anybody.
+    Only a server, or the browser whose proof the call's own id is, may name a user, an e-mail address, a group. A
+    userId that stands alone is a pseudonym like any other: it links nobody to anybody.
     """
     is_proven = caller.is_server or (caller.visitor is not None and call.anonymous_id == caller.visitor)
     if is_proven:

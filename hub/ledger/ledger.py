@@ -21,6 +21,7 @@ from hub.ledger.migrate import migrate
 from hub.ledger.people import PeopleRows
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
+from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
 from hub.ledger.writing import POSITION, Stored, take
 
@@ -40,7 +41,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, SourceLedger):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

@@ -313,3 +313,35 @@ identity_rules = Table(
     Column("document", LargeBinary, nullable=False),
 )
 """The rules in force are those of the greatest revision; without a row, the built-in ones."""
+
+
+source_runs = Table(
+    "source_runs",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("file_sha256", Text, nullable=False),
+    Column("finished_ms", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("known", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("first_ms", BigInteger),
+    Column("last_ms", BigInteger),
+    PrimaryKeyConstraint("source", "started_ms", "file_sha256"),
+)
+"""Imports of business systems' files. `first_ms` and `last_ms`: times of the earliest and latest event of the file."""
+
+contact_records = Table(
+    "contact_records",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("fields", JSON, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "key"),
+    Index(None, "subject"),
+)
+"""The vault: what sources say of people in plain words, only fields that their documents name. The one place where raw
+identifiers are kept; `key` is a digest."""

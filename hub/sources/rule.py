@@ -33,7 +33,7 @@ class Rule:
         self.entries = None if said.each is None else other.get(said.each)
         self._event = head.reader(said.event, "text") if isinstance(said.event, Field) else None
         self._name = None if said.name is None else head.reader(field_of(said.name), "text")
-        self._identifiers = Identifiers({**document.identifiers, **said.identifiers}, head)
+        self._identifiers = Identifiers({**document.identifiers, **said.identifiers}, head, document.region)
         self._properties = _readers(said.properties, head)
         self._traits = _readers(said.traits, head)
         self._context = _readers(said.context, head)

@@ -51,6 +51,10 @@ class Translator:
         if document.user_agent is not None:
             self.columns |= {document.user_agent}
 
+    def time_column(self, piece: Piece) -> str:
+        """Where the time of a piece stands."""
+        return self._rules[piece.rule].time_column
+
     @property
     def has_groups(self) -> bool:
         """Whether several rows may make one call."""
@@ -110,6 +114,11 @@ class Translator:
             call["timestamp"] = written(min(times))
         call["messageId"] = self._message_id(rule, first, call)
         return call
+
+    def contact_key(self, piece: Piece) -> str:
+        """What the vault calls a row: a digest of its key, else of its fields."""
+        said = _canonical.encode(list(piece.key) or piece.contact)
+        return hashlib.sha256(said).hexdigest()[:32]
 
     def _piece(self, position: int, rule: Rule, row: Row, number: int, entry: tuple[str, ...]) -> Piece | None:
         head = rule.head(row)

@@ -114,17 +114,18 @@ def decode_call(
     *,
     type: CallType | None,  # noqa: A002  # Segment's word
     fallback_id: str | None = None,
+    most_bytes: int = MAX_CALL_BYTES,
 ) -> Call:
     """Decode one call; `type` is the route's, or None where the message names its own.
 
     `fallback_id` is the anonymous id that the request around it names (a cookie, a decision's visitor), for a call
-    that names nobody itself.
+    that names nobody itself. `most_bytes`: an import may bring an order of a thousand lines, which no visitor sends.
 
     Raises:
         InputError: with a path and what was expected, for anything that is no valid call.
     """
-    if len(bytes(raw)) > MAX_CALL_BYTES:
-        raise _wrong("$", f"a call has at most {MAX_CALL_BYTES} bytes, this one {len(bytes(raw))}")
+    if len(bytes(raw)) > most_bytes:
+        raise _wrong("$", f"a call has at most {most_bytes} bytes, this one {len(bytes(raw))}")
     try:
         envelope = _decoder.decode(raw)
         context = msgspec.convert({"context": envelope.context or {}}, _Within).context
@@ -165,6 +166,7 @@ def record_of(
     grants: Grants,
     received_ms: int,
     attributes_of: AttributesOf,
+    most_products: int = MAX_PRODUCTS,
     vouched: bool = False,
 ) -> EventRecord:
     """The record of a call that may be stored. `message_id` is the call's own, or a fresh one where it has none.
@@ -188,7 +190,7 @@ def record_of(
         time_ms=event_time_ms(call, received_ms),
         received_ms=received_ms,
         grants=grants,
-        touches=_touches(call.properties, attributes_of),
+        touches=_touches(call.properties, attributes_of, most_products),
         decision_id=_property(call.properties, "decisionId", DecisionId),
         placement=_property(call.properties, "placement", PlacementName),
         traits=_traits(call.traits) if identified and call.type == "identify" else {},
@@ -216,13 +218,13 @@ def _epoch_ms(moment: dt.datetime) -> int:
     return int(aware.timestamp() * 1_000)
 
 
-def _touches(properties: Mapping[str, Any], attributes_of: AttributesOf) -> tuple[Touch, ...]:
+def _touches(properties: Mapping[str, Any], attributes_of: AttributesOf, most: int) -> tuple[Touch, ...]:
     products = properties.get("products")
     if products is None:
         touch = _touch(properties, "$.properties", attributes_of)
         return () if touch is None else (touch,)
-    if not isinstance(products, list) or len(products) > MAX_PRODUCTS:
-        raise _wrong("$.properties.products", f"expected a list of at most {MAX_PRODUCTS} products")
+    if not isinstance(products, list) or len(products) > most:
+        raise _wrong("$.properties.products", f"expected a list of at most {most} products")
     touches = []
     for position, product in enumerate(products):
         path = f"$.properties.products[{position}]"
