@@ -115,6 +115,7 @@ async def serve(
             log.info("stopping")
             await rpc.stop()
             await http.stop()
+            hooks.close()
 
 
 def _hooks(

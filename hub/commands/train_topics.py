@@ -16,7 +16,7 @@ from hub.data_dir import DataDir
 from hub.train.scoring.choices import ModelName
 
 if TYPE_CHECKING:
-    from hub.topics.training import TopicsReport
+    from hub.train.topics import TopicsReport
 
 
 def topics(
@@ -50,8 +50,8 @@ def topics(
     refused.
     """
     from hub.topics.model import keep_topic_model, topic_model_path
-    from hub.topics.training import TopicsPlan, train_topics
     from hub.train.scoring.settings import settings_of
+    from hub.train.topics import TopicsPlan, train_topics
 
     terminal = Terminal(json=json, quiet=quiet)
     if cv is not None and test is not None:

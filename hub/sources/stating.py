@@ -8,13 +8,13 @@ against what they said themselves, unless it is a denial, which counts as of now
 from __future__ import annotations
 
 from edgewise.consent import Consent, ConsentState, Purpose
-from edgewise.ids import SubjectId
-from edgewise.intake import Call
-from edgewise.records import EventRecord, PreferenceRecord
+from edgewise.ids import Producer, SubjectId
+from edgewise.intake import Call, event_time_ms
+from edgewise.records import PreferenceRecord
 
 
-def stated_with(call: Call, record: EventRecord, subject: SubjectId) -> PreferenceRecord | None:
-    """The statement to store behind the record of a call; None where the call states nothing that lasts.
+def stated_with(call: Call, subject: SubjectId, received_ms: int) -> PreferenceRecord | None:
+    """The statement to store behind the record of a call, not numbered yet; None where nothing is stated that lasts.
 
     `subject` is whom the call names: a denial of everything leaves a record that names nobody.
     """
@@ -27,10 +27,10 @@ def stated_with(call: Call, record: EventRecord, subject: SubjectId) -> Preferen
     if not said or not subject:
         return None
     return PreferenceRecord(
-        producer=record.producer,
-        seq=record.seq,
+        producer=Producer(""),
+        seq=0,
         subject=subject,
-        time_ms=record.time_ms,
-        received_ms=record.received_ms,
+        time_ms=event_time_ms(call, received_ms),
+        received_ms=received_ms,
         consent=Consent(**said),
     )

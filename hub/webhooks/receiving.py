@@ -25,6 +25,7 @@ from hub.log import Log
 from hub.meters import Meters
 from hub.sources.document import SourceDocument, SourceName
 from hub.sources.kept import KeptSources
+from hub.topics.tickets import Topics
 from hub.webhooks.bodies import rows_in
 from hub.webhooks.rejects import HookRejects, Refused
 from hub.webhooks.secrets import WebhookSecrets
@@ -85,8 +86,13 @@ class Hooks:
         self._clock = clock
         self._meters = meters
         self._log = log
+        self._topics = Topics(data_dir)
         self._rejects: dict[str, HookRejects] = {}
         self._said: set[tuple[str, str]] = set()
+
+    def close(self) -> None:
+        """End what reads tickets."""
+        self._topics.close()
 
     def source(self, name: str) -> SourceDocument | None:
         """The document of a source that takes deliveries; None where there is none of that name."""
@@ -161,7 +167,7 @@ class Hooks:
             rows,
             ledger=self._ledger,
             intake=self._intake_of(document),
-            data_dir=self._data_dir,
+            topics=self._topics,
             now_ms=delivery.received_ms,
         )
         return len(rows), translated

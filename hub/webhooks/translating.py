@@ -6,7 +6,6 @@ They have the same ids, so that neither counts what the other has stored.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -23,7 +22,7 @@ from hub.sources.document import SourceDocument
 from hub.sources.fault import Fault
 from hub.sources.stating import stated_with
 from hub.sources.translate import Translator
-from hub.topics.tickets import with_topics, without_texts
+from hub.topics.tickets import Topics, without_texts
 from hub.webhooks.rejects import Refused
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -53,7 +52,7 @@ def translate(
     *,
     ledger: Ledger,
     intake: Intake,
-    data_dir: Path,
+    topics: Topics,
     now_ms: int,
 ) -> Translated:
     """Records of the rows, numbered by nobody yet. A row of which anything is wrong gives none.
@@ -63,7 +62,7 @@ def translate(
     """
     refused: list[Refused] = []
     found, passed_over = _calls(name, document, rows, refused)
-    trouble = "" if document.topic is None else _topics(document, [one.call for one in found], data_dir)
+    trouble = "" if document.topic is None else _topics(document, [one.call for one in found], topics)
     decoded: list[tuple[_Found, Call, SubjectId]] = []
     for one in found:
         try:
@@ -111,11 +110,11 @@ def _calls_of(translator: Translator, row: Any, number: int, *, has_calls: bool)
     return [] if translator.is_robot(row) else translator.calls(row, number)
 
 
-def _topics(document: SourceDocument, calls: Sequence[dict[str, Any]], data_dir: Path) -> str:
+def _topics(document: SourceDocument, calls: Sequence[dict[str, Any]], topics: Topics) -> str:
     """A ticket without a topic is worth more than none, and a vendor would not send it again for long."""
     assert document.topic is not None
     try:
-        with_topics(document.topic, calls, data_dir)
+        topics.write(document.topic, calls)
     except EdgewiseError as missing:
         without_texts(document.topic, calls)
         return str(missing)
@@ -140,7 +139,7 @@ def _records(
         attributes_of=intake.attributes_of,
         vouched=True,
     )
-    said = stated_with(call, record, subject)
+    said = stated_with(call, subject, now_ms)
     if said is not None:
         # a denial is kept even of somebody of whom nothing else may be; its event, which names nobody then, tells it
         # from its repetition

@@ -18,8 +18,8 @@ from topics_world import WORDS, ticket, write_tickets
 from edgewise.errors import InputError, ModelRefused
 from hub.scoring_child import ScoringChild
 from hub.topics.model import TopicModel, keep_topic_model, topic_model_path
-from hub.topics.training import TopicsPlan, TrainedTopics, train_topics
 from hub.topics.words import MOST_CHARACTERS, counts, cut
+from hub.train.topics import TopicsPlan, TrainedTopics, train_topics
 
 pytestmark = pytest.mark.process
 FOUR = sorted(WORDS)
