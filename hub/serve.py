@@ -99,7 +99,7 @@ async def serve(
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
         releases = Releases(data_dir, ledger, clock)
-        hooks = _hooks(data_dir, ledger, releases, rpc, clock=clock, meters=meters, log=log)
+        hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
         admin = Admin(
             ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board, hooks
         )
@@ -119,7 +119,15 @@ async def serve(
 
 
 def _hooks(
-    data_dir: Path, ledger: Ledger, releases: Releases, rpc: RpcServer, *, clock: Clock, meters: Meters, log: Log
+    data_dir: Path,
+    ledger: Ledger,
+    releases: Releases,
+    rpc: RpcServer,
+    board: FactsBoard,
+    *,
+    clock: Clock,
+    meters: Meters,
+    log: Log,
 ) -> Hooks:
     """What takes the deliveries of the sources that the site applied."""
 
@@ -131,6 +139,7 @@ def _hooks(
         KeptSources(data_dir),
         WebhookSecrets(data_dir, os.environ),
         ledger,
+        board,
         data_dir=data_dir,
         intake_of=LiveIntake(releases.live, read),
         append=rpc.append,

@@ -15,9 +15,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edgewise.clock import Clock
-from edgewise.errors import InputError
+from edgewise.errors import InputError, RefusedError
 from edgewise.ids import Producer
 from edgewise.records import EventRecord, PreferenceRecord
+from hub.facts.board import FactsBoard
 from hub.imports.events import Intake
 from hub.ledger.ledger import Ledger
 from hub.ledger.writing import Stored
@@ -27,6 +28,7 @@ from hub.sources.document import SourceDocument, SourceName
 from hub.sources.kept import KeptSources
 from hub.topics.tickets import Topics
 from hub.webhooks.bodies import rows_in
+from hub.webhooks.facts import put_facts
 from hub.webhooks.rejects import HookRejects, Refused
 from hub.webhooks.secrets import WebhookSecrets
 from hub.webhooks.signatures import Delivery, fault_of, is_ping
@@ -52,6 +54,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     passed_over: int = 0
     rejected: int = 0
     """Rows that cannot be used; kept aside at the hub."""
+    facts: int = 0
+    """Items of which live facts were set."""
 
 
 class Refusal(NamedTuple):
@@ -69,6 +73,7 @@ class Hooks:
         sources: KeptSources,
         secrets: WebhookSecrets,
         ledger: Ledger,
+        board: FactsBoard,
         *,
         data_dir: Path,
         intake_of: IntakeOf,
@@ -80,6 +85,7 @@ class Hooks:
         self._sources = sources
         self._secrets = secrets
         self._ledger = ledger
+        self._board = board
         self._data_dir = data_dir
         self._intake_of = intake_of
         self._append = append
@@ -131,7 +137,7 @@ class Hooks:
         except InputError as wrong:
             body = delivery.body.decode("utf-8", "backslashreplace")
             unread = Refused(0, "", "", "unreadable", str(wrong), body)
-            rows, translated = 0, Translated([], [unread], 0, "")
+            rows, translated = 0, Translated([], [unread], [], {}, 0, "")
         return await self._stored(name, rows, translated)
 
     async def _stored(self, name: str, rows: int, translated: Translated) -> Received:
@@ -139,6 +145,9 @@ class Hooks:
         known = 0
         if translated.records:
             _, known = await self._append(Producer(f"hook/{name}"), translated.records)
+        if translated.contacts:
+            await asyncio.to_thread(self._ledger.keep_contacts, translated.contacts)
+        facts = await asyncio.to_thread(self._put_facts, name, translated.facts) if translated.facts else 0
         if translated.refused:
             now_ms = self._clock.now_ms()
             await asyncio.to_thread(self._rejects_of(name).add, translated.refused, now_ms)
@@ -151,6 +160,7 @@ class Hooks:
             known=known,
             passed_over=translated.passed_over,
             rejected=len(translated.refused),
+            facts=facts,
         )
         for outcome, count in msgspec.structs.asdict(received).items():
             if outcome != "rows" and count:
@@ -171,6 +181,13 @@ class Hooks:
             now_ms=delivery.received_ms,
         )
         return len(rows), translated
+
+    def _put_facts(self, name: str, said: dict[str, dict[str, float]]) -> int:
+        try:
+            return put_facts(self._board, said, by=f"hook/{name}")
+        except RefusedError as refused:  # sent again it would be refused again
+            self._say(name, f"live facts of a webhook: {refused}")
+            return 0
 
     def _rejects_of(self, name: str) -> HookRejects:
         return self._rejects.setdefault(name, HookRejects(self._data_dir, name))
