@@ -25,6 +25,7 @@ from hub.admin.guard import Guard
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
+from hub.admin.webhooks import PATH as WEBHOOK
 from hub.admin.webhooks import WebhookRoutes
 from hub.facts.board import FactsBoard
 from hub.ledger.ledger import Ledger
@@ -60,7 +61,10 @@ def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     routes = _Routes(admin)
     app = Starlette(
         routes=[Route(route.path, endpoint, methods=[route.method.upper()]) for route, endpoint in routes.table()]
-        + [Route("/openapi.json", routes.document, methods=["GET"])],
+        + [
+            Route("/openapi.json", routes.document, methods=["GET"]),
+            Route(WEBHOOK, routes.webhooks.get, methods=["GET"]),
+        ],
         exception_handlers={HTTPException: routes.refused, EdgewiseError: routes.failed, Exception: routes.failed},
     )
     guard = Guard(
@@ -78,7 +82,7 @@ class _Routes:
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
-        self._webhooks = WebhookRoutes(admin.hooks, admin.clock)
+        self.webhooks = WebhookRoutes(admin.hooks, admin.clock)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -95,7 +99,7 @@ class _Routes:
                 self.decision,
             ),
             *FactsRoutes(self._admin.facts).table(),
-            *self._webhooks.table(),
+            *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
 

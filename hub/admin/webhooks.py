@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -48,9 +49,8 @@ class WebhookRoutes:
         self._held_bytes = 0
 
     def table(self) -> list[_Route]:
-        """Every route with what answers it."""
+        """Every documented route with what answers it."""
         return [
-            (Documented(PATH, "Whether a source takes deliveries.", WebhookAnswer, unknown=True), self.get),
             (
                 Documented(
                     PATH,
@@ -65,7 +65,7 @@ class WebhookRoutes:
         ]
 
     async def get(self, request: Request) -> Response:
-        """Mailchimp and Mandrill look before they save an address; neither signs that."""
+        """Mailchimp and Mandrill look before they save an address; neither signs that, and it is documented for nobody."""
         name = request.path_params["name"]
         if self._source(name) is None:
             return _unknown(name)
@@ -95,7 +95,8 @@ class WebhookRoutes:
         finally:
             self._held_bytes -= len(body)
         if isinstance(answer, Refusal):
-            raise HTTPException(answer.status, answer.detail)
+            headers = _AGAIN if answer.status == HTTPStatus.SERVICE_UNAVAILABLE else None
+            raise HTTPException(answer.status, answer.detail, headers)
         return _json(answer)
 
     async def _read(self, request: Request, body: bytearray, most: int) -> None:
