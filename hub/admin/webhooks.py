@@ -65,7 +65,7 @@ class WebhookRoutes:
         ]
 
     async def get(self, request: Request) -> Response:
-        """Mailchimp and Mandrill look before they save an address; neither signs that, and it is documented for nobody."""
+        """Mailchimp and Mandrill look before they save an address, and sign nothing then. Documented for nobody else."""
         name = request.path_params["name"]
         if self._source(name) is None:
             return _unknown(name)
