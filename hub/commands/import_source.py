@@ -79,7 +79,8 @@ def _notes(terminal: Terminal, imported: ImportedSource) -> None:
         terminal.note(f"{imported.without_consent:,} events were not kept: nothing is granted for them (see `consent`)")
     if imported.rejected:
         why = "; ".join(f"{reason} ({count:,})" for reason, count in list(imported.reasons.items())[:3])
-        terminal.note(f"{imported.rejected:,} rows were refused: {why}; all in {imported.rejects_file}")
+        were = "1 row was" if imported.rejected == 1 else f"{imported.rejected:,} rows were"
+        terminal.note(f"{were} refused: {why}; all in {imported.rejects_file}")
 
 
 def _summary(imported: ImportedSource) -> Any:
@@ -121,7 +122,8 @@ def _preview(imported: ImportedSource) -> Any:
 
 def _refused(first: Any, count: int) -> Any:
     rows = [[row, *map(_short, (fault.column, fault.value, fault.reason, fault.expected))] for row, fault in first[:10]]
-    return table(["row", "column", "value", "reason", "expected"], rows, title=f"{count:,} rows would be refused")
+    would = "1 row would" if count == 1 else f"{count:,} rows would"
+    return table(["row", "column", "value", "reason", "expected"], rows, title=f"{would} be refused")
 
 
 def _pairs(values: dict[str, Any]) -> str:

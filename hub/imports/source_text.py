@@ -47,10 +47,12 @@ def encoding_of(path: Path, document: SourceDocument) -> Encoding:
     marked = next((name for mark, name in _MARKS.items() if head.startswith(mark)), None)
     if marked is not None and declared not in ("auto", marked):
         raise InputError(f"{path}: row 1: {marked} by its byte order mark, but the source declares {declared}")
-    if "utf-16" in (marked, declared):
-        return Encoding("utf-16", "surrogatepass")
     if marked is not None:
-        return Encoding("utf-8-sig", "surrogateescape")
+        return Encoding("utf-16", "surrogatepass") if marked == "utf-16" else Encoding("utf-8-sig", "surrogateescape")
+    if declared == "utf-16":
+        # without a mark: most of what is written has its zero bytes on one side
+        is_big = head[::2].count(0) > head[1::2].count(0)
+        return Encoding("utf-16-be" if is_big else "utf-16-le", "surrogatepass")
     if b"\0" in head[:64] and len(head) > 1 and head[:64].count(b"\0") * 3 >= len(head[:64]):
         raise InputError(f"{path}: row 1: looks like UTF-16 without a byte order mark; say `encoding: utf-16`")
     if declared in ("cp1252", "iso-8859-1"):
@@ -87,8 +89,8 @@ def unpacked(path: Path, at: Callable[[IO[bytes]], None] = lambda _: None) -> It
         raise InputError(f"{path}: no such file") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as damaged:
         raise InputError(f"{path}: a damaged gzip: {damaged}") from None
-    except UnicodeDecodeError as wrong:
-        raise InputError(f"{path}: is no {wrong.encoding}: {wrong.reason}") from None
+    except UnicodeError as wrong:
+        raise InputError(f"{path}: is not in the encoding of its first bytes: {wrong}") from None
     except OSError as refused:
         raise InputError(f"{path}: cannot be read: {refused.strerror or refused}") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
@@ -13,7 +14,7 @@ from hub.ledger import tables
 from hub.ledger.dialect import Storage, chunks, upsert
 from hub.ledger.rows import ContactRow, SourceRun, typed
 
-_PAGE = 1_000
+PAGE: Final = 1_000
 _event = msgspec.msgpack.Decoder(EventRecord)
 
 
@@ -45,12 +46,12 @@ class SourceLedger:
                 sa.select(tables.contact_records)
                 .where(sa.tuple_(columns.source, columns.key) > sa.tuple_(*after))
                 .order_by(columns.source, columns.key)
-                .limit(_PAGE)
+                .limit(PAGE)
             )
             with self.storage.reading() as connection:
                 page = [typed(row, ContactRow) for row in connection.execute(query).mappings()]
             yield from page
-            if len(page) < _PAGE:
+            if len(page) < PAGE:
                 return
             after = (page[-1].source, page[-1].key)
 

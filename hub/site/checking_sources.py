@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zoneinfo
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +17,12 @@ from hub.sources.money import EXPONENT_OF
 _KINDS = ("userId", "anonymousId", "groupId", "previousId", "email", "phone")
 
 
+@functools.cache
+def _timezones() -> frozenset[str]:
+    """Reads every file of the database, so once a process."""
+    return frozenset(zoneinfo.available_timezones())
+
+
 def check_sources(files: Files) -> Iterator[Problem]:
     """What is wrong with the sources of a site, each on its own."""
     for document, place in files.sources.values():
@@ -26,8 +33,8 @@ def check_sources(files: Files) -> Iterator[Problem]:
 
 
 def _document(document: SourceDocument, say: Say) -> Iterator[Problem]:
-    if document.timezone not in zoneinfo.available_timezones():
-        cure = did_you_mean(document.timezone, zoneinfo.available_timezones())
+    if document.timezone not in _timezones():
+        cure = did_you_mean(document.timezone, _timezones())
         known = cure if len(cure) < 100 else "expected a name of the IANA database such as Europe/London"  # noqa: PLR2004  # one of 600 names
         yield say(("timezone",), f"no time zone {document.timezone!r}; {known}")
     if document.delimiter is not None and document.delimiter in '"\r\n\0':

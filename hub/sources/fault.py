@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any, Final
 
 from edgewise.errors import InputError, Problem
 
 _SHOWN: Final = 200
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that a terminal obeys, reorders or cannot print: controls, bidi marks, lone surrogates."""
 
 
 class Fault(InputError):  # noqa: N818  # one of many in a file, not the end of it
@@ -28,12 +25,14 @@ class Fault(InputError):  # noqa: N818  # one of many in a file, not the end of 
 
 
 def shown(value: Any) -> str:
-    r"""A value for people's eyes: short, and what is not seen as `\u202e`, so that it cannot act on a terminal."""
+    r"""A value for people's eyes: short, and what is not seen as `\u202e`, so that it cannot act on a terminal.
+
+    That holds for controls, bidi marks and lone surrogates alike.
+    """
     text = "" if value is None else str(value)
     cut = text[:_SHOWN]
     if not cut.isprintable():
         cut = "".join(
-            character.encode("unicode_escape").decode() if unicodedata.category(character) in _HIDDEN else character
-            for character in cut
+            character if character.isprintable() else character.encode("unicode_escape").decode() for character in cut
         )
     return cut + "…" if len(text) > _SHOWN else cut

@@ -31,7 +31,7 @@ _SIGN_OF: Final = {"£": ("GBP",), "€": ("EUR",), "¥": ("JPY", "CNY"), "₹":
 _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
 _CODE: Final = re.compile(r"^([A-Z]{3})\s*(?=[-+(.\d])|(?<=[\d)])\s*([A-Z]{3})$")
 _BLANKS: Final = dict.fromkeys(map(ord, " \u00a0\u202f\u2009'\u2019"))
-_MOST: Final = Decimal(10) ** 15
+_MOST: Final = Decimal(10) ** 18
 
 
 def number(column: str, value: Any, mark: str) -> Decimal:
@@ -54,7 +54,7 @@ def number(column: str, value: Any, mark: str) -> Decimal:
     else:
         raise _no_number(column, value, mark)
     if not found.is_finite() or abs(found) > _MOST:
-        raise Fault(column, value, "out of range", "a number of at most 15 digits")
+        raise Fault(column, value, "out of range", "a number of at most 18 digits")
     return found
 
 

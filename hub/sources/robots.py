@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 # What robots call themselves: the words of RFC 9309's world, programs and libraries, and browsers without a window.
-# One that pretends to be a visitor's browser is not found by its name.
+# Cubot makes telephones. One that pretends to be a visitor's browser is not found by its name.
 _ROBOT: Final = re.compile(
-    r"bot\b|bots\b|bot[/;_ -]|crawl|spider|slurp|archiver|scrap(er|y)|facebookexternalhit|mediapartners|"
+    r"(?<!\bcu)bots?(\b|_)|crawl|spider|slurp|archiver|scrap(er|y)|facebookexternalhit|mediapartners|"
     r"headless|phantomjs|lighthouse|pingdom|uptime|monitor(ing)?\b|preview|fetcher|"
     r"^(curl|wget|python|java|go-http-client|okhttp|axios|node-fetch|libwww|httpx|aiohttp|ruby|perl|php)\b",
     re.IGNORECASE,
