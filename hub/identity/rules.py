@@ -79,12 +79,14 @@ DEFAULT_RULES: Final = IdentityRules(
         Kind("email", limit=5, most_users=3),
         Kind("phone", limit=5, most_users=3),
         Kind("anonymousId", limit=100, most_users=1),
+        Kind("orderId", most_people=20),
         Kind("groupId", links_people=False),
     )
 )
 """What holds where a site has no `identity.yaml`.
 
 `previousId` is what an alias renamed: such an id is no user any more, so a renamed user keeps to his limit of one.
+`orderId` is what a refund names and nothing else: an order is one person's, and a person has as many as he likes.
 """
 
 
