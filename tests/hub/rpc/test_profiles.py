@@ -107,7 +107,7 @@ def test_every_subject_of_a_person_is_told_of_the_whole_person(tmp_path: Path) -
             assert {one.subject for one in news} == {SUBJECT, USER}
             assert news[0].snapshot == news[1].snapshot
 
-            elsewhere = Ledger.open(ledger_url(tmp_path))
+            elsewhere = Ledger.of(tmp_path)
             elsewhere.state_merge(USER, OTHER, who="ann", reason="", now_ms=NOW_MS)
             news = [await sync.read() for _ in range(3)]
             assert {one.subject for one in news} == {SUBJECT, OTHER, USER}
