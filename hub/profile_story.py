@@ -309,6 +309,7 @@ def _timeline(ledger: Ledger, labels: Mapping[SubjectId, str]) -> list[Moment]:
 
 
 def _moment(record: Folding, label: str) -> Moment:
+    what = about = ""
     decision_id: DecisionId | None = None
     match record:
         case EventRecord():
@@ -327,16 +328,9 @@ def _moment(record: Folding, label: str) -> Moment:
             decision_id = record.decision_id
         case PreferenceRecord():
             what, about = "preferences", _said(record)
-    return Moment(
-        record.time_ms,
-        what,
-        about,
-        record.producer,
-        record.seq,
-        decision_id,
-        says=in_words(record.producer),
-        identifier=label,
-    )
+    source = record.producer
+    says = in_words(source)
+    return Moment(record.time_ms, what, about, source, record.seq, decision_id, says, label)
 
 
 def _said(record: PreferenceRecord) -> str:

@@ -9,20 +9,23 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
 from hub.admin.server import AdminServer
-from hub.admin.views import storage_note
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
+from hub.imports.event_site import site_intake
+from hub.imports.events import Intake
+from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
-from hub.ledger.dialect import wal_reset_bug
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.dialect import Serving as ServingRight
+from hub.ledger.dialect import TakenError
+from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
 from hub.meters import Meters
@@ -33,6 +36,13 @@ from hub.rights.erasure import follow_up
 from hub.rights.keeping import RightsKeeper
 from hub.rpc.server import RpcServer
 from hub.settings import HubSettings, on_loopback
+from hub.sources.document import SourceDocument
+from hub.sources.kept import KeptSources
+from hub.webhooks.receiving import Hooks, LiveIntake
+from hub.webhooks.secrets import WebhookSecrets
+
+_RENEW_S: Final = 2.0
+"""How soon a hub finds out that its database has forgotten it."""
 
 
 class Serving(NamedTuple):
@@ -77,7 +87,11 @@ async def serve(
     stopping: asyncio.Event,
 ) -> None:
     """The same inside an event loop, until `stopping` is set."""
-    with _only_hub(data_dir), contextlib.closing(Ledger.open(ledger_url(data_dir))) as ledger:
+    with (
+        _only_hub(data_dir),
+        contextlib.closing(Ledger.of(data_dir, settings.database)) as ledger,
+        ledger.storage.serving() as right,
+    ):
         incarnation = incarnation_of(data_dir)
         again = await asyncio.to_thread(follow_up, data_dir, ledger, now_ms=clock.now_ms())
         if again:
@@ -99,21 +113,60 @@ async def serve(
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
         rights = asyncio.create_task(RightsKeeper(data_dir, ledger, settings, clock=clock, log=log).run())
+        settling = asyncio.create_task(_settle(ledger, settings, clock, log))
+        holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
-        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board)
+        hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
+        admin = Admin(
+            ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board, hooks
+        )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
             serving = Serving(await rpc.start(), f"http://{await http.start()}", os.getpid())
-            _say_what_to_know(settings, serving, log)
+            _say_what_to_know(ledger, settings, serving, log)
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
             refreshing.cancel()
             keeping.cancel()
             rights.cancel()
+            holding.cancel()
+            settling.cancel()
             log.info("stopping")
             await rpc.stop()
             await http.stop()
+            hooks.close()
+
+
+def _hooks(
+    data_dir: Path,
+    ledger: Ledger,
+    releases: Releases,
+    rpc: RpcServer,
+    board: FactsBoard,
+    *,
+    clock: Clock,
+    meters: Meters,
+    log: Log,
+) -> Hooks:
+    """What takes the deliveries of the sources that the site applied."""
+
+    def read(document: SourceDocument) -> Intake:
+        granted = document.consent == StatedConsent.GRANTED.value
+        return site_intake(data_dir, StatedConsent.GRANTED if granted else StatedConsent.SITE_DEFAULT)
+
+    return Hooks(
+        KeptSources(data_dir),
+        WebhookSecrets(data_dir, os.environ),
+        ledger,
+        board,
+        data_dir=data_dir,
+        intake_of=LiveIntake(releases.live, read),
+        append=rpc.append,
+        clock=clock,
+        meters=meters,
+        log=log,
+    )
 
 
 async def _refresh(repository: Repository, every_ms: int, log: Log) -> None:
@@ -139,6 +192,43 @@ async def _keep_facts(keeper: FactsKeeper, every_ms: int, log: Log) -> None:
         await asyncio.sleep(every_ms / 1_000)
 
 
+async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log) -> None:
+    """Move old records into the lake, a bounded number a turn."""
+    while True:
+        await asyncio.sleep(settings.lake_every_ms / 1_000)
+        now_ms = clock.now_ms()
+        before_ms = now_ms - settings.lake_after_days * DAY_MS
+        try:
+            moved = await asyncio.to_thread(ledger.lake.compact, before_ms=before_ms, now_ms=now_ms)
+        except EdgewiseError as missing:
+            log.warning("old records stay in the database", reason=str(missing))
+        except Exception:  # as above
+            log.exception("moving old records failed")
+        else:
+            if moved.records:
+                log.info("old records moved", records=moved.records, files=moved.files, bytes=moved.bytes)
+
+
+async def _hold(right: ServingRight, rpc: RpcServer, log: Log) -> None:
+    """Stay the one hub of the ledger: a database that was restarted has forgotten who that is."""
+    away = False
+    while True:
+        await asyncio.sleep(_RENEW_S)
+        try:
+            await asyncio.to_thread(right.renew)
+        except TakenError as taken:
+            rpc.fail(str(taken))
+            return
+        except EdgewiseError as missing:
+            if not away:
+                log.error("the ledger is away; nodes keep what they have", reason=str(missing))  # noqa: TRY400
+            away = True
+        else:
+            if away:
+                log.info("the ledger is back")
+            away = False
+
+
 @contextlib.contextmanager
 def _only_hub(data_dir: Path) -> Iterator[None]:
     """Hold the folder: two hubs on one folder would tell nodes different things."""
@@ -156,10 +246,10 @@ def _only_hub(data_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _say_what_to_know(settings: HubSettings, serving: Serving, log: Log) -> None:
-    log.info("serving", hub=serving.hub, admin=serving.admin)
-    if wal_reset_bug():
-        log.warning(storage_note())
+def _say_what_to_know(ledger: Ledger, settings: HubSettings, serving: Serving, log: Log) -> None:
+    log.info("serving", hub=serving.hub, admin=serving.admin, ledger=ledger.storage.place)
+    if warning := ledger.storage.warning():
+        log.warning(warning)
     if not on_loopback(settings.grpc):
         log.warning(
             "gRPC is plain text: tokens and profiles can be read on the way; let only trusted networks reach it",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,10 +23,6 @@ def _group() -> None:
 def retain(
     data_dir: DataDir,
     *,
-    site: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Put in force first what the site says (retention.yaml, sources/*.yaml)."),
-    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and delete nothing.")] = False,
     by: By = None,
     json: Json = False,
@@ -35,8 +30,9 @@ def retain(
 ) -> None:
     """Delete what is older than the site and its sources allow; a running hub does so once a day.
 
-    Profiles are folded anew from what remains. Without anything said only refused rows (30 days) and records that could
-    not be used (90 days) are ever too old.
+    What the site says (retention.yaml, `retention` of sources) counts from the latest `edgewise site apply` on.
+    Profiles are folded anew from what remains. Without anything said only refused rows (30 days) and records that
+    could not be used (90 days) are ever too old.
     """
     import msgspec
 
@@ -45,16 +41,13 @@ def retain(
     from hub.ledger.ledger import open_ledger
     from hub.rights.keeping import note_retained
     from hub.rights.retaining import Retained, steps
-    from hub.rights.retention import in_force, put_in_force
-    from hub.rights.retention_file import retention_of
+    from hub.rights.retention import in_force
 
     who, now_ms = person(by, os.environ), SystemClock().now_ms()
     terminal = Terminal(json=json, quiet=quiet)
-    retention = in_force(data_dir) if site is None else retention_of(site)
+    retention = in_force(data_dir)
     retained = Retained()
     with open_ledger(data_dir) as ledger, terminal.working("looking for what is too old"):
-        if site is not None and not dry_run:
-            put_in_force(data_dir, retention)
         for _ in steps(ledger, retention, data_dir, retained, now_ms=now_ms, dry_run=dry_run):
             pass
         if not dry_run:

@@ -13,7 +13,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edgewise.ids import NodeId, Producer, producer
+from edgewise.money import is_code
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, Record, Touch, decode_record
+from edgewise.touches import MOST_ENGAGED_MS
 
 MOST_ID_CHARACTERS: Final = 512
 MOST_SEQ: Final = 2**62
@@ -22,6 +24,9 @@ MOST_TIME_MS: Final = 2**48
 MOST_MINOR: Final = 10**13
 """Money of one touch. A day's sum of a profile stays inside 64 bits for 900,000 such touches."""
 MOST_REASON_CHARACTERS: Final = 500
+_PLAIN_MINOR: Final = 10**8
+_PLAIN_QUANTITY: Final = 10**5
+"""Together they are within MOST_MINOR."""
 MOST_GAP: Final = 2**36
 """How far beyond the mark one record may declare numbers lost. The longest true gap is all that a process has numbered
 in its life, for a hub that has lost its ledger: 2,000 records a second for a year. A longer one is damaged, and taking
@@ -147,6 +152,13 @@ def follow(placed: Sequence[Placed], mark: int) -> Followed:
 
 def fault_of(record: Record) -> str:
     """Why a well-formed record cannot be stored, or "" when it can: bounds that the databases have."""
+    if isinstance(record, EventRecord) and _is_plain(record):
+        return ""
+    return fault_in_words(record)
+
+
+def fault_in_words(record: Record) -> str:
+    """The same, each bound by itself."""
     texts = "".join(_texts_of(record))  # one look for all of them: nearly every record is sound
     faults = (
         *(map(_fault_of_text, _texts_of(record)) if len(texts) > MOST_ID_CHARACTERS or "\0" in texts else ()),
@@ -157,11 +169,29 @@ def fault_of(record: Record) -> str:
     return next(filter(None, faults), "")
 
 
+def _is_plain(event: EventRecord) -> bool:
+    """Whether an event is so far inside every bound that they need not be looked at one by one: nearly every one is."""
+    texts = f"{event.subject}{event.message_id}{event.type}{event.name}{event.decision_id}{event.placement}"
+    for touch in event.touches:
+        if touch.rating is not None or abs(touch.value_minor) > _PLAIN_MINOR or abs(touch.quantity) > _PLAIN_QUANTITY:
+            return False
+        texts += touch.item
+    return (
+        len(texts) <= MOST_ID_CHARACTERS
+        and "\0" not in texts
+        and event.message_id != ""
+        and 0 <= event.seq < MOST_SEQ
+        and 0 <= event.time_ms < MOST_TIME_MS
+        and 0 <= event.received_ms < MOST_TIME_MS
+    )
+
+
 def _texts_of(record: Record) -> tuple[str, ...]:
     match record:
         case EventRecord():
             said = (record.subject, record.message_id, record.type, record.name)
-            return (*said, record.decision_id or "", record.placement or "", *(touch.item for touch in record.touches))
+            named = (record.decision_id or "", record.placement or "", record.ticket, record.currency)
+            return (*said, *named, *record.topics, *(touch.item for touch in record.touches))
         case DecisionRecord():
             return (record.decision_id, record.subject)
         case PreferenceRecord():
@@ -184,6 +214,7 @@ def _faults_of_content(record: Record) -> Iterator[str]:
     match record:
         case EventRecord():
             yield "" if record.message_id else "an empty message id - at `$.message_id`"
+            yield _fault_of_stated(record)
             yield from (
                 f"{fault} - at `$.touches[{index}]`"
                 for index, touch in enumerate(record.touches)
@@ -210,7 +241,19 @@ def _fault_of_time(time_ms: int) -> str:
     return "" if 0 <= time_ms < MOST_TIME_MS else f"time {time_ms} ms, expected 0 to 2^48"
 
 
+def _fault_of_stated(event: EventRecord) -> str:
+    if not 0 <= event.engaged_ms <= MOST_ENGAGED_MS:
+        return f"engaged for {event.engaged_ms} ms, expected 0 to {MOST_ENGAGED_MS} - at `$.engaged_ms`"
+    if event.mood is not None and not -1 <= event.mood <= 1:
+        return f"mood {event.mood}, expected -1 to 1 - at `$.mood`"
+    if event.currency and not is_code(event.currency):
+        return f"currency {event.currency[:40]!r}, expected a code of ISO 4217 - at `$.currency`"
+    return ""
+
+
 def _fault_of_touch(touch: Touch) -> str:
+    if max(abs(touch.quantity), abs(touch.value_minor), abs(touch.listed_minor)) > MOST_MINOR:
+        return f"a quantity or price beyond {MOST_MINOR}"
     if abs(touch.value_minor * touch.quantity) > MOST_MINOR:
         return f"{touch.quantity} x {touch.value_minor} minor units, expected at most {MOST_MINOR}"
     if touch.rating is not None and not math.isfinite(touch.rating):

@@ -11,6 +11,7 @@ from edgewise.ids import NodeId, SubjectId
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, upsert
 from hub.ledger.forgetting import Removed, erase
+from hub.ledger.lake import Lake
 from hub.ledger.suppression import Suppression, SuppressionList
 from hub.ledger.writing import take
 
@@ -37,10 +38,16 @@ class Erasing:
 
     storage: Storage
 
+    @property
+    def lake(self) -> Lake:
+        """As `hub.ledger.lake.LakeRows`."""
+        return Lake(self.storage)
+
     def erase(self, subject: SubjectId, now_ms: int) -> dict[str, int]:
         """Forget one subject, whatever else is known of the person; returns how many rows went, by table."""
         with self.storage.writing() as connection:
             gone = erase(connection, [subject], now_ms, forever=False, keeps_later=False)
+        self._empty_lake([subject])
         return {name: removed.rows for name, removed in gone.items()}
 
     def erasable(self, subjects: Sequence[SubjectId]) -> dict[str, Removed]:
@@ -66,7 +73,16 @@ class Erasing:
                 if _value(connection, counter) < entry.number:
                     done[entry.number] = _carry_out(connection, entry)
                     take(connection, counter, 1)
+            if entry.number in done and (rewritten := self._empty_lake(entry.subjects)):
+                done[entry.number]["lake"] = rewritten
         return done
+
+    def _empty_lake(self, subjects: Sequence[SubjectId]) -> Removed | None:
+        """Write the files of old records anew that hold what was deleted; None where none does."""
+        if not any(partition.is_stale for partition in self.lake.partitions()):
+            return None
+        records, files = self.lake.rewrite(subjects)
+        return Removed(rows=records, files=files)
 
     def _followed(self, name: str) -> int:
         with self.storage.reading() as connection:
@@ -106,11 +122,6 @@ class Erasing:
         query = sa.select(columns.node, columns.log, columns.through, columns.updated_ms).order_by(columns.node)
         with self.storage.reading() as connection:
             return [NodeErasures(*row) for row in connection.execute(query)]
-
-    # --- afterwards -----------------------------------------------------------------------------------------------
-    def scrub(self) -> None:
-        """Rewrite the database so that no byte of what was deleted remains in its files; takes room and time."""
-        self.storage.scrub()
 
 
 def _counter(name: str) -> str:

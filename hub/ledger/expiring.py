@@ -14,7 +14,9 @@ import sqlalchemy as sa
 from edgewise.ids import Producer, SubjectId
 from edgewise.records import EventRecord, decode_record, encode_record
 from hub.ledger import canonical, tables
-from hub.ledger.dialect import Storage, chunks
+from hub.ledger.dialect import Storage, chunks, id_chunks
+from hub.ledger.lake import mark_partitions
+from hub.ledger.records import columns_of, reading, whole
 from hub.ledger.writing import POSITION, take
 
 
@@ -61,13 +63,18 @@ class Expiring:
             return Expired()
         columns = tables.events.c
         query = (
-            sa.select(columns.position, columns.producer, columns.time_ms, columns.subject, columns.record)
+            sa.select(*columns_of(tables.events), columns.producer, columns.time_ms, columns.subject)
             .where(columns.position > after_position, columns.time_ms < latest_ms)
             .order_by(columns.position)
             .limit(at_once)
         )
-        with self.storage.reading() as connection:
-            rows = connection.execute(query).all()
+
+        def look(connection: sa.Connection) -> tuple[list[Any], dict[int, bytes]]:
+            rows = list(connection.execute(query).all())
+            with_fields = [row for row in rows if _old_fields(limits, row)]
+            return rows, dict(whole(connection, with_fields))
+
+        rows, records = reading(self.storage, look)
         gone: list[int] = []
         trimmed: dict[int, bytes] = {}
         subjects: set[SubjectId] = set()
@@ -78,8 +85,9 @@ class Expiring:
                 gone.append(row.position)
                 subjects.add(row.subject)
                 continue
-            old = {name for name, moment in limits.field_ms(row.producer).items() if row.time_ms < moment}
-            shorter, dropped = without_fields(row.record, old) if old else (row.record, 0)
+            shorter, dropped = b"", 0
+            if row.position in records:
+                shorter, dropped = without_fields(records[row.position], _old_fields(limits, row))
             if dropped:
                 trimmed[row.position] = shorter
                 subjects.add(row.subject)
@@ -96,12 +104,14 @@ class Expiring:
         columns = tables.events.c
         with self.storage.writing() as connection:
             deleted = 0
-            for start in range(0, len(gone), 500):
-                some = gone[start : start + 500]
+            for some in id_chunks([*gone, *trimmed]):
+                query = sa.select(columns.partition).distinct().where(columns.position.in_(some))
+                mark_partitions(connection, [each for each in connection.execute(query).scalars() if each is not None])
+            for some in id_chunks(gone):
                 deleted += connection.execute(sa.delete(tables.events).where(columns.position.in_(some))).rowcount
             for position, record in trimmed.items():
                 changed = sa.update(tables.events).where(columns.position == position)
-                connection.execute(changed.values(record=record))
+                connection.execute(changed.values(record=record, partition=None))
             take(connection, "events", -deleted)
             canonical.refold(connection, subjects, revision=take(connection, POSITION, 1), now_ms=now_ms)
 
@@ -114,11 +124,15 @@ class Expiring:
                 return connection.execute(sa.select(sa.func.count()).where(old)).scalar_one()
         with self.storage.writing() as connection:
             rows = connection.execute(
-                sa.select(columns.decision_id, columns.subject).where(old).order_by(columns.position).limit(at_once)
+                sa.select(columns.decision_id, columns.subject, columns.partition)
+                .where(old)
+                .order_by(columns.position)
+                .limit(at_once)
             ).all()
             if not rows:
                 return 0
             ids = [row.decision_id for row in rows]
+            mark_partitions(connection, sorted({row.partition for row in rows} - {None}))
             outcomes = 0
             for some in chunks(ids):
                 rewards = sa.delete(tables.rewards).where(tables.rewards.c.decision_id.in_(some))
@@ -145,13 +159,8 @@ class Expiring:
     def expire_contacts(
         self, before_ms: Mapping[str, int], field_ms: Mapping[str, Mapping[str, int]], *, dry_run: bool = False
     ) -> tuple[int, int]:
-        """Delete rows of the vault, or single fields of them, by source; returns how many of each.
-
-        Nothing where the ledger has no vault.
-        """
-        contacts = tables.metadata.tables.get("contact_records")
-        if contacts is None:
-            return 0, 0
+        """Delete rows of the vault, or single fields of them, by source; returns how many of each."""
+        contacts = tables.contact_records
         rows_gone = fields_gone = 0
         with self.storage.writing() as connection:
             for source in sorted({*before_ms, *field_ms}):
@@ -175,6 +184,11 @@ class Expiring:
                         one = sa.and_(*(column == row[column] for column in keys))
                         connection.execute(sa.update(contacts).where(one).values(fields=kept))
         return rows_gone, fields_gone
+
+
+def _old_fields(limits: Limits, row: Any) -> set[str]:
+    """Fields that are too old in an event of this row's producer and time."""
+    return {name for name, moment in limits.field_ms(row.producer).items() if row.time_ms < moment}
 
 
 def without_fields(payload: bytes, names: set[str]) -> tuple[bytes, int]:

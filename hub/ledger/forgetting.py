@@ -17,6 +17,8 @@ from edgewise.ids import SubjectId
 from edgewise.records import EventRecord, decode_record
 from hub.ledger import canonical, links, tables
 from hub.ledger.dialect import chunks, upsert
+from hub.ledger.lake import mark_stale
+from hub.ledger.records import columns_of, whole
 from hub.ledger.writing import POSITION, take
 
 NAMING: Final = ("subject", "identifier", "left_subject", "right_subject")
@@ -62,6 +64,7 @@ def erase(
     `keeps_later`: what happened after `time_ms` stays, and those subjects' profiles are folded anew from it.
     """
     until_ms = time_ms if keeps_later and not forever else None
+    mark_stale(connection, subjects)
     gone = {"rewards": _erase_rewards(connection, subjects, until_ms)}
     kept = _kept_later(connection, subjects, until_ms)
     revision = take(connection, POSITION, 1)
@@ -107,8 +110,9 @@ def _learn_again(connection: sa.Connection, kept: Collection[SubjectId], revisio
     """Whom those who came back are linked with, from what they have said since."""
     events: list[EventRecord] = []
     for some in chunks(sorted(kept)):
-        for payload in connection.execute(sa.select(tables.events.c.record).where(tables.events.c.subject.in_(some))):
-            record = decode_record(payload.record)
+        query = sa.select(*columns_of(tables.events)).where(tables.events.c.subject.in_(some))
+        for _, payload in whole(connection, connection.execute(query).all()):
+            record = decode_record(payload)
             if isinstance(record, EventRecord):
                 events.append(record)
     learnt = links.learn(connection, events)
@@ -133,16 +137,18 @@ def _erase_named_elsewhere(
     changed: set[SubjectId] = set()
     events = tables.events.c
     for subject in sorted(around - meant):
-        rows = connection.execute(sa.select(events.position, events.record).where(events.subject == subject)).all()
-        for row in rows:
-            record = decode_record(row.record)
+        rows = connection.execute(sa.select(*columns_of(tables.events)).where(events.subject == subject)).all()
+        for position, payload in whole(connection, rows, subject=subject):
+            record = decode_record(payload)
             if not isinstance(record, EventRecord) or meant.isdisjoint(record.identifiers.values()):
                 continue
             if until_ms is not None and record.time_ms > until_ms:
                 continue
-            changed.add(subject)
+            if subject not in changed:
+                changed.add(subject)
+                mark_stale(connection, [subject])
             gone["events"] = gone.get("events", Removed()) + _delete(
-                connection, tables.events, events.position == row.position
+                connection, tables.events, events.position == position
             )
             if record.decision_id is not None:
                 rewards = tables.rewards.c

@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from edgewise.errors import EdgewiseError
 from edgewise.ids import Producer
-from edgewise.records import EventRecord
+from edgewise.records import EventRecord, PreferenceRecord
 from hub.ledger.batch import Batch, place
-from hub.ledger.dialect import Storage
 from hub.ledger.erasing import Erasing
 from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
+from hub.ledger.lake import LakeRows
 from hub.ledger.migrate import migrate
+from hub.ledger.opening import storage_at
 from hub.ledger.people import PeopleRows
+from hub.ledger.place import ledger_url
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
+from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
 from hub.ledger.suppression import SuppressionList
 from hub.ledger.writing import Stored
 
+__all__ = ["LAKE", "Ledger", "ledger_url", "open_ledger"]
 
-def ledger_url(data_dir: Path) -> str:
-    """The SQLite file of a data folder, where no other database is configured."""
-    return f"sqlite:///{data_dir.absolute() / 'ledger.db'}"
+LAKE: Final = "lake"
+"""Folder of whole records that are old, inside a data folder."""
 
 
 @contextmanager
@@ -35,7 +38,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
 
     Raises what `Ledger.open` and `SuppressionList.listed` raise.
     """
-    ledger = Ledger.open(ledger_url(data_dir))
+    ledger = Ledger.of(data_dir)
     try:
         ledger.follow(SuppressionList(data_dir))
         yield ledger
@@ -43,16 +46,23 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, Erasing, Expiring):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, Erasing, Expiring):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def of(cls, data_dir: Path, database: str = "") -> Self:
+        """The ledger of a data folder; `database` is a hub's setting. Raises as `ledger_url` and `open`."""
+        return cls.open(ledger_url(data_dir, database), data_dir / LAKE)
+
+    @classmethod
+    def open(cls, url: str, lake_dir: Path | None = None) -> Self:
         """Open, and create or upgrade the tables.
+
+        `lake_dir` is where whole records lie once they are old; by default beside a SQLite file.
 
         Raises InputError for a URL that is none, UnavailableError when the database cannot be used.
         """
-        storage = Storage(url)
+        storage = storage_at(url, lake_dir)
         try:
             migrate(storage)
         except EdgewiseError:
@@ -73,7 +83,9 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, Erasing, Expiring):
         with self.storage.writing() as connection:
             return store_batches(connection, placed, now_ms)
 
-    def append(self, name: Producer, events: Sequence[EventRecord], now_ms: int) -> tuple[Stored, int]:
-        """Store events that nobody has numbered yet, under `import/NAME`; see `storing.append_events`."""
+    def append(
+        self, name: Producer, events: Sequence[EventRecord | PreferenceRecord], now_ms: int
+    ) -> tuple[Stored, int]:
+        """Store events that nobody has numbered yet, under `import/NAME` or `hook/NAME`, as `append_events` says."""
         with self.storage.writing() as connection:
             return append_events(connection, name, events, now_ms)

@@ -34,8 +34,10 @@ def migrate(storage: Storage) -> None:
         known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
         if found is not None and found not in known:
             raise UnavailableError(
-                f"{storage.path}: written by a newer Edgewise (revision {found}); this one knows revisions up to {HEAD}"
+                f"{storage.place}: written by a newer Edgewise (revision {found}); this one knows them up to {HEAD}"
             )
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -19,7 +19,7 @@ from edgewise.records import (
 from hub.ledger import tables
 from hub.ledger.batch import Batch, Placed, follow, number_from
 from hub.ledger.canonical import Fold, moves
-from hub.ledger.dialect import chunks
+from hub.ledger.dialect import among, chunks
 from hub.ledger.suppressed import Suppressed, suppressed_among
 from hub.ledger.writing import Dead, Gap, Mark, Stored, Taken, write
 
@@ -57,27 +57,37 @@ def store_batches(connection: sa.Connection, batches: Sequence[tuple[Batch, list
 
 
 def append_events(
-    connection: sa.Connection, name: Producer, events: Sequence[EventRecord], now_ms: int
+    connection: sa.Connection, name: Producer, events: Sequence[EventRecord | PreferenceRecord], now_ms: int
 ) -> tuple[Stored, int]:
     """Number events onwards from the producer's mark and store those whose message id is new.
 
-    Returns what was stored, and how many were known already: those take no number, so that importing a file again
-    changes nothing. What belongs to somebody who was erased since it happened counts as known, too.
+    What a visitor stated with an event follows it as a preference, and is stored if the event is.
+    Returns what was stored, and how many events were known already: those take no number, so that importing a file
+    again changes nothing. What belongs to somebody who was erased since it happened
+    counts as known, too.
     """
     known = _known_ids(connection, events)
     suppressed = suppressed_among(connection, events)
     mark = _marks(connection, {name}).get(name, -1)
     taken = Taken()
-    for event in events:
-        if suppressed.until_ms(event) is not None or not _is_new(event, known):
+    repeated = 0
+    is_new = True
+    for record in events:
+        if isinstance(record, EventRecord):
+            is_new = suppressed.until_ms(record) is None and _is_new(record, known)
+            repeated += not is_new
+        if not is_new:
             continue
         mark += 1
-        numbered = msgspec.structs.replace(event, producer=name, seq=mark)
-        taken.events.append((numbered, encode_record(numbered)))
+        numbered = msgspec.structs.replace(record, producer=name, seq=mark)
+        if isinstance(numbered, EventRecord):
+            taken.events.append((numbered, encode_record(numbered)))
+        else:
+            taken.preferences.append((numbered, encode_record(numbered)))
         taken.fold(Fold(numbered))
-    new = len(taken.events)
+    new = len(taken.events) + len(taken.preferences)
     stored = write(connection, taken, {name: mark} if new else {}, [Mark(name, mark)], now_ms)
-    return stored, len(events) - new
+    return stored, repeated
 
 
 def _marks(connection: sa.Connection, names: Iterable[Producer]) -> dict[Producer, int]:
@@ -114,10 +124,9 @@ def _known_ids(connection: sa.Connection, records: Sequence[object]) -> _Known:
 
 
 def _stored_values(connection: sa.Connection, column: sa.Column[str], values: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for some in chunks(values):
-        found.update(connection.execute(sa.select(column).where(column.in_(some))).scalars())
-    return found
+    if not values:
+        return set()
+    return set(connection.execute(sa.select(column).where(among(connection, column, values))).scalars())
 
 
 def _is_new(record: EventRecord | DecisionRecord, known: _Known) -> bool:

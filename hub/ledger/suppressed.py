@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,12 +12,30 @@ from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceR
 from hub.ledger import canonical, tables
 from hub.ledger.dialect import chunks
 
+Erasures = Mapping[SubjectId, tuple[int, bool]]
+"""Subject -> when he was erased, ms, and whether for ever."""
+
+
+def erasures_of(connection: sa.Connection, subjects: Collection[SubjectId]) -> Erasures:
+    """Those of the subjects that were erased."""
+    columns = tables.erasures.c
+    found: dict[SubjectId, tuple[int, bool]] = {}
+    for some in chunks(sorted(set(subjects))):
+        query = sa.select(columns.subject, columns.time_ms, columns.forever).where(columns.subject.in_(some))
+        found.update({row.subject: (row.time_ms, row.forever) for row in connection.execute(query)})
+    return found
+
+
+def is_erased(erasures: Erasures, subjects: Iterable[SubjectId], time_ms: int) -> bool:
+    """Whether what names these subjects, and happened then, stays away."""
+    found = (erasures[subject] for subject in subjects if subject in erasures)
+    return any(forever or time_ms <= until_ms for until_ms, forever in found)
+
 
 class Suppressed(NamedTuple):
     """Who, of those that some records name, was erased."""
 
-    times_ms: dict[SubjectId, tuple[int, bool]]
-    """Subject -> when, and whether for ever."""
+    times_ms: Erasures
     alive: frozenset[SubjectId]
     """Those of the records' subjects who have a profile: they have come back since, or are somebody else."""
 
@@ -60,11 +78,7 @@ def suppressed_among(connection: sa.Connection, records: Sequence[Record | None]
     if connection.execute(sa.select(tables.erasures.c.subject).limit(1)).scalar_one_or_none() is None:
         return nobody
     named = {name for record in records if record is not None for name in _names(record)}
-    columns = tables.erasures.c
-    times_ms: dict[SubjectId, tuple[int, bool]] = {}
-    for some in chunks(sorted(named)):
-        query = sa.select(columns.subject, columns.time_ms, columns.forever).where(columns.subject.in_(some))
-        times_ms.update({row.subject: (row.time_ms, row.forever) for row in connection.execute(query)})
+    times_ms = erasures_of(connection, named)
     if not times_ms:
         return nobody
     suppressed = Suppressed(times_ms, frozenset())

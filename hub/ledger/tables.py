@@ -72,6 +72,7 @@ events = Table(
     Column("decision_id", Text),
     Column("placement", Text),
     Column("record", LargeBinary, nullable=False),
+    Column("partition", BigInteger),
     UniqueConstraint("producer", "seq"),
     UniqueConstraint("message_id"),
     Index(None, "subject"),
@@ -88,6 +89,7 @@ decisions = Table(
     Column("time_ms", BigInteger, nullable=False),
     Column("bundle_version", BigInteger, nullable=False),
     Column("record", LargeBinary, nullable=False),
+    Column("partition", BigInteger),
     UniqueConstraint("producer", "seq"),
     Index(None, "subject"),
     Index(None, "position"),
@@ -291,11 +293,13 @@ links = Table(
     Column("subject_kind", Text, nullable=False),
     Column("first_ms", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
+    Column("vouched", Boolean, nullable=False),
     PrimaryKeyConstraint("subject", "identifier", "kind"),
     Index(None, "identifier", "kind"),
 )
 """A record's subject named another identifier; both are keyed hashes of one name space. `first_ms` and `source` are
-those of the earliest record that says so. A subject that only ever named itself has no row."""
+those of the earliest record that says so; `vouched`: a server or an import is among those. A subject
+that only ever named itself has no row."""
 
 identity_statements = Table(
     "identity_statements",
@@ -353,3 +357,49 @@ passed_marks = Table(
 """Numbers that a subject's profile has been moved past, although the records are gone: expired, or erased on arrival.
 Without them a rebuilt profile would seem to miss what a node still holds as pending, and the node would count it again.
 """
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("is_stale", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+"""Files of the lake. A row of `events` or `decisions` that names one has its record there, and none here."""
+
+
+source_runs = Table(
+    "source_runs",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("file_sha256", Text, nullable=False),
+    Column("finished_ms", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("known", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("first_ms", BigInteger),
+    Column("last_ms", BigInteger),
+    PrimaryKeyConstraint("source", "started_ms", "file_sha256"),
+)
+"""Imports of business systems' files. `first_ms` and `last_ms`: times of the earliest and latest event of the file."""
+
+contact_records = Table(
+    "contact_records",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("fields", JSON, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "key"),
+    Index(None, "subject"),
+)
+"""The vault: what sources say of people in plain words, only fields that their documents name. The one place where raw
+identifiers are kept; `key` is a digest."""

@@ -21,7 +21,7 @@ from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts
 from hub.durable import locked, replace_file
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
 from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
@@ -30,7 +30,9 @@ from hub.release.chain import Write
 from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
 from hub.release.repository import AssignmentDamaged, Repository
+from hub.site.kept_retention import keep_retention
 from hub.site.loading import SiteContents
+from hub.sources.kept import keep_sources
 
 _AUDITED = 100_000
 """Promotions and rollbacks that are looked through for what was live before; far more than a site sees."""
@@ -48,11 +50,8 @@ class Applied(NamedTuple):
 @contextmanager
 def open_releases(data_dir: Path, clock: Clock | None = None) -> Iterator[Releases]:
     """The releases and models of a data folder, with the ledger beside them; closed at the end."""
-    ledger = Ledger.open(ledger_url(data_dir))
-    try:
+    with open_ledger(data_dir) as ledger:
         yield Releases(data_dir, ledger, clock)
-    finally:
-        ledger.close()
 
 
 class Releases:
@@ -124,6 +123,11 @@ class Releases:
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
         with locked(self._data_dir / "releases.lock"):
+            if keep_sources(self._data_dir, contents.sources):
+                names = ", ".join(contents.sources) or "none"
+                self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
+            if keep_retention(self._data_dir, contents.retention):
+                self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
             same = self._same(resources)
             if same is not None:
                 return Applied(same, is_new=False, plan=planned)

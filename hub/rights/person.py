@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from edgewise.errors import InputError
-from edgewise.identifiers import ANONYMOUS_ID, EMAIL, NAMES_NO_PERSON, PHONE, PREVIOUS, USER, normalised
+from edgewise.identifiers import ANONYMOUS_ID, EMAIL, GROUP, PHONE, PREVIOUS, USER, normalised
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of
 from hub.ledger import tables
@@ -78,7 +78,7 @@ def kinds_of(ledger: Ledger) -> list[str]:
     """Kinds of identifiers: those that are always there, and those that were ever linked here."""
     with ledger.storage.reading() as connection:
         linked = connection.execute(sa.select(tables.links.c.kind).distinct()).scalars()
-        found = sorted({*linked} - {*_KINDS, *NAMES_NO_PERSON, PREVIOUS})
+        found = sorted({*linked} - {*_KINDS, GROUP, PREVIOUS})
     return [*_KINDS, *found]
 
 
@@ -96,10 +96,8 @@ def known_among(ledger: Ledger, subjects: Iterable[SubjectId]) -> set[SubjectId]
 
 
 def vault_names(ledger: Ledger, subjects: Iterable[SubjectId]) -> set[str]:
-    """Raw values that the vault holds of these subjects; empty where the ledger has no vault."""
-    contacts = tables.metadata.tables.get("contact_records")
-    if contacts is None:
-        return set()
+    """Raw values that the vault holds of these subjects."""
+    contacts = tables.contact_records
     names: set[str] = set()
     with ledger.storage.reading() as connection:
         for some in chunks(sorted(subjects)):

@@ -20,8 +20,8 @@ from hub.ledger.forgetting import Removed
 from hub.rights.person import Person
 
 FOLDER: Final = "rejects"
-PLACES: Final = frozenset({"row", "line", "column", "path", "number", "record"})
-"""Columns that say where a fault was; every other one may quote what stood there."""
+PLACES: Final = frozenset({"row", "line", "column", "path", "received"})
+"""Columns that say where and when a fault was; every other one may quote what stood there."""
 BLANK: Final = "(erased)"
 
 

@@ -4,7 +4,7 @@
                            decisions_days: 365                              days: 365
                            fields: {postcode: 90}                           fields: {phone: 90}
 
-A source's own word holds for it, also where it is longer. `edgewise data retain --site DIR` puts both in force.
+A source's own word holds for it, also where it is longer. `edgewise site apply` puts both in force.
 """
 
 from __future__ import annotations
@@ -19,19 +19,13 @@ import msgspec
 from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import Producer
 from edgewise.profile.state import DAY_MS
-from hub.durable import replace_file
-from hub.site.files import Days, RetentionFile
+from hub.site.files import RetentionFile
+from hub.site.kept_retention import FILE
+from hub.sources.document import Retention as SourceRetention
+from hub.sources.kept import KeptSources
 
-FILE: Final = "retention.json"
 SOURCE_PRODUCERS: Final = ("import/", "hook/")
 """Before the name of a source in a producer's name; every other producer is a node."""
-
-
-class SourceRetention(msgspec.Struct, frozen=True, kw_only=True):
-    """`retention` in `sources/NAME.yaml`."""
-
-    days: Days | None = None
-    fields: dict[str, Days] = {}
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,28 +33,23 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
 
     site: RetentionFile = RetentionFile()
     sources: dict[str, SourceRetention] = {}
+    """Name -> what it says itself."""
 
 
 def in_force(data_dir: Path) -> Retention:
-    """What holds for a data folder; what is built in where nothing was ever put in force.
+    """What holds for a data folder: of the site and the sources as they were applied last.
 
     Raises UnavailableError for a damaged file: nothing may be deleted by a guess.
     """
     path = data_dir / FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Retention)
+        site = msgspec.json.decode(path.read_bytes(), type=RetentionFile)
     except FileNotFoundError:
-        return Retention()
+        site = RetentionFile()
     except MALFORMED as wrong:
-        raise UnavailableError(f"{path} is damaged ({wrong}); `edgewise data retain --site DIR` writes it") from None
-
-
-def put_in_force(data_dir: Path, retention: Retention) -> bool:
-    """Let it hold from now on; False where it does already."""
-    if (data_dir / FILE).exists() and in_force(data_dir) == retention:
-        return False
-    replace_file(data_dir / FILE, msgspec.json.format(msgspec.json.encode(retention)) + b"\n")
-    return True
+        raise UnavailableError(f"{path} is damaged ({wrong}); `edgewise site apply` writes it again") from None
+    documents = KeptSources(data_dir).documents()
+    return Retention(site=site, sources={str(name): each.retention for name, each in documents.items()})
 
 
 class Cutoffs:

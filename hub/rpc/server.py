@@ -6,7 +6,7 @@ Reflection is there on loopback only: strangers need not be told what can be cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection
 
 from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
+from edgewise.ids import Producer
+from edgewise.records import EventRecord, PreferenceRecord
 from edgewise.v1 import distribution_pb2, profiles_pb2, uplink_pb2
 from edgewise.v1.distribution_pb2_grpc import add_DistributionServicer_to_server
 from edgewise.v1.profiles_pb2_grpc import add_ProfilesServicer_to_server
@@ -24,6 +26,7 @@ from hub.enrolment import Anchored, Enrolment
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
+from hub.ledger.writing import Stored
 from hub.log import Log
 from hub.meters import Meters
 from hub.rpc.admission import admissions
@@ -70,6 +73,9 @@ class RpcServer:
     ) -> None:
         """`suppressions` are told to every node; without them erasures reach those that cache the person."""
         self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._meters = meters
         self._log = log
         self._admissions = admissions(settings, log)
         # one thread writes: SQLite has one writer, and a second would only wait for the file lock
@@ -106,6 +112,7 @@ class RpcServer:
         self._server: grpc.aio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
+        self._why = "a part of the hub has failed; its log says which"
 
     async def start(self) -> str:
         """Listen; returns HOST:PORT as bound. Raises UnavailableError when the port is taken."""
@@ -139,6 +146,21 @@ class RpcServer:
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
 
+    async def append(self, name: Producer, records: Sequence[EventRecord | PreferenceRecord]) -> tuple[Stored, int]:
+        """Store what no node reported, by the same writer as what nodes do, and tell nodes what it changes.
+
+        Returns what was stored, and how many events were known. Raises UnavailableError when nothing could be.
+        """
+        loop = asyncio.get_running_loop()
+        with self._meters.store_seconds.time():
+            stored, known = await loop.run_in_executor(
+                self._writer, self._ledger.append, name, records, self._clock.now_ms()
+            )
+        for table, count in stored.counts.items():
+            self._meters.ingested.labels(table).inc(count)
+        self._profiles.stored(stored)
+        return stored, known
+
     def trouble(self) -> str:
         """Why it does not serve, or ""."""
         if self._server is None:
@@ -152,7 +174,13 @@ class RpcServer:
         for task in waiting:
             task.cancel()
         if self._failed.is_set():
-            raise UnavailableError("a part of the hub has failed; its log says which")
+            raise UnavailableError(self._why)
+
+    def fail(self, why: str) -> None:
+        """Stop serving, because of something outside of this server."""
+        self._log.error("the hub stops", reason=why)
+        self._why = why
+        self._failed.set()
 
     async def stop(self) -> None:
         """Answer what has come, end the streams, close the port; what had not been stored is sent again by its node."""

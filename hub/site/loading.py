@@ -16,6 +16,7 @@ from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
+from hub.sources.document import SourceDocument, SourceName
 
 
 class SiteContents(NamedTuple):
@@ -36,6 +37,8 @@ class SiteContents(NamedTuple):
     """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
     retention: RetentionFile | None = None
     """How long what is kept; `edgewise data retain --site` puts it in force."""
+    sources: Mapping[SourceName, SourceDocument] = {}
+    """How the rows of business systems are read; nothing of them is released to nodes."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -61,6 +64,7 @@ def _contents(files: Files) -> SiteContents:
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
             live_facts=said.live_facts,
+            currency=said.currency,
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},
@@ -84,6 +88,7 @@ def _contents(files: Files) -> SiteContents:
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],
+        sources={name: document for name, (document, _) in files.sources.items()},
     )
 
 

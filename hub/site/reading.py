@@ -15,11 +15,13 @@ from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
 from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, RetentionFile, SiteFile
+from hub.sources.document import SourceDocument, SourceName, merged
+from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
 RETENTION_FILE: Final = "retention.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models")
+FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "sources")
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -52,6 +54,7 @@ class Files(NamedTuple):
     models: dict[ModelName, tuple[ModelFile, Place]]
     items: dict[ItemId, tuple[ItemFile, Place]]
     features: list[tuple[Feature, Place]]
+    sources: dict[SourceName, tuple[SourceDocument, Place]]
     identity: tuple[IdentityFile, Place] | None = None
     retention: tuple[RetentionFile, Place] | None = None
 
@@ -75,6 +78,7 @@ def read_files(folder: Path) -> Files:
         features=reader.features(),
         identity=reader.identity(),
         retention=reader.retention(),
+        sources=reader.named("sources", SourceDocument, SourceName),
     )
     reader.refuse_strange_files()
     raise_if_any(folder, reader.problems)
@@ -202,7 +206,22 @@ class _Reader:
 
     def _converted(self, document: Document, path: tuple[int, ...], into: type[T]) -> Iterator[tuple[T, Place]]:
         value = document.value[path[0]] if path else document.value
+        if into is SourceDocument:
+            value = self._over_preset(document)
+            if value is None:
+                return
         converted, wrong = convert(value, into, path)
         self.problems += [document.problem(step, message) for step, message in wrong]
         if converted is not None:
             yield converted, Place(document, path)
+
+    def _over_preset(self, document: Document) -> Any:
+        """What a source says over what is shipped under the name that it gives; None when that name is wrong."""
+        named = document.value.get("preset") if isinstance(document.value, dict) else None
+        if not isinstance(named, str):
+            return document.value
+        if named not in preset_names():
+            cure = did_you_mean(named, preset_names())
+            self.problems.append(document.problem(("preset",), f"no preset {named!r}; {cure}"))
+            return None
+        return merged(preset(named), document.value)

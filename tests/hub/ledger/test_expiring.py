@@ -19,8 +19,9 @@ from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.rights.retaining import Retained, steps
-from hub.rights.retention import Cutoffs, Retention, SourceRetention, in_force, put_in_force
+from hub.rights.retention import Cutoffs, Retention, SourceRetention, in_force
 from hub.site.files import RetentionFile
+from hub.site.kept_retention import keep_retention
 
 CRM = Producer("import/crm")
 
@@ -133,9 +134,9 @@ def test_many_events_are_looked_at_in_bounded_steps(tmp_path: Path) -> None:
         assert ledger.totals().events == 30
 
 
-def test_what_is_in_force_is_kept_beside_the_ledger(tmp_path: Path) -> None:
+def test_what_is_in_force_is_what_was_applied(tmp_path: Path) -> None:
     assert in_force(tmp_path) == Retention()
-    retention = Retention(site=RetentionFile(events_days=7), sources={"crm": SourceRetention(days=3)})
-    assert put_in_force(tmp_path, retention)
-    assert not put_in_force(tmp_path, retention)
-    assert in_force(tmp_path) == retention
+    said = RetentionFile(events_days=7)
+    assert keep_retention(tmp_path, said)
+    assert not keep_retention(tmp_path, said)
+    assert in_force(tmp_path) == Retention(site=said)

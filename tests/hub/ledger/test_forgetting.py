@@ -33,8 +33,10 @@ IMPERSONAL = {
     "models",
     "node_erasures",
     "nodes",
+    "partitions",
     "producers",
     "releases",
+    "source_runs",
 }
 FOUND_OTHERWISE = {"dead_letters", "rewards"}
 """By their payload, by their decision."""
