@@ -64,6 +64,9 @@ def steps(
         yield
         if dry_run or gone < AT_ONCE:
             break
+    if any(partition.is_stale for partition in ledger.lake.partitions()):
+        ledger.lake.rewrite()
+        yield
     retained.contacts, retained.contact_fields = ledger.expire_contacts(*cutoffs.contacts_ms(), dry_run=dry_run)
     yield
     letters_ms = now_ms - retention.site.dead_letters_days * DAY_MS

@@ -23,12 +23,15 @@ from hub.rights.retention import Cutoffs, Retention, SourceRetention, in_force
 from hub.site.files import RetentionFile
 from hub.site.kept_retention import keep_retention
 
+pytestmark = pytest.mark.usefixtures("either_database")
 CRM = Producer("import/crm")
+NOWHERE = Path("/nowhere")
+"""A data folder without files."""
 
 
 def run(ledger: Ledger, retention: Retention, *, now_ms: int, dry_run: bool = False) -> Retained:
     retained = Retained()
-    for _ in steps(ledger, retention, ledger.storage.path.parent, retained, now_ms=now_ms, dry_run=dry_run):
+    for _ in steps(ledger, retention, NOWHERE, retained, now_ms=now_ms, dry_run=dry_run):
         pass
     return retained
 
@@ -82,13 +85,16 @@ def test_a_source_s_own_word_holds_for_it(tmp_path: Path) -> None:
         assert {record.message_id for _, record in ledger.events()} == {"crm-50", "hook-3"}
 
 
-def test_single_fields_go_and_the_rest_of_the_event_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+def test_single_fields_go_and_the_rest_of_the_event_stays(tmp_path: Path, *, is_old: bool) -> None:
     body = json.dumps({"context": {}, "properties": {"phone": "1", "plan": "gold"}}).encode()
     said = {"type": "identify", "name": "", "traits": {"phone": "1", "plan": "gold"}, "body": body, "touches": ()}
     retention = Retention(sources={"crm": SourceRetention(fields={"phone": 30})})
     with open_ledger(tmp_path) as ledger:
         ledger.append(CRM, [old(0, 40, message="a", **said), old(1, 20, message="b", **said)], NOW_MS)
         assert _traits(ledger) == {"phone": "1", "plan": "gold"}
+        if is_old:
+            assert ledger.lake.compact(before_ms=NOW_MS * 2, now_ms=NOW_MS * 2, least_records=1).records == 2
         assert run(ledger, retention, now_ms=NOW_MS).fields == 2
         first, second = ledger.events_of(SUBJECT)
         assert first.traits == {"plan": "gold"}

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads, preference
@@ -19,10 +20,11 @@ from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
 from hub.ledger.forgetting import KEPT, personal_tables
 from hub.ledger.ledger import Ledger, open_ledger
-from hub.ledger.rows import AuditEntry
+from hub.ledger.rows import AuditEntry, Change
 from hub.ledger.storing import ERASED_LANE
 from hub.ledger.suppression import SuppressionList
 
+pytestmark = pytest.mark.usefixtures("either_database")
 ANN, MAIL, DEVICE, BO = (SubjectId(digit * 32) for digit in "abcd")
 IMPERSONAL = {
     "counters",
@@ -54,6 +56,12 @@ def store(ledger: Ledger, *records: Record | bytes, name: Producer = NODE) -> No
     ledger.store([Batch(name, sent)], NOW_MS)
 
 
+def into_the_lake(ledger: Ledger) -> None:
+    """Every record becomes an old one, whose content lies in a Parquet file."""
+    moved = ledger.lake.compact(before_ms=NOW_MS + 10**9, now_ms=NOW_MS + 10**9, least_records=1)
+    assert moved.records
+
+
 def rows(ledger: Ledger) -> dict[str, list[Any]]:
     """Every row of every table, to be compared."""
     with ledger.storage.reading() as connection:
@@ -70,7 +78,7 @@ def test_every_table_is_known_to_hold_people_or_not_to() -> None:
     assert not IMPERSONAL & (personal | KEPT)
 
 
-def test_a_person_goes_from_every_table_and_his_neighbour_stays(ledger: Ledger) -> None:
+def test_a_person_goes_from_every_table_and_his_neighbour_stays(ledger: Ledger, tmp_path: Path) -> None:
     known = {"anonymousId": ANN, "email": MAIL}
     store(
         ledger,
@@ -89,7 +97,7 @@ def test_a_person_goes_from_every_table_and_his_neighbour_stays(ledger: Ledger) 
     assert members == (ANN, MAIL)
     preview = ledger.erasable(members)
     assert rows(ledger) == before
-    listed = SuppressionList(ledger.storage.path.parent)
+    listed = SuppressionList(tmp_path)
     entry = listed.append(members, time_ms=NOW_MS + 10_000)
     gone = ledger.follow(listed)[entry.number]
     assert gone == preview
@@ -114,15 +122,19 @@ def test_a_person_goes_from_every_table_and_his_neighbour_stays(ledger: Ledger) 
     assert ledger.audit(what=["profile merge"])[0].subject == "erased"
 
 
-def test_what_he_did_on_a_shared_device_goes_and_its_profile_is_folded_anew(ledger: Ledger) -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_he_did_on_a_shared_device_goes_and_its_profile_is_folded_anew(ledger: Ledger, *, is_old: bool) -> None:
     """The device joins nobody, because two users were seen on it; his visits on it name him all the same."""
     his = event(0, subject=DEVICE, identifiers={"anonymousId": DEVICE, "userId": ANN})
     theirs = event(1, subject=DEVICE, identifiers={"anonymousId": DEVICE, "userId": BO})
     nobodys = event(2, subject=DEVICE)
     store(ledger, his, theirs, nobodys)
     assert ledger.members_of(ANN) == (ANN,)
+    if is_old:
+        into_the_lake(ledger)
     ledger.erase(ANN, NOW_MS)
     assert [record.seq for record in ledger.events_of(DEVICE)] == [1, 2]
+    assert sum(partition.records for partition in ledger.lake.partitions()) == (2 if is_old else 0)
     row = ledger.profile(DEVICE)
     assert row is not None
     assert row.profile == encode_profile(fold(Profile(), [theirs, nobodys]))
@@ -141,6 +153,20 @@ def test_a_record_that_comes_too_late_takes_its_number_and_nothing_else(ledger: 
     store(ledger, *(event(seq, subject=ANN, producer=OTHER_NODE) for seq in range(9)), new, name=OTHER_NODE)
     assert [record.seq for record in ledger.events_of(ANN)] == [6, 7, 8, 9]  # who comes back begins anew
     assert ledger.revision() > revision
+
+
+def test_old_records_go_out_of_their_files_as_well(ledger: Ledger, tmp_path: Path) -> None:
+    store(ledger, event(0, subject=ANN, body=b"her-secret"), event(1, subject=BO), event(2, subject=ANN))
+    into_the_lake(ledger)
+    listed = SuppressionList(tmp_path)
+    entry = listed.append([ANN], time_ms=NOW_MS + 10_000)
+    gone = ledger.follow(listed)[entry.number]
+    assert (gone["events"].rows, gone["lake"].rows, gone["lake"].files) == (2, 2, 1)
+    (partition,) = ledger.lake.partitions()
+    assert (partition.records, partition.is_stale) == (1, False)
+    assert [record.seq for record in ledger.events_of(BO)] == [1]
+    for path in ledger.storage.shelf.folder.rglob("*.parquet"):
+        assert ANN not in str(pq.read_table(path).to_pylist())
 
 
 def test_nodes_that_hold_a_late_record_are_told_once_more(ledger: Ledger) -> None:
@@ -171,8 +197,8 @@ def test_a_late_record_of_somebody_who_has_come_back_moves_his_profile_past_it(l
         assert rebuild(connection, ANN) == (row.profile, row.preferences)
 
 
-def test_for_ever_keeps_nothing_that_happens_later_either(ledger: Ledger) -> None:
-    listed = SuppressionList(ledger.storage.path.parent)
+def test_for_ever_keeps_nothing_that_happens_later_either(ledger: Ledger, tmp_path: Path) -> None:
+    listed = SuppressionList(tmp_path)
     listed.append([ANN], time_ms=NOW_MS, forever=True)
     ledger.follow(listed)
     store(ledger, event(0, subject=ANN, time_ms=NOW_MS + 10**9))
@@ -181,12 +207,15 @@ def test_for_ever_keeps_nothing_that_happens_later_either(ledger: Ledger) -> Non
     assert (imported.counts, known) == ({}, 1)
 
 
-def test_what_a_visitor_did_after_he_asked_stays(ledger: Ledger) -> None:
+@pytest.mark.parametrize("is_old", [False, True])
+def test_what_a_visitor_did_after_he_asked_stays(ledger: Ledger, tmp_path: Path, *, is_old: bool) -> None:
     """The node was away when he asked, and he has come back before the hub heard of it."""
     before = event(0, subject=ANN, identifiers={"anonymousId": ANN, "email": MAIL})
     after = event(9, subject=ANN)
     store(ledger, before, *(event(seq, subject=BO) for seq in range(1, 9)), after)
-    listed = SuppressionList(ledger.storage.path.parent)
+    if is_old:
+        into_the_lake(ledger)
+    listed = SuppressionList(tmp_path)
     listed.append([ANN, MAIL], time_ms=NOW_MS + 5_000, keeps_later=True)
     ledger.follow(listed)
     assert [record.seq for record in ledger.events_of(ANN)] == [9]
@@ -197,7 +226,5 @@ def test_what_a_visitor_did_after_he_asked_stays(ledger: Ledger) -> None:
     assert decode_profile(row.profile).applied == {NODE: 9}
 
 
-def _first() -> Any:
-    from hub.ledger.rows import Change
-
+def _first() -> Change:
     return Change(0, SubjectId(""))
