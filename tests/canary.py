@@ -117,6 +117,40 @@ def decision_log(path: Path) -> tuple[Path, Path]:
     return path, mapping
 
 
+def declare_sources(site: Path) -> None:
+    """A CRM whose fields are kept in the vault, and a till that knows people by their card."""
+    folder = site / "sources"
+    folder.mkdir(exist_ok=True)
+    (folder / "crm.yaml").write_text(
+        "kind: crm\npreset: hubspot\nconsent: granted\nregion: GB\nvault:\n  address: {column: Street Address}\n"
+    )
+    (folder / "till.yaml").write_text(
+        "kind: offline\nconsent: granted\nkey: [receipt]\nidentifiers: {loyaltyCard: card, email: mail}\nrecords:\n"
+        "  - event: Offline Purchase\n    time: at\n    properties: {order_id: receipt}\n    products:\n"
+        "      fields: {product_id: sku, quantity: {column: pieces, type: integer}}\n"
+    )
+
+
+def exports(folder: Path, item: str) -> dict[str, Path]:
+    """A file of each of these sources, each with a row that no import can take."""
+    crm, till = folder / "crm.csv", folder / "till.csv"
+    name, mail, phone = NAMES["name"], NAMES["e-mail"], NAMES["phone"]
+    with crm.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["Record ID", "First Name", "Last Name", "Email", "Phone Number", "Street Address", "Last Modified Date"]
+        )
+        writer.writerow(["1", "Ann", name, mail.upper(), phone, NAMES["address"], "2024-03-02"])
+        writer.writerow(["2", "Bo", "Bystander", "bo@else.example", "", "", "2024-03-02"])
+        writer.writerow(["3", "Ann", name, mail, phone, NAMES["address"], f"the day before {name} left"])
+    with till.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["receipt", "at", "card", "mail", "sku", "pieces"])
+        writer.writerow(["r-1", "2024-03-03", NAMES["loyalty card"], mail, item, "1"])
+        writer.writerow(["r-2", "2024-03-03", NAMES["loyalty card"], mail, item, f"one for {name}"])
+    return {"crm": crm, "till": till}
+
+
 def spellings(name: str) -> set[bytes]:
     """How a name may stand in a file: as it is, in a URL, without its plus, in UTF-16; in any case of letters."""
     plain = {name, quote(name), name.removeprefix("+")}

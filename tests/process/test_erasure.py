@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from canary import BYSTANDER, NAMES, decision_log, found_below, history, plant_on_node
+from canary import BYSTANDER, NAMES, decision_log, declare_sources, exports, found_below, history, plant_on_node
 from processes import Started, ask, until
 from shop_process import ITEM, Shop, version
 
@@ -53,6 +53,7 @@ def holds(folder: Path, subject: SubjectId) -> bool:
 @pytest.mark.timeout(240)
 def test_not_a_byte_of_an_erased_person_is_left_anywhere(tmp_path: Path) -> None:
     shop = shop_with_server_key(tmp_path)
+    declare_sources(shop.site)
     shop.release()
     shop.run("release", "promote", "1")
     server = {"Authorization": f"Bearer {SERVER}"}
@@ -64,7 +65,9 @@ def test_not_a_byte_of_an_erased_person_is_left_anywhere(tmp_path: Path) -> None
         assert (imported["stored"], imported["rejected"]) == (3, 3)
         log, mapping = decision_log(tmp_path / "decisions.csv")
         assert shop.run("import", "decisions", str(log), "--map", str(mapping))["rejected"] == 1
-        until(lambda: sum(shop.stored().values()) == sent + imported["stored"])
+        for source, file in exports(tmp_path, ITEM).items():
+            assert shop.run("import", "source", source, str(file), "--site", str(shop.site))["rejected"] == 1
+        until(lambda: sum(shop.stored().values()) == sent + 3 + 2 + 1)
         until(lambda: pending(one) == pending(two) == 0)
         key = load_site_keys(NodePaths(tmp_path / "one")).subject_key
         device = subject_of(key, "anonymousId", NAMES["anonymous id"])
@@ -72,14 +75,16 @@ def test_not_a_byte_of_an_erased_person_is_left_anywhere(tmp_path: Path) -> None
         planted = found_below(*data)
         assert {line.rpartition(": ")[2] for line in planted} >= {"e-mail", "name", "address", "phone", "loyalty card"}
         export = json.loads((_exported(shop, tmp_path)).read_text())
-        assert len(export["events"]) == sent - 2 + 2  # all but the bystander's
+        assert len(export["events"]) == sent - 2 + 2 + 1 + 1  # all but the bystander's
+        assert NAMES["name"] in json.dumps(export["tables"]["contact_records"])
         assert export["tables"]["links"]
 
         certificate = shop.run("profile", "erase", NAMES["e-mail"], "--yes", "--by", "officer")
         removed = {line["store"]: line["rows"] for line in certificate["stores"]}
         assert removed["ledger: events"] == len(export["events"])
         assert removed["imported decisions"] == 1
-        assert removed["rejected rows"] == 4
+        assert removed["rejected rows"] == 6
+        assert removed["ledger: contact_records"] == 1
         assert set(certificate["subjects"]) == set(export["subjects"])
         until(lambda: erasures_confirmed(shop, certificate["id"]))
         until(lambda: not found_below(*data), most_s=60)
@@ -89,7 +94,11 @@ def test_not_a_byte_of_an_erased_person_is_left_anywhere(tmp_path: Path) -> None
         # What was imported before is imported again: nobody comes back.
         again = shop.run("import", "events", str(tmp_path / "past.jsonl"), "--consent", "granted")
         assert (again["stored"], again["erased"] + again["known"]) == (0, 3)
-        (shop.hub_dir / "events" / "rejects" / "past.csv").unlink()
+        for source, file in exports(tmp_path, ITEM).items():
+            told = shop.run("import", "source", source, str(file), "--site", str(shop.site))
+            assert (told["stored"], told["rejected"]) == (0, 1)
+        for rejects in ("events/rejects/past.csv", "sources/rejects/crm.csv", "sources/rejects/till.csv"):
+            (shop.hub_dir / rejects).unlink()
         assert found_below(*data) == []
         assert (one.stop(), two.stop(), hub.stop()) == (0, 0, 0)
     assert found_below(*data) == []
