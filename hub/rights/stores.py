@@ -28,6 +28,9 @@ IMPERSONAL: Final = frozenset(
 )
 """Folders of a hub's data that hold no record of anybody."""
 
+EMPTIED: Final = frozenset({"decisions", "events", "lake", "sources"})
+"""Folders that the stores below empty, or the ledger itself (`lake`)."""
+
 
 def stores(data_dir: Path, *, now_ms: int) -> Sequence[Store]:
     """In the order in which they are emptied."""

@@ -107,7 +107,7 @@ def test_a_person_goes_from_every_table_and_his_neighbour_stays(ledger: Ledger, 
         "decisions": 1,
         "duplicates": 1,
         "events": 2,
-        "links": 2,  # as subject, and as identifier
+        "links": 1,
         "persons": 2,
         "preferences": 1,
         "profiles": 1,
