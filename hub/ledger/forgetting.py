@@ -70,17 +70,16 @@ def erase(
     revision = take(connection, POSITION, 1)
     elsewhere = _erase_named_elsewhere(connection, subjects, until_ms, gone)
     for table, columns in personal_tables():
-        for column in columns:
-            is_timed = until_ms is not None and "time_ms" in table.c and table.name not in IDENTITY
-            where = [table.c.time_ms <= until_ms] if is_timed else []
-            left_alone = kept if table.name in OF_WHO_CAME_BACK else set()
-            if table.name in IDENTITY:
-                continue
-            for some in chunks([subject for subject in subjects if subject not in left_alone]):
-                removed = _delete(connection, table, column.in_(some), *where)
-                gone[table.name] = gone.get(table.name, Removed()) + removed
         if table.name in IDENTITY:
             gone[table.name] = Removed(_count(connection, table, columns, subjects))
+            continue
+        is_timed = until_ms is not None and "time_ms" in table.c
+        where = [table.c.time_ms <= until_ms] if is_timed else []
+        left_alone = kept if table.name in OF_WHO_CAME_BACK else set()
+        for some in chunks([subject for subject in subjects if subject not in left_alone]):
+            for column in columns:
+                removed = _delete(connection, table, column.in_(some), *where)
+                gone[table.name] = gone.get(table.name, Removed()) + removed
     links.forget(connection, subjects, revision)
     _learn_again(connection, kept, revision)
     gone["dead_letters"] = _erase_dead_letters(connection, subjects)
