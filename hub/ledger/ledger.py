@@ -16,8 +16,8 @@ from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.facts import FactRows
+from hub.ledger.grouping import forget
 from hub.ledger.lake import LakeRows, mark_stale
-from hub.ledger.links import forget
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
 from hub.ledger.people import PeopleRows
