@@ -10,7 +10,7 @@ Nobody is known to all of them by the same name. Every source is in the order of
     receipts  lines of a till, CSV, London's time                    loyalty card, sometimes an e-mail
 
 Among them: Tom and Uma share a tablet; Mia is known by her e-mail (till, shop, CRM) or her userId (tickets), and joined
-by what she told the browser; Ben cancelled an order; Ida and Max unsubscribed; Leo has two cards, and no address at all.
+by what she told the browser; Ben cancelled an order; Ida and Max unsubscribed; Leo has two cards and no address.
 """
 
 from __future__ import annotations
