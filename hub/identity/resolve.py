@@ -3,9 +3,10 @@
 The graph has a node for every subject and identifier (one name space, `edgewise.subjects`) and an edge for every link.
 Its connected components would be the people, if every identifier were what it says. So the components are grown as in
 Kruskal's algorithm for minimum spanning trees (Proc. AMS 7, 1956): edges are looked at strongest first, by priority of
-the kind, then by earliest time, then by hash, a total order that only depends on the set, and an edge is passed over
-when joining its two sides would give one person more identifiers of a kind than the rules allow, or would join two that
-a person has stated to be different. What people state to be the same comes before every link and knows no limit.
+the kind, what is vouched for before what a browser claims, then by earliest time, then by hash: a total order that only
+depends on the set. An edge is passed over when joining its two sides would give one person more identifiers of a kind
+than the rules allow, or would join two that a person has stated to be different. What people state to be the same comes
+before every link and knows no limit.
 
 An edge counts for nothing when one of its ends joins nobody: it is blocked, crowded (too many subjects name it, or it
 names too many), or shared (seen with more users than the rules allow). All three only depend on the edges of that one
@@ -19,7 +20,7 @@ Cost: sorting, O(n log n) of n links; the union-find with union by size and path
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from edgewise.ids import SubjectId
@@ -44,6 +45,8 @@ class Link(NamedTuple):
     """When first, over all records that say so."""
     source: str
     """The producer of that record."""
+    vouched: bool
+    """A server or an import said so, and not only a browser."""
 
 
 class Statement(NamedTuple):
@@ -103,7 +106,11 @@ def resolve(
     `crowded` are nodes that are known to be so, for a caller who holds back most of their links.
     """
     by_kind = {kind: rules.of(kind) for link in links for kind in (link.kind, link.subject_kind)}
-    joining = [link for link in set(links) if by_kind[link.kind].links_people and link.subject != link.identifier]
+    joining = [
+        link
+        for link in set(links)
+        if by_kind[link.kind].links_people and link.subject != link.identifier and (link.vouched or rules.browsers_link)
+    ]
     holds = standing(statements)
     kinds = _kinds(joining, rules)
     silent = {*rules.blocked, *crowded, *crowded_among(joining, rules)}
@@ -118,7 +125,7 @@ def resolve(
         if (most := by_kind[kinds[node]].most_users) is not None and len(seen_with) > most
     }
     rank = {kind: rules.rank(kind) for kind in by_kind}
-    for link in sorted(joining, key=lambda link: (rank[link.kind], link.first_ms, link.subject, link.identifier)):
+    for link in sorted(joining, key=lambda link: (rank[link.kind], not link.vouched, link.first_ms, link[0], link[2])):
         if link.subject not in silent and link.identifier not in silent:
             people.join(link.subject, link.identifier, within_limits=True)
     return people.partition()
@@ -234,8 +241,3 @@ class _People:
     def _fits(self, one: SubjectId, other: SubjectId) -> bool:
         mine, theirs = self._counts.get(one, {}), self._counts.get(other, {})
         return all(count + theirs[kind] <= self._limits[kind] for kind, count in mine.items() if kind in theirs)
-
-
-def pairs(statements: Iterable[Statement]) -> Iterator[Pair]:
-    """Every pair that anything was ever stated of."""
-    yield from sorted({pair_of(statement.left, statement.right) for statement in statements})

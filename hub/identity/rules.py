@@ -44,6 +44,9 @@ class IdentityFile(msgspec.Struct, frozen=True):
     """Strongest first. Kinds that are not listed come last."""
     blocked: dict[KindName, list[Annotated[str, Meta(min_length=1, max_length=500)]]] = {}
     """Kind -> values that name nobody here, beside those that name nobody anywhere (`edgewise.identifiers`)."""
+    browsers_link: bool = True
+    """Whether a browser that has proven its own id may name the user that it belongs to. Where it may, whoever knows
+    another's user id can join himself to him; False: only servers and imports link."""
     most_identifiers: Count = 500
     """How many identifiers one subject may name; one that names more (a test account, a bot) joins nobody."""
 
@@ -54,6 +57,7 @@ class IdentityRules(msgspec.Struct, frozen=True):
     kinds: tuple[Kind, ...]
     blocked: tuple[SubjectId, ...] = ()
     most_identifiers: int = 500
+    browsers_link: bool = True
 
     def of(self, kind: str) -> Kind:
         """What holds for a kind."""
@@ -75,12 +79,14 @@ DEFAULT_RULES: Final = IdentityRules(
         Kind("email", limit=5, most_users=3),
         Kind("phone", limit=5, most_users=3),
         Kind("anonymousId", limit=100, most_users=1),
+        Kind("orderId", most_people=20),
         Kind("groupId", links_people=False),
     )
 )
 """What holds where a site has no `identity.yaml`.
 
 `previousId` is what an alias renamed: such an id is no user any more, so a renamed user keeps to his limit of one.
+`orderId` is what a refund names and nothing else: an order is one person's, and a person has as many as he likes.
 """
 
 
@@ -92,4 +98,4 @@ def rules_of(file: IdentityFile, subject_key: bytes) -> IdentityRules:
         for value in values
         if (named := normalised(kind, value))
     }
-    return IdentityRules(tuple(file.kinds), tuple(sorted(blocked)), file.most_identifiers)
+    return IdentityRules(tuple(file.kinds), tuple(sorted(blocked)), file.most_identifiers, file.browsers_link)

@@ -36,7 +36,9 @@ from hub.sources.document import SourceDocument
 from hub.sources.fault import Fault
 from hub.sources.identifying import is_nobody
 from hub.sources.moments import written
+from hub.sources.stating import stated_with
 from hub.sources.translate import Translator
+from hub.topics.tickets import Topics, without_texts
 
 MOST_CALL_BYTES: Final = 4 << 20
 """Of one call that many rows make; nobody waits for it as for one of a visitor."""
@@ -145,7 +147,8 @@ def import_source(
         assert rejects.path is not None
         folder = rejects.path.parent
         reading = _Reading(path, Translator(document, name), rejects, started_ms, folder=folder, progress=progress)
-        with SortedRuns(folder) as runs:
+        with SortedRuns(folder) as runs, Topics(data_dir) as topics:
+            reading.topics = topics
             _sort(reading, Visitors(ledger, intake.default_consent), intake, runs)
             if rejects.count and rejects.count == reading.counts.rows:
                 raise InputError(
@@ -188,11 +191,14 @@ class _Reading:
         progress: Progress,
     ) -> None:
         document = translator.document
-        self._now_ms = now_ms
+        self.now_ms = now_ms
         self._rejects = rejects
         self._rows = SourceRows(path, document, translator.columns, lambda done, of: progress("reading", done, of))
         self._calls = Calls(translator, rejects, now_ms, folder)
         self.counts = self._calls.counts
+        self.topics: Topics | None = None
+        """What reads texts; None: they are only taken out."""
+        self._topic = document.topic
         self.first_ms: int | None = None
         self.last_ms: int | None = None
         self.imported = ImportedSource(
@@ -206,13 +212,25 @@ class _Reading:
 
     def calls(self) -> Iterator[tuple[RowCall, Call]]:
         """Every call that is one for intake, too; the rows of others are refused."""
-        for row_call in self._calls.of(self._rows):
+        for row_call in self._with_topics():
             raw = _encode_call(row_call.call)
             named = _NOBODY if is_nobody(row_call.call) else None
             try:
                 yield row_call, decode_call(raw, type=None, fallback_id=named, most_bytes=MOST_CALL_BYTES)
             except InputError as wrong:
                 self._refuse(row_call, wrong)
+
+    def _with_topics(self) -> Iterator[RowCall]:
+        row_calls = self._calls.of(self._rows)
+        if self._topic is None:
+            yield from row_calls
+            return
+        while some := list(islice(row_calls, AT_ONCE)):
+            if self.topics is not None:
+                self.topics.write(self._topic, [one.call for one in some])
+            else:
+                without_texts(self._topic, [one.call for one in some])
+            yield from some
 
     def record(self, row_call: RowCall, call: Call, intake: Intake, grants: Grants) -> EventRecord | None:
         """The record of a call, without its number; None, and its rows refused, where intake refuses it."""
@@ -225,7 +243,7 @@ class _Reading:
                 message_id=call.message_id,
                 subject_key=intake.subject_key,
                 grants=Grants() if is_nobody(row_call.call) else grants,
-                received_ms=self._now_ms,
+                received_ms=self.now_ms,
                 attributes_of=intake.attributes_of,
                 most_products=MOST_LINES,
                 vouched=True,
@@ -273,7 +291,10 @@ def _sort(reading: _Reading, visitors: Visitors, intake: Intake, runs: SortedRun
         visitors.look_up(set(subjects))
         for (row_call, call), subject in zip(some, subjects, strict=True):
             grants = visitors.grants(subject, call.consent)
-            is_kept = grants.personalisation or grants.analytics or is_nobody(row_call.call)
+            nobody = is_nobody(row_call.call)
+            said = None if nobody else stated_with(call, subject, reading.now_ms)
+            # what a person stated is kept also where nothing else may be; its event names nobody then
+            is_kept = grants.personalisation or grants.analytics or nobody or said is not None
             record = reading.record(row_call, call, intake, grants if is_kept else _GRANTED)
             if record is None:
                 continue
@@ -284,7 +305,9 @@ def _sort(reading: _Reading, visitors: Visitors, intake: Intake, runs: SortedRun
                 reading.imported.without_consent += 1
             else:
                 position += 1
-                runs.add((record.time_ms, row_call.rows[0] * _PLACES + position % _PLACES), carried(record, row_call))
+                runs.add(
+                    (record.time_ms, row_call.rows[0] * _PLACES + position % _PLACES), carried(record, row_call, said)
+                )
 
 
 def _digest(path: Path) -> str:

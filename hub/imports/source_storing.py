@@ -10,7 +10,7 @@ import msgspec
 
 from edgewise.clock import Clock
 from edgewise.ids import MessageId, Producer, SubjectId
-from edgewise.records import EventRecord
+from edgewise.records import EventRecord, PreferenceRecord
 from hub.imports.events import AT_ONCE
 from hub.imports.sorted_runs import SortedRuns
 from hub.imports.source_calls import RowCall
@@ -18,6 +18,7 @@ from hub.imports.source_rejects import SourceRejects
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.sources.fault import Fault
+from hub.topics.tickets import FOUND, TOPIC_MODEL
 
 
 class _Carried(msgspec.Struct, frozen=True, array_like=True):
@@ -27,15 +28,17 @@ class _Carried(msgspec.Struct, frozen=True, array_like=True):
     rows: tuple[int, ...]
     contact: dict[str, Any] | None
     contact_key: str
+    said: PreferenceRecord | None
+    """What the person stated with it."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Carried).decode
 
 
-def carried(record: EventRecord, row_call: RowCall) -> bytes:
+def carried(record: EventRecord, row_call: RowCall, said: PreferenceRecord | None) -> bytes:
     """What the second pass reads."""
-    return _encode(_Carried(record, row_call.rows, row_call.contact, row_call.contact_key))
+    return _encode(_Carried(record, row_call.rows, row_call.contact, row_call.contact_key, said))
 
 
 class Storing:
@@ -64,7 +67,8 @@ class Storing:
 
     def _store(self, some: Sequence[_Carried]) -> None:
         events = [one.record for one in some]
-        stored, known = self._ledger.append(Producer(f"import/{self._name}"), events, self._clock.now_ms())
+        records = [record for one in some for record in (one.record, one.said) if record is not None]
+        stored, known = self._ledger.append(Producer(f"import/{self._name}"), records, self._clock.now_ms())
         self.changed |= stored.changed
         self.stored += len(some) - known
         kept: Sequence[_Carried] = some
@@ -98,5 +102,17 @@ def _differs(event: EventRecord, there: dict[MessageId, EventRecord]) -> bool:
 def _said(event: EventRecord) -> tuple[Any, ...]:
     """What a source says in an event: without its number, and without what catalogue and consent add."""
     touches = [(touch.item, touch.quantity, touch.value_minor) for touch in event.touches]
-    body = b"" if not event.subject else event.body
+    body = _without_topic(event.body) if event.subject else b""
     return event.type, event.name, event.traits, event.identifiers, touches, body
+
+
+def _without_topic(body: bytes) -> Any:
+    """A model that was trained again may find another topic in the same text."""
+    if TOPIC_MODEL.encode() not in body:
+        return body
+    said = msgspec.json.decode(body, type=dict[str, dict[str, Any]])
+    properties = said.get("properties", {})
+    if TOPIC_MODEL in properties:
+        for name in FOUND:
+            properties.pop(name, None)
+    return said

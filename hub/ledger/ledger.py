@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from edgewise.errors import EdgewiseError
 from edgewise.ids import Producer, SubjectId
-from edgewise.records import EventRecord
+from edgewise.records import EventRecord, PreferenceRecord
 from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import Storage, chunks, upsert
@@ -71,8 +71,10 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, SourceLedger):
         with self.storage.writing() as connection:
             return store_batches(connection, placed, now_ms)
 
-    def append(self, name: Producer, events: Sequence[EventRecord], now_ms: int) -> tuple[Stored, int]:
-        """Store events that nobody has numbered yet, under `import/NAME`; see `storing.append_events`."""
+    def append(
+        self, name: Producer, events: Sequence[EventRecord | PreferenceRecord], now_ms: int
+    ) -> tuple[Stored, int]:
+        """Store events that nobody has numbered yet, under `import/NAME` or `hook/NAME`, as `append_events` says."""
         with self.storage.writing() as connection:
             return append_events(connection, name, events, now_ms)
 

@@ -23,7 +23,7 @@ from hub.ledger.dialect import chunks, upsert
 
 Nodes = frozenset[SubjectId]
 _rules = msgspec.json.Decoder(IdentityRules)
-_COLUMNS = ("subject", "subject_kind", "identifier", "kind", "first_ms", "source")
+_COLUMNS = Link._fields
 
 
 class Component(NamedTuple):
@@ -48,7 +48,7 @@ def links_in(events: Iterable[EventRecord]) -> dict[tuple[SubjectId, SubjectId, 
         for name, identifier in identifiers.items():
             if identifier == subject:
                 continue
-            link = Link(subject, own_kind, identifier, base_kind(name), event.time_ms, event.producer)
+            link = Link(subject, own_kind, identifier, base_kind(name), event.time_ms, event.producer, event.vouched)
             key = (subject, identifier, link.kind)
             found[key] = _earlier(found[key], link) if key in found else link
     return found
@@ -70,7 +70,7 @@ def learn(connection: sa.Connection, events: Iterable[EventRecord]) -> list[Link
         connection,
         tables.links,
         [link._asdict() for link in news],
-        update=("subject_kind", "first_ms", "source"),
+        update=("subject_kind", "first_ms", "source", "vouched"),
     )
     return news
 
@@ -97,14 +97,13 @@ def regroup(
     names = _names(connection, groups, before)
     for group, name in zip(groups, names, strict=True):
         for node in group:
-            person = before.get(node)
-            if person is not None and members_before[person] == set(group) and person == name:
-                continue
-            if person is None and len(group) == 1:
+            if node not in before and len(group) == 1:
                 continue  # nothing joins it to anybody: it needs no row
-            rows.append({"subject": node, "person": name, "revision": revision})
-            if members_before.get(person or node, {node}) != set(group):
+            is_as_before = members_before.get(before.get(node, node), {node}) == set(group)
+            if not is_as_before:
                 changed.add(node)
+            if not is_as_before or before.get(node) != name:
+                rows.append({"subject": node, "person": name, "revision": revision})
     upsert(connection, tables.persons, rows, update=("person", "revision"))
     return frozenset(changed)
 
@@ -141,7 +140,7 @@ def load_component(
 ) -> Component:
     """Everything that is connected with `seeds`, through nodes that join people, or did before `added` were added."""
     fresh: Counter[SubjectId] = Counter(node for link in added for node in {link.subject, link.identifier})
-    silent_kinds = [each.kind for each in rules.kinds if not each.links_people]
+    counts_for_something = _that_link(rules)
     links: dict[tuple[SubjectId, SubjectId, str], Link] = {}
     statements: dict[int, Statement] = {}
     crowded: set[SubjectId] = set()
@@ -149,11 +148,11 @@ def load_component(
     frontier = set(seeds) | members_of_all(connection, list(seeds))
     while frontier:
         seen |= frontier
-        counts = _crowds(connection, sorted(frontier), rules, silent_kinds)
+        counts = _crowds(connection, sorted(frontier), rules)
         crowded |= counts.keys()
         open_nodes = sorted(node for node in frontier if node not in counts or counts[node] - fresh[node] <= 0)
         reached: set[SubjectId] = set()
-        for link in _links_at(connection, open_nodes, silent_kinds):
+        for link in _links_at(connection, open_nodes, counts_for_something):
             links[link.subject, link.identifier, link.kind] = link
             reached.update((link.subject, link.identifier))
         for statement in statements_about(connection, sorted(frontier)):
@@ -197,7 +196,7 @@ def members_of_all(connection: sa.Connection, subjects: Collection[SubjectId]) -
 
 def _earlier(one: Link, other: Link) -> Link:
     first = min(one, other, key=lambda link: (link.first_ms, link.source))
-    return first._replace(subject_kind=max(one.subject_kind, other.subject_kind))
+    return first._replace(subject_kind=max(one.subject_kind, other.subject_kind), vouched=one.vouched or other.vouched)
 
 
 def _known(connection: sa.Connection, links: Iterable[Link]) -> Iterator[Link]:
@@ -215,27 +214,35 @@ def _known(connection: sa.Connection, links: Iterable[Link]) -> Iterator[Link]:
             )
 
 
-def _links_at(connection: sa.Connection, nodes: Sequence[SubjectId], silent_kinds: Sequence[str]) -> Iterator[Link]:
+def _that_link(rules: IdentityRules) -> list[sa.ColumnElement[bool]]:
+    """The links that may join people by the rules; all others are as if they were not there."""
+    columns = tables.links.c
+    silent_kinds = [each.kind for each in rules.kinds if not each.links_people]
+    return [columns.kind.not_in(silent_kinds), *([] if rules.browsers_link else [columns.vouched])]
+
+
+def _links_at(
+    connection: sa.Connection, nodes: Sequence[SubjectId], where: Sequence[sa.ColumnElement[bool]]
+) -> Iterator[Link]:
     columns = tables.links.c
     for some in chunks(nodes):
         for column in (columns.subject, columns.identifier):
             query = sa.select(*(columns[name] for name in _COLUMNS))
-            rows = connection.execute(query.where(column.in_(some), columns.kind.not_in(silent_kinds)))
+            rows = connection.execute(query.where(column.in_(some), *where))
             yield from map(Link._make, rows)
 
 
-def _crowds(
-    connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules, silent_kinds: Sequence[str]
-) -> dict[SubjectId, int]:
+def _crowds(connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules) -> dict[SubjectId, int]:
     """Crowded nodes -> by how many links they are, counted in the index."""
     columns = tables.links.c
     count = sa.func.count()
+    where = _that_link(rules)
     least = min([rules.of("").most_people, *(each.most_people for each in rules.kinds)])
     found: dict[SubjectId, int] = {}
     for some in chunks(nodes):
         named = (
             sa.select(columns.identifier, columns.kind, count)
-            .where(columns.identifier.in_(some), columns.kind.not_in(silent_kinds))
+            .where(columns.identifier.in_(some), *where)
             .group_by(columns.identifier, columns.kind)
             .having(count > least)
         )
@@ -245,7 +252,7 @@ def _crowds(
                 found[node] = max(over, found.get(node, 0))
         naming = (
             sa.select(columns.subject, count)
-            .where(columns.subject.in_(some), columns.kind.not_in(silent_kinds))
+            .where(columns.subject.in_(some), *where)
             .group_by(columns.subject)
             .having(count > rules.most_identifiers)
         )

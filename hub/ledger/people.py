@@ -22,7 +22,7 @@ from edgewise.profile.preferences import (
     merge_preferences,
 )
 from edgewise.profile.state import Profile, decode_profile, encode_profile
-from hub.identity.resolve import MERGE, UNMERGE, Link, pair_of
+from hub.identity.resolve import MERGE, UNMERGE, Link, pair_of, resolve
 from hub.identity.rules import IdentityRules
 from hub.ledger import tables
 from hub.ledger.canonical import rebuild
@@ -67,6 +67,18 @@ class PeopleRows:
         Also those without a profile: the hash of an e-mail address that only joins two others.
         """
         return self.people_of([subject])[subject]
+
+    def vouched_members_of(self, subject: SubjectId) -> tuple[SubjectId, ...]:
+        """As `members_of`, but joined only by what servers, imports and people say.
+
+        For what a visitor may ask of himself over the web: a browser may claim to belong to any user, and must not get
+        or erase by that what is another's.
+        """
+        with self.storage.reading() as connection:
+            rules = msgspec.structs.replace(rules_in_force(connection), browsers_link=False)
+            component = load_component(connection, [subject], rules)
+        people = resolve(component.links, component.statements, rules, crowded=component.crowded)
+        return next((person for person in people if subject in person), (subject,))
 
     def people_of(self, subjects: Collection[SubjectId]) -> dict[SubjectId, tuple[SubjectId, ...]]:
         """Subject -> all subjects of its person, sorted."""
@@ -124,6 +136,36 @@ class PeopleRows:
             if len(rows) < PAGE:
                 return
             after = (rows[-1].subject, rows[-1].identifier, rows[-1].kind)
+
+    def link_kinds(self) -> list[str]:
+        """Kinds of identifiers that any record named beside its subject, sorted; looks at every link."""
+        columns = tables.links.c
+        with self.storage.reading() as connection:
+            found = {
+                kind
+                for column in (columns.kind, columns.subject_kind)
+                for kind in connection.execute(sa.select(column).distinct()).scalars()
+            }
+        return sorted(found - {""})
+
+    def joined_at(self, subject: SubjectId) -> int:
+        """The position at which somebody last joined or left the person; 0: nobody ever did."""
+        columns = tables.persons.c
+        query = sa.select(columns.revision).where(columns.subject == subject)
+        with self.storage.reading() as connection:
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def once_joined(self, subjects: Sequence[SubjectId]) -> set[SubjectId]:
+        """Those of `subjects` that belonged together with others at some time."""
+        with self.storage.reading() as connection:
+            return set(people_among(connection, subjects))
+
+    def persons(self) -> dict[SubjectId, SubjectId]:
+        """Subject -> person, of everybody who was ever linked."""
+        columns = tables.persons.c
+        with self.storage.reading() as connection:
+            rows = connection.execute(sa.select(columns.subject, columns.person))
+            return {SubjectId(subject): SubjectId(person) for subject, person in rows}
 
     def component_of(self, subject: SubjectId) -> Component:
         """All links and statements that decide who a subject is, also those that join nobody."""

@@ -63,6 +63,12 @@ class RecordReader:
             payload = connection.execute(query).scalar_one_or_none()
         return None if payload is None else _decisions.decode(payload)
 
+    def position_of(self, decision_id: DecisionId) -> int | None:
+        """Where a decision lies in the order of storing."""
+        query = sa.select(tables.decisions.c.position).where(tables.decisions.c.decision_id == decision_id)
+        with self.storage.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def decisions(
         self, *, after_position: int = 0, since_ms: int = 0, until_ms: int | None = None
     ) -> Iterator[tuple[int, DecisionRecord]]:

@@ -273,11 +273,13 @@ links = Table(
     Column("subject_kind", Text, nullable=False),
     Column("first_ms", BigInteger, nullable=False),
     Column("source", Text, nullable=False),
+    Column("vouched", Boolean, nullable=False),
     PrimaryKeyConstraint("subject", "identifier", "kind"),
     Index(None, "identifier", "kind"),
 )
 """A record's subject named another identifier; both are keyed hashes of one name space. `first_ms` and `source` are
-those of the earliest record that says so. A subject that only ever named itself has no row."""
+those of the earliest record that says so; `vouched`: a server or an import is among those. A subject
+that only ever named itself has no row."""
 
 identity_statements = Table(
     "identity_statements",

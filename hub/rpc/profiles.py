@@ -16,6 +16,8 @@ from typing_extensions import override
 
 from edgewise.errors import EdgewiseError, InputError
 from edgewise.ids import SubjectId
+from edgewise.profile.preferences import Preferences, encode_preferences
+from edgewise.profile.state import Profile, encode_profile
 from edgewise.seal import sealed
 from edgewise.v1 import profiles_pb2 as pb
 from edgewise.v1.profiles_pb2_grpc import ProfilesServicer
@@ -32,6 +34,7 @@ AT_ONCE: Final = 256
 """Profiles read in one go; a profile has some kilobytes."""
 _AFTER_ALL: Final = SubjectId("\U0010ffff")
 _REMEMBERED: Final = 10_000
+_NOTHING: Final = pb.Snapshot(profile=encode_profile(Profile()), preferences=encode_preferences(Preferences()))
 
 
 class Profiles(ProfilesServicer):
@@ -106,7 +109,8 @@ class Profiles(ProfilesServicer):
 
     def _read(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
         known = self._ledger.person_profiles(subjects)
-        erased = self._ledger.erased([subject for subject in subjects if subject not in known])
+        unknown = [subject for subject in subjects if subject not in known]
+        erased, left = self._ledger.erased(unknown), self._ledger.once_joined(unknown)
         news = []
         for subject in subjects:
             row = known.get(subject)
@@ -115,6 +119,9 @@ class Profiles(ProfilesServicer):
                 news.append(pb.SyncResponse(subject=subject, snapshot=snapshot))
             elif subject in erased:
                 news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure()))
+            elif subject in left:
+                # a node may hold the profile of a person that this subject belongs to no more
+                news.append(pb.SyncResponse(subject=subject, snapshot=_NOTHING))
             else:
                 news.append(pb.SyncResponse(subject=subject, unknown=pb.Unknown()))
         for one in news:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from edgewise.errors import Problem
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say, Steps
 from hub.site.reading import Files
-from hub.sources.document import Field, FieldOrColumn, RecordRule, SourceDocument, field_of
+from hub.sources.document import Condition, Field, FieldOrColumn, RecordRule, SourceDocument, field_of
 from hub.sources.moments import check_form
 from hub.sources.money import EXPONENT_OF
 
@@ -48,6 +48,8 @@ def _document(document: SourceDocument, say: Say) -> Iterator[Problem]:
         yield say((), "no identifier is declared; add `identifiers`, or say `nobody: count`")
     for kind in document.identifiers:
         yield from _kind(kind, ("identifiers", kind), say)
+    if document.facts is not None:
+        yield from _conditions(document.facts.where, ("facts",), say)
     labels: dict[str, int] = {}
     for position, rule in enumerate(document.records):
         label = rule.label or (rule.event if isinstance(rule.event, str) else rule.type)
@@ -89,13 +91,13 @@ def _rule(document: SourceDocument, rule: RecordRule, path: Steps, say: Say) -> 
         yield say((*path, "group"), f"only track calls have several rows; this one is of type {rule.type}")
     for kind in rule.identifiers:
         yield from _kind(kind, (*path, "identifiers", kind), say)
-    yield from _conditions(rule, path, say)
+    yield from _conditions(rule.where, path, say)
     for name, field in _fields(rule):
         yield from _field(field, (*path, *name), document, say)
 
 
-def _conditions(rule: RecordRule, path: Steps, say: Say) -> Iterator[Problem]:
-    for position, condition in enumerate(rule.where):
+def _conditions(conditions: Sequence[Condition], path: Steps, say: Say) -> Iterator[Problem]:
+    for position, condition in enumerate(conditions):
         said = (condition.equals, condition.differs, condition.starts, condition.contains, condition.filled)
         bounds = (condition.above, condition.at_least, condition.below, condition.at_most)
         if all(one is None for one in (*said, *bounds)):

@@ -1,6 +1,7 @@
 """The shape of each file of a site. Placements, arms, rules and features are written as policy.json spells them.
 
 site.yaml                 SiteFile
+identity.yaml             hub.identity.rules.IdentityFile
 placements/NAME.yaml      edgewise.bundle.policy.Placement
 collections/NAME.yaml     CollectionFile
 experiments/KEY.yaml      ExperimentFile

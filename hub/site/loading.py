@@ -11,6 +11,7 @@ from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.policy import Experiment, Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
+from hub.identity.rules import IdentityFile
 from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse
 from hub.site.reading import Files, raise_if_any, read_files
@@ -34,6 +35,8 @@ class SiteContents(NamedTuple):
     """How content vectors are made, where an arm asks for them."""
     sources: Mapping[SourceName, SourceDocument] = {}
     """How the rows of business systems are read; nothing of them is released to nodes."""
+    identity: IdentityFile | None = None
+    """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -81,6 +84,7 @@ def _contents(files: Files) -> SiteContents:
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
         sources={name: document for name, (document, _) in files.sources.items()},
+        identity=None if files.identity is None else files.identity[0],
     )
 
 

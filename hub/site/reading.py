@@ -11,6 +11,7 @@ from edgewise.bundle.policy import Placement
 from edgewise.errors import Problem, SiteError
 from edgewise.features.table import Feature
 from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
 from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, SiteFile
@@ -18,6 +19,7 @@ from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
+IDENTITY_FILE: Final = "identity.yaml"
 FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "sources")
 
 T = TypeVar("T")
@@ -52,6 +54,7 @@ class Files(NamedTuple):
     items: dict[ItemId, tuple[ItemFile, Place]]
     features: list[tuple[Feature, Place]]
     sources: dict[SourceName, tuple[SourceDocument, Place]]
+    identity: tuple[IdentityFile, Place] | None = None
 
 
 def read_files(folder: Path) -> Files:
@@ -72,6 +75,7 @@ def read_files(folder: Path) -> Files:
         items=reader.items(),
         features=reader.features(),
         sources=reader.named("sources", SourceDocument, SourceName),
+        identity=reader.identity(),
     )
     reader.refuse_strange_files()
     raise_if_any(folder, reader.problems)
@@ -132,6 +136,9 @@ class _Reader:
         files = self._listed("features", ".yaml")
         return [(feature, place) for file in files for feature, place in self._each(file, kind)]
 
+    def identity(self) -> tuple[IdentityFile, Place] | None:
+        return next(self._whole(IDENTITY_FILE, IdentityFile), None)
+
     def refuse_strange_files(self) -> None:
         """A file that nothing reads is mostly one that was meant to be read (but not in a folder that is no site)."""
         if SITE_FILE not in self._read_already:
@@ -143,7 +150,7 @@ class _Reader:
             if path.suffix == ".yml":
                 cure = f"rename it to {path.stem}.yaml"
             else:
-                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE])
+                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE, IDENTITY_FILE])
             self.problems.append(Problem(f"{file}:1", f"nothing reads this file; {cure}"))
 
     def _all_items(self) -> Iterator[tuple[ItemFile, Place]]:

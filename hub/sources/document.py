@@ -23,6 +23,9 @@ from typing import Annotated, Any, Literal, NewType
 import msgspec
 from msgspec import Meta
 
+from hub.sources.topic_part import TopicPart
+from hub.sources.webhook_part import Webhook
+
 SourceName = NewType("SourceName", str)
 """The name of its file; imports and message ids are called by it."""
 Scalar = str | int | float | bool
@@ -138,6 +141,22 @@ class Conversion(Part, frozen=True, kw_only=True):
     """Currency -> how much of `to` one unit of it is."""
 
 
+class ItemNumber(Part, frozen=True, kw_only=True):
+    """One number of an item."""
+
+    column: Column
+    of_many: Literal["first", "sum", "least"] = "first"
+    """What a path to several (`variants[*].price`) comes to."""
+
+
+class ItemFacts(Part, frozen=True, kw_only=True):
+    """What a webhook says of items: live facts of those that the live release has, under names that it knows."""
+
+    where: list[Condition] = []
+    item: FieldOrColumn
+    numbers: Annotated[dict[str, ItemNumber], Meta(min_length=1)]
+
+
 class Retention(Part, frozen=True, kw_only=True):
     """How long what this source said is kept; enforced by `edgewise data retain`."""
 
@@ -168,8 +187,8 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     timezone: str = "UTC"
     """Of dates that name none."""
     dates: Annotated[tuple[str, ...], Meta(min_length=1)] = ("iso",)
-    """How dates are written: `iso`, `epoch`, `epoch_ms`, or patterns such as `%d/%m/%Y %H:%M`. A date that two of them
-    read differently is refused as ambiguous."""
+    """How dates are written: `iso`, `epoch`, `epoch_ms`, `epoch_us`, or patterns such as `%d/%m/%Y %H:%M`. A date that
+    two of them read differently is refused as ambiguous."""
     decimal_mark: Literal[".", ","] = "."
     currency: CurrencyCode | Field | None = None
     convert: Conversion | None = None
@@ -197,6 +216,12 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     vault: dict[str, FieldOrColumn] = {}
     """What is kept as it is written, for linkage and mail: `first_name`, `surname`, `dob`, `email`, …"""
     retention: Retention = Retention()
+    webhook: Webhook | None = None
+    """How the hub knows that a live delivery is this source's own; None: it takes none."""
+    topic: TopicPart | None = None
+    """What tickets are about, found in their text by a model."""
+    facts: ItemFacts | None = None
+    """Only of webhooks: a file may be old, and live facts are what holds now (`edgewise facts import`)."""
 
 
 def field_of(said: FieldOrColumn) -> Field:

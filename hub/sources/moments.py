@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import re
 import zoneinfo
 from collections.abc import Callable, Sequence
@@ -11,14 +12,15 @@ from typing import Any, Final
 
 from hub.sources.fault import Fault
 
-FORMS: Final = ("iso", "epoch", "epoch_ms")
+_UNITS_MS: Final = {"epoch": Decimal(1_000), "epoch_ms": Decimal(1), "epoch_us": Decimal("0.001")}
+FORMS: Final = ("iso", *_UNITS_MS)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
 _MOST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 _REMEMBERED: Final = 20_000
 _PROBE: Final = dt.datetime(2033, 11, 22, 13, 44, 55, tzinfo=dt.UTC)
-_DIGITS: Final = re.compile(r"-?\d{1,15}(\.\d{1,9})?")
+_DIGITS: Final = re.compile(r"-?\d{1,18}(\.\d{1,9})?")
 
 
 def check_form(form: str) -> str | None:
@@ -26,7 +28,7 @@ def check_form(form: str) -> str | None:
     if form in FORMS:
         return None
     if "%" not in form:
-        return f"{form!r} is no form of dates; expected iso, epoch, epoch_ms or a pattern such as %d/%m/%Y"
+        return f"{form!r} is no form of dates; expected iso, epoch, epoch_ms, epoch_us or a pattern such as %d/%m/%Y"
     try:
         written = _PROBE.strftime(form)
         read = dt.datetime.strptime(written, form)  # noqa: DTZ007  # only the calendar is compared
@@ -78,8 +80,8 @@ def written(moment_ms: int) -> str:
 
 
 def _read(value: Any, form: str, zone: dt.tzinfo) -> int | None:
-    if form in ("epoch", "epoch_ms"):
-        return _epoch(value, 1_000 if form == "epoch" else 1)
+    if form in _UNITS_MS:
+        return _epoch(value, _UNITS_MS[form])
     if not isinstance(value, str):
         return None
     try:
@@ -90,14 +92,15 @@ def _read(value: Any, form: str, zone: dt.tzinfo) -> int | None:
         return None
 
 
-def _epoch(value: Any, unit_ms: int) -> int | None:
+def _epoch(value: Any, unit_ms: Decimal) -> int | None:
     if isinstance(value, str):
         if not _DIGITS.fullmatch(value):
             return None
         value = Decimal(value)
-    if not isinstance(value, int | float | Decimal) or not -_MOST_MS <= value <= _MOST_MS:
+    if not isinstance(value, int | float | Decimal) or not math.isfinite(value):
         return None
-    return int(value * unit_ms)
+    moment = Decimal(value) * unit_ms
+    return int(moment) if abs(moment) <= _MOST_MS else None
 
 
 def _ms(moment: dt.datetime, zone: dt.tzinfo) -> int:

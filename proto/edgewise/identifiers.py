@@ -21,7 +21,6 @@ PHONE: Final = "phone"
 GROUP: Final = "groupId"
 PREVIOUS: Final = "previousId"
 """The id of a user that an alias call replaced."""
-NAMES_NO_PERSON: Final = frozenset({GROUP})
 
 MOST_CHARACTERS: Final = 500
 _BLOCKED: Final = re.compile(
@@ -44,6 +43,8 @@ _EXTERNAL_KINDS: Final = {
 """Segment's names of types in `context.externalIds` -> the kinds that they are."""
 _KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,63}")
 _STRONGEST: Final = (EMAIL, PHONE)
+_SPEAKS_FOR_NOBODY: Final = frozenset({GROUP, PREVIOUS, USER, ANONYMOUS_ID})
+"""Not alone: a group is no person, and further ids of users and devices only come beside one (an alias)."""
 
 
 def is_blocked(value: str) -> bool:
@@ -107,7 +108,7 @@ def add(identifiers: dict[str, str], kind: str, value: str) -> None:
 
 def strongest(identifiers: Mapping[str, str]) -> str | None:
     """The entry that speaks for a person who has neither userId nor anonymousId: e-mail, phone, then by name."""
-    names = [name for name in identifiers if base_kind(name) not in NAMES_NO_PERSON and base_kind(name) != PREVIOUS]
+    names = [name for name in identifiers if base_kind(name) not in _SPEAKS_FOR_NOBODY]
     return min(names, key=lambda name: (name not in _STRONGEST, name), default=None)
 
 

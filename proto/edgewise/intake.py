@@ -196,6 +196,7 @@ def record_of(
         traits=_traits(call.traits) if identified and call.type == "identify" else {},
         identifiers=identifiers_of(call, subject_key) if identified else {},
         body=_body(call) if identified else b"",
+        vouched=vouched and identified,
     )
 
 

@@ -75,23 +75,17 @@ def names_of(sent: Sent, call_type: str, fallback_id: str | None) -> Names:
     """
     anonymous_id = _named(sent.anonymous_id) or fallback_id
     user_id = _named(sent.user_id)
-    linked: dict[str, str] = {}
-    for kind, value in ((GROUP, sent.group_id), (PREVIOUS, sent.previous_id)):
-        add(linked, kind, _named(value) or "")
-    if PREVIOUS in linked:
-        # Segment's previousId is a device's id as well as a user's; whoever it is, he is the same person
-        add(linked, ANONYMOUS_ID, linked[PREVIOUS])
     context = sent.context or {}
-    stated = context.get("traits")
-    for traits in ({} if call_type == "group" else sent.traits or {}, stated if isinstance(stated, dict) else {}):
-        for kind in (EMAIL, PHONE):
-            add(linked, kind, normalised(kind, as_text(traits.get(kind))))
+    linked = _stated_ids(sent)
+    for traits in (None if call_type == "group" else sent.traits, context.get("traits")):
+        if isinstance(traits, dict):
+            _add_addresses(linked, traits)
     for kind, value in _external(context.get("externalIds")):
-        if kind == USER and user_id is None:
+        if kind == USER and user_id in (None, value):
             user_id = value
-        elif kind == ANONYMOUS_ID and anonymous_id is None:
+        elif kind == ANONYMOUS_ID and anonymous_id in (None, value):
             anonymous_id = value
-        elif value not in (user_id if kind == USER else None, anonymous_id if kind == ANONYMOUS_ID else None):
+        else:
             add(linked, kind, value)
     if anonymous_id is None and user_id is None and strongest(linked) is None:
         raise _wrong("$.anonymousId", _nobody(sent))
@@ -114,8 +108,11 @@ def subject_of_call(call: Named, subject_key: bytes, *, vouched: bool = False) -
 
 def identifiers_of(call: Named, subject_key: bytes) -> dict[str, SubjectId]:
     """Kind -> keyed hash of everybody whom a call names, sorted by kind."""
-    own = {ANONYMOUS_ID: call.anonymous_id, USER: call.user_id}
-    identifiers = {kind: value for kind, value in own.items() if value is not None}
+    identifiers: dict[str, str] = {}
+    if call.anonymous_id is not None:
+        identifiers[ANONYMOUS_ID] = call.anonymous_id
+    if call.user_id is not None:
+        identifiers[USER] = call.user_id
     for name, value in call.linked.items():
         add(identifiers, base_kind(name), value)
     return hashed(identifiers, subject_key)
@@ -123,8 +120,26 @@ def identifiers_of(call: Named, subject_key: bytes) -> dict[str, SubjectId]:
 
 def _named(value: Any) -> str | None:
     """An id as text; None where it names nobody."""
+    if value is None:
+        return None
     text = as_text(value)
     return None if is_blocked(text) else text
+
+
+def _stated_ids(sent: Sent) -> dict[str, str]:
+    linked: dict[str, str] = {}
+    if (group := _named(sent.group_id)) is not None:
+        linked[GROUP] = group
+    if (previous := _named(sent.previous_id)) is not None:
+        # Segment's previousId is a device's id as well as a user's; whoever it is, he is the same person
+        linked[PREVIOUS] = linked[ANONYMOUS_ID] = previous
+    return linked
+
+
+def _add_addresses(linked: dict[str, str], traits: Mapping[str, Any]) -> None:
+    for kind in (EMAIL, PHONE):
+        if kind in traits:
+            add(linked, kind, normalised(kind, as_text(traits[kind])))
 
 
 def _external(stated: Any) -> list[tuple[str, str]]:

@@ -37,10 +37,9 @@ def kind_of(name: str) -> str:
     return PREFIXES[name[0]]
 
 
-def link(subject: str, identifier: str, at_ms: int = 1, kind: str | None = None) -> Link:
-    return Link(
-        SubjectId(subject), kind_of(subject), SubjectId(identifier), kind or kind_of(identifier), at_ms, "n/1/0"
-    )
+def link(subject: str, identifier: str, at_ms: int = 1, kind: str | None = None, *, vouched: bool = True) -> Link:
+    kinds = kind_of(subject), kind or kind_of(identifier)
+    return Link(SubjectId(subject), kinds[0], SubjectId(identifier), kinds[1], at_ms, "n/1/0", vouched)
 
 
 def stated(position: int, kind: str, left: str, right: str) -> Statement:
@@ -53,7 +52,7 @@ def together(people: People, *names: str) -> bool:
 
 names = st.sampled_from([f"{prefix}{number}" for prefix in "uaecg" for number in range(6)])
 pairs = st.tuples(names, names).filter(lambda pair: pair[0] != pair[1])
-links = st.builds(lambda pair, at: link(*pair, at), pairs, st.integers(1, 5)) | st.builds(
+links = st.builds(lambda pair, at: link(pair[0], pair[1], at), pairs, st.integers(1, 5)) | st.builds(
     lambda pair: link(pair[0], pair[1], 1, "previousId"),
     st.tuples(*[st.sampled_from([f"u{n}" for n in range(6)])] * 2).filter(lambda pair: pair[0] != pair[1]),
 )
@@ -112,6 +111,15 @@ def test_a_device_of_two_ids_of_one_user_is_not_shared() -> None:
     assert resolve(renamed, [], DEFAULT_RULES) == [("a1", "u1", "u2")]
     said = [stated(1, MERGE, "u1", "u2")]
     assert resolve(graph, said, DEFAULT_RULES) == [("a1", "u1", "u2")]
+
+
+def test_what_a_browser_claims_is_weaker_than_what_a_server_says_and_nothing_where_the_rules_say_so() -> None:
+    claimed = [link("a1", "u1", 1, vouched=False), link("u2", "e1", 5), link("a1", "e1", 1, vouched=False)]
+    assert resolve(claimed, [], DEFAULT_RULES) == [("a1", "u1"), ("e1", "u2")]
+    earlier = [link("u1", "e1", 1, vouched=False), link("u2", "e1", 5)]
+    assert resolve(earlier, [], DEFAULT_RULES) == [("e1", "u2"), ("u1",)]
+    strict = IdentityRules(DEFAULT_RULES.kinds, browsers_link=False)
+    assert resolve([*claimed, link("a2", "u2")], [], strict) == [("a2", "e1", "u2")]
 
 
 def test_two_users_with_one_address_stay_two_and_the_first_has_it() -> None:

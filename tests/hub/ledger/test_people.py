@@ -13,6 +13,7 @@ import pytest
 from hub_records import NODE, NOW_MS, event, payloads, preference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from edgewise.errors import InputError
 from edgewise.ids import MessageId, Producer, SubjectId
@@ -83,9 +84,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def people_in(ledger: Ledger) -> set[tuple[SubjectId, ...]]:
+    return set(ledger.people_of(everybody_in(ledger)).values())
+
+
+def everybody_in(ledger: Ledger) -> set[SubjectId]:
     nodes = {node for link in ledger.links() for node in (link.subject, link.identifier)}
-    nodes |= {node for row in ledger.statements() for node in (row.left, row.right)}
-    return set(ledger.people_of(nodes).values())
+    return nodes | {node for row in ledger.statements() for node in (row.left, row.right)}
 
 
 def computed(ledger: Ledger, rules: IdentityRules) -> set[tuple[SubjectId, ...]]:
@@ -94,8 +98,7 @@ def computed(ledger: Ledger, rules: IdentityRules) -> set[tuple[SubjectId, ...]]
     said = [Statement(row.position, row.kind, row.left, row.right) for row in ledger.statements()]
     found = resolve(links, said, rules)
     grouped = {node for person in found for node in person}
-    alone = {node for link in links for node in (link.subject, link.identifier)} - grouped
-    return {*found, *((node,) for node in alone)}
+    return {*found, *((node,) for node in everybody_in(ledger) - grouped)}
 
 
 names = st.sampled_from(
@@ -111,7 +114,7 @@ def store(ledger: Ledger, history: Sequence[Sequence[str]], order: Sequence[int]
     batch: list[Batch] = []
     for place, index in enumerate(order):
         producer = Producer(f"n-{index}/1/0")
-        record = named(0, *history[index], producer=producer, time_ms=NOW_MS + index % 3)
+        record = named(0, *history[index], producer=producer, time_ms=NOW_MS + index % 3, vouched=index % 2 == 0)
         batch.append(Batch(producer, payloads(record)))
         if place in cuts or place == len(order) - 1:
             ledger.store(batch, NOW_MS)
@@ -123,21 +126,24 @@ def store(ledger: Ledger, history: Sequence[Sequence[str]], order: Sequence[int]
 def test_people_computed_on_arrival_are_those_of_the_whole_whatever_the_order(
     empty: Path, history: list[list[str]], said: list[tuple[bool, list[str]]], data: st.DataObject
 ) -> None:
+    rules = replace(TIGHT, browsers_link=data.draw(st.booleans()))
     found: list[tuple[set[tuple[SubjectId, ...]], dict[SubjectId, StoredProfile]]] = []
     for _ in range(2):
         order = data.draw(st.permutations(range(len(history))))
         cuts = data.draw(st.sets(st.integers(0, len(history))))
         with fresh(empty) as ledger:
-            ledger.use_rules(TIGHT, now_ms=NOW_MS, audit=AUDIT)
+            ledger.use_rules(rules, now_ms=NOW_MS, audit=AUDIT)
             for is_merge, (left, right) in said:
                 state = ledger.state_merge if is_merge else ledger.state_unmerge
                 state(subject(left), subject(right), who="ann", reason="", now_ms=NOW_MS)
             store(ledger, history, order, cuts)
             people = people_in(ledger)
-            assert people == computed(ledger, TIGHT)
+            assert people == computed(ledger, rules)
             everybody = sorted({node for person in people for node in person})
             profiles = ledger.person_profiles(everybody)
             found.append((people, {each: row._replace(revision=0) for each, row in profiles.items()}))
+            ledger.erase(subject(history[0][0]), NOW_MS)
+            assert people_in(ledger) == computed(ledger, rules), "also of what an erasure leaves"
     assert found[0] == found[1]
 
 
@@ -206,6 +212,15 @@ def test_what_another_process_stated_is_among_the_changes(ledger: Ledger) -> Non
     assert [(row.what, row.who) for row in ledger.audit()] == [("profile unmerge", "ann"), ("profile merge", "ann")]
     with pytest.raises(InputError, match="twice"):
         ledger.state_merge(subject("a1"), subject("a1"), who="ann", reason="", now_ms=NOW_MS)
+
+
+def test_what_only_a_browser_claims_is_no_right_to_anothers_data(ledger: Ledger) -> None:
+    ledger.store([Batch(NODE, payloads(named(0, "a1", "u1"), named(1, "u1", "e1", vouched=True)))], NOW_MS)
+    assert len(ledger.members_of(subject("a1"))) == 3
+    assert ledger.vouched_members_of(subject("a1")) == (subject("a1"),)
+    assert ledger.vouched_members_of(subject("u1")) == tuple(sorted(map(subject, ("e1", "u1"))))
+    ledger.store([Batch(NODE, payloads(named(2, "a1", "u1", vouched=True)))], NOW_MS)
+    assert ledger.vouched_members_of(subject("a1")) == ledger.members_of(subject("u1"))
 
 
 def test_a_person_keeps_its_name_while_others_join(ledger: Ledger) -> None:

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("subject_kind", sa.Text(), nullable=False),
         sa.Column("first_ms", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("vouched", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("subject", "identifier", "kind", name="links_pkey"),
     )
     op.create_index("links_identifier_kind_idx", "links", ["identifier", "kind"], unique=False)
