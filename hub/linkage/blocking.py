@@ -78,7 +78,7 @@ def block(connection: duckdb.DuckDBPyConnection, people: str, into: str, roles: 
                 f"JOIN (SELECT number, {key} AS key FROM {people}) r USING (key) WHERE l.number < r.number"
             )
     nothing = "SELECT 0::BIGINT AS left_number, 0::BIGINT AS right_number WHERE false"
-    connection.execute(f"CREATE TABLE {into} AS {' UNION '.join([nothing, *parts])} ORDER BY 1, 2")
+    connection.execute(f"CREATE OR REPLACE TABLE {into} AS {' UNION '.join([nothing, *parts])} ORDER BY 1, 2")
     return int(connection.execute(f"SELECT count(*) FROM {into}").fetchall()[0][0])  # noqa: S608
 
 

@@ -33,6 +33,8 @@ Floats = npt.NDArray[np.float64]
 
 LEAST_TO_LEARN: Final = 200
 """Fewer records have too few true pairs to learn from; then the measured worths of `comparisons` hold."""
+LEAST_CHANCE: Final = 0.005
+"""Of any difference among records of one person."""
 _RANDOM_PAIRS: Final = 2e6
 _TRAINING_PAIRS: Final = 5e6
 _RECALL_OF_RULES: Final = 0.7
@@ -48,7 +50,7 @@ _CERTAIN: Final = (
 """Rules that are hardly ever wrong. The first-name one only where there are few people, see `_certain_rules`."""
 _FEW: Final = 5_000
 _TRAINING: Final = (("birth_date",), ("email",), ("both_names",), ("postcode",), ("phone",))
-_MEMORY: Final = "1GB"
+_MEMORY: Final = "512MB"
 
 
 class Pairs(NamedTuple):
@@ -138,6 +140,7 @@ class Scorer:
             for rule in self._usable(_TRAINING):
                 working(f"what agreement is worth among records of one person, by {' and '.join(rule)}")
                 self._learn_m(rule)
+            self._leave_room_for_error()
 
     def candidates(self, least_probability: float) -> Pairs:
         """All blocked pairs at or above a probability."""
@@ -197,7 +200,7 @@ class Scorer:
             unique_id_column_name="number",
             comparisons=[as_splink(field) for field in self.fields],
             blocking_rules_to_generate_predictions=[],
-            retain_matching_columns=False,
+            retain_matching_columns=True,  # or the levels (`gamma_`) are dropped, which evidence is read from
             retain_intermediate_calculation_columns=True,
             linker_uid="edgewise",
         )
@@ -230,6 +233,15 @@ class Scorer:
             )
         except EMTrainingException:
             self.notes.append(f"no pairs with the same {' and '.join(rule)} to learn from")
+
+    def _leave_room_for_error(self) -> None:
+        """No field is beyond mistakes: a chance of 0 among the pairs at hand would outvote all the others."""
+        for comparison in self._linker._settings_obj.comparisons:  # noqa: SLF001
+            for level in comparison.comparison_levels:
+                if level.is_null_level or (level.u_probability or 0.0) < LEAST_CHANCE:
+                    continue  # rare among strangers, so not a difference
+                if (level.m_probability or 0.0) < LEAST_CHANCE:
+                    level.m_probability = LEAST_CHANCE
 
     def _usable(self, rules: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         return [rule for rule in rules if all(says(column, self.records.roles) for column in rule)]
