@@ -28,6 +28,18 @@ class Meters:
             registry=self.registry,
         )
         self.inbox_bytes = Gauge("edgewise_inbox_bytes", "Records that wait to be stored.", registry=self.registry)
+        self.hook_deliveries = Counter(
+            "edgewise_webhook_deliveries",
+            "Deliveries of sources' webhooks: taken, taken_in_part, unreadable, unproven, refused, ping.",
+            ["source", "outcome"],
+            registry=self.registry,
+        )
+        self.hook_rows = Counter(
+            "edgewise_webhook_rows",
+            "What became of their rows: stored, known, passed_over, rejected (kept aside at the hub).",
+            ["source", "outcome"],
+            registry=self.registry,
+        )
         self.streams = Gauge("edgewise_streams", "Open gRPC streams, by method.", ["method"], registry=self.registry)
         self.pushed = Counter(
             "edgewise_profile_news", "Profile news sent to nodes, by kind.", ["kind"], registry=self.registry

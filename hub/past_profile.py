@@ -12,6 +12,7 @@ import msgspec
 
 from edgewise.errors import MALFORMED
 from edgewise.ids import MessageId, Producer, SubjectId
+from edgewise.profile.merge import merge
 from edgewise.profile.reduce import apply, skip
 from edgewise.profile.state import Profile
 from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord
@@ -32,22 +33,28 @@ class PastProfile(NamedTuple):
     read, messages that came twice."""
 
 
-def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector) -> PastProfile:
-    """The profile of a subject at a sequence vector."""
+def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector, *, position: int | None = None) -> PastProfile:
+    """The profile of a subject's person at a sequence vector.
+
+    `position` is where the decision lies that read it; None: the end. Nobody wrote down who belonged to the person when
+    a node read the profile. So it is merged of everybody who belongs to him now, unless somebody joined or left after
+    `position` and the subject's own records give the whole vector.
+    """
     if not applied:
         return PastProfile(Profile())
     try:
-        covered = sorted(_covered(ledger, subject, applied), key=lambda one: _number(one.record))
+        own, notes = _folded(ledger, subject, applied)
+        profile = own
+        others = [each for each in ledger.members_of(subject) if each != subject]
+        has_moved = position is not None and ledger.joined_at(subject) > position
+        if others and not (has_moved and own.applied == dict(applied)):
+            for other in others:
+                part, said = _folded(ledger, other, applied)
+                profile, notes = merge(profile, part), notes + said
+            whose = f"a person of {len(others) + 1} identifiers"
+            notes.append(f"the visitor is {whose}; who of them belonged to him at that moment is not recorded")
     except MALFORMED as damaged:
         return PastProfile(Profile(), (f"a record of the visitor is damaged in the ledger: {damaged}",))
-    profile, notes = Profile(), []
-    for record, counts, note in covered:
-        if counts:
-            apply(profile, record)
-        elif isinstance(record, EventRecord):
-            skip(profile, record)
-        if note:
-            notes.append(note)
     missing = tuple(
         f"{producer}: applied up to {seq:,} there, {_known(profile.applied.get(producer))} here"
         for producer, seq in sorted(applied.items())
@@ -67,6 +74,19 @@ def past_profile(ledger: Ledger, subject: SubjectId, applied: Vector) -> PastPro
         if letter.seq <= seq
     ]
     return PastProfile(profile, missing, tuple(notes))
+
+
+def _folded(ledger: Ledger, subject: SubjectId, applied: Vector) -> tuple[Profile, list[str]]:
+    """One subject's own records at the vector, and what came twice."""
+    profile, notes = Profile(), []
+    for record, counts, note in sorted(_covered(ledger, subject, applied), key=lambda one: _number(one.record)):
+        if counts:
+            apply(profile, record)
+        elif isinstance(record, EventRecord):
+            skip(profile, record)
+        if note:
+            notes.append(note)
+    return profile, notes
 
 
 class _Covered(NamedTuple):

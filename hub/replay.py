@@ -124,7 +124,9 @@ class Replayer:
         if not record.bundle_digest:
             return Again(fallback_decision(question), {}, {}, (), (), ())
         bundle = self.bundle(record)
-        past = past_profile(self._ledger, record.subject, record.applied)
+        past = past_profile(
+            self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
+        )
         failures: list[str] = []
         outcome = decide(
             question,

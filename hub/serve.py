@@ -19,6 +19,9 @@ from hub.admin.server import AdminServer
 from hub.admin.views import storage_note
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
+from hub.imports.event_site import site_intake
+from hub.imports.events import Intake
+from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
 from hub.ledger.dialect import wal_reset_bug
@@ -30,6 +33,10 @@ from hub.release.releases import Releases
 from hub.release.repository import Repository
 from hub.rpc.server import RpcServer
 from hub.settings import HubSettings, on_loopback
+from hub.sources.document import SourceDocument
+from hub.sources.kept import KeptSources
+from hub.webhooks.receiving import Hooks, LiveIntake
+from hub.webhooks.secrets import WebhookSecrets
 
 
 class Serving(NamedTuple):
@@ -92,7 +99,10 @@ async def serve(
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
         releases = Releases(data_dir, ledger, clock)
-        admin = Admin(ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board)
+        hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
+        admin = Admin(
+            ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board, hooks
+        )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
             serving = Serving(await rpc.start(), f"http://{await http.start()}", os.getpid())
@@ -105,6 +115,38 @@ async def serve(
             log.info("stopping")
             await rpc.stop()
             await http.stop()
+            hooks.close()
+
+
+def _hooks(
+    data_dir: Path,
+    ledger: Ledger,
+    releases: Releases,
+    rpc: RpcServer,
+    board: FactsBoard,
+    *,
+    clock: Clock,
+    meters: Meters,
+    log: Log,
+) -> Hooks:
+    """What takes the deliveries of the sources that the site applied."""
+
+    def read(document: SourceDocument) -> Intake:
+        granted = document.consent == StatedConsent.GRANTED.value
+        return site_intake(data_dir, StatedConsent.GRANTED if granted else StatedConsent.SITE_DEFAULT)
+
+    return Hooks(
+        KeptSources(data_dir),
+        WebhookSecrets(data_dir, os.environ),
+        ledger,
+        board,
+        data_dir=data_dir,
+        intake_of=LiveIntake(releases.live, read),
+        append=rpc.append,
+        clock=clock,
+        meters=meters,
+        log=log,
+    )
 
 
 async def _refresh(repository: Repository, every_ms: int, log: Log) -> None:

@@ -50,6 +50,24 @@ FLAWS = [
         "exchange them",
         "origins: []",
     ),
+    # --- identity ---
+    Flaw(
+        "identity_kind_twice",
+        "identity.yaml",
+        "kinds:\n  - {kind: userId, limit: 1}\n  - {kind: userId}\n",
+        3,
+        "the kind 'userId' is listed already",
+        "remove one of them",
+    ),
+    Flaw("identity_limit_of_nothing", "identity.yaml", "kinds:\n  - kind: email\n    limit: 0\n", 3, "limit", ">= 1"),
+    Flaw(
+        "identity_blocks_nothing",
+        "identity.yaml",
+        "kinds: [{kind: email}]\nblocked:\n  email:\n    - none@shop.example\n    - 'null'\n",
+        5,
+        "'null' names nobody",
+        "remove it",
+    ),
     # --- YAML itself ---
     Flaw("tab_instead_of_spaces", COLLECTION, "items:\n\t- house-blend\n", 2, "not YAML", "spaces, not tabs"),
     Flaw("quote_left_open", COLLECTION, "items: ['house-blend\n", 2, "not YAML", "quotes"),

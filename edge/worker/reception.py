@@ -25,6 +25,7 @@ from edgewise.consent import NOTHING, Consent
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, SubjectId, ulid
 from edgewise.intake import Call, decode_call, record_of
+from edgewise.naming import subject_of_call
 from edgewise.records import ANONYMOUS, EventRecord
 
 TURN_MS: Final = 2.0
@@ -195,6 +196,7 @@ class Reception:
             grants=NOTHING if visit.subject == ANONYMOUS else visit.grants,
             received_ms=now_ms,
             attributes_of=self._attributes_of,
+            vouched=visit.is_vouched,
         )
 
     async def settle(self, taken: Sequence[Taken]) -> None:
@@ -227,6 +229,7 @@ class Reception:
                         asked=offer.call.consent.under(offer.around),
                         default=desk.default_consent,
                         has_hub=desk.has_hub,
+                        tracked=subject_of_call(without_claims(offer.call, caller), desk.keys.subject_key),
                     )
                     for offer in offers
                 ]

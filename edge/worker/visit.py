@@ -9,6 +9,7 @@ import msgspec
 from edge.profiles.reading import Reading
 from edge.worker.identity import Caller
 from edgewise.consent import NOTHING, Consent, Grants, effective
+from edgewise.identifiers import is_blocked
 from edgewise.ids import SubjectId
 from edgewise.intake import Call
 from edgewise.profile.preferences import DIAL_NOTHING, Preferences, merge_preferences
@@ -30,6 +31,8 @@ class Visit(msgspec.Struct, frozen=True):
     """Nothing is granted: he may have stated something elsewhere, or here before the cache was lost."""
     wanted: tuple[SubjectId, ...] = ()
     """Of whom the hub is to be asked."""
+    is_vouched: bool = False
+    """A server names him, so that a userId of his counts before any device."""
 
     @property
     def logged_as(self) -> SubjectId:
@@ -77,30 +80,33 @@ def recognise(
     default: Consent,
     has_hub: bool,
     is_new: bool = False,
+    tracked: SubjectId = ANONYMOUS,
 ) -> Visit:
     """Find out whom a request is about, what he has stated, and what follows.
 
-    `key` is the site's key of subjects. An `anonymous_id` is a pseudonym, a `user_id` counts only if a server
-    vouches for it. `is_new`: the id was made for this request, so that nobody can have stated anything under it. With
-    a hub, a proven visitor who has no row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
+    `key` is the site's key of subjects. A `user_id` counts only if a server vouches for it, and then before any device;
+    an `anonymous_id` is a pseudonym. `tracked` is whose record a call would be that names neither, or only a userId
+    that nobody vouches for: it is counted as that subject's, and nothing else follows from it. `is_new`: the id was
+    made for this request, so that nobody can have stated anything under it. With a hub, a proven visitor who has no
+    row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
 
     Where a page names a pseudonym and the browser proves another id, the statements of both hold: the will belongs to
-    the person in front of it, under whatever name.
+    the person in front of it, under whatever name; likewise where a server names a user and his device.
     """
     own = ANONYMOUS if caller.visitor is None else subject_of(key, "anonymousId", caller.visitor)
     named = anonymous_id or caller.pseudonym
-    if named is not None:
-        subject = subject_of(key, "anonymousId", named)
-    elif user_id is not None and caller.is_server:
+    device = ANONYMOUS if named is None or is_blocked(named) else subject_of(key, "anonymousId", named)
+    if user_id is not None and caller.is_server and not is_blocked(user_id):
         subject = subject_of(key, "userId", user_id)
     else:
-        subject = own
+        subject = device or own or tracked
     preferences = Preferences() if subject == ANONYMOUS else reading.preferences(subject)
-    if own not in (ANONYMOUS, subject):
-        preferences = merge_preferences(preferences, reading.preferences(own))
-    proven = {own, subject} if caller.is_server and not is_new else {own}
+    others = {own, device} - {ANONYMOUS, subject}
+    for other in sorted(others):
+        preferences = merge_preferences(preferences, reading.preferences(other))
+    proven = {own, subject, device} if caller.is_server and not is_new else {own}
     standings = {
-        each: standing(reading, each, has_hub=has_hub and each in proven) for each in {own, subject} - {ANONYMOUS}
+        each: standing(reading, each, has_hub=has_hub and each in proven) for each in {*others, subject} - {ANONYMOUS}
     }
     is_unheard = not all(each.is_heard for each in standings.values())
     grants = effective(
@@ -111,19 +117,19 @@ def recognise(
         global_privacy_control=caller.opts_out,
     )
     wanted = tuple(each for each, stands in standings.items() if stands.is_wanted)
-    return Visit(subject, own, preferences, grants, is_unheard, wanted)
+    return Visit(subject, own, preferences, grants, is_unheard, wanted, caller.is_server)
 
 
 def without_claims(call: Call, caller: Caller) -> Call:
     """A call without what its sender has not proven: other identifiers than the pseudonym would merge two people.
 
-    Only a server, or the browser whose proof the call's own id is, may name a user, an e-mail address, a group.
+    Only a server, or the browser whose proof the call's own id is, may name a user, an e-mail address, a group. A
+    userId that stands alone is a pseudonym like any other: it links nobody to anybody.
     """
     is_proven = caller.is_server or (caller.visitor is not None and call.anonymous_id == caller.visitor)
     if is_proven:
         return call
-    traits = {name: value for name, value in call.traits.items() if name not in {"email", "phone"}}
-    return msgspec.structs.replace(call, user_id=None, traits=traits, linked={})
+    return msgspec.structs.replace(call, user_id=call.user_id if call.anonymous_id is None else None, linked={})
 
 
 def without_queries(context: Context) -> Context:

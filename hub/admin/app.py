@@ -25,12 +25,15 @@ from hub.admin.guard import Guard
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
+from hub.admin.webhooks import PATH as WEBHOOK
+from hub.admin.webhooks import WebhookRoutes
 from hub.facts.board import FactsBoard
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseRow
 from hub.log import Log
 from hub.meters import Meters
 from hub.settings import HubSettings, on_loopback
+from hub.webhooks.receiving import Hooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Admin:
     clock: Clock
     log: Log
     facts: FactsBoard
+    hooks: Hooks | None = None
+    """What vendors deliver; None: there are no sources here."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
@@ -56,7 +61,10 @@ def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     routes = _Routes(admin)
     app = Starlette(
         routes=[Route(route.path, endpoint, methods=[route.method.upper()]) for route, endpoint in routes.table()]
-        + [Route("/openapi.json", routes.document, methods=["GET"])],
+        + [
+            Route("/openapi.json", routes.document, methods=["GET"]),
+            Route(WEBHOOK, routes.webhooks.get, methods=["GET"]),
+        ],
         exception_handlers={HTTPException: routes.refused, EdgewiseError: routes.failed, Exception: routes.failed},
     )
     guard = Guard(
@@ -74,6 +82,7 @@ class _Routes:
 
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
+        self.webhooks = WebhookRoutes(admin.hooks, admin.clock)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -90,6 +99,7 @@ class _Routes:
                 self.decision,
             ),
             *FactsRoutes(self._admin.facts).table(),
+            *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
 

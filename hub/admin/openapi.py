@@ -29,6 +29,8 @@ class Documented(NamedTuple):
     """What it takes, as JSON; more than it can hold is answered with 413."""
     refuses: bool = False
     """Whether it answers 422: what was asked for can be read, and nodes would refuse it."""
+    raw: bool = False
+    """Whether it takes any body, from who proves himself by a signature instead of a key."""
 
 
 def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
@@ -50,7 +52,11 @@ def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
             "200": {"description": "What was asked for.", "content": content},
             "401": {"description": "No key, or an unknown one.", "content": problem},
         }
-        if each.method != "get":
+        if each.raw:
+            responses["401"] = {"description": "The signature is not right.", "content": problem}
+            responses["413"] = {"description": "Too large a body.", "content": problem}
+            responses["503"] = {"description": "Send it again later.", "content": problem}
+        elif each.method != "get":
             responses["403"] = {"description": "A key that only reads.", "content": problem}
         if each.body is not None:
             responses["400"] = {"description": "What is wrong, and where.", "content": problem}
@@ -71,6 +77,7 @@ def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
             "responses": responses,
             **({"parameters": parameters} if parameters else {}),
             **({"requestBody": {"required": True, "content": taken}} if taken else {}),
+            **({"requestBody": {"required": True, "content": {"*/*": {}}}, "security": [{}]} if each.raw else {}),
         }
 
     paths: dict[str, dict[str, Any]] = {}

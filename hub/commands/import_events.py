@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.progress import progress_bar
 from hub.data_dir import DataDir
 from hub.imports.stated_consent import StatedConsent
-
-if TYPE_CHECKING:
-    from hub.imports.events import Progress
 
 
 def events(
@@ -49,7 +45,7 @@ def events(
 
     terminal = Terminal(json=json, quiet=quiet)
     intake = site_intake(data_dir, consent, site)
-    with open_ledger(data_dir) as ledger, _bar(terminal) as progress:
+    with open_ledger(data_dir) as ledger, progress_bar(terminal) as progress:
         imported = import_events(
             file, ledger, intake, data_dir=data_dir, clock=SystemClock(), name=name, progress=progress
         )
@@ -68,21 +64,3 @@ def events(
         imported.profiles,
     )
     terminal.result(imported, table(columns, [[imported.name, *(f"{count:,}" for count in counts)]]))
-
-
-@contextmanager
-def _bar(terminal: Terminal) -> Iterator[Progress]:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        console=terminal.err,
-        transient=True,
-        disable=terminal.quiet or not terminal.err.is_terminal,  # elsewhere it leaves a blank line
-    )
-    with bar:
-        tasks = {what: bar.add_task(what, total=None) for what in ("reading", "storing")}
-        yield lambda what, done, of: bar.update(tasks[what], completed=done, total=of)

@@ -6,9 +6,12 @@ import typer
 
 from hub.commands.import_decisions import decisions
 from hub.commands.import_events import events
+from hub.commands.import_source import source
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help="Bring in decisions and events that another system logged."
+    add_completion=False,
+    no_args_is_help=True,
+    help="Bring in decisions, events and business data that other systems hold.",
 )
 
 
@@ -19,3 +22,4 @@ def imports() -> None:
 
 app.command("decisions")(decisions)
 app.command("events")(events)
+app.command("source")(source)

@@ -55,6 +55,7 @@ def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
         "experiments": len(contents.policy.experiments),
         "features": len(contents.features.features),
         "models": len(contents.models),
+        "sources": len(contents.sources),
     }
     shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
     Terminal(json=json, quiet=quiet).result(

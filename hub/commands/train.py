@@ -7,8 +7,10 @@ import typer
 from hub.commands.train_ranker import ranker
 from hub.commands.train_recommend import recommend
 from hub.commands.train_scoring import scoring
+from hub.commands.train_topics import topics
 
 app = typer.Typer(help="Train a model, judge it, export it to ONNX.", no_args_is_help=True)
 app.command("scoring")(scoring)
 app.command("recommend")(recommend)
 app.command("ranker")(ranker)
+app.command("topics")(topics)

@@ -79,18 +79,41 @@ def export_pipeline(
     Raises:
         ModelRefused: `pipeline` if skl2onnx does not know a step; or whatever the tree exporter refuses.
     """
-    from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    types = {"number": FloatTensorType, "text": StringTensorType}
+    converted, classes = _converted(pipeline, [types[column.kind]([None, 1]) for column in inputs])
+    names = [input_name(column.name) for column in inputs]
+    columns = [
+        {"name": column.name, "input": name, "kind": column.kind} for column, name in zip(inputs, names, strict=True)
+    ]
+    return _with_one_score(converted, names, classes, {"edgewise.columns": columns} | (metadata or {}))
+
+
+def export_matrix_pipeline(pipeline: Any, width: int, *, metadata: dict[str, Any] | None = None) -> onnx.ModelProto:
+    """A fitted pipeline over one matrix as a model `x` float32 [N, width] -> `score`, as `export_pipeline` has it.
+
+    Raises:
+        ModelRefused: `pipeline` if skl2onnx does not know a step.
+    """
+    from skl2onnx.common.data_types import FloatTensorType
+
+    converted, classes = _converted(pipeline, [FloatTensorType([None, width])])
+    return _with_one_score(converted, ["x"], classes, metadata or {})
+
+
+def _converted(pipeline: Any, types: Sequence[Any]) -> tuple[onnx.ModelProto, int]:
+    """What skl2onnx makes of a pipeline with inputs `column0`, `column1`, …, and how many classes it has (0: none)."""
+    from skl2onnx import convert_sklearn
 
     register()
     final = pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline
     classifier = hasattr(final, "classes_")
-    types = {"number": FloatTensorType, "text": StringTensorType}
     try:
         # Under plain numbered names: a column may be called as one of the converter's own results.
         converted = convert_sklearn(
             pipeline,
-            initial_types=[(f"column{index}", types[column.kind]([None, 1])) for index, column in enumerate(inputs)],
+            initial_types=[(f"column{index}", declared) for index, declared in enumerate(types)],
             target_opset={"": OPSET, ML: ML_OPSET},
             options={id(final): {"zipmap": False}} if classifier else None,
         )
@@ -100,12 +123,7 @@ def export_pipeline(
         # skl2onnx raises RuntimeError, NotImplementedError, ValueError and classes of its own for one thing.
         said = (str(failed) or type(failed).__name__).splitlines()[0]
         raise ModelRefused("pipeline", f"skl2onnx cannot convert {type(final).__name__}: {said}") from failed
-    names = [input_name(column.name) for column in inputs]
-    columns = [
-        {"name": column.name, "input": name, "kind": column.kind} for column, name in zip(inputs, names, strict=True)
-    ]
-    classes = len(final.classes_) if classifier else 0
-    return _with_one_score(converted, names, classes, {"edgewise.columns": columns} | (metadata or {}))
+    return converted, len(final.classes_) if classifier else 0
 
 
 def _with_one_score(

@@ -17,21 +17,21 @@ import msgspec
 
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.clock import Clock
-from edgewise.consent import Consent, Grants, effective
+from edgewise.consent import Consent
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
-from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of, subject_of_call
-from edgewise.profile.preferences import DIAL_NOTHING, Preferences, decode_preferences
+from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of
+from edgewise.naming import subject_of_call
 from edgewise.records import EventRecord, encode_record
 from hub.imports.event_rejects import EventRejects
 from hub.imports.lines import Line, read_lines
 from hub.imports.past_calls import past_call
 from hub.imports.sorted_runs import SortedRuns
+from hub.imports.visitors import Visitors
 from hub.ledger.ledger import Ledger
 
 AT_ONCE: Final = 2_000
 """Events in one transaction. A live hub on the same ledger stores its own between two of them."""
-_VISITORS_REMEMBERED: Final = 100_000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _event = msgspec.msgpack.Decoder(EventRecord)
 
@@ -64,15 +64,6 @@ class Intake(NamedTuple):
     subject_key: bytes
     default_consent: Consent
     attributes_of: AttributesOf
-
-
-class _Visitor(NamedTuple):
-    """What is known of a visitor before an event of his may be kept."""
-
-    stored: Consent
-    opted_out: bool
-    erased_ms: int
-    """What happened until then stays erased; -1: never erased."""
 
 
 def default_name(path: Path) -> str:
@@ -131,12 +122,10 @@ class _Reader:
 
     def __init__(self, path: Path, ledger: Ledger, intake: Intake, now_ms: int, progress: Progress) -> None:
         self._path = path
-        self._ledger = ledger
         self._intake = intake
         self._now_ms = now_ms
         self._progress = progress
-        self._visitors: dict[SubjectId, _Visitor] = {}
-        self._granted: dict[tuple[Consent, bool, Consent], Grants] = {}
+        self._visitors = Visitors(ledger, intake.default_consent)
         self.lines = 0
         self.without_consent = 0
         self.erased = 0
@@ -149,10 +138,10 @@ class _Reader:
             self.lines += len(some)
             refused: list[tuple[Line, Problem]] = []
             calls = list(self._calls(some, refused))
-            self._look_up({subject for _, _, subject in calls})
+            self._visitors.look_up({subject for _, _, subject in calls})
             for line, call, subject in calls:
                 try:
-                    record = self._record(line, call, self._visitors[subject])
+                    record = self._record(line, call, subject)
                 except InputError as wrong:
                     refused.append((line, wrong.problems[0]))
                     continue
@@ -167,39 +156,15 @@ class _Reader:
         for line in lines:
             try:
                 call = past_call(line, self._now_ms)
-                yield line, call, subject_of_call(call, self._intake.subject_key)
+                yield line, call, subject_of_call(call, self._intake.subject_key, vouched=True)
             except InputError as wrong:
                 refused.append((line, wrong.problems[0]))
 
-    def _look_up(self, subjects: set[SubjectId]) -> None:
-        if len(self._visitors) > _VISITORS_REMEMBERED:
-            self._visitors.clear()
-        unknown = [subject for subject in subjects if subject not in self._visitors]
-        known = self._ledger.profiles(unknown)
-        erased = self._ledger.erased(unknown)
-        for subject in unknown:
-            row = known.get(subject)
-            said = Preferences() if row is None else decode_preferences(row.preferences)
-            opted_out = said.dial.value == DIAL_NOTHING
-            self._visitors[subject] = _Visitor(said.stored_consent, opted_out, erased.get(subject, -1))
-
-    def _grants(self, visitor: _Visitor, asked: Consent) -> Grants:
-        said = (visitor.stored, visitor.opted_out, asked)
-        if said not in self._granted:
-            self._granted[said] = effective(
-                stored=visitor.stored,
-                asked=asked,
-                default=self._intake.default_consent,
-                opted_out=visitor.opted_out,
-                global_privacy_control=False,
-            )
-        return self._granted[said]
-
-    def _record(self, line: Line, call: Call, visitor: _Visitor) -> EventRecord | None:
-        if visitor.erased_ms >= 0 and event_time_ms(call, self._now_ms) <= visitor.erased_ms:
+    def _record(self, line: Line, call: Call, subject: SubjectId) -> EventRecord | None:
+        if self._visitors.is_erased(subject, event_time_ms(call, self._now_ms)):
             self.erased += 1
             return None
-        grants = self._grants(visitor, call.consent)
+        grants = self._visitors.grants(subject, call.consent)
         if not (grants.personalisation or grants.analytics):
             self.without_consent += 1
             return None
@@ -213,6 +178,7 @@ class _Reader:
             grants=grants,
             received_ms=self._now_ms,
             attributes_of=self._intake.attributes_of,
+            vouched=True,
         )
 
 

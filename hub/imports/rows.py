@@ -1,18 +1,16 @@
 """Reads a file row by row so that a broken row costs nothing but itself.
 
-Arrow's own CSV reader gives up on the file, or lets an open quote swallow what follows; `csv` alone knows no way
-back from either. So records are cut here, line by line, and only their fields are left to `csv`.
+Arrow's own CSV reader gives up on the file, or lets an open quote swallow what follows; so records are cut line by
+line (`hub.imports.delimited`).
 """
 
 from __future__ import annotations
 
 import codecs
-import csv
 import gzip
 import io
 import json
 import zlib
-from collections import deque
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewise.errors import MALFORMED, InputError, Problem
+from hub.imports.delimited import NumberedLines, records
 from hub.imports.rejects import WHOLE_ROW, Rejects
 from hub.tables import FileFormat, csv_delimiter, read_parquet
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BATCH_ROWS: Final = 65_536
-_RECORD_LINES: Final = 256  # a quoted field may hold that many line breaks; then it is an open quote
 _SHOWN_CHARACTERS: Final = 500
 _SURROGATEESCAPE_FROM: Final = 0xDC80  # PEP 383: byte 0x80 becomes U+DC80
 
@@ -73,14 +71,14 @@ def _parquet(path: Path, names: Collection[str]) -> Rows:
 
 def _csv(path: Path, names: Collection[str], rejects: Rejects, delimiter: str | None) -> Rows:
     with _text(path) as file:
-        lines = _Lines(file)
+        lines = NumberedLines(enumerate(file, 1))
         first = next((line for line in lines if line[1].strip()), None)
         if first is None:
             raise InputError(f"{path}: an empty file")
         _demand_utf8(path, first[0], first[1])
         lines.push_back([first])
         separator = delimiter or csv_delimiter(path, first[1])
-        row, header, fault = next(_records(lines, separator, width=None))
+        row, header, fault = next(records(lines, separator, width=None))
         if header is None:
             raise InputError(f"{path}: the header: expected {fault}")
         for name in header:  # of several lines where a name holds a line break
@@ -90,7 +88,7 @@ def _csv(path: Path, names: Collection[str], rejects: Rejects, delimiter: str | 
             raise InputError(f"{path}: the header: column {doubled[0]!r} occurs more than once")
         places = {name: place for place, name in enumerate(header) if name in names}
         columns = _Columns(list(places), rejects)
-        for row, fields, expected in _records(lines, separator, width=len(header)):
+        for row, fields, expected in records(lines, separator, width=len(header)):
             if fields is None:
                 rejects.add(row, WHOLE_ROW, _shown(lines.refused), expected)
             else:
@@ -103,7 +101,7 @@ def _jsonl(path: Path, names: Collection[str], rejects: Rejects) -> Rows:
     present: dict[str, None] = {}
     lines_seen = False
     with _text(path) as file:
-        for row, line in _Lines(file):
+        for row, line in NumberedLines(enumerate(file, 1)):
             if not line.strip():
                 continue
             lines_seen = True
@@ -122,61 +120,6 @@ def _jsonl(path: Path, names: Collection[str], rejects: Rejects) -> Rows:
     rows = columns.rows(list(present))
     filled = {name: column for name, column in rows.columns.items() if column.null_count < len(column)}
     return Rows(filled, rows.row, rows.present)
-
-
-class _Lines:
-    """Numbered lines that can be given back, so that a swallowed line gets its second chance."""
-
-    def __init__(self, file: IO[str]) -> None:
-        self._file = enumerate(file, 1)
-        self._returned: deque[tuple[int, str]] = deque()
-        self.refused = ""
-        """The line of the last fault."""
-
-    def __iter__(self) -> Iterator[tuple[int, str]]:
-        return self
-
-    def __next__(self) -> tuple[int, str]:
-        return self._returned.popleft() if self._returned else next(self._file)
-
-    def push_back(self, lines: list[tuple[int, str]]) -> None:
-        self._returned.extendleft(reversed(lines))
-
-
-def _records(lines: _Lines, delimiter: str, width: int | None) -> Iterator[tuple[int, list[str] | None, str]]:
-    """(line, fields, "") or (line, None, what was expected) for each record of a delimited text.
-
-    A record that spans lines but does not fit is one broken line: what follows it is read again.
-    """
-    for number, line in lines:
-        consumed = [(number, line)]
-        fields: list[str] | None
-        if '"' in line:
-            fields, fault = _quoted(consumed, lines, delimiter)
-        elif bare := line.rstrip("\r\n"):
-            fields, fault = bare.split(delimiter), ""
-        else:
-            continue
-        if fields is not None and width is not None and len(fields) != width:
-            fault = f"{width} fields, got {len(fields)}"
-            fields = None
-        if fields is None:
-            lines.push_back(consumed[1:])
-            lines.refused = line
-        yield number, fields, fault
-
-
-def _quoted(consumed: list[tuple[int, str]], lines: _Lines, delimiter: str) -> tuple[list[str] | None, str]:
-    def feed() -> Iterator[str]:
-        yield consumed[0][1]
-        while len(consumed) < _RECORD_LINES and (following := next(lines, None)) is not None:
-            consumed.append(following)
-            yield following[1]
-
-    try:
-        return next(csv.reader(feed(), delimiter=delimiter, strict=True)), ""
-    except csv.Error as wrong:
-        return None, f"well-formed quotes ({wrong})"
 
 
 class _Columns:

@@ -11,14 +11,17 @@ import sqlalchemy as sa
 
 from edgewise.errors import EdgewiseError
 from edgewise.ids import Producer, SubjectId
-from edgewise.records import EventRecord
+from edgewise.records import EventRecord, PreferenceRecord
 from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import Storage, chunks, upsert
 from hub.ledger.facts import FactRows
+from hub.ledger.links import forget
 from hub.ledger.migrate import migrate
+from hub.ledger.people import PeopleRows
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
+from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
 from hub.ledger.writing import POSITION, Stored, take
 
@@ -38,7 +41,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, SourceLedger):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
@@ -68,8 +71,10 @@ class Ledger(RecordReader, Registry, FactRows):
         with self.storage.writing() as connection:
             return store_batches(connection, placed, now_ms)
 
-    def append(self, name: Producer, events: Sequence[EventRecord], now_ms: int) -> tuple[Stored, int]:
-        """Store events that nobody has numbered yet, under `import/NAME`; see `storing.append_events`."""
+    def append(
+        self, name: Producer, events: Sequence[EventRecord | PreferenceRecord], now_ms: int
+    ) -> tuple[Stored, int]:
+        """Store events that nobody has numbered yet, under `import/NAME` or `hook/NAME`, as `append_events` says."""
         with self.storage.writing() as connection:
             return append_events(connection, name, events, now_ms)
 
@@ -93,6 +98,7 @@ class Ledger(RecordReader, Registry, FactRows):
                 if count:
                     take(connection, name, -count)
             revision = take(connection, POSITION, 1)
+            forget(connection, [subject], revision)
             row = {"subject": subject, "time_ms": now_ms, "revision": revision}
             upsert(connection, tables.erasures, [row], update=("time_ms", "revision"))
         return gone

@@ -63,6 +63,12 @@ class RecordReader:
             payload = connection.execute(query).scalar_one_or_none()
         return None if payload is None else _decisions.decode(payload)
 
+    def position_of(self, decision_id: DecisionId) -> int | None:
+        """Where a decision lies in the order of storing."""
+        query = sa.select(tables.decisions.c.position).where(tables.decisions.c.decision_id == decision_id)
+        with self.storage.reading() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def decisions(
         self, *, after_position: int = 0, since_ms: int = 0, until_ms: int | None = None
     ) -> Iterator[tuple[int, DecisionRecord]]:
@@ -115,13 +121,16 @@ class RecordReader:
         return found
 
     def changed_since(self, after: Change, limit: int = PAGE) -> list[Change]:
-        """Subjects whose profile changed, or that were erased, after a change; oldest first, at most `limit`."""
+        """Subjects whose own profile or person changed, or that were erased, after a change.
+
+        Oldest first, at most `limit`.
+        """
         news = sa.union_all(
             *(
                 sa.select(table.c.revision, table.c.subject).where(
                     sa.tuple_(table.c.revision, table.c.subject) > sa.tuple_(after.revision, after.subject)
                 )
-                for table in (tables.profiles, tables.erasures)
+                for table in (tables.profiles, tables.erasures, tables.persons)
             )
         ).subquery()
         query = sa.select(news).order_by(news.c.revision, news.c.subject).limit(limit)

@@ -154,6 +154,11 @@ class Registry:
         with self.storage.writing() as connection:
             append(connection, entry, now_ms)
 
+    def note(self, entry: AuditEntry, now_ms: int) -> None:
+        """Write into the audit what changed nothing else in the ledger."""
+        with self.storage.writing() as connection:
+            append(connection, entry, now_ms)
+
     def audit(self, *, limit: int = 1_000, what: Collection[str] = ()) -> list[AuditRow]:
         """The latest entries, newest first; of some deeds only where `what` names them."""
         query = sa.select(tables.audit).order_by(tables.audit.c.seq.desc()).limit(limit)

@@ -223,6 +223,34 @@ class Totals(msgspec.Struct, frozen=True):
     profiles: int
 
 
+class SourceRun(msgspec.Struct, frozen=True):
+    """One import of a business system's file."""
+
+    source: str
+    started_ms: int
+    file_sha256: str
+    finished_ms: int
+    rows: int
+    stored: int
+    known: int
+    rejected: int
+    """Rows, but for `stored` and `known`, which are events."""
+    first_ms: int | None = None
+    last_ms: int | None = None
+    """Times of the earliest and the latest event of the file."""
+
+
+class ContactRow(msgspec.Struct, frozen=True):
+    """What a source says of one person in plain words: the fields that its document names under `vault`."""
+
+    source: str
+    key: str
+    """Digest of the row's key, or of the fields where it has none."""
+    subject: SubjectId
+    fields: dict[str, Any]
+    time_ms: int
+
+
 class Change(NamedTuple):
     """News of one subject, in the order of changing."""
 

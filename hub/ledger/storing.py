@@ -53,26 +53,35 @@ def store_batches(connection: sa.Connection, batches: Sequence[tuple[Batch, list
 
 
 def append_events(
-    connection: sa.Connection, name: Producer, events: Sequence[EventRecord], now_ms: int
+    connection: sa.Connection, name: Producer, events: Sequence[EventRecord | PreferenceRecord], now_ms: int
 ) -> tuple[Stored, int]:
     """Number events onwards from the producer's mark and store those whose message id is new.
 
-    Returns what was stored, and how many were known already: those take no number, so that importing a file again
-    changes nothing.
+    What a visitor stated with an event follows it as a preference, and is stored if the event is.
+    Returns what was stored, and how many events were known already: those take no number, so that importing a file
+    again changes nothing.
     """
     known = _known_ids(connection, events)
     mark = _marks(connection, {name}).get(name, -1)
     taken = Taken()
-    for event in events:
-        if not _is_new(event, known):
+    repeated = 0
+    is_new = True
+    for record in events:
+        if isinstance(record, EventRecord):
+            is_new = _is_new(record, known)
+            repeated += not is_new
+        if not is_new:
             continue
         mark += 1
-        numbered = msgspec.structs.replace(event, producer=name, seq=mark)
-        taken.events.append((numbered, encode_record(numbered)))
+        numbered = msgspec.structs.replace(record, producer=name, seq=mark)
+        if isinstance(numbered, EventRecord):
+            taken.events.append((numbered, encode_record(numbered)))
+        else:
+            taken.preferences.append((numbered, encode_record(numbered)))
         taken.fold(Fold(numbered))
-    new = len(taken.events)
+    new = len(taken.events) + len(taken.preferences)
     stored = write(connection, taken, {name: mark} if new else {}, [Mark(name, mark)], now_ms)
-    return stored, len(events) - new
+    return stored, repeated
 
 
 def _marks(connection: sa.Connection, names: Iterable[Producer]) -> dict[Producer, int]:

@@ -263,3 +263,87 @@ audit = Table(
     Column("subject", Text, nullable=False),
     Column("detail", JSON, nullable=False),
 )
+
+links = Table(
+    "links",
+    metadata,
+    Column("subject", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("vouched", Boolean, nullable=False),
+    PrimaryKeyConstraint("subject", "identifier", "kind"),
+    Index(None, "identifier", "kind"),
+)
+"""A record's subject named another identifier; both are keyed hashes of one name space. `first_ms` and `source` are
+those of the earliest record that says so; `vouched`: a server or an import is among those. A subject
+that only ever named itself has no row."""
+
+identity_statements = Table(
+    "identity_statements",
+    metadata,
+    Column("position", Position, primary_key=True, autoincrement=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("left_subject", Text, nullable=False),
+    Column("right_subject", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Index(None, "left_subject"),
+    Index(None, "right_subject"),
+)
+"""What people stated: `merge`, `unmerge`. The left subject is the smaller one."""
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index(None, "person"),
+    Index(None, "revision"),
+)
+"""Whose subject it is, as `hub.identity.resolve` computes it from links, statements and rules; a view that can be
+computed again. Subjects that nothing was ever linked to have no row. `person` is the subject of one of its members."""
+
+identity_rules = Table(
+    "identity_rules",
+    metadata,
+    Column("revision", BigInteger, primary_key=True, autoincrement=False),
+    Column("document", LargeBinary, nullable=False),
+)
+"""The rules in force are those of the greatest revision; without a row, the built-in ones."""
+
+
+source_runs = Table(
+    "source_runs",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("file_sha256", Text, nullable=False),
+    Column("finished_ms", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("stored", BigInteger, nullable=False),
+    Column("known", BigInteger, nullable=False),
+    Column("rejected", BigInteger, nullable=False),
+    Column("first_ms", BigInteger),
+    Column("last_ms", BigInteger),
+    PrimaryKeyConstraint("source", "started_ms", "file_sha256"),
+)
+"""Imports of business systems' files. `first_ms` and `last_ms`: times of the earliest and latest event of the file."""
+
+contact_records = Table(
+    "contact_records",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("fields", JSON, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "key"),
+    Index(None, "subject"),
+)
+"""The vault: what sources say of people in plain words, only fields that their documents name. The one place where raw
+identifiers are kept; `key` is a digest."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +15,7 @@ from hub.ledger import canonical, tables
 from hub.ledger.batch import parts_of
 from hub.ledger.canonical import Fold, moves
 from hub.ledger.dialect import insert_new, upsert
+from hub.ledger.links import Nodes, learn, members_of_all, regroup
 from hub.ledger.rewards import rewards_of
 
 POSITION: Final = "position"
@@ -37,7 +38,8 @@ class Stored(NamedTuple):
     marks: list[Mark]
     """One a batch, in the batches' order."""
     changed: frozenset[SubjectId]
-    """Subjects whose canonical profile or preferences changed."""
+    """Subjects whose canonical profile or preferences changed, or whose person did: with every part of a person, all
+    its subjects."""
     revision: int
     """Last position given out."""
     counts: dict[str, int]
@@ -102,12 +104,25 @@ def write(
     revision = first + positions - 1
     counts = _insert(connection, taken, first, now_ms)
     canonical.save(connection, folded.changed, revision=revision, now_ms=now_ms)
+    changed = _whom_it_concerns(connection, taken, folded.changed.keys(), revision)
     counts["profiles"] = folded.new
     _move_marks(connection, moved, now_ms)
     counts = {name: count for name, count in counts.items() if count}
     for name, count in counts.items():
         take(connection, name, count)
-    return Stored(marks, frozenset(folded.changed), revision, counts)
+    return Stored(marks, changed, revision, counts)
+
+
+def _whom_it_concerns(
+    connection: sa.Connection, taken: Taken, folded: Collection[SubjectId], revision: int
+) -> frozenset[SubjectId]:
+    """Learn the links of new events; all subjects of all people whose profile is another one now."""
+    links = learn(connection, (event for event, _ in taken.events))
+    regrouped: Nodes = frozenset()
+    if links:
+        touched = {node for link in links for node in (link.subject, link.identifier)}
+        regrouped = regroup(connection, touched, revision, added=links)
+    return frozenset(members_of_all(connection, {*folded, *regrouped}))
 
 
 def _bury(taken: Taken, unfoldable: Mapping[tuple[str, int], str]) -> None:

@@ -31,6 +31,7 @@ from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, his
 from hub.release.plan import Plan, plan
 from hub.release.repository import AssignmentDamaged, Repository
 from hub.site.loading import SiteContents
+from hub.sources.kept import keep_sources
 
 _AUDITED = 100_000
 """Promotions and rollbacks that are looked through for what was live before; far more than a site sees."""
@@ -124,6 +125,9 @@ class Releases:
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
         with locked(self._data_dir / "releases.lock"):
+            if keep_sources(self._data_dir, contents.sources):
+                names = ", ".join(contents.sources) or "none"
+                self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
             same = self._same(resources)
             if same is not None:
                 return Applied(same, is_new=False, plan=planned)

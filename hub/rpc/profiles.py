@@ -1,4 +1,8 @@
-"""Canonical profiles are pushed to the nodes that cache them, as soon as the commit that changed them is through."""
+"""Canonical profiles are pushed to the nodes that cache them, as soon as the commit that changed them is through.
+
+Nodes know nothing of people: whichever of his subjects a node follows, it gets the whole person's profile, and a change
+of any part of him, or of who belongs to him, is news for all of his subjects.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from typing_extensions import override
 
 from edgewise.errors import EdgewiseError, InputError
 from edgewise.ids import SubjectId
+from edgewise.profile.preferences import Preferences, encode_preferences
+from edgewise.profile.state import Profile, encode_profile
 from edgewise.seal import sealed
 from edgewise.v1 import profiles_pb2 as pb
 from edgewise.v1.profiles_pb2_grpc import ProfilesServicer
@@ -28,6 +34,7 @@ AT_ONCE: Final = 256
 """Profiles read in one go; a profile has some kilobytes."""
 _AFTER_ALL: Final = SubjectId("\U0010ffff")
 _REMEMBERED: Final = 10_000
+_NOTHING: Final = pb.Snapshot(profile=encode_profile(Profile()), preferences=encode_preferences(Preferences()))
 
 
 class Profiles(ProfilesServicer):
@@ -90,7 +97,9 @@ class Profiles(ProfilesServicer):
             try:
                 while changes := await loop.run_in_executor(self._reader, self._ledger.changed_since, seen):
                     told = set(self._told)
-                    self._interest.changed(change.subject for change in changes if change.revision not in told)
+                    news = [change.subject for change in changes if change.revision not in told]
+                    people = await loop.run_in_executor(self._reader, self._ledger.people_of, news)
+                    self._interest.changed(sorted({each for members in people.values() for each in members}))
                     seen = changes[-1]
             except EdgewiseError as unreadable:
                 self._log.error("changed profiles cannot be read", reason=str(unreadable))
@@ -99,8 +108,9 @@ class Profiles(ProfilesServicer):
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, subjects)
 
     def _read(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
-        known = self._ledger.profiles(subjects)
-        erased = self._ledger.erased([subject for subject in subjects if subject not in known])
+        known = self._ledger.person_profiles(subjects)
+        unknown = [subject for subject in subjects if subject not in known]
+        erased, left = self._ledger.erased(unknown), self._ledger.once_joined(unknown)
         news = []
         for subject in subjects:
             row = known.get(subject)
@@ -109,6 +119,9 @@ class Profiles(ProfilesServicer):
                 news.append(pb.SyncResponse(subject=subject, snapshot=snapshot))
             elif subject in erased:
                 news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure()))
+            elif subject in left:
+                # a node may hold the profile of a person that this subject belongs to no more
+                news.append(pb.SyncResponse(subject=subject, snapshot=_NOTHING))
             else:
                 news.append(pb.SyncResponse(subject=subject, unknown=pb.Unknown()))
         for one in news:

@@ -6,7 +6,7 @@ Reflection is there on loopback only: strangers need not be told what can be cal
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,8 @@ from grpc_reflection.v1alpha import reflection
 
 from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
+from edgewise.ids import Producer
+from edgewise.records import EventRecord, PreferenceRecord
 from edgewise.v1 import distribution_pb2, profiles_pb2, uplink_pb2
 from edgewise.v1.distribution_pb2_grpc import add_DistributionServicer_to_server
 from edgewise.v1.profiles_pb2_grpc import add_ProfilesServicer_to_server
@@ -23,6 +25,7 @@ from edgewise.v1.uplink_pb2_grpc import add_UplinkServicer_to_server
 from hub.enrolment import Anchored, Enrolment
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
+from hub.ledger.writing import Stored
 from hub.log import Log
 from hub.meters import Meters
 from hub.rpc.admission import admissions
@@ -66,6 +69,9 @@ class RpcServer:
         log: Log,
     ) -> None:
         self._settings = settings
+        self._ledger = ledger
+        self._clock = clock
+        self._meters = meters
         self._log = log
         self._admissions = admissions(settings, log)
         # one thread writes: SQLite has one writer, and a second would only wait for the file lock
@@ -133,6 +139,21 @@ class RpcServer:
         for service in ("", *SERVICES):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
+
+    async def append(self, name: Producer, records: Sequence[EventRecord | PreferenceRecord]) -> tuple[Stored, int]:
+        """Store what no node reported, by the same writer as what nodes do, and tell nodes what it changes.
+
+        Returns what was stored, and how many events were known. Raises UnavailableError when nothing could be.
+        """
+        loop = asyncio.get_running_loop()
+        with self._meters.store_seconds.time():
+            stored, known = await loop.run_in_executor(
+                self._writer, self._ledger.append, name, records, self._clock.now_ms()
+            )
+        for table, count in stored.counts.items():
+            self._meters.ingested.labels(table).inc(count)
+        self._profiles.stored(stored)
+        return stored, known
 
     def trouble(self) -> str:
         """Why it does not serve, or ""."""

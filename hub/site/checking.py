@@ -22,8 +22,10 @@ from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.ids import ItemId, PlacementName
 from hub.site.checking_features import check_features
+from hub.site.checking_identity import check_identity
 from hub.site.checking_recipes import check_recipes, statistics_of
 from hub.site.checking_rules import check_rule
+from hub.site.checking_sources import check_sources
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
 from hub.site.files import CollectionFile, ExperimentFile, ItemFile
@@ -39,7 +41,9 @@ def check(files: Files) -> list[Problem]:
         *(problem for name in files.experiments for problem in _experiment(*files.experiments[name])),
         *(problem for name in files.placements for problem in _placement(files, name)),
         *check_features(files),
+        *check_identity(files),
         *check_recipes(files),
+        *check_sources(files),
     ]
 
 

@@ -94,7 +94,12 @@ def _wrong_in_union(value: Any, members: tuple[Any, ...], path: tuple[str | int,
     if len(members) == 1:
         yield from _wrong_inside(value, members[0], path)
         return
-    if not all(isinstance(member, type) and issubclass(member, msgspec.Struct) for member in members):
+    structs = [member for member in members if isinstance(member, type) and issubclass(member, msgspec.Struct)]
+    if len(structs) < len(members):
+        # a short form and one long one, which is meant where there are keys
+        has_mapping = any(typing.get_origin(member) is dict for member in members)
+        if len(structs) == 1 and isinstance(value, dict) and not has_mapping:
+            yield from _wrong_in_struct(value, structs[0], path)
         return
     by_tag = {member.__struct_config__.tag: member for member in members}
     field = members[0].__struct_config__.tag_field

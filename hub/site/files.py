@@ -1,6 +1,7 @@
 """The shape of each file of a site. Placements, arms, rules and features are written as policy.json spells them.
 
 site.yaml                 SiteFile
+identity.yaml             hub.identity.rules.IdentityFile
 placements/NAME.yaml      edgewise.bundle.policy.Placement
 collections/NAME.yaml     CollectionFile
 experiments/KEY.yaml      ExperimentFile
@@ -8,6 +9,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
 from __future__ import annotations

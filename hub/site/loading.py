@@ -11,10 +11,12 @@ from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.policy import Experiment, Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
+from hub.identity.rules import IdentityFile
 from hub.site.checking import check, is_approved, members
 from hub.site.files import ItemFile, ModelUse
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
+from hub.sources.document import SourceDocument, SourceName
 
 
 class SiteContents(NamedTuple):
@@ -31,6 +33,10 @@ class SiteContents(NamedTuple):
     """Name in the arms -> how that model is trained."""
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made, where an arm asks for them."""
+    sources: Mapping[SourceName, SourceDocument] = {}
+    """How the rows of business systems are read; nothing of them is released to nodes."""
+    identity: IdentityFile | None = None
+    """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -77,6 +83,8 @@ def _contents(files: Files) -> SiteContents:
         waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
+        sources={name: document for name, (document, _) in files.sources.items()},
+        identity=None if files.identity is None else files.identity[0],
     )
 
 

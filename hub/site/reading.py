@@ -11,12 +11,16 @@ from edgewise.bundle.policy import Placement
 from edgewise.errors import Problem, SiteError
 from edgewise.features.table import Feature
 from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
 from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, SiteFile
+from hub.sources.document import SourceDocument, SourceName, merged
+from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models")
+IDENTITY_FILE: Final = "identity.yaml"
+FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "sources")
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -49,6 +53,8 @@ class Files(NamedTuple):
     models: dict[ModelName, tuple[ModelFile, Place]]
     items: dict[ItemId, tuple[ItemFile, Place]]
     features: list[tuple[Feature, Place]]
+    sources: dict[SourceName, tuple[SourceDocument, Place]]
+    identity: tuple[IdentityFile, Place] | None = None
 
 
 def read_files(folder: Path) -> Files:
@@ -68,6 +74,8 @@ def read_files(folder: Path) -> Files:
         models=reader.named("models", ModelFile, ModelName),
         items=reader.items(),
         features=reader.features(),
+        sources=reader.named("sources", SourceDocument, SourceName),
+        identity=reader.identity(),
     )
     reader.refuse_strange_files()
     raise_if_any(folder, reader.problems)
@@ -128,6 +136,9 @@ class _Reader:
         files = self._listed("features", ".yaml")
         return [(feature, place) for file in files for feature, place in self._each(file, kind)]
 
+    def identity(self) -> tuple[IdentityFile, Place] | None:
+        return next(self._whole(IDENTITY_FILE, IdentityFile), None)
+
     def refuse_strange_files(self) -> None:
         """A file that nothing reads is mostly one that was meant to be read (but not in a folder that is no site)."""
         if SITE_FILE not in self._read_already:
@@ -139,7 +150,7 @@ class _Reader:
             if path.suffix == ".yml":
                 cure = f"rename it to {path.stem}.yaml"
             else:
-                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE])
+                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE, IDENTITY_FILE])
             self.problems.append(Problem(f"{file}:1", f"nothing reads this file; {cure}"))
 
     def _all_items(self) -> Iterator[tuple[ItemFile, Place]]:
@@ -189,7 +200,22 @@ class _Reader:
 
     def _converted(self, document: Document, path: tuple[int, ...], into: type[T]) -> Iterator[tuple[T, Place]]:
         value = document.value[path[0]] if path else document.value
+        if into is SourceDocument:
+            value = self._over_preset(document)
+            if value is None:
+                return
         converted, wrong = convert(value, into, path)
         self.problems += [document.problem(step, message) for step, message in wrong]
         if converted is not None:
             yield converted, Place(document, path)
+
+    def _over_preset(self, document: Document) -> Any:
+        """What a source says over what is shipped under the name that it gives; None when that name is wrong."""
+        named = document.value.get("preset") if isinstance(document.value, dict) else None
+        if not isinstance(named, str):
+            return document.value
+        if named not in preset_names():
+            cure = did_you_mean(named, preset_names())
+            self.problems.append(document.problem(("preset",), f"no preset {named!r}; {cure}"))
+            return None
+        return merged(preset(named), document.value)

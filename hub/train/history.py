@@ -8,7 +8,7 @@ was known before what; half of real events share a second with another one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -58,12 +58,18 @@ class Touches(NamedTuple):
 class History:
     """Deeds in the order in which they became known; a deed's place in it is its number."""
 
-    def __init__(self, records: Sequence[Folding]) -> None:
-        """`records` in any order; those that may not be tied to a person, or move no profile, are left out."""
+    def __init__(self, records: Sequence[Folding], persons: Mapping[SubjectId, SubjectId] | None = None) -> None:
+        """`records` in any order; those that may not be tied to a person, or move no profile, are left out.
+
+        `persons` says whose subject it is, for those that are not a person of their own: nodes decide by the profile of
+        the whole person, so a model must learn from it.
+        """
+        persons = persons or {}
         ordered = _in_order(records)
         number: dict[SubjectId, int] = {}
         self.deeds: list[Deed] = [
-            Deed(moment_ms, number.setdefault(record.subject, len(number)), record) for moment_ms, record in ordered
+            Deed(moment_ms, number.setdefault(persons.get(record.subject, record.subject), len(number)), record)
+            for moment_ms, record in ordered
         ]
         self.visitors = len(number)
         self.touches = _touches(self.deeds)
@@ -93,7 +99,7 @@ def read_history(ledger: Ledger) -> History:
     records: list[Folding] = [msgspec.structs.replace(event, body=b"") for _, event in ledger.events()]
     records += [_without_rows(decision) for _, decision in ledger.decisions() if decision.impressions]
     records += [said for _, said in ledger.preferences()]
-    return History(records)
+    return History(records, ledger.persons())
 
 
 def _without_rows(decision: DecisionRecord) -> DecisionRecord:

@@ -17,7 +17,9 @@ from edgewise.bundle.catalogue import AttributeValue
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import InputError, Problem, problem_of
 from edgewise.events import DIMENSIONS
-from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.identifiers import EMAIL, PHONE
+from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, Producer
+from edgewise.naming import identifiers_of, names_of, subject_of_call
 from edgewise.profile.state import EARLIEST_MS
 from edgewise.records import ANONYMOUS, EventRecord, Touch
 from edgewise.subjects import subject_of
@@ -36,7 +38,6 @@ _Id = Annotated[str, Meta(min_length=1, max_length=200)] | int
 _Number = int | float | None
 
 _ITEM_KEYS: Final = ("itemId", "product_id", "productId", "promotion_id", "content_id", "sku")
-_HASHED_TRAITS: Final = ("email", "phone")
 _DROPPED_TRAITS: Final = frozenset(
     {"name", "firstName", "lastName", "first_name", "last_name", "username", "address", "avatar", "birthday"}
 )
@@ -101,7 +102,7 @@ class Call(msgspec.Struct, frozen=True):
     traits: dict[str, Any]
     context: dict[str, Any]
     linked: dict[str, str]
-    """Further identifiers: `groupId`, `previousId`."""
+    """Further identifiers by kind, normalised: `groupId`, `previousId`, e-mail, phone, `context.externalIds`."""
 
 
 _decoder = msgspec.json.Decoder(Envelope)
@@ -113,17 +114,18 @@ def decode_call(
     *,
     type: CallType | None,  # noqa: A002  # Segment's word
     fallback_id: str | None = None,
+    most_bytes: int = MAX_CALL_BYTES,
 ) -> Call:
     """Decode one call; `type` is the route's, or None where the message names its own.
 
     `fallback_id` is the anonymous id that the request around it names (a cookie, a decision's visitor), for a call
-    that names nobody itself.
+    that names nobody itself. `most_bytes`: an import may bring an order of a thousand lines, which no visitor sends.
 
     Raises:
         InputError: with a path and what was expected, for anything that is no valid call.
     """
-    if len(bytes(raw)) > MAX_CALL_BYTES:
-        raise _wrong("$", f"a call has at most {MAX_CALL_BYTES} bytes, this one {len(bytes(raw))}")
+    if len(bytes(raw)) > most_bytes:
+        raise _wrong("$", f"a call has at most {most_bytes} bytes, this one {len(bytes(raw))}")
     try:
         envelope = _decoder.decode(raw)
         context = msgspec.convert({"context": envelope.context or {}}, _Within).context
@@ -135,17 +137,14 @@ def decode_call(
     kind = type or envelope.type
     if kind is None:
         raise _wrong("$.type", "expected one of track, identify, page, screen, group, alias; got nothing")
-    anonymous_id = _text(envelope.anonymous_id) or fallback_id
-    if anonymous_id is None and envelope.user_id is None:
-        raise _wrong("$.anonymousId", "expected an anonymousId or a userId, got neither")
+    names = names_of(envelope, kind, fallback_id)
     if kind == "track" and envelope.event is None:
         raise _wrong("$.event", "expected the name of what was done, such as 'Product Viewed'; got nothing")
-    linked = {"groupId": envelope.group_id, "previousId": envelope.previous_id}
     return Call(
         type=kind,
         name=(envelope.event if kind == "track" else envelope.name) or "",
-        anonymous_id=anonymous_id,
-        user_id=_text(envelope.user_id),
+        anonymous_id=names.anonymous_id,
+        user_id=names.user_id,
         message_id=MessageId(envelope.message_id) if envelope.message_id else None,
         consent=_consent(context.consent.category_preferences),
         timestamp=envelope.timestamp,
@@ -153,7 +152,7 @@ def decode_call(
         properties=envelope.properties or {},
         traits=envelope.traits or {},
         context=envelope.context or {},
-        linked={name: str(value) for name, value in linked.items() if value is not None},
+        linked=names.linked,
     )
 
 
@@ -167,8 +166,12 @@ def record_of(
     grants: Grants,
     received_ms: int,
     attributes_of: AttributesOf,
+    most_products: int = MAX_PRODUCTS,
+    vouched: bool = False,
 ) -> EventRecord:
     """The record of a call that may be stored. `message_id` is the call's own, or a fresh one where it has none.
+
+    `vouched`: a server or an import sent it, so that its userId says whose record this is.
 
     Without a grant to personalise or to analyse the record is ANONYMOUS and names nobody: no body is kept, and of the
     message id only a keyed hash, by which a repetition can still be told.
@@ -180,27 +183,21 @@ def record_of(
     return EventRecord(
         producer=producer,
         seq=seq,
-        subject=subject_of_call(call, subject_key) if identified else ANONYMOUS,
+        subject=subject_of_call(call, subject_key, vouched=vouched) if identified else ANONYMOUS,
         message_id=message_id if identified else MessageId(subject_of(subject_key, "messageId", message_id)),
         type=call.type,
         name=call.name,
         time_ms=event_time_ms(call, received_ms),
         received_ms=received_ms,
         grants=grants,
-        touches=_touches(call.properties, attributes_of),
+        touches=_touches(call.properties, attributes_of, most_products),
         decision_id=_property(call.properties, "decisionId", DecisionId),
         placement=_property(call.properties, "placement", PlacementName),
         traits=_traits(call.traits) if identified and call.type == "identify" else {},
-        identifiers=_identifiers(call, subject_key) if identified else {},
+        identifiers=identifiers_of(call, subject_key) if identified else {},
         body=_body(call) if identified else b"",
+        vouched=vouched and identified,
     )
-
-
-def subject_of_call(call: Call, subject_key: bytes) -> SubjectId:
-    """The subject of a call: its anonymousId's, else its userId's."""
-    if call.anonymous_id is not None:
-        return subject_of(subject_key, "anonymousId", call.anonymous_id)
-    return subject_of(subject_key, "userId", call.user_id or "")
 
 
 def event_time_ms(call: Call, received_ms: int) -> int:
@@ -222,13 +219,13 @@ def _epoch_ms(moment: dt.datetime) -> int:
     return int(aware.timestamp() * 1_000)
 
 
-def _touches(properties: Mapping[str, Any], attributes_of: AttributesOf) -> tuple[Touch, ...]:
+def _touches(properties: Mapping[str, Any], attributes_of: AttributesOf, most: int) -> tuple[Touch, ...]:
     products = properties.get("products")
     if products is None:
         touch = _touch(properties, "$.properties", attributes_of)
         return () if touch is None else (touch,)
-    if not isinstance(products, list) or len(products) > MAX_PRODUCTS:
-        raise _wrong("$.properties.products", f"expected a list of at most {MAX_PRODUCTS} products")
+    if not isinstance(products, list) or len(products) > most:
+        raise _wrong("$.properties.products", f"expected a list of at most {most} products")
     touches = []
     for position, product in enumerate(products):
         path = f"$.properties.products[{position}]"
@@ -294,22 +291,13 @@ def _property(properties: Mapping[str, Any], name: str, kind: Callable[[str], An
 def _traits(traits: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
     kept: dict[str, str | int | float | bool | None] = {}
     for name, value in sorted(traits.items()):
-        if name in _DROPPED_TRAITS or name in _HASHED_TRAITS or len(name) > MAX_TEXT:
+        if name in _DROPPED_TRAITS or name in (EMAIL, PHONE) or len(name) > MAX_TEXT:
             continue
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise _wrong(f"$.traits.{name}", f"expected an integer of 64 bits, got {value!r:.80}")
         if value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_TEXT):
             kept[name] = value
     return kept
-
-
-def _identifiers(call: Call, subject_key: bytes) -> dict[str, SubjectId]:
-    stated = {"anonymousId": call.anonymous_id, "userId": call.user_id, **call.linked}
-    for name in _HASHED_TRAITS:
-        value = call.traits.get(name)
-        if isinstance(value, str) and value.strip():
-            stated[name] = value.strip().lower()
-    return {kind: subject_of(subject_key, kind, value) for kind, value in sorted(stated.items()) if value}
 
 
 def _body(call: Call) -> bytes:
@@ -341,10 +329,6 @@ def _consent(preferences: Mapping[str, bool]) -> Consent:
         if purpose := _CONSENT_WORDS.get(word.lower()):
             said[purpose] = ConsentState.GRANTED if granted else ConsentState.DENIED
     return Consent(**said)
-
-
-def _text(value: str | int | None) -> str | None:
-    return None if value is None else str(value)
 
 
 def _wrong(path: str, message: str) -> InputError:

@@ -55,6 +55,8 @@ class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", 
     """Kind of identifier -> its keyed hash."""
     body: bytes = b""
     """The call as JSON without identifiers, for audit and later sources; at most 32 KiB. Empty for ANONYMOUS."""
+    vouched: bool = False
+    """A server or an import sent it; what a browser says of who it is, it only claims."""
 
 
 class PreferenceRecord(msgspec.Struct, frozen=True, tag="preference", tag_field="record", omit_defaults=True):

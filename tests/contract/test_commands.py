@@ -32,6 +32,7 @@ FLAGS: dict[str, str] = {
     "site apply": "--data-dir",
     "import decisions": "--name --format --map --delimiter --data-dir",
     "import events": "--data-dir",
+    "import source": "--site --dry-run --data-dir",
     "train recommend": "--interactions --user --item --time --weight --items --method --split --k --report --set "
     "--seed --delimiter",
     "train scoring": "--table --target --kind --features --drop --time --cv --test --report --export --set --seed "
@@ -69,6 +70,14 @@ def test_a_command_has_the_flags_of_the_contract(
     assert {*FLAGS[command].split(), "--json", "--quiet"} <= flags
 
 
+TILL = """kind: offline
+consent: granted
+identifiers: {userId: customer}
+records:
+  - {event: Offline Purchase, time: when, group: [receipt], products: {fields: {product_id: article}}}
+"""
+
+
 class Desk(NamedTuple):
     """A hub's folder with a release, a model and visitors, one with logged decisions, and files."""
 
@@ -90,6 +99,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
     shop = Shop(folder)
     shop.registry.register(ModelName("ranker"), tiny_model(shop.contents().features, 1), {}, by="ann")
+    (shop.site / "sources").mkdir()
+    (shop.site / "sources" / "till.yaml").write_text(TILL)
+    (folder / "receipts.csv").write_text("receipt,when,customer,article\nr1,2025-01-01,7,tea\n")
     shop.live()
     event = {"type": "page", "anonymousId": "ann", "messageId": "m-1", "timestamp": "2026-01-01T00:00:00Z"}
     (folder / "events.jsonl").write_text(json.dumps(event))
@@ -114,6 +126,8 @@ DONE: dict[str, str] = {
     "site plan SITE --data-dir HUB": "live changes waiting",
     "site apply SITE --data-dir HUB --by ann": "release is_new plan",
     "keys init --data-dir FOLDER/NEW": "folder made",
+    "import source till FOLDER/receipts.csv --site SITE --dry-run": "name rows events rejected preview reasons",
+    "import source till FOLDER/receipts.csv --site SITE --data-dir HUB": "name rows events stored known profiles",
     "release list --data-dir HUB": "releases",
     "release show 1 --data-dir HUB": "release manifest",
     "release verify 1 --data-dir HUB": "releases",
@@ -150,6 +164,9 @@ REFUSED: dict[str, str] = {
     "import decisions FOLDER/none.csv --data-dir HUB": "none.csv: no such file",
     "import events FOLDER/none.jsonl --data-dir HUB": "none.jsonl: No such file",
     "import events FOLDER/text --data-dir HUB": "no event could be used",
+    "import source tlil FOLDER/text --site SITE": "has no source 'tlil' (sources/tlil.yaml); did you mean 'till'?",
+    "import source till FOLDER/none.csv --site SITE --data-dir HUB": "none.csv: no such file",
+    "import source till FOLDER/none.csv --site SITE --dry-run": "none.csv: no such file",
     "evaluate --decisions none --policy uniform --data-dir HUB": "no decisions 'none'",
     "train recommend --interactions FOLDER/none.csv --user u --item i": "none.csv: no such file",
     "train scoring --table FOLDER/none.csv --target y": "none.csv: no such file",

@@ -175,11 +175,41 @@ def test_other_identifiers_count_only_where_they_are_proven(tmp_path: Path) -> N
         assert named.subject == subject_of(KEYS.subject_key, "userId", "u-1")
 
 
-def test_a_claimed_user_without_a_pseudonym_is_counted_and_tied_to_nobody(tmp_path: Path) -> None:
+def test_a_claimed_user_without_a_pseudonym_is_counted_under_his_id_and_linked_to_nobody(tmp_path: Path) -> None:
+    """So that Segment's server libraries, which send a write key and a userId, are not invisible."""
+    user = subject_of(KEYS.subject_key, "userId", "u-1")
     with node(tmp_path) as (client, desk):
-        post(client, "track", **viewed("film-1"), userId="u-1")
+        post(client, "track", **viewed("film-1"), userId="u-1", context={"traits": {"email": "u@example.org"}})
         event = events(desk)[0]
-        assert (event.subject, event.identifiers, event.grants.personalisation) == ("", {}, False)
+        assert (event.subject, event.identifiers, event.grants.personalisation) == (user, {"userId": user}, True)
+        body = {"userId": "u-1", "placements": [{"name": HERO}], "options": {"force": {HERO: "challenger"}}}
+        told = client.post("/v1/decide", json=body).json()
+        assert told["placements"][HERO]["items"][0]["id"] == "film-0", "nothing of his is given away for his bare id"
+
+
+def test_an_address_that_nobody_vouches_for_is_counted_and_tied_to_nobody(tmp_path: Path) -> None:
+    with node(tmp_path, server_keys_sha256=[sha256("server")]) as (client, desk):
+        addressed: dict[str, Any] = {**viewed("film-1"), "context": {"traits": {"email": "U@example.org"}}}
+        post(client, "track", **addressed)
+        client.auth = ("server", "")
+        post(client, "track", **addressed)
+        claimed, vouched = events(desk)
+        assert (claimed.subject, claimed.identifiers, claimed.grants.personalisation) == ("", {}, False)
+        assert vouched.subject == subject_of(KEYS.subject_key, "email", "u@example.org")
+
+
+def test_where_a_server_names_a_user_and_his_device_the_record_is_the_users(tmp_path: Path) -> None:
+    device = subject_of(KEYS.subject_key, "anonymousId", VISITOR)
+    user = subject_of(KEYS.subject_key, "userId", "u-1")
+    token = sign_visitor(KEYS.visitor_key, VISITOR, NOW_MS)
+    with node(tmp_path, server_keys_sha256=[sha256("server")]) as (client, desk):
+        post(
+            client, "track", **viewed("film-1"), anonymousId=VISITOR, userId="u-1", headers={"cookie": f"ew_id={token}"}
+        )
+        client.auth = ("server", "")
+        post(client, "track", **viewed("film-2"), anonymousId=VISITOR, userId="u-1")
+        assert [event.subject for event in events(desk)] == [device, user]
+        assert events(desk)[1].identifiers == {"anonymousId": device, "userId": user}
 
 
 def test_a_call_that_names_nobody_is_about_whom_the_cookie_or_the_header_names(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from figures import (
     p7_footprint,
     p8_explanation,
     p9_catalogue,
+    receipts,
 )
 from figures.figure import Measured
 from figures.ground import Ground
@@ -34,6 +35,7 @@ FIGURES: Final[dict[str, Callable[[Ground], Measured]]] = {
     "P8": p8_explanation.measure,
     "P9": p9_catalogue.measure,
     "gate": gate.measure,
+    "receipts": receipts.measure,
 }
 
 

@@ -12,10 +12,12 @@ from edgewise.errors import InputError
 from hub.train.scoring.choices import ScoreKind
 from hub.train.scoring.judging import folds, over_folds, over_rows
 from hub.train.scoring.metrics import (
+    METRICS,
     accuracy,
     auc,
     average_precision,
     brier,
+    f1_macro,
     log_loss,
     macro_auc,
     mae,
@@ -50,6 +52,8 @@ def test_multiclass_metrics_agree_with_scikit_learn(seed: int) -> None:
     assert accuracy(truth, scores, weights) == reference.accuracy_score(truth, scores.argmax(axis=1))
     expected = reference.roc_auc_score(truth, scores, multi_class="ovr", average="macro")
     assert macro_auc(truth, scores, weights) == pytest.approx(expected)
+    expected = reference.f1_score(truth, scores.argmax(axis=1), average="macro", sample_weight=truth + 1.0)
+    assert f1_macro(truth, scores, truth + 1.0) == pytest.approx(expected)
     assert log_loss(truth, scores, weights) == pytest.approx(reference.log_loss(truth, scores))
 
 
@@ -141,6 +145,6 @@ def test_the_bootstrap_interval_covers_the_truth_as_often_as_it_says() -> None:
     missed = 0
     for seed in range(40):
         error = rng.choice([-1.0, 1.0], size=150) * rng.exponential(1.0, size=150)
-        measured = over_rows(ScoreKind.REGRESSION, error, np.zeros(150), seed=seed)["mae"]
+        measured = over_rows(METRICS[ScoreKind.REGRESSION], error, np.zeros(150), seed=seed)["mae"]
         missed += not measured.ci_low <= 1.0 <= measured.ci_high
     assert missed <= 7

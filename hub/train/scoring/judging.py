@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError
-from hub.train.scoring.choices import ScoreKind
-from hub.train.scoring.metrics import METRICS, Floats
+from hub.train.scoring.metrics import Floats, Metric
 from hub.train.scoring.target import Target
 
 LEVEL = 0.95
@@ -101,19 +100,21 @@ def over_folds(measured: Sequence[dict[str, float]]) -> dict[str, Measured]:
     return result
 
 
-def over_rows(kind: ScoreKind, truth: NDArray[np.generic], scores: Floats, *, seed: int) -> dict[str, Measured]:
+def over_rows(
+    metrics: Mapping[str, Metric], truth: NDArray[np.generic], scores: Floats, *, seed: int
+) -> dict[str, Measured]:
     """The metrics of one test set, with percentile intervals of a bootstrap over its rows."""
     rng = np.random.default_rng(seed)
     rows = len(truth)
     resamples = int(np.clip(BOOTSTRAP_WORK / rows, FEWEST_RESAMPLES, MOST_RESAMPLES))
-    drawn = {name: np.empty(resamples) for name in METRICS[kind]}
+    drawn = {name: np.empty(resamples) for name in metrics}
     for index in range(resamples):
         weights = np.bincount(rng.integers(0, rows, size=rows), minlength=rows).astype(np.float64)
-        for name, metric in METRICS[kind].items():
+        for name, metric in metrics.items():
             drawn[name][index] = metric(truth, scores, weights)
     ones = np.ones(rows)
     result = {}
-    for name, metric in METRICS[kind].items():
+    for name, metric in metrics.items():
         low, high = np.nanpercentile(drawn[name], [50 - 50 * LEVEL, 50 + 50 * LEVEL])
         result[name] = Measured(metric(truth, scores, ones), float(low), float(high))
     return result

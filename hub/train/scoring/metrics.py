@@ -66,6 +66,18 @@ def accuracy(truth: NDArray[np.generic], scores: Floats, weights: Floats) -> flo
     return _mean((scores.argmax(axis=1) == truth).astype(np.float64), weights)
 
 
+def f1_macro(truth: NDArray[np.generic], scores: Floats, weights: Floats) -> float:
+    """Mean over the classes of the F1 of "the likeliest class is this one"; a class that nobody is or gets counts 0."""
+    classes = scores.shape[1]
+    given = scores.argmax(axis=1)
+    held = truth.astype(np.int64)
+    hit = np.bincount(held[given == held], weights=weights[given == held], minlength=classes)
+    either = np.bincount(held, weights=weights, minlength=classes) + np.bincount(
+        given, weights=weights, minlength=classes
+    )
+    return float(np.mean(2.0 * hit / np.maximum(either, TINY)))
+
+
 def macro_auc(truth: NDArray[np.generic], scores: Floats, weights: Floats) -> float:
     """Mean over the classes of the AUC of each against the rest."""
     each = [auc((truth == index).astype(np.int64), scores[:, index], weights) for index in range(scores.shape[1])]

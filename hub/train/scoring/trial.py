@@ -18,7 +18,7 @@ from hub.train.scoring.cautions import judge_table
 from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.columns import Cells, Column, cells, choose_features
 from hub.train.scoring.judging import Measured, folds, over_folds, over_rows
-from hub.train.scoring.metrics import Floats, measure
+from hub.train.scoring.metrics import METRICS, Floats, measure
 from hub.train.scoring.origin import Origin
 from hub.train.scoring.parity import check_table_parity
 from hub.train.scoring.pipelines import Examples, fit_pipeline, predict
@@ -200,7 +200,7 @@ def _by_file(
     judged = _rows(plan, path, table, examples.columns, kind=target.kind, classes=target.classes, timed=False)
     say(f"judging on {len(judged.rows)} rows of {path}")
     scores = predict(pipeline, target.kind, judged.rows)
-    metrics = over_rows(target.kind, judged.target.values, scores, seed=plan.seed)
+    metrics = over_rows(METRICS[target.kind], judged.target.values, scores, seed=plan.seed)
     return metrics, f"{len(judged.rows)} rows of {path.name}; intervals: bootstrap over its rows"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from edgewise.events import Kind
 from edgewise.ids import Producer, SubjectId
 from edgewise.profile.preferences import decode_preferences
-from edgewise.profile.state import decode_profile
+from edgewise.profile.state import Profile, decode_profile
 from edgewise.v1 import profiles_pb2 as pb
 from hub.ledger.ledger import Ledger, ledger_url
 from hub.meters import Meters
@@ -22,6 +22,7 @@ from hub.rpc.interest import Interest
 
 SUBJECT = SubjectId("5" * 32)
 OTHER = SubjectId("6" * 32)
+USER = SubjectId("7" * 32)
 
 
 def test_a_click_reported_by_one_node_reaches_another_that_follows(tmp_path: Path) -> None:
@@ -84,6 +85,49 @@ def test_what_another_process_changes_is_pushed_too(tmp_path: Path) -> None:
             assert (await sync.read()).WhichOneof("news") == "snapshot"
             elsewhere.erase(SUBJECT, NOW_MS)
             assert (await sync.read()).WhichOneof("news") == "erasure"
+            elsewhere.close()
+
+    patiently(story())
+
+
+def test_every_subject_of_a_person_is_told_of_the_whole_person(tmp_path: Path) -> None:
+    """A user and his device on two nodes: what either does, and who states that they are one or are not, is news."""
+
+    async def story() -> None:
+        async with running_hub(tmp_path) as hub:
+            sync = hub.profiles.Sync()
+            await sync.write(follow(SUBJECT, OTHER, USER))
+            assert {(await sync.read()).WhichOneof("news") for _ in range(3)} == {"unknown"}
+            uplink = hub.uplink.Report()
+            await uplink.write(report(*payloads(event(0), event(1, subject=OTHER))))
+            assert {(await sync.read()).subject for _ in range(2)} == {SUBJECT, OTHER}
+
+            await uplink.write(report(*payloads(event(2, identifiers={"anonymousId": SUBJECT, "userId": USER}))))
+            news = [await sync.read(), await sync.read()]
+            assert {one.subject for one in news} == {SUBJECT, USER}
+            assert news[0].snapshot == news[1].snapshot
+
+            elsewhere = Ledger.open(ledger_url(tmp_path))
+            elsewhere.state_merge(USER, OTHER, who="ann", reason="", now_ms=NOW_MS)
+            news = [await sync.read() for _ in range(3)]
+            assert {one.subject for one in news} == {SUBJECT, OTHER, USER}
+            for one in news:
+                assert sum(count for _, count in decode_profile(one.snapshot.profile).counts[Kind.CLICK]) == 3
+
+            await uplink.write(report(*payloads(event(3, subject=OTHER))))
+            assert {(await sync.read()).subject for _ in range(3)} == {SUBJECT, OTHER, USER}
+
+            elsewhere.state_unmerge(USER, OTHER, who="ann", reason="", now_ms=NOW_MS)
+            clicks = {}
+            for _ in range(3):
+                one = await sync.read()
+                clicks[one.subject] = sum(n for _, n in decode_profile(one.snapshot.profile).counts[Kind.CLICK])
+            assert clicks == {SUBJECT: 2, USER: 2, OTHER: 2}
+
+            elsewhere.state_unmerge(USER, SUBJECT, who="ann", reason="", now_ms=NOW_MS)
+            told = {one.subject: decode_profile(one.snapshot.profile) for one in [await sync.read(), await sync.read()]}
+            assert told[USER] == Profile(), "he has no part of his own, and a node must not go on with another's"
+            assert sum(n for _, n in told[SUBJECT].counts[Kind.CLICK]) == 2
             elsewhere.close()
 
     patiently(story())

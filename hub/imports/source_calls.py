@@ -1,0 +1,144 @@
+"""From rows to calls: translated one by one, lines of one order brought together however far apart they stand."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from hub.imports.sorted_runs import SortedRuns
+from hub.imports.source_rejects import SourceRejects
+from hub.imports.source_rows import SourceRow
+from hub.sources.document import SourceDocument
+from hub.sources.fault import Fault
+from hub.sources.moments import written
+from hub.sources.translate import Piece, Translator
+
+MOST_LINES: Final = 10_000
+"""Rows that may make one call."""
+_RUN_BYTES: Final = 32 << 20
+_REFUSED: Final = b""
+"""Stands in a group for a row that was refused."""
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Piece).decode
+
+
+class RowCall(NamedTuple):
+    """One call, and where it comes from."""
+
+    rows: tuple[int, ...]
+    call: dict[str, Any]
+    contact: dict[str, Any] | None
+    """Fields for the vault."""
+    contact_key: str
+    has_time: bool
+    """Whether the source says when it happened."""
+
+
+@dataclass
+class RowCounts:
+    """What became of rows that make no call."""
+
+    rows: int = 0
+    passed_over: int = 0
+    """No rule is for them."""
+    robots: int = 0
+
+
+class Calls:
+    """The calls of a source's rows. A row of which anything is wrong makes none; nor does the rest of its group.
+
+    Were the rest let in, the order would be known by its id when the mended file comes, and never become whole.
+    """
+
+    def __init__(self, translator: Translator, rejects: SourceRejects, now_ms: int, folder: Path) -> None:
+        self._translator = translator
+        self._rejects = rejects
+        self._latest_ms = _latest_ms(translator.document, now_ms)
+        self._folder = folder
+        self.counts = RowCounts()
+
+    def of(self, rows: Iterable[SourceRow]) -> Iterator[RowCall]:
+        """Rows that make calls of their own as they come, then the groups."""
+        with SortedRuns(self._folder, _RUN_BYTES) as groups:
+            for row in rows:
+                self.counts.rows += 1
+                try:
+                    yield from self._of(row, groups)
+                except Fault as fault:
+                    self._rejects.add(row.number, fault)
+                    for group in self._translator.group_of(row.values):
+                        groups.add((_place(*group), row.number), _REFUSED)
+            yield from self._grouped(groups)
+
+    def _of(self, row: SourceRow, groups: SortedRuns) -> Iterator[RowCall]:
+        if row.fault is not None:
+            raise row.fault
+        if self._translator.is_robot(row.values):
+            self.counts.robots += 1
+            return
+        pieces = self._translator.pieces(row.values, row.number)
+        if not pieces:
+            self.counts.passed_over += 1
+        for piece in pieces:
+            if self._latest_ms is not None and piece.time_ms is not None and piece.time_ms > self._latest_ms:
+                column, moment = self._translator.time_column(piece), written(piece.time_ms)
+                raise Fault(column, moment, "in the future", f"a time until now ({written(self._latest_ms)})")
+            if piece.time_ms is not None and piece.time_ms < 0:
+                column, moment = self._translator.time_column(piece), written(piece.time_ms)
+                raise Fault(column, moment, "too early", "a time since 1970")
+        alone = [self._call([piece]) for piece in pieces if piece.group is None]
+        for piece in pieces:
+            if piece.group is not None:
+                groups.add((_place(piece.rule, piece.group), row.number), _encode(piece))
+        yield from alone
+
+    def _grouped(self, groups: SortedRuns) -> Iterator[RowCall]:
+        for _, run in groupby(groups, key=lambda one: one[0][0]):
+            rows: list[int] = []
+            pieces: dict[tuple[int, tuple[str, ...]], list[Piece]] = {}
+            fault = None
+            for (_, number), payload in run:
+                if payload == _REFUSED:
+                    fault = Fault("", f"row {number}", "its group has a refused row", "a group without faults")
+                    continue
+                rows.append(number)
+                if len(rows) <= MOST_LINES:
+                    piece = _decode(payload)
+                    pieces.setdefault((piece.rule, piece.group or ()), []).append(piece)
+            if len(rows) > MOST_LINES:
+                fault = Fault("", f"{len(rows):,} rows", "too many", f"at most {MOST_LINES:,} rows a group")
+            calls: list[RowCall] = []
+            if fault is None:
+                try:
+                    # more than one where 64 bits of the digest are equal
+                    calls = [self._call(some) for some in pieces.values()]
+                except Fault as found:
+                    fault = found
+            if fault is not None:
+                for number in rows:
+                    self._rejects.add(number, fault)
+            yield from calls
+
+    def _call(self, pieces: list[Piece]) -> RowCall:
+        first = pieces[0]
+        call = self._translator.join(pieces)
+        rows = tuple(piece.number for piece in pieces)
+        key = "" if first.contact is None else self._translator.contact_key(first)
+        return RowCall(rows, call, first.contact, key, first.time_ms is not None)
+
+
+def _latest_ms(document: SourceDocument, now_ms: int) -> int | None:
+    if document.future == "clamp":
+        return None  # intake takes what is later than receipt as of receipt
+    return now_ms + document.future_tolerance_minutes * 60_000
+
+
+def _place(rule: int, group: tuple[str, ...]) -> int:
+    digest = hashlib.blake2b(repr((rule, group)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest)

@@ -1,0 +1,77 @@
+"""Rows of a source that were refused, written aside as they are found: a file of nothing else costs no memory."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final, Self
+
+from edgewise.errors import Problem, UnavailableError
+from hub.sources.fault import Fault
+
+SHOWN: Final = 20
+
+
+class SourceRejects:
+    """A CSV of `row, column, value, reason, expected`; takes its place at the end, only when something is in it.
+
+    Without a path nothing is written: the first ones and the counts are kept in any case.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.count = 0
+        self.first: list[tuple[int, Fault]] = []
+        self.reasons: Counter[str] = Counter()
+        """Column and reason -> rows."""
+        self._writer: Any = None
+
+    def __enter__(self) -> Self:
+        if self.path is not None:
+            self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                # what is refused names people as well as what is not
+                opened = os.open(self._beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+                self._file = os.fdopen(opened, "w", encoding="utf-8", newline="", errors="backslashreplace")
+            except OSError as refused:
+                raise UnavailableError(f"{self.path.parent}: cannot be written: {refused.strerror}") from None
+            self._writer = csv.writer(self._file, lineterminator="\n")
+            self._writer.writerow(["row", "column", "value", "reason", "expected"])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.path is None:
+            return
+        self._file.close()
+        if self.count:
+            self._beside.replace(self.path)
+        else:
+            self._beside.unlink()
+            self.path.unlink(missing_ok=True)
+
+    def add(self, row: int, fault: Fault) -> None:
+        """Note one row."""
+        self.count += 1
+        kind = f"{fault.column}: {fault.reason}" if fault.column else fault.reason
+        if kind in self.reasons or len(self.reasons) < SHOWN * SHOWN:
+            self.reasons[kind] += 1
+        if len(self.first) < SHOWN:
+            self.first.append((row, fault))
+        if self._writer is not None:
+            # a spreadsheet would run a cell that begins like a formula
+            value = f"'{fault.value}" if fault.value[:1] in "=+-@" and not _is_number(fault.value) else fault.value
+            self._writer.writerow([row, fault.column, value, fault.reason, fault.expected])
+
+    def problems(self) -> tuple[Problem, ...]:
+        """The first ones, as error messages list them."""
+        return tuple(
+            Problem(f"row {row}" + (f", column {fault.column}" if fault.column else ""), fault.problems[0].message)
+            for row, fault in self.first
+        )
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("+-").replace(".", "", 1).isdigit()

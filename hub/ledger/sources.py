@@ -1,0 +1,95 @@
+"""What business systems' files brought: every import, and the vault of what they say of people in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from edgewise.ids import MessageId
+from edgewise.records import EventRecord
+from hub.ledger import tables
+from hub.ledger.dialect import Storage, chunks, upsert
+from hub.ledger.rows import ContactRow, SourceRun, typed
+
+PAGE: Final = 1_000
+_event = msgspec.msgpack.Decoder(EventRecord)
+
+
+class SourceLedger:
+    """Part of `Ledger`."""
+
+    storage: Storage
+
+    def source_runs(self) -> list[SourceRun]:
+        """Every import of a source's file, oldest first."""
+        columns = tables.source_runs.c
+        query = sa.select(tables.source_runs).order_by(columns.started_ms, columns.source, columns.file_sha256)
+        with self.storage.reading() as connection:
+            return [typed(row, SourceRun) for row in connection.execute(query).mappings()]
+
+    def note_run(self, run: SourceRun) -> None:
+        """Keep what an import did."""
+        row = msgspec.structs.asdict(run)
+        keys = {column.name for column in tables.source_runs.primary_key.columns}
+        with self.storage.writing() as connection:
+            upsert(connection, tables.source_runs, [row], update=[name for name in row if name not in keys])
+
+    def contacts(self) -> Iterator[ContactRow]:
+        """The whole vault, by source and key."""
+        columns = tables.contact_records.c
+        after = ("", "")
+        while True:
+            query = (
+                sa.select(tables.contact_records)
+                .where(sa.tuple_(columns.source, columns.key) > sa.tuple_(*after))
+                .order_by(columns.source, columns.key)
+                .limit(PAGE)
+            )
+            with self.storage.reading() as connection:
+                page = [typed(row, ContactRow) for row in connection.execute(query).mappings()]
+            yield from page
+            if len(page) < PAGE:
+                return
+            after = (page[-1].source, page[-1].key)
+
+    def keep_contacts(self, contacts: Sequence[ContactRow]) -> int:
+        """Keep what is newer than what is kept under the same source and key; returns how many that were.
+
+        Of two that are equally new the one whose fields sort last stays, so that their order does not matter.
+        """
+        newest: dict[tuple[str, str], ContactRow] = {}
+        for contact in contacts:
+            place = (contact.source, contact.key)
+            if place not in newest or _rank(contact) > _rank(newest[place]):
+                newest[place] = contact
+        columns = tables.contact_records.c
+        with self.storage.writing() as connection:
+            for source in sorted({source for source, _ in newest}):
+                keys = [key for of, key in newest if of == source]
+                for some in chunks(keys):
+                    query = sa.select(tables.contact_records).where(columns.source == source, columns.key.in_(some))
+                    for row in connection.execute(query).mappings():
+                        kept = typed(row, ContactRow)
+                        if _rank(kept) >= _rank(newest[source, kept.key]):
+                            del newest[source, kept.key]
+            rows = [msgspec.structs.asdict(contact) for contact in newest.values()]
+            upsert(connection, tables.contact_records, rows, update=("subject", "fields", "time_ms"))
+        return len(newest)
+
+    def events_named(self, message_ids: Sequence[MessageId]) -> dict[MessageId, EventRecord]:
+        """The stored events among these."""
+        columns = tables.events.c
+        found: dict[MessageId, EventRecord] = {}
+        with self.storage.reading() as connection:
+            for some in chunks(message_ids):
+                query = sa.select(columns.message_id, columns.record).where(columns.message_id.in_(some))
+                for message_id, payload in connection.execute(query):
+                    found[MessageId(message_id)] = _event.decode(payload)
+        return found
+
+
+def _rank(contact: ContactRow) -> tuple[int, bytes]:
+    return contact.time_ms, msgspec.json.encode([contact.subject, contact.fields], order="sorted")

@@ -1,0 +1,38 @@
+"""What is wrong with one cell of a row: enough to find it, and to mend it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from edgewise.errors import InputError, Problem
+
+_SHOWN: Final = 200
+
+
+class Fault(InputError):  # noqa: N818  # one of many in a file, not the end of it
+    """A cell cannot be used; the row is refused."""
+
+    def __init__(self, column: str, value: Any, reason: str, expected: str) -> None:
+        self.column = column
+        """Empty where no single column is to blame."""
+        self.value = shown(value)
+        self.reason = reason
+        """What it is: `no number`, `ambiguous`, `later than now`, …"""
+        self.expected = expected
+        where = f"column {column}" if column else "the row"
+        message = f"expected {expected}, got {self.value!r} ({reason})"
+        super().__init__(f"{where}: {message}", (Problem(column or "$", message),))
+
+
+def shown(value: Any) -> str:
+    r"""A value for people's eyes: short, and what is not seen as `\u202e`, so that it cannot act on a terminal.
+
+    That holds for controls, bidi marks and lone surrogates alike.
+    """
+    text = "" if value is None else str(value)
+    cut = text[:_SHOWN]
+    if not cut.isprintable():
+        cut = "".join(
+            character if character.isprintable() else character.encode("unicode_escape").decode() for character in cut
+        )
+    return cut + "…" if len(text) > _SHOWN else cut
