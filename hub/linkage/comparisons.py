@@ -45,8 +45,8 @@ def fields_of(roles: Collection[Role]) -> tuple[Field, ...]:
     return (*found, *(field for role, field in _FIELDS.items() if role in roles))
 
 
-def as_splink(field: Field) -> ComparisonCreator:
-    """The same in Splink's words."""
+def as_splink(field: Field, *, rarity: bool) -> ComparisonCreator:
+    """The same in Splink's words. Without `rarity` a value counts the same however many have it."""
     import splink.comparison_level_library as levels
     import splink.comparison_library as library
 
@@ -56,7 +56,7 @@ def as_splink(field: Field) -> ComparisonCreator:
     for level in field.levels:
         made.append(levels.CustomLevel(level.condition, level.words))
         made[-1].configure(m_probability=level.m, u_probability=level.u)
-        if level.rare is not None:
+        if rarity and level.rare is not None:
             made[-1].configure(tf_adjustment_column=level.rare, disable_tf_exact_match_detection=True)
     return library.CustomComparison(output_column_name=field.name, comparison_levels=list(made))
 

@@ -97,6 +97,8 @@ class Scorer:
         self.records = records
         self.fields: tuple[Field, ...] = fields_of(records.roles)
         self.notes: list[str] = []
+        # two of five records have an address: that says nothing of how many people have it
+        self._many = len(records.ids) >= LEAST_TO_LEARN
         self._seed = seed
         self._threads = threads
         self._closing = contextlib.ExitStack()
@@ -128,9 +130,9 @@ class Scorer:
     def learn(self, working: Callable[[str], None] = lambda _: None) -> None:
         """Estimate what agreement is worth; with few records it stays at what `comparisons` says."""
         count = len(self.records.ids)
-        if count < LEAST_TO_LEARN:
+        if not self._many:
             self.notes.append(f"{count} records are too few to learn from; agreement counts as measured elsewhere")
-            self._set_prior(min(0.5, 1 / max(count - 1, 1)))
+            self._set_prior(min(0.1, 1 / (count - 1)))
             return
         with _quiet():
             working("how many pairs match at all")
@@ -198,7 +200,7 @@ class Scorer:
         settings = SettingsCreator(
             link_type="dedupe_only",
             unique_id_column_name="number",
-            comparisons=[as_splink(field) for field in self.fields],
+            comparisons=[as_splink(field, rarity=self._many) for field in self.fields],
             blocking_rules_to_generate_predictions=[],
             retain_matching_columns=True,  # or the levels (`gamma_`) are dropped, which evidence is read from
             retain_intermediate_calculation_columns=True,
