@@ -4,7 +4,7 @@
 
 A click is committed here before it is acknowledged, so the next request on any worker of the node reads it. The hub's
 snapshot then replaces the base: records that it contains are forgotten, the rest is applied to it again. Preferences
-are kept apart, because they are read first and decide whether the profile may be read at all.
+are kept apart (`edge.profiles.statements`), because they are read first and decide whether the profile may be read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from edge.profiles.forgetting import (
     UNSCRUBBED,
     Confirmed,
     cleanse,
-    delete,
     erased_through,
     scrub,
 )
@@ -33,18 +32,11 @@ from edge.profiles.rows import (
     ProfileRow,
     ProfileRows,
     is_whole_row,
-    with_checksum,
-    without_checksum,
 )
+from edge.profiles.statements import Statements
 from edgewise.clock import Clock, SystemClock
 from edgewise.ids import SubjectId
-from edgewise.profile.preferences import (
-    Preferences,
-    decode_preferences,
-    encode_preferences,
-    merge_preferences,
-    state,
-)
+from edgewise.profile.preferences import Preferences, decode_preferences
 from edgewise.profile.reduce import apply, touches_profile
 from edgewise.profile.state import Profile, copy_profile, decode_profile
 from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord, PreferenceRecord
@@ -64,8 +56,6 @@ RECALLED_AT_ONCE: Final = 200
 CLEANSED_AFTER_MS: Final = 1_500
 """By then every process of the node has overwritten its buffers: they look four times a second."""
 
-NOTHING_STATED: Final = Preferences()
-
 T = TypeVar("T")
 
 
@@ -78,6 +68,7 @@ class ProfileCache:
         self.file = file
         self._db = file.db
         self._rows = ProfileRows(file.db, most_pending=most_pending)
+        self._statements = Statements(file.db)
         self._has_hub = has_hub
         self._clock = SystemClock() if clock is None else clock
         self._uses: dict[SubjectId, None] = {}
@@ -191,15 +182,7 @@ class ProfileCache:
         Raises:
             CacheError: as `apply`; then it must not be acknowledged.
         """
-        self.write(lambda txn: self._state_in(txn, bytes.fromhex(subject), record))
-
-    def _state_in(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
-        if record.erasure:
-            delete(txn, key, self._db["preferences"])
-            return
-        preferences = self._stated(txn, key) or Preferences()
-        if state(preferences, record):
-            txn.put(key, with_checksum(encode_preferences(preferences)), db=self._db["preferences"])
+        self.write(lambda txn: self._statements.state(txn, bytes.fromhex(subject), record))
 
     # --- what the hub says --------------------------------------------------------------------------------------------
     def snapshot(
@@ -210,7 +193,8 @@ class ProfileCache:
         What was not asked for is news of somebody who is cached. Who was evicted while it was on its way is not cached
         again by it: the hub will have been told that it need not follow him any more.
 
-        Preferences are merged in any case: the latest statement holds, whoever heard it.
+        Preferences are taken in any case: the hub's word replaces its last one, under what was stated here and it does
+        not contain yet.
 
         Raises:
             msgspec.DecodeError: the bytes are no profile or preferences; nothing was changed.
@@ -221,15 +205,10 @@ class ProfileCache:
         return self.write(lambda txn: self._take(txn, bytes.fromhex(subject), base, stated, is_asked))
 
     def _take(self, txn: Txn, key: bytes, base: Profile, stated: Preferences, is_asked: bool) -> bool:  # noqa: FBT001
-        known, row = self._stated(txn, key), self._rows.get(txn, key)
-        if known is None and row is None and not is_asked:
+        row = self._rows.get(txn, key)
+        if row is None and not is_asked and not self._statements.holds(txn, key):
             return False
-        if known is not None:
-            stated = merge_preferences(known, stated)
-        if known is not None or stated != NOTHING_STATED:
-            txn.put(key, with_checksum(encode_preferences(stated)), db=self._db["preferences"])
-        else:
-            txn.delete(key, db=self._db["preferences"])  # it would be kept for ever, and says nothing
+        self._statements.take(txn, key, stated)
         if row is None and not is_asked:
             return False
         if row is not None and any(base.applied.get(producer, -1) < seq for producer, seq in row.given_up.items()):
@@ -243,14 +222,6 @@ class ProfileCache:
                 txn.delete(pending_key, db=self._db["pending"])
         self._rows.put(txn, key, taken, self._minute(), is_use=False)
         return True
-
-    def _stated(self, txn: Txn, key: bytes) -> Preferences | None:
-        """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""
-        found = txn.get(key, db=self._db["preferences"])
-        try:
-            return None if found is None else decode_preferences(without_checksum(found))
-        except ValueError:
-            return None
 
     def unknown(self, subject: SubjectId) -> None:
         """The hub knows nothing of this subject: remember that, so that it is not asked again."""
@@ -273,9 +244,9 @@ class ProfileCache:
 
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
-            if until_ms and self._rows.is_later(txn, key, until_ms) and self._stated_later(txn, key, until_ms):
+            if until_ms and self._rows.is_later(txn, key, until_ms) and self._statements.are_later(txn, key, until_ms):
                 return
-            known = [self._rows.forget(txn, key), delete(txn, key, self._db["preferences"])]
+            known = [self._rows.forget(txn, key), self._statements.forget(txn, key)]
             for name in ("wanted", "evicted"):
                 txn.delete(key, db=self._db[name])
             known.append(RecentDecisions(self.file).forget(txn, subject))
@@ -338,14 +309,6 @@ class ProfileCache:
     def _mark(self, mark: bytes) -> bytes | None:
         with self.file.asked(), self.file.env.begin() as txn:
             return txn.get(mark, db=self._db["marks"])
-
-    def _stated_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
-        stated = self._stated(txn, key)
-        if stated is None:
-            return txn.get(key, db=self._db["preferences"]) is None
-        stamps = [stated.dial.stamp, stated.mute.stamp, stated.more.stamp, stated.less.stamp]
-        stamps += [said.stamp for said in stated.consent.values()]
-        return all(time_ms > until_ms for time_ms, *_ in stamps if time_ms)
 
     def clear(self) -> None:
         """Forget everything: the subjects' key has changed, so that nothing here belongs to anybody any more."""
@@ -431,7 +394,7 @@ class ProfileCache:
 
         def take(txn: Txn) -> None:
             for record in part:
-                self._state_in(txn, bytes.fromhex(record.subject), record)
+                self._statements.state(txn, bytes.fromhex(record.subject), record)
 
         for record in statements:
             part.append(record)

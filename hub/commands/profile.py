@@ -10,6 +10,7 @@ import typer
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.profile_identity import Visitor, merge, rules, unmerge
 from hub.commands.profile_rights import erase, export
+from hub.commands.profile_suggestions import suggestions
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ app.command()(unmerge)
 app.command()(rules)
 app.command()(export)
 app.command()(erase)
+app.command()(suggestions)
 
 
 @app.command()

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from edgewise.ids import SubjectId
 from edgewise.records import EventRecord, decode_record
-from hub.ledger import canonical, links, tables
+from hub.ledger import canonical, grouping, links, tables
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.lake import mark_stale
 from hub.ledger.records import columns_of, whole
@@ -26,7 +26,7 @@ NAMING: Final = ("subject", "identifier", "left_subject", "right_subject")
 KEPT: Final = frozenset({"audit", "erasures", "erasure_requests"})
 """Tables that name subjects and are not emptied of them: the audit is redacted, the others say who was erased."""
 IDENTITY: Final = frozenset({"links", "identity_statements", "persons"})
-"""Emptied by `links.forget`, which also computes again who the people around are."""
+"""Emptied by `grouping.forget`, which also computes again who the people around are."""
 RECORDS: Final = (tables.events, tables.decisions, tables.preferences)
 OF_WHO_CAME_BACK: Final = frozenset({"profiles", "duplicates", "passed_marks"})
 """Kept of somebody who has come back since: without a time of their own, and what his profile is folded from."""
@@ -80,7 +80,7 @@ def erase(
             for column in columns:
                 removed = _delete(connection, table, column.in_(some), *where)
                 gone[table.name] = gone.get(table.name, Removed()) + removed
-    links.forget(connection, subjects, revision)
+    grouping.forget(connection, subjects, revision)
     _learn_again(connection, kept, revision)
     gone["dead_letters"] = _erase_dead_letters(connection, subjects)
     gone["audit"] = _redact_audit(connection, frozenset(subjects))
@@ -117,8 +117,8 @@ def _learn_again(connection: sa.Connection, kept: Collection[SubjectId], revisio
                 events.append(record)
     learnt = links.learn(connection, events)
     if learnt:
-        touched = {node for link in learnt for node in (link.subject, link.identifier)}
-        links.regroup(connection, touched, revision, added=learnt)
+        touched = {node for link, _ in learnt for node in (link.subject, link.identifier)}
+        grouping.regroup(connection, touched, revision, learnt=learnt)
 
 
 def _erase_named_elsewhere(

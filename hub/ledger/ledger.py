@@ -23,6 +23,7 @@ from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
 from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
+from hub.ledger.suggestions import SuggestionRows
 from hub.ledger.suppression import SuppressionList
 from hub.ledger.writing import Stored
 
@@ -46,7 +47,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, Erasing, Expiring):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows, Erasing, Expiring):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

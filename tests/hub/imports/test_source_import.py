@@ -259,14 +259,15 @@ def test_the_vault_keeps_what_is_newest_in_any_order(ledger: Ledger, tmp_path: P
 
 
 def test_without_consent_nothing_is_kept_of_a_contact(ledger: Ledger, tmp_path: Path) -> None:
-    said = document(CONTACTS, consent={"marketing": {"column": "opt", "type": "boolean"}})
-    report = imported(ledger, written(tmp_path / "x.jsonl", [{**CONTACT, "opt": "yes"}]), said, name="crm")
+    report = imported(ledger, written(tmp_path / "x.jsonl", [CONTACT]), document(CONTACTS, consent="site-default"))
     assert (report.events, report.stored, report.without_consent, report.contacts) == (1, 0, 1, 0)
     assert list(ledger.contacts()) == []
     said = document(CONTACTS, consent={"personalisation": {"column": "opt", "type": "boolean"}})
     rows = [{**CONTACT, "opt": "yes"}, {**CONTACT, "id": "2", "opt": "no"}]
-    report = imported(ledger, written(tmp_path / "x.jsonl", rows), said, name="crm")
-    assert (report.stored, report.without_consent, report.contacts) == (1, 1, 1)
+    report = imported(ledger, written(tmp_path / "y.jsonl", rows), said, name="crm")
+    assert report.contacts == 1, "a denial is kept, the words of who denied are not"
+    assert [contact.subject for contact in ledger.contacts()] == [CUSTOMER]
+    assert list(ledger.events_of(subject_of(KEY, "userId", "2"))) == []
 
 
 def test_a_persons_own_denial_wins_over_the_source(ledger: Ledger, tmp_path: Path) -> None:
