@@ -197,8 +197,8 @@ def _texts_of(record: Record) -> tuple[str, ...]:
         case EventRecord():
             said = (record.subject, record.message_id, record.type, record.name)
             named = (record.decision_id or "", record.placement or "", record.ticket, record.currency)
-            named += (*record.identifiers, *record.identifiers.values())
-            return (*said, *named, *record.topics, *(touch.item for touch in record.touches))
+            ids = (*record.identifiers, *record.identifiers.values())
+            return (*said, *named, *ids, *record.topics, *(touch.item for touch in record.touches))
         case DecisionRecord():
             return (record.decision_id, record.subject)
         case PreferenceRecord():
