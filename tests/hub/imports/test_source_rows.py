@@ -45,7 +45,7 @@ def fault(path: Path, **said: Any) -> tuple[int, str, str]:
         (TEXT.encode("utf-16-le"), {"encoding": "utf-16"}),
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), {}),
         (TEXT.replace("\n", "\r\n").encode(), {}),
-        (gzip.compress(TEXT.encode("utf-8-sig")), {}),
+        (gzip.compress(TEXT.encode("utf-8-sig"), mtime=0), {}),
         (TEXT.replace(",", ";").encode(), {}),
         (TEXT.replace(",", "\t").encode(), {}),
         (TEXT.replace(",", "|").encode(), {"delimiter": "|"}),
@@ -184,7 +184,7 @@ def test_parquet_is_read_in_its_types(tmp_path: Path) -> None:
     [
         ("x.parquet", b"PAR1 no parquet", "unreadable Parquet"),
         ("x.parquet", b"", "an empty file"),
-        ("x.csv.gz", gzip.compress(TEXT.encode())[:-9], "a damaged gzip"),
+        ("x.csv.gz", gzip.compress(TEXT.encode(), mtime=0)[:-9], "a damaged gzip"),
         ("x.csv.gz", b"not gzip", "a damaged gzip"),
         ("x.json", b"{", "JSON"),
         ("x.json", b"  ", "an empty file"),
