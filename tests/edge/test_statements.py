@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cache_world import statement
@@ -95,7 +96,7 @@ def test_a_word_that_says_nothing_about_somebody_leaves_no_row(cache: ProfileCac
 class Twin:
     """A cache, and what is true as sets of statements: what happened, what the hub has, what its last word held."""
 
-    def __init__(self, cache: ProfileCache, draw: st.DrawFn) -> None:
+    def __init__(self, cache: ProfileCache, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.cache = cache
         self.draw = draw
         self.happened: dict[Producer, list[PreferenceRecord]] = {name: [] for name in (*HERE, *THERE)}
