@@ -8,6 +8,7 @@ the sender, who had no answer, sends again, and the hub drops the second record 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ from edge.profiles.cache_file import CacheError, Txn
 from edge.spool.lanes import lane_of
 from edge.spool.writer import SpoolFullError
 from edge.worker.desk import Desk
+from edge.worker.hearing import hear_of
 from edge.worker.identity import Caller
 from edge.worker.outcome import Outcome, outcome_of, reason_of
 from edge.worker.visit import CLOSED, Visit, recognise, without_claims
@@ -114,6 +116,7 @@ class Reception:
         """
         taken: list[Taken] = []
         clock, most = self._desk.clock, FIRST_AT_ONCE
+        await self._hear(offers, caller)
         try:
             while len(taken) < len(offers):
                 async with self._turn:
@@ -126,6 +129,21 @@ class Reception:
             # Also of half a batch: its messages are known now, so what they stand for must be durable, or forgotten.
             await self.settle(taken)
         return taken
+
+    async def _hear(self, offers: Sequence[Offer], caller: Caller) -> None:
+        """Let the hub speak first about proven visitors of whom this node has not heard; others are served at once."""
+        if not (caller.is_server or caller.visitor is not None):
+            return
+        unheard: dict[SubjectId, None] = {}
+        for start in range(0, len(offers), AT_ONCE):
+            for visit in self._recognise(offers[start : start + AT_ONCE], caller):
+                if visit.is_unheard:
+                    unheard.update(dict.fromkeys(visit.wanted))
+            if start + AT_ONCE < len(offers):
+                await asyncio.sleep(0)
+        if unheard:
+            with contextlib.suppress(lmdb.Error):  # a damaged cache knows nobody, and says so when it is asked again
+                await hear_of(self._desk, unheard)
 
     def take_now(self, offers: Sequence[Offer], caller: Caller) -> list[Taken]:
         """As `take`, but nothing may be acknowledged before `settle`.
