@@ -73,8 +73,11 @@ class Place:
         self.follower: Follower | None = None
         self.on_its_way: deque[SyncResponse] = deque()
         self.known: dict[SubjectId, None] = {}
+        """Who is cached here, and followed."""
         self.asked: dict[SubjectId, None] = {}
         self.heard: set[MessageId] = set()
+        self.own: dict[tuple[SubjectId, str, Producer], int] = {}
+        """The last that happened here, of each worker; what happened here is known here, whatever the hub says."""
 
 
 class History:
@@ -120,8 +123,10 @@ class History:
             self.sent.append(record)
         place.heard.add(record.message_id)
         place.spools[producer].append(record)
-        place.known.setdefault(record.subject)
         self.world.caches[place.index].apply(record.subject, [record])
+        if record.grants.personalisation:
+            place.known[record.subject] = None
+            place.own[record.subject, "profile", producer] = seq
 
     def _content(self, subject: SubjectId) -> dict[str, Any]:
         names = [name for name, each in self.subjects.items() if each == subject]
@@ -148,7 +153,8 @@ class History:
             len(place.spools[producer]), producer=producer, subject=subject, time_ms=time_ms, **{"dial": None, **will}
         )
         place.spools[producer].append(record)
-        place.known.setdefault(subject)
+        place.known[subject] = None
+        place.own[subject, "preferences", producer] = record.seq
         cache = self.world.caches[place.index]
         cache.state(subject, record)
         cache.want([subject])
@@ -256,7 +262,9 @@ class World:
                     history.step()
                 self._turn(patient=False)
             self._rest()
-            self._check()
+            self._check(everybody=False)
+            self._want_everybody()
+            self._check(everybody=True)
             if half == 0:
                 for history in self.histories:
                     if history.random.random() < 0.3:
@@ -271,10 +279,14 @@ class World:
         self._batches.append((history, place, answered, batch))
 
     def _rest(self) -> None:
-        """Lines are up, everything is shipped and told, and everybody is asked for once."""
+        """Lines are up, and everything is shipped and told."""
         for history in self.histories:
             history.ship_all()
-        self._turn(patient=True)
+        while self._turn(patient=True):
+            pass
+
+    def _want_everybody(self) -> None:
+        """Everybody comes to every node."""
         for cache in self.caches:
             cache.want(self._whose)
         while self._turn(patient=True):
@@ -333,10 +345,25 @@ class World:
             was_asked = subject in place.asked
             place.asked.pop(subject, None)
             self.syncs[place.index]._take(news, was_asked)
+            if news.WhichOneof("news") == "erasure":
+                place.known.pop(subject, None)
+                place.own = {key: seq for key, seq in place.own.items() if key[0] != subject}
+            self._knows_its_own(history, place, subject)
         return most
 
-    def _check(self) -> None:
-        """The hub, and each node, hold what the twin says."""
+    def _knows_its_own(self, history: History, place: Place, subject: SubjectId) -> None:
+        cache = self.caches[place.index]
+        profile = cache.profile(subject)
+        applied = {
+            "profile": {} if profile is None else profile.applied,
+            "preferences": cache.preferences(subject).applied,
+        }
+        for (whose, what, producer), seq in place.own.items():
+            known = applied[what].get(producer, -1)
+            assert whose != subject or known >= seq, f"seed {history.seed}: node {place.index} forgot {producer} {seq}"
+
+    def _check(self, *, everybody: bool) -> None:
+        """The hub, and each node, hold what the twin says: of whom they follow, or of `everybody`."""
         rows = self.ledger.person_profiles(sorted(self._whose))
         for history in self.histories:
             expected = history.twin.expected(history.subjects.values())
@@ -345,6 +372,8 @@ class World:
                 at_hub = NOTHING if row is None else (row.profile, row.preferences)
                 assert at_hub == expected[subject], f"seed {history.seed}: the hub, of {name}"
                 for index, cache in enumerate(self.caches):
+                    if not (everybody or subject in history.places[index].known):
+                        continue
                     held = _held(cache, subject)
                     assert held == expected[subject], f"seed {history.seed}: node {index}, of {name}"
             people = set(history.twin.people(history.subjects.values()).values())

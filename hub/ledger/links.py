@@ -109,8 +109,12 @@ def regroup(
 
 
 def forget(connection: sa.Connection, subjects: Sequence[SubjectId], revision: int) -> Nodes:
-    """Take subjects out of identity for good: links, statements, persons. Returns whose person changed by that."""
-    around: set[SubjectId] = set()
+    """Take subjects out of identity for good: links, statements, persons. Returns whose person changed by that.
+
+    Whoever was one person with them is news, also where he stays with all others: a node may hold their part with his.
+    """
+    companions = members_of_all(connection, subjects).difference(subjects)
+    around: set[SubjectId] = set(companions)
     for some in chunks(list(subjects)):
         links, said = tables.links, tables.identity_statements
         for table, left, right in (
@@ -121,10 +125,13 @@ def forget(connection: sa.Connection, subjects: Sequence[SubjectId], revision: i
             for row in connection.execute(sa.select(left, right).where(where)):
                 around.update(map(SubjectId, row))
             connection.execute(sa.delete(table).where(where))
-    around |= members_of_all(connection, subjects)
     for some in chunks(list(subjects)):
         connection.execute(sa.delete(tables.persons).where(tables.persons.c.subject.in_(some)))
-    return regroup(connection, around.difference(subjects), revision)
+    changed = regroup(connection, around.difference(subjects), revision)
+    remaining = people_among(connection, companions)
+    rows = [{"subject": subject, "person": person, "revision": revision} for subject, person in remaining.items()]
+    upsert(connection, tables.persons, rows, update=("revision",))
+    return changed | companions
 
 
 def rules_in_force(connection: sa.Connection) -> IdentityRules:
