@@ -231,6 +231,15 @@ def test_signed_64_bit_ids_reach_the_subject(ledger: Ledger, tmp_path: Path) -> 
         assert len(list(ledger.events_of(subject_of(KEY, "anonymousId", str(number))))) == 1
 
 
+def test_who_is_known_by_an_address_only_is_one_however_it_is_spelled(ledger: Ledger, tmp_path: Path) -> None:
+    said = document(HITS, identifiers={"email": "visitor"}, records=[{"event": "Email Opened"}])
+    spelled = ["Ann@X.org", " ann@x.org ", "ANN@x.ORG"]
+    hits = [{"id": number, "at": "2025-01-01", "visitor": address} for number, address in enumerate(spelled)]
+    report = imported(ledger, written(tmp_path / "x.jsonl", hits), said, name="mail")
+    assert (report.stored, report.profiles) == (3, 1)
+    assert len(list(ledger.events_of(subject_of(KEY, "email", "ann@x.org")))) == 3
+
+
 def test_hostile_text_is_kept_disarmed(ledger: Ledger, tmp_path: Path) -> None:
     hit = {"id": 1, "at": "2025-01-01", "visitor": "v", "title": "a\0b\x1b[2J\ud800\u202e"}
     imported(ledger, written(tmp_path / "x.jsonl", [hit]), document(HITS), name="web")
