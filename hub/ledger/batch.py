@@ -145,7 +145,7 @@ def follow(placed: Sequence[Placed], mark: int) -> Followed:
             mark = expected
             continue
         # a gap may begin below the mark: its first records had arrived, only their acknowledgement was lost
-        accepted.append(one._replace(first_seq=expected))
+        accepted.append(one if one.first_seq == expected else one._replace(first_seq=expected))
         mark = one.last_seq
     return Followed(accepted, mark, None)
 

@@ -132,7 +132,8 @@ def _fold(
         profile, preferences = _decoded(good)
     try:
         _apply_all(profile, preferences, folds)
-        return encode_profile(profile), encode_preferences(preferences)
+        has_said = any(isinstance(fold.record, PreferenceRecord) for fold in folds)
+        return encode_profile(profile), encode_preferences(preferences) if has_said else good[1]
     except _UNFOLDABLE:
         pass
     for fold in folds:
@@ -157,4 +158,8 @@ def _apply_all(profile: Profile, preferences: Preferences, folds: Iterable[Fold]
 
 
 def _decoded(stored: tuple[bytes, bytes]) -> tuple[Profile, Preferences]:
-    return decode_profile(stored[0]), decode_preferences(stored[1])
+    profile, preferences = stored
+    return (
+        Profile() if profile == _NOTHING[0] else decode_profile(profile),
+        Preferences() if preferences == _NOTHING[1] else decode_preferences(preferences),  # nearly everybody's
+    )

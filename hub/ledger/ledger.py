@@ -16,8 +16,8 @@ from hub.ledger import tables
 from hub.ledger.batch import Batch, place
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.facts import FactRows
+from hub.ledger.grouping import forget
 from hub.ledger.lake import LakeRows, mark_stale
-from hub.ledger.links import forget
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
 from hub.ledger.people import PeopleRows
@@ -26,6 +26,7 @@ from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
 from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
+from hub.ledger.suggestions import SuggestionRows
 from hub.ledger.writing import POSITION, Stored, take
 
 __all__ = ["LAKE", "Ledger", "ledger_url", "open_ledger"]
@@ -44,7 +45,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

@@ -363,3 +363,21 @@ contact_records = Table(
 )
 """The vault: what sources say of people in plain words, only fields that their documents name. The one place where raw
 identifiers are kept; `key` is a digest."""
+
+suggestions = Table(
+    "suggestions",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("left_subject", Text, nullable=False),
+    Column("right_subject", Text, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("found_ms", BigInteger, nullable=False),
+    Column("decided_ms", BigInteger),
+    Column("who", Text),
+    UniqueConstraint("left_subject", "right_subject"),
+    Index(None, "right_subject"),
+    Index(None, "state"),
+)
+"""Pairs of records that are probably one person, for people to accept or refuse; `evidence` is words, no values."""

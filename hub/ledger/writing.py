@@ -15,7 +15,8 @@ from hub.ledger import canonical, tables
 from hub.ledger.batch import parts_of
 from hub.ledger.canonical import Fold, moves
 from hub.ledger.dialect import insert_all, insert_new, upsert
-from hub.ledger.links import Nodes, learn, members_of_all, regroup
+from hub.ledger.grouping import regroup
+from hub.ledger.links import Nodes, learn, members_of_all
 from hub.ledger.rewards import rewards_of
 
 POSITION: Final = "position"
@@ -117,11 +118,11 @@ def _whom_it_concerns(
     connection: sa.Connection, taken: Taken, folded: Collection[SubjectId], revision: int
 ) -> frozenset[SubjectId]:
     """Learn the links of new events; all subjects of all people whose profile is another one now."""
-    links = learn(connection, (event for event, _ in taken.events))
+    learnt = learn(connection, (event for event, _ in taken.events))
     regrouped: Nodes = frozenset()
-    if links:
-        touched = {node for link in links for node in (link.subject, link.identifier)}
-        regrouped = regroup(connection, touched, revision, added=links)
+    if learnt:
+        touched = {node for link, _ in learnt for node in (link.subject, link.identifier)}
+        regrouped = regroup(connection, touched, revision, learnt=learnt)
     return frozenset(members_of_all(connection, {*folded, *regrouped}))
 
 
