@@ -50,6 +50,7 @@ def fault(path: Path, **said: Any) -> tuple[int, str, str]:
         (TEXT.replace(",", "\t").encode(), {}),
         (TEXT.replace(",", "|").encode(), {"delimiter": "|"}),
         (TEXT.partition("\n")[2].encode(), {"header": ["id", "name"]}),
+        (("sep=|\n" + TEXT.replace(",", "|")).encode("utf-8-sig"), {}),
     ],
     ids=repr,
 )
@@ -177,6 +178,16 @@ def test_parquet_is_read_in_its_types(tmp_path: Path) -> None:
         (1, {"id": 2**63 - 1, "name": "Ann"}),
         (2, {"id": -(2**63), "name": None}),
     ]
+
+
+def test_moments_that_python_has_none_for_are_text(tmp_path: Path) -> None:
+    fine = pa.array([1_700_000_000_123_456_789, None], pa.timestamp("ns", "UTC"))
+    far = pa.array([10**12, 0], pa.timestamp("s"))
+    pq.write_table(pa.table({"id": fine, "name": far}), tmp_path / "x.parquet")
+    first, second = rows(tmp_path / "x.parquet")
+    assert first.values["id"].isoformat() == "2023-11-14T22:13:20.123456+00:00"
+    assert str(first.values["name"]).startswith("out of range")
+    assert (second.values["id"], second.values["name"].year) == (None, 1970)
 
 
 @pytest.mark.parametrize(
