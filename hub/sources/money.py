@@ -21,7 +21,7 @@ _HUNDREDTHS: Final = (
 _BY_DIGITS: Final = {
     0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
     2: _HUNDREDTHS,
-    3: "BHD IQD JOD KWD LYD OMN TND",
+    3: "BHD IQD JOD KWD LYD OMR TND",
     4: "CLF UYW",
 }
 EXPONENT_OF: Final[dict[str, int]] = {code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()}
