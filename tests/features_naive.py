@@ -10,7 +10,8 @@ from edgewise.consent import Grants
 from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.ids import ItemId
-from edgewise.profile.read import history, shares, window_count
+from edgewise.profile.cart import CartOperation
+from edgewise.profile.read import history, shares, shares_of, window_count
 from edgewise.profile.state import DAY_MS, Profile
 from edgewise.request import Context
 
@@ -55,7 +56,40 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
             touch = profile.items.get(item)
             value = math.nan if touch is None else max(0.0, (now_ms - touch.time_ms) / DAY_MS)
         case declared.DaysSinceVisit():
-            value = max(0.0, (now_ms - profile.last_ms) / DAY_MS) if profile.last_ms else math.nan
+            value = max(0.0, (now_ms - profile.seen_ms) / DAY_MS) if profile.seen_ms else math.nan
+        case declared.DaysSinceOrder():
+            last_ms = profile.orders.last_ms
+            value = max(0.0, (now_ms - last_ms) / DAY_MS) if last_ms else math.nan
+        case declared.Spent(days=days):
+            value = sum(paid for day, paid in profile.spent_minor if 0 <= now_ms // DAY_MS - day < days)
+        case declared.Rate(kind=kind, per=per, days=days, prior_successes=prior, prior_trials=trials):
+            tried = window_count(profile, Kind(per), now_ms, days) + trials
+            value = (window_count(profile, Kind(kind), now_ms, days) + prior) / tried if tried else math.nan
+        case declared.TimeShare(half_life_days=half_life_days):
+            known = shares_of(profile.topic_ms, now_ms, half_life_days)
+            of_each = [known.get(topic, 0.0) for topic in naive_values(attributes.get("topic"))] if known else []
+            value = sum(of_each) / len(of_each) if of_each else math.nan
+        case declared.PriceDistance(attribute=attribute, decimals=decimals):
+            price = naive_number(attributes.get(attribute))
+            octave = np.log2(np.float64(price) * 10**decimals) if price > 0 else math.nan
+            return np.float32(abs(np.float32(octave) - np.float32(naive_octave(profile))))
+        case declared.CartSize():
+            value = sum(naive_cart(profile).values())
+        case declared.CartValue():
+            prices = {operation.item: operation.value_minor for operation in operations_of(profile)}
+            value = sum(pieces * prices[each] for each, pieces in naive_cart(profile).items())
+        case declared.OpenTickets():
+            value = sum(ticket.is_open for ticket in profile.desk.tickets.values()) if profile.desk else 0
+        case declared.TicketMood():
+            value = profile.desk.mood.value if profile.desk and profile.desk.mood else math.nan
+        case declared.DistinctCount(of=of):
+            value = len(profile.items) if of == "items" else len(profile.affinity.get(of, {}))
+        case declared.Visits(days=days):
+            halves = [day * 48 + half for day, mask in profile.slots for half in range(48) if mask & 2**half]
+            begun = [half // 48 for half in halves if half - 1 not in halves]
+            value = sum(0 <= now_ms // DAY_MS - day < days for day in begun)
+        case declared.ActiveDays(days=days):
+            value = sum(0 <= now_ms // DAY_MS - day < days for day, _ in profile.slots)
         case declared.HistoryLength():
             value = len(profile.items)
         case declared.ContextValue(attribute=attribute):
@@ -63,6 +97,35 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
         case declared.ContextIs(field=field, value=text):
             value = naive_is(naive_field(context, field), text)
     return np.float32(value)
+
+
+def operations_of(profile: Profile) -> list[CartOperation]:
+    return profile.cart.operations if profile.cart else []
+
+
+def naive_cart(profile: Profile) -> dict[ItemId, int]:
+    """Pieces of each item: what is taken out of an empty place stays out of the sum."""
+    pieces: dict[ItemId, int] = {}
+    for operation in operations_of(profile):
+        pieces[operation.item] = max(0, pieces.get(operation.item, 0) + operation.quantity)
+    return pieces
+
+
+def naive_octave(profile: Profile) -> float:
+    """Mean of the middles of the bands, one entry a touch and unit of taste."""
+    weights = {Kind.VIEW: 1, Kind.CLICK: 2, Kind.ADD: 4, Kind.ORDER: 8, Kind.REVIEW: 1}
+    middles = [
+        band - 0.5
+        for kind, bands in profile.price_bands.items()
+        for band, times in enumerate(bands)
+        for _ in range(times * weights[kind])
+    ]
+    return sum(middles) / len(middles) if middles else math.nan
+
+
+def naive_values(stated: Any) -> list[str]:
+    values = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
+    return list(dict.fromkeys(value for value in values if value))
 
 
 def naive_number(value: Any) -> float:
@@ -100,7 +163,4 @@ def naive_shares(
 ) -> list[float]:
     """The share of each different value of the candidate; nothing without history or without values."""
     known = shares(profile, dimension, now_ms, half_life_days)
-    stated = attributes.get(dimension)
-    values = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
-    different = list(dict.fromkeys(value for value in values if value))
-    return [known.get(value, 0.0) for value in different] if known else []
+    return [known.get(value, 0.0) for value in naive_values(attributes.get(dimension))] if known else []

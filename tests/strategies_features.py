@@ -10,11 +10,14 @@ from edgewise.attributes import CONTEXT_FIELDS
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
 from edgewise.consent import Grants, Purpose
-from edgewise.events import DIMENSIONS, Kind
+from edgewise.events import DIMENSIONS, TOUCHING, Kind
 from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, Producer
-from edgewise.profile.state import DAY_MS, Impression, LastTouch, Profile
+from edgewise.profile.cart import Cart, CartOperation
+from edgewise.profile.habits import COUNTABLE
+from edgewise.profile.state import DAY_MS, NO_ORDERS, Impression, LastTouch, Orders, Profile
+from edgewise.profile.tickets import Desk, Mood, Ticket
 from edgewise.request import Candidate, Context, Device, Geo, Page
 
 ITEMS = tuple(ItemId(f"i{number}") for number in range(9))
@@ -66,6 +69,12 @@ def buckets(draw: st.DrawFn) -> list[tuple[int, int]]:
     return [(day, draw(st.integers(1, 40))) for day in sorted(days)]
 
 
+stamps = (st.integers(1, NOW_MS), st.just(Producer("n/1/0")), st.integers(0, 9))
+operations = st.builds(CartOperation, *stamps, st.integers(0, 3), items, st.integers(-3, 3), st.integers(1, 5_000))
+tickets = st.builds(Ticket, *stamps, st.booleans(), texts)
+moods = st.builds(Mood, *stamps, st.sampled_from([-1.0, 0.25, 1.0]))
+
+
 @st.composite
 def profiles(draw: st.DrawFn) -> Profile:
     """A visitor with touches, affinities and counts that need not fit each other."""
@@ -81,6 +90,16 @@ def profiles(draw: st.DrawFn) -> Profile:
             st.dictionaries(st.sampled_from(DIMENSIONS), st.dictionaries(texts.filter(bool), buckets()), max_size=3)
         ),
         impressions=sorted(draw(st.lists(impressions, max_size=8, unique=True))),
+        seen_ms=draw(st.just(0) | times),
+        spent_minor=draw(buckets()),
+        orders=draw(st.just(NO_ORDERS) | st.builds(Orders, times, times, st.integers(1, 9))),
+        slots=[(day, draw(st.integers(1, 2**48 - 1))) for day, _ in draw(buckets())],
+        topic_ms=draw(st.dictionaries(texts.filter(bool), buckets(), max_size=3)),
+        price_bands=draw(
+            st.dictionaries(st.sampled_from(sorted(TOUCHING)), st.lists(st.integers(0, 3), max_size=12), max_size=3)
+        ),
+        cart=draw(st.none() | st.builds(Cart, st.none(), st.lists(operations, max_size=6).map(sorted))),
+        desk=draw(st.none() | st.builds(Desk, st.dictionaries(texts, tickets, max_size=3), st.none() | moods)),
     )
 
 
@@ -115,6 +134,25 @@ def features(draw: st.DrawFn, name: str) -> declared.Feature:
         declared.DaysSinceItem(**common),
         declared.DaysSinceVisit(**common),
         declared.HistoryLength(**common),
+        declared.DaysSinceOrder(**common),
+        declared.Spent(**common, days=draw(st.integers(1, 400))),
+        declared.Rate(
+            **common,
+            kind=draw(st.sampled_from(list(Kind))),
+            per=draw(st.sampled_from(list(Kind))),
+            days=draw(st.integers(1, 400)),
+            prior_successes=draw(st.sampled_from([0.0, 1.0])),
+            prior_trials=draw(st.sampled_from([0.0, 2.5])),
+        ),
+        declared.TimeShare(**common, half_life_days=half_life_days),
+        declared.PriceDistance(**common, attribute=draw(names), decimals=draw(st.sampled_from([0, 2]))),
+        declared.CartSize(**common),
+        declared.CartValue(**common),
+        declared.OpenTickets(**common),
+        declared.TicketMood(**common),
+        declared.DistinctCount(**common, of=draw(st.sampled_from(COUNTABLE))),
+        declared.Visits(**common, days=draw(st.integers(1, 90))),
+        declared.ActiveDays(**common, days=draw(st.integers(1, 90))),
         declared.ContextValue(**common, attribute=draw(names)),
         declared.ContextIs(**common, field=draw(fields), value=draw(texts)),
     ]

@@ -23,19 +23,31 @@ NAMES = [
     "Product Reviewed",
     "Promotion Viewed",
     "Something Else",
+    "Product Added to Wishlist",
+    "Product Removed",
+    "Cart Viewed",
+    "Offline Purchase",
+    "Order Refunded",
+    "Email Delivered",
+    "Email Opened",
+    "Ticket Opened",
+    "Ticket Closed",
 ]
+TOPICS = ["tea", "milk", "sugar"]
 
 touches = st.builds(
     Touch,
     item=st.sampled_from([ItemId(f"i{number}") for number in range(12)]),
     quantity=st.integers(1, 3),
     value_minor=st.sampled_from([0, 199, 2_500, -199, 2**62, -(2**62)]),
+    listed_minor=st.sampled_from([0, 0, 300]),
     rating=st.sampled_from([None, 1.0, 3.0, 4.0, 5.0]),
     dimensions=st.fixed_dictionaries(
         {},
         optional={
             "category": st.sampled_from([("a",), ("a", "b"), ("c",)]),
             "brand": st.sampled_from([("x",), ("y",)]),
+            "topic": st.sampled_from([("tea",), ("tea", "milk")]),
         },
     ),
 )
@@ -59,6 +71,11 @@ def histories(draw: st.DrawFn, *, producers: int = 3, most: int = 12) -> dict[Pr
                 received_ms=START_MS + 500 * DAY_MS,
                 grants=Grants(personalisation=draw(st.integers(0, 9)) > 0),
                 touches=tuple(draw(st.lists(touches, max_size=2))),
+                currency=draw(st.sampled_from(["", "", "JPY", "EUR"])),
+                engaged_ms=draw(st.sampled_from([0, 0, 1_500, 20_000])),
+                topics=tuple(draw(st.lists(st.sampled_from(TOPICS), max_size=2))),
+                ticket=draw(st.sampled_from(["", "t1", "t2", "t3"])),
+                mood=draw(st.sampled_from([None, -1.0, 0.5])),
                 traits=draw(st.dictionaries(st.sampled_from(["plan", "age"]), st.integers(0, 3), max_size=2)),
                 identifiers=draw(
                     st.dictionaries(

@@ -25,6 +25,7 @@ from edgewise.consent import NOTHING, Consent
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, SubjectId, ulid
 from edgewise.intake import Call, decode_call, record_of
+from edgewise.money import SITE_CURRENCY
 from edgewise.naming import subject_of_call
 from edgewise.records import ANONYMOUS, EventRecord
 
@@ -197,6 +198,7 @@ class Reception:
             received_ms=now_ms,
             attributes_of=self._attributes_of,
             vouched=visit.is_vouched,
+            site_currency=self._site_currency(),
         )
 
     async def settle(self, taken: Sequence[Taken]) -> None:
@@ -236,6 +238,10 @@ class Reception:
         except (lmdb.Error, ValueError):
             desk.counts.failed("cache")
             return [CLOSED] * len(offers)
+
+    def _site_currency(self) -> str:
+        served = self._desk.live.served
+        return SITE_CURRENCY if served is None else served.bundle.policy.site.currency
 
     def _attributes_of(self, item: ItemId) -> dict[str, AttributeValue] | None:
         served = self._desk.live.served

@@ -10,6 +10,7 @@ from edgewise.bundle.manifest import CATALOGUE, POLICY
 from edgewise.bundle.policy import decode_policy
 from edgewise.consent import Consent
 from edgewise.ids import ItemId
+from edgewise.money import SITE_CURRENCY
 from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.keys import KeyFolder
@@ -26,19 +27,20 @@ def site_intake(data_dir: Path, stated: StatedConsent, site_folder: Path | None 
         UnavailableError: the data folder holds no site.
     """
     subject_key = KeyFolder(data_dir).secrets().subject_key
-    catalogue, consent = _from_folder(site_folder) if site_folder is not None else _from_release(data_dir)
+    catalogue, consent, currency = _from_folder(site_folder) if site_folder is not None else _from_release(data_dir)
     attributes: dict[ItemId, Mapping[str, AttributeValue]] = {item.id: item.attributes for item in catalogue.items}
-    return Intake(subject_key, stated.default(consent), attributes.get)
+    return Intake(subject_key, stated.default(consent), attributes.get, currency)
 
 
-def _from_folder(folder: Path) -> tuple[Catalogue, Consent]:
+def _from_folder(folder: Path) -> tuple[Catalogue, Consent, str]:
     from hub.site.loading import load_site
 
     contents = load_site(folder)
-    return contents.catalogue, contents.policy.site.default_consent
+    site = contents.policy.site
+    return contents.catalogue, site.default_consent, site.currency
 
 
-def _from_release(data_dir: Path) -> tuple[Catalogue, Consent]:
+def _from_release(data_dir: Path) -> tuple[Catalogue, Consent, str]:
     from hub.release.releases import open_releases
 
     with open_releases(data_dir) as releases:
@@ -47,6 +49,7 @@ def _from_release(data_dir: Path) -> tuple[Catalogue, Consent]:
         if version is None:
             version = rows[0].version if rows else None
         if version is None:
-            return Catalogue([]), Consent()
+            return Catalogue([]), Consent(), SITE_CURRENCY
         resources = releases.bundle(version).resources
-    return decode_catalogue(resources[CATALOGUE]), decode_policy(resources[POLICY]).site.default_consent
+    site = decode_policy(resources[POLICY]).site
+    return decode_catalogue(resources[CATALOGUE]), site.default_consent, site.currency

@@ -21,6 +21,7 @@ from edgewise.consent import Consent
 from edgewise.errors import InputError, Problem
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
 from edgewise.intake import MAX_CALL_BYTES, Call, event_time_ms, record_of
+from edgewise.money import SITE_CURRENCY
 from edgewise.naming import subject_of_call
 from edgewise.records import EventRecord, encode_record
 from hub.imports.event_rejects import EventRejects
@@ -64,6 +65,7 @@ class Intake(NamedTuple):
     subject_key: bytes
     default_consent: Consent
     attributes_of: AttributesOf
+    site_currency: str = SITE_CURRENCY
 
 
 def default_name(path: Path) -> str:
@@ -179,6 +181,7 @@ class _Reader:
             received_ms=self._now_ms,
             attributes_of=self._intake.attributes_of,
             vouched=True,
+            site_currency=self._intake.site_currency,
         )
 
 

@@ -24,8 +24,47 @@ MOST_LINES: Final = 10_000
 _RUN_BYTES: Final = 32 << 20
 _REFUSED: Final = b""
 """Stands in a group for a row that was refused."""
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Piece).decode
+
+
+class _Aside(msgspec.Struct, frozen=True, array_like=True):
+    """A piece as it lies in a run. Heads of neighbours are mostly the same and are then read once."""
+
+    rule: int
+    group: tuple[str, ...]
+    number: int
+    time_ms: int | None
+    products: list[dict[str, Any]]
+    key: tuple[str, ...]
+    head: bytes
+    """The call and the vault's fields."""
+
+
+class _Pieces:
+    """Writes and reads pieces."""
+
+    def __init__(self) -> None:
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(_Aside).decode
+        self._decode_head = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any] | None]).decode
+        self._written: tuple[object, bytes] = (None, b"")
+        self._read: tuple[bytes, tuple[dict[str, Any], dict[str, Any] | None]] = (b"", ({}, None))
+
+    def write(self, piece: Piece) -> bytes:
+        """Of a piece with a group."""
+        if self._written[0] is not piece.call:
+            self._written = (piece.call, self._encode((piece.call, piece.contact)))
+        head = self._written[1]
+        return self._encode(
+            _Aside(piece.rule, piece.group or (), piece.number, piece.time_ms, piece.products, piece.key, head)
+        )
+
+    def read(self, payload: bytes) -> Piece:
+        """What was written."""
+        aside = self._decode(payload)
+        if self._read[0] != aside.head:
+            self._read = (aside.head, self._decode_head(aside.head))
+        call, contact = self._read[1]
+        return Piece(aside.rule, aside.group, aside.number, aside.time_ms, call, aside.products, aside.key, contact)
 
 
 class RowCall(NamedTuple):
@@ -61,6 +100,7 @@ class Calls:
         self._rejects = rejects
         self._latest_ms = _latest_ms(translator.document, now_ms)
         self._folder = folder
+        self._pieces = _Pieces()
         self.counts = RowCounts()
 
     def of(self, rows: Iterable[SourceRow]) -> Iterator[RowCall]:
@@ -95,7 +135,7 @@ class Calls:
         alone = [self._call([piece]) for piece in pieces if piece.group is None]
         for piece in pieces:
             if piece.group is not None:
-                groups.add((_place(piece.rule, piece.group), row.number), _encode(piece))
+                groups.add((_place(piece.rule, piece.group), row.number), self._pieces.write(piece))
         yield from alone
 
     def _grouped(self, groups: SortedRuns) -> Iterator[RowCall]:
@@ -109,7 +149,7 @@ class Calls:
                     continue
                 rows.append(number)
                 if len(rows) <= MOST_LINES:
-                    piece = _decode(payload)
+                    piece = self._pieces.read(payload)
                     pieces.setdefault((piece.rule, piece.group or ()), []).append(piece)
             if len(rows) > MOST_LINES:
                 fault = Fault("", f"{len(rows):,} rows", "too many", f"at most {MOST_LINES:,} rows a group")

@@ -245,6 +245,7 @@ class _Reading:
                 grants=Grants() if is_nobody(row_call.call) else grants,
                 received_ms=self.now_ms,
                 attributes_of=intake.attributes_of,
+                site_currency=intake.site_currency,
                 most_products=MOST_LINES,
                 vouched=True,
             )

@@ -13,7 +13,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from edgewise.ids import NodeId, Producer, producer
+from edgewise.money import is_code
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, Record, Touch, decode_record
+from edgewise.touches import MOST_ENGAGED_MS
 
 MOST_ID_CHARACTERS: Final = 512
 MOST_SEQ: Final = 2**62
@@ -161,7 +163,8 @@ def _texts_of(record: Record) -> tuple[str, ...]:
     match record:
         case EventRecord():
             said = (record.subject, record.message_id, record.type, record.name)
-            return (*said, record.decision_id or "", record.placement or "", *(touch.item for touch in record.touches))
+            named = (record.decision_id or "", record.placement or "", record.ticket, record.currency)
+            return (*said, *named, *record.topics, *(touch.item for touch in record.touches))
         case DecisionRecord():
             return (record.decision_id, record.subject)
         case PreferenceRecord():
@@ -184,6 +187,7 @@ def _faults_of_content(record: Record) -> Iterator[str]:
     match record:
         case EventRecord():
             yield "" if record.message_id else "an empty message id - at `$.message_id`"
+            yield _fault_of_stated(record)
             yield from (
                 f"{fault} - at `$.touches[{index}]`"
                 for index, touch in enumerate(record.touches)
@@ -210,7 +214,19 @@ def _fault_of_time(time_ms: int) -> str:
     return "" if 0 <= time_ms < MOST_TIME_MS else f"time {time_ms} ms, expected 0 to 2^48"
 
 
+def _fault_of_stated(event: EventRecord) -> str:
+    if not 0 <= event.engaged_ms <= MOST_ENGAGED_MS:
+        return f"engaged for {event.engaged_ms} ms, expected 0 to {MOST_ENGAGED_MS} - at `$.engaged_ms`"
+    if event.mood is not None and not -1 <= event.mood <= 1:
+        return f"mood {event.mood}, expected -1 to 1 - at `$.mood`"
+    if event.currency and not is_code(event.currency):
+        return f"currency {event.currency[:40]!r}, expected a code of ISO 4217 - at `$.currency`"
+    return ""
+
+
 def _fault_of_touch(touch: Touch) -> str:
+    if max(abs(touch.quantity), abs(touch.value_minor), abs(touch.listed_minor)) > MOST_MINOR:
+        return f"a quantity or price beyond {MOST_MINOR}"
     if abs(touch.value_minor * touch.quantity) > MOST_MINOR:
         return f"{touch.quantity} x {touch.value_minor} minor units, expected at most {MOST_MINOR}"
     if touch.rating is not None and not math.isfinite(touch.rating):

@@ -19,7 +19,8 @@ REWARDING: Final = frozenset({Kind.VIEW, Kind.CLICK, Kind.ADD, Kind.ORDER, Kind.
 def rewards_of(event: EventRecord) -> list[RewardRow]:
     """One row an item. The value is in the kind's own unit.
 
-    `view`, `click`: times; `add`: pieces; `order`: money in minor units; `review`: stars, 0 where there are none.
+    `view`, `click`: times; `add`: pieces; `order`: money in minor units of the site's currency, 0 in any other;
+    `review`: stars, 0 where there are none.
     Lines of one item are summed, the stars of a review are not.
     """
     kind = kind_of(event.type, event.name)
@@ -28,7 +29,7 @@ def rewards_of(event: EventRecord) -> list[RewardRow]:
     values: dict[ItemId, float] = {}
     for touch in event.touches:
         before = 0.0 if kind is Kind.REVIEW else values.get(touch.item, 0.0)
-        values[touch.item] = before + _value(kind, touch)
+        values[touch.item] = before + _value(kind, touch, event.currency)
     return [
         RewardRow(
             decision_id=event.decision_id,
@@ -43,12 +44,12 @@ def rewards_of(event: EventRecord) -> list[RewardRow]:
     ]
 
 
-def _value(kind: Kind, touch: Touch) -> float:
+def _value(kind: Kind, touch: Touch, currency: str) -> float:
     match kind:
         case Kind.ADD:
             return float(touch.quantity)
         case Kind.ORDER:
-            return float(touch.value_minor * touch.quantity)
+            return 0.0 if currency else float(touch.value_minor * touch.quantity)
         case Kind.REVIEW:
             return touch.rating or 0.0
         case _:

@@ -11,11 +11,15 @@ from edgewise.features.table import (
     Affinity,
     AffinityMatch,
     ContextIs,
+    DistinctCount,
     Feature,
     ItemAttribute,
     ItemIs,
+    PriceDistance,
+    Rate,
     WindowCount,
 )
+from edgewise.profile.habits import COUNTABLE
 from hub.site.checking_recipes import statistics_of
 from hub.site.converting import did_you_mean
 from hub.site.reading import Files, Place
@@ -36,7 +40,7 @@ def check_features(files: Files) -> Iterator[Problem]:
 
 def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[Problem]:
     match feature:
-        case ItemAttribute(attribute=attribute) | ItemIs(attribute=attribute):
+        case ItemAttribute(attribute=attribute) | ItemIs(attribute=attribute) | PriceDistance(attribute=attribute):
             if attribute not in attributes:
                 yield place.problem(
                     ("attribute",), f"no item has an attribute {attribute!r}; {did_you_mean(attribute, attributes)}"
@@ -46,11 +50,30 @@ def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[P
                 cure = did_you_mean(dimension, DIMENSIONS)
                 yield place.problem(("dimension",), f"profiles keep no affinity for {dimension!r}; {cure}")
         case WindowCount(kind=kind):
-            if kind not in set(Kind):
-                yield place.problem(("kind",), f"no kind of event {kind!r}; {did_you_mean(kind, set(Kind))}")
+            yield from _kind(kind, "kind", place)
+        case Rate() | DistinctCount():
+            yield from _counted(feature, place)
         case ContextIs(field=field):
             if not is_context_field(field):
                 cure = did_you_mean(field, [*CONTEXT_FIELDS, f"{ATTRIBUTE_PREFIX}NAME"])
                 yield place.problem(("field",), f"no field {field!r} of the context; {cure}")
         case _:
             pass
+
+
+def _counted(feature: Rate | DistinctCount, place: Place) -> Iterator[Problem]:
+    if isinstance(feature, DistinctCount):
+        if feature.of not in COUNTABLE:
+            yield place.problem(
+                ("of",), f"nothing counts different {feature.of!r}; {did_you_mean(feature.of, COUNTABLE)}"
+            )
+        return
+    yield from _kind(feature.kind, "kind", place)
+    yield from _kind(feature.per, "per", place)
+    if feature.prior_successes > feature.prior_trials:
+        yield place.problem(("prior_successes",), "more successes than prior_trials before anything happens")
+
+
+def _kind(kind: str, field: str, place: Place) -> Iterator[Problem]:
+    if kind not in set(Kind):
+        yield place.problem((field,), f"no kind of event {kind!r}; {did_you_mean(kind, set(Kind))}")

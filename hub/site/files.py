@@ -26,6 +26,7 @@ from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import LiveFact, Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
+from edgewise.money import SITE_CURRENCY
 from hub.site.recipes import RankerRecipe, VectorRecipe
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -49,6 +50,8 @@ class SiteFile(msgspec.Struct, frozen=True):
     """How content vectors are made; used where an arm retrieves by vectors."""
     live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
     """Numeric item attributes that live facts may move, and how far."""
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY
+    """ISO 4217: what prices are in that name no currency. Money in others is never added to it."""
 
 
 class Approval(msgspec.Struct, frozen=True):

@@ -62,6 +62,7 @@ def _contents(files: Files) -> SiteContents:
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
             live_facts=said.live_facts,
+            currency=said.currency,
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},

@@ -67,6 +67,8 @@ def _comparison(test: Callable[[float, float], bool], bound: float) -> Test:
 
 
 def _number(value: Any) -> float | None:
+    if type(value) is int:
+        return value
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     try:

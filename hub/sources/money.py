@@ -8,23 +8,19 @@ import unicodedata
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final
 
+from edgewise.money import digits_of
 from hub.sources.fault import Fault
 
-# ISO 4217 list one (six-group.com, maintenance agency): active currencies, by the digits of their minor unit.
-_HUNDREDTHS: Final = (
+# ISO 4217 list one (six-group.com, maintenance agency): active currencies.
+_CODES: Final = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF "
     "CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF "
     "IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN "
     "MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SOS "
-    "SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG"
+    "SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG "
+    "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF BHD IQD JOD KWD LYD OMR TND CLF UYW"
 )
-_BY_DIGITS: Final = {
-    0: "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    2: _HUNDREDTHS,
-    3: "BHD IQD JOD KWD LYD OMN TND",
-    4: "CLF UYW",
-}
-EXPONENT_OF: Final[dict[str, int]] = {code: digits for digits, codes in _BY_DIGITS.items() for code in codes.split()}
+EXPONENT_OF: Final[dict[str, int]] = {code: digits_of(code) for code in _CODES.split()}
 """ISO 4217 code -> digits of the minor unit."""
 _SIGN_OF: Final = {"£": ("GBP",), "€": ("EUR",), "¥": ("JPY", "CNY"), "₹": ("INR",), "₩": ("KRW",), "₽": ("RUB",)}
 """Signs of one or two currencies; `$` and others are of too many to contradict anything."""

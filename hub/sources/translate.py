@@ -169,6 +169,8 @@ def rows_of(payload: Any, document: SourceDocument) -> Iterable[Any]:
 
 def _head(pieces: Sequence[Piece], first: Piece) -> Piece:
     """The earliest row speaks for its group; rows may leave out whom they are about, but not name different people."""
+    if all(piece.call is first.call for piece in pieces):
+        return first
     named: dict[tuple[Any, ...], Piece] = {}
     for piece in sorted(pieces, key=lambda piece: (piece.time_ms or 0, piece.number)):
         call = piece.call

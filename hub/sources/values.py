@@ -27,6 +27,8 @@ _MOST_ENTRIES: Final = 200
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "t", "on"})
 _FALSE: Final = frozenset({"false", "no", "n", "0", "f", "off"})
 _WHOLE_FLOAT: Final = 2**53
+_PLAIN_NUMBER: Final = 10**15
+"""Below it typed numbers are taken as they are, without a look at their digits."""
 _KEPT_CONTROLS: Final = frozenset("\t\n")
 
 
@@ -40,6 +42,11 @@ class Money:
         self._convert = document.convert
         rates = {} if document.convert is None else document.convert.rates
         self._rates = {code: Decimal(repr(rate)) for code, rate in rates.items()}
+
+    @property
+    def converts(self) -> bool:
+        """Whether amounts are kept in another currency than they are written in."""
+        return self._convert is not None
 
     def stated(self, row: Row) -> str | None:
         """The currency in which the row's amounts are written."""
@@ -125,8 +132,11 @@ class Readers:
 
     def _money(self, field: Field) -> Cell:
         mark, currency = self._document.decimal_mark, self.money
+        is_plain = not field.minor and field.at_least is None and field.at_most is None and not currency.converts
 
         def read(column: str, value: Any, row: Row) -> Any:
+            if is_plain and type(value) is float and abs(value) < _PLAIN_NUMBER:
+                return int(value) if value.is_integer() else value
             stated = currency.stated(row)
             found = money.amount(column, value, mark, stated, minor=field.minor)
             return money.plain(currency.keep(column, _bounded(column, found, field), stated))
@@ -157,14 +167,7 @@ def _mapped(field: Field, typed: Cell) -> Reader:
     default, others = field.default, field.others
 
     if len(getters) == 1 and not meant:
-        name, get = getters[0]
-
-        def read_one(row: Row) -> Any:
-            value = get(row)
-            found = None if _is_empty(value) else typed(name, value, row)
-            return default if found is None else found
-
-        return read_one
+        return _from_one(*getters[0], typed, default)
 
     def read(row: Row) -> Any:
         for name, get in getters:
@@ -180,6 +183,18 @@ def _mapped(field: Field, typed: Cell) -> Reader:
             if found is not None or meant:
                 return default if found is None else found
         return default
+
+    return read
+
+
+def _from_one(name: str, get: Getter, typed: Cell, default: Any) -> Reader:
+    def read(row: Row) -> Any:
+        value = get(row)
+        # spelled out, as this runs for every cell of every row
+        if value is None or value == "" or value != value:  # noqa: PLR0124  # NaN alone differs from itself
+            return default
+        found = typed(name, value, row)
+        return default if found is None else found
 
     return read
 
@@ -248,9 +263,9 @@ def _read_id(column: str, value: Any, _: Row) -> str | None:
     """An identifier digit for digit, a number never through a float; `17850.0`, as pandas writes it, is 17850."""
     if isinstance(value, str):
         found = value.strip()
-        whole, point, zeros = found.partition(".")
-        if point and zeros and not zeros.strip("0") and whole.removeprefix("-").isdigit():
-            found = whole
+        if found.isalnum() and len(found) <= MOST_ID_CHARACTERS:
+            return found
+        found = _without_zeros(found)
     elif isinstance(value, bool):
         raise Fault(column, value, "no identifier", "text or a whole number")
     elif isinstance(value, int):
@@ -270,7 +285,15 @@ def _read_id(column: str, value: Any, _: Row) -> str | None:
     return found or None
 
 
+def _without_zeros(text: str) -> str:
+    whole, point, zeros = text.partition(".")
+    is_float = point and zeros and not zeros.strip("0") and whole.removeprefix("-").isdigit()
+    return whole if is_float else text
+
+
 def _integer(column: str, value: Any, mark: str) -> int:
+    if type(value) is int and abs(value) < _PLAIN_NUMBER:
+        return value
     found = money.number(column, value, mark)
     if found != found.to_integral_value():
         raise Fault(column, value, "not whole", "a whole number")

@@ -21,6 +21,19 @@ class Kind(StrEnum):
     IMPRESSION = "impression"
     """Shown by Edgewise; says nothing of taste, counts for caps."""
     PAGE = "page"
+    SEARCH = "search"
+    CART = "cart"
+    """The whole cart was looked at: what it holds is known."""
+    CHECKOUT = "checkout"
+    REFUND = "refund"
+    EMAIL_DELIVERED = "email_delivered"
+    EMAIL_OPENED = "email_opened"
+    EMAIL_CLICKED = "email_clicked"
+    EMAIL_BOUNCED = "email_bounced"
+    EMAIL_SPAM = "email_spam"
+    EMAIL_UNSUBSCRIBED = "email_unsubscribed"
+    TICKET_OPENED = "ticket_opened"
+    TICKET_CLOSED = "ticket_closed"
     OTHER = "other"
 
 
@@ -37,10 +50,35 @@ KIND_OF: Final[dict[str, Kind]] = {
     "Offline Purchase": Kind.ORDER,
     "Product Reviewed": Kind.REVIEW,
     "Promotion Viewed": Kind.IMPRESSION,
+    "Products Searched": Kind.SEARCH,
+    "Cart Viewed": Kind.CART,
+    "Checkout Started": Kind.CHECKOUT,
+    "Order Refunded": Kind.REFUND,
+    # Segment's e-mail specification, to the letter
+    "Email Delivered": Kind.EMAIL_DELIVERED,
+    "Email Opened": Kind.EMAIL_OPENED,
+    "Email Link Clicked": Kind.EMAIL_CLICKED,
+    "Email Bounced": Kind.EMAIL_BOUNCED,
+    "Email Marked as Spam": Kind.EMAIL_SPAM,
+    "Unsubscribed": Kind.EMAIL_UNSUBSCRIBED,
+    # our own: Segment specifies no events of a help desk
+    "Ticket Opened": Kind.TICKET_OPENED,
+    "Ticket Closed": Kind.TICKET_CLOSED,
 }
 
 TOUCHING: Final = frozenset({Kind.VIEW, Kind.CLICK, Kind.ADD, Kind.ORDER, Kind.REVIEW})
 """Kinds after which an item counts as seen, and its categories as liked."""
+
+VISITING: Final = TOUCHING | {Kind.REMOVE, Kind.PAGE, Kind.SEARCH, Kind.CART, Kind.CHECKOUT}
+"""Kinds that a visitor gives rise to by being there; they make up sessions and active days."""
+
+DONE_TO: Final = frozenset(
+    {Kind.REFUND, Kind.EMAIL_DELIVERED, Kind.EMAIL_BOUNCED, Kind.TICKET_CLOSED},
+)
+"""Kinds that happen to a visitor without any doing of his: they say nothing of when he was last seen."""
+
+IN_CART: Final = frozenset({"Product Added", "Product Removed", "Cart Viewed", "Order Completed"})
+"""Events that change what a cart holds. A wishlist is no cart, and a purchase in a shop clears none."""
 
 ACTIVATIONS: Final = frozenset({"Promotion Viewed", "Content Viewed"})
 """Events that make a deferred decision count as shown, when they carry its `decisionId`."""
@@ -66,9 +104,9 @@ DIMENSIONS: Final = ("category", "brand", "topic")
 
 def kind_of(event_type: str, name: str) -> Kind:
     """The kind of one call: Segment's `type` and, for `track`, its event name."""
-    if event_type in {"page", "screen"}:
-        return Kind.PAGE
-    return KIND_OF.get(name, Kind.OTHER) if event_type == "track" else Kind.OTHER
+    if event_type == "track":
+        return KIND_OF.get(name, Kind.OTHER)
+    return Kind.PAGE if event_type in {"page", "screen"} else Kind.OTHER
 
 
 def affinity_weight(kind: Kind, rating: float | None) -> int:

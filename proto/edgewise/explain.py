@@ -22,7 +22,7 @@ from edgewise.bundle.policy import ByAttribute, ByPriority, Ranking
 from edgewise.decision import Why
 from edgewise.eligibility import attributes_of
 from edgewise.features import table as declared
-from edgewise.features.compile import CompiledFeatures, Matrix, Rows
+from edgewise.features.compile import CompiledFeatures, Matrix, OfValues, Rows, dimension_of, source_of
 from edgewise.features.view import View
 from edgewise.ids import ModelName
 from edgewise.reasons import Reason
@@ -168,11 +168,22 @@ class _Explained:
         match feature:
             case declared.NeighbourScore() | declared.NeighbourMax():
                 return self._of_neighbours(feature, value, weight)
-            case declared.Affinity() | declared.AffinityMatch():
+            case declared.Affinity() | declared.AffinityMatch() | declared.TimeShare():
                 return self._of_affinity(feature, value, weight)
             case declared.ItemIs(value=text) | declared.ContextIs(value=text):
                 return _filled(feature, weight, text) if value == 1 else None
-            case declared.WindowCount() | declared.HistoryLength():
+            case (
+                declared.WindowCount()
+                | declared.HistoryLength()
+                | declared.Rate()
+                | declared.CartSize()
+                | declared.CartValue()
+                | declared.OpenTickets()
+                | declared.DistinctCount()
+                | declared.Visits()
+                | declared.ActiveDays()
+                | declared.Spent()
+            ):
                 return _filled(feature, weight, number_text(value)) if value > 0 else None
             case _:
                 return _filled(feature, weight, number_text(value))
@@ -191,14 +202,12 @@ class _Explained:
         title = self._features.items.title(speaker)
         return _Cause(loudness if weight is None else weight, feature, title, number_text(value))
 
-    def _of_affinity(
-        self, feature: declared.Affinity | declared.AffinityMatch, value: float, weight: float
-    ) -> _Cause | None:
+    def _of_affinity(self, feature: OfValues, value: float, weight: float) -> _Cause | None:
         if not value > 0:
             return None
         attributes = attributes_of(self._features.items, self._candidate())
-        shares = self._view.shares(feature.dimension, feature.half_life_days)
-        values = texts_of(attributes.get(feature.dimension))
+        shares = self._view.shares(source_of(feature), feature.half_life_days)
+        values = texts_of(attributes.get(dimension_of(feature)))
         return _filled(feature, weight, max(values, key=lambda text: shares.get(text, 0.0)))
 
     def _candidate(self) -> Candidate:

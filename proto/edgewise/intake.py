@@ -1,7 +1,6 @@
 """From a Segment call to a record: validated, its clock corrected, its identifiers hashed, its items enriched.
 
-Follows Segment's HTTP tracking API and e-commerce specification (V2). What an item *was* when the event happened
-(category, brand, topic) is written into the record here, so that folding a profile never asks a catalogue.
+Follows Segment's HTTP tracking API. What its properties say of items, money, time and tickets: `edgewise.touches`.
 """
 
 from __future__ import annotations
@@ -13,31 +12,25 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from edgewise.bundle.catalogue import AttributeValue
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import InputError, Problem, problem_of
-from edgewise.events import DIMENSIONS
 from edgewise.identifiers import EMAIL, PHONE
-from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, Producer
+from edgewise.ids import DecisionId, MessageId, PlacementName, Producer
+from edgewise.money import SITE_CURRENCY
 from edgewise.naming import identifiers_of, names_of, subject_of_call
 from edgewise.profile.state import EARLIEST_MS
-from edgewise.records import ANONYMOUS, EventRecord, Touch
+from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import subject_of
+from edgewise.touches import MAX_PRODUCTS, MAX_TEXT, AttributesOf, said_of
 
 MAX_CALL_BYTES: Final = 32 * 1024
 """Segment's own limit for one call."""
-MAX_PRODUCTS: Final = 200
-MAX_TEXT: Final = 500
-MAX_VALUE: Final = 100_000_000_000
-"""Money that one line of an order may be worth."""
 
 CallType = Literal["track", "identify", "page", "screen", "group", "alias"]
-AttributesOf = Callable[[ItemId], Mapping[str, AttributeValue] | None]
 
 _Id = Annotated[str, Meta(min_length=1, max_length=200)] | int
 _Number = int | float | None
 
-_ITEM_KEYS: Final = ("itemId", "product_id", "productId", "promotion_id", "content_id", "sku")
 _DROPPED_TRAITS: Final = frozenset(
     {"name", "firstName", "lastName", "first_name", "last_name", "username", "address", "avatar", "birthday"}
 )
@@ -168,6 +161,7 @@ def record_of(
     attributes_of: AttributesOf,
     most_products: int = MAX_PRODUCTS,
     vouched: bool = False,
+    site_currency: str = SITE_CURRENCY,
 ) -> EventRecord:
     """The record of a call that may be stored. `message_id` is the call's own, or a fresh one where it has none.
 
@@ -177,8 +171,16 @@ def record_of(
     message id only a keyed hash, by which a repetition can still be told.
 
     Raises:
-        InputError: when an item, a price or a rating in the properties is not what it should be.
+        InputError: when something in the properties is not what it should be (`edgewise.touches`).
     """
+    said = said_of(
+        call.type,
+        call.name,
+        call.properties,
+        attributes_of,
+        site_currency=site_currency,
+        most_products=most_products,
+    )
     identified = grants.personalisation or grants.analytics
     return EventRecord(
         producer=producer,
@@ -190,11 +192,16 @@ def record_of(
         time_ms=event_time_ms(call, received_ms),
         received_ms=received_ms,
         grants=grants,
-        touches=_touches(call.properties, attributes_of, most_products),
+        touches=said.touches,
         decision_id=_property(call.properties, "decisionId", DecisionId),
         placement=_property(call.properties, "placement", PlacementName),
         traits=_traits(call.traits) if identified and call.type == "identify" else {},
         identifiers=identifiers_of(call, subject_key) if identified else {},
+        currency=said.currency,
+        engaged_ms=said.engaged_ms,
+        topics=said.topics,
+        ticket=said.ticket if identified else "",
+        mood=said.mood if identified else None,
         body=_body(call) if identified else b"",
         vouched=vouched and identified,
     )
@@ -217,66 +224,6 @@ def event_time_ms(call: Call, received_ms: int) -> int:
 def _epoch_ms(moment: dt.datetime) -> int:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
     return int(aware.timestamp() * 1_000)
-
-
-def _touches(properties: Mapping[str, Any], attributes_of: AttributesOf, most: int) -> tuple[Touch, ...]:
-    products = properties.get("products")
-    if products is None:
-        touch = _touch(properties, "$.properties", attributes_of)
-        return () if touch is None else (touch,)
-    if not isinstance(products, list) or len(products) > most:
-        raise _wrong("$.properties.products", f"expected a list of at most {most} products")
-    touches = []
-    for position, product in enumerate(products):
-        path = f"$.properties.products[{position}]"
-        if not isinstance(product, dict):
-            raise _wrong(path, f"expected an object, got {product!r:.80}")
-        touch = _touch(product, path, attributes_of)
-        if touch is not None:
-            touches.append(touch)
-    return tuple(touches)
-
-
-def _touch(product: Mapping[str, Any], path: str, attributes_of: AttributesOf) -> Touch | None:
-    key = next((key for key in _ITEM_KEYS if product.get(key) not in (None, "")), None)
-    if key is None:
-        return None
-    stated = product[key]
-    if isinstance(stated, bool) or not isinstance(stated, str | int) or len(str(stated)) > 200:  # noqa: PLR2004
-        raise _wrong(f"{path}.{key}", f"expected an item id of at most 200 characters, got {stated!r:.80}")
-    item = ItemId(str(stated))
-    quantity = _number(product, "quantity", path)
-    price = _number(product, "price", path)
-    if abs((price or 0) * (1 if quantity is None else quantity)) > MAX_VALUE:
-        raise _wrong(f"{path}.price", f"expected price times quantity to be at most {MAX_VALUE:,}")
-    known = attributes_of(item) or product
-    dimensions = {name: values for name in DIMENSIONS if (values := _values(known.get(name)))}
-    return Touch(
-        item=item,
-        quantity=1 if quantity is None else int(quantity),
-        value_minor=0 if price is None else round(price * 100),
-        rating=_number(product, "rating", path),
-        dimensions=dimensions,
-    )
-
-
-def _values(stated: Any) -> tuple[str, ...]:
-    values = [stated] if isinstance(stated, str) else stated if isinstance(stated, list) else []
-    return tuple(value for value in values if isinstance(value, str) and 0 < len(value) <= MAX_TEXT)[:20]
-
-
-def _number(product: Mapping[str, Any], name: str, path: str) -> float | None:
-    """A number, also one that a shop system wrote as text; None where there is none."""
-    stated = product.get(name)
-    if stated is None or stated == "":
-        return None
-    try:
-        number = float(stated)
-    except (TypeError, ValueError, OverflowError):
-        raise _wrong(f"{path}.{name}", f"expected a number, got {stated!r:.80}") from None
-    if isinstance(stated, bool) or not abs(number) < 1e12:  # noqa: PLR2004  # beyond any price; also NaN
-        raise _wrong(f"{path}.{name}", f"expected a number below 1e12, got {stated!r:.80}")
-    return number
 
 
 def _property(properties: Mapping[str, Any], name: str, kind: Callable[[str], Any]) -> Any:

@@ -17,7 +17,7 @@ ANONYMOUS = SubjectId("")
 """The subject of what may be counted but not tied to a person."""
 
 
-class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
+class Touch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):  # it can be part of no cycle
     """An item that an event is about, with what was known of it *when it happened*.
 
     Dimensions are written down at intake, so that folding a profile never depends on a catalogue's version.
@@ -26,13 +26,15 @@ class Touch(msgspec.Struct, frozen=True, omit_defaults=True):
     item: ItemId
     quantity: int = 1
     value_minor: int = 0
-    """Money in the currency's minor unit (cents)."""
+    """Money for one piece, in the minor unit (cents) of the event's currency."""
+    listed_minor: int = 0
+    """What the catalogue asked for it, in the site's currency, where the event states no price in that."""
     rating: float | None = None
     dimensions: dict[str, tuple[str, ...]] = {}
     """`category`, `brand`, `topic` -> values."""
 
 
-class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", omit_defaults=True):
+class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", omit_defaults=True, gc=False):
     """Something a visitor did: one valid Segment call."""
 
     producer: Producer
@@ -53,6 +55,16 @@ class EventRecord(msgspec.Struct, frozen=True, tag="event", tag_field="record", 
     traits: dict[str, str | int | float | bool | None] = {}
     identifiers: dict[str, SubjectId] = {}
     """Kind of identifier -> its keyed hash."""
+    currency: str = ""
+    """ISO 4217 code of the prices; empty: the site's own."""
+    engaged_ms: int = 0
+    """How long the visitor was busy with it, where somebody measured that."""
+    topics: tuple[str, ...] = ()
+    """What time was spent on, or a ticket is about, where no item says so."""
+    ticket: str = ""
+    """Which ticket was opened or closed."""
+    mood: float | None = None
+    """Of who wrote the ticket, from -1, angry, to 1, pleased."""
     body: bytes = b""
     """The call as JSON without identifiers, for audit and later sources; at most 32 KiB. Empty for ANONYMOUS."""
     vouched: bool = False

@@ -18,6 +18,7 @@ from figures import (
     p7_footprint,
     p8_explanation,
     p9_catalogue,
+    p11_replay,
     receipts,
 )
 from figures.figure import Measured
@@ -34,6 +35,7 @@ FIGURES: Final[dict[str, Callable[[Ground], Measured]]] = {
     "P7": p7_footprint.measure,
     "P8": p8_explanation.measure,
     "P9": p9_catalogue.measure,
+    "P11": p11_replay.measure,
     "gate": gate.measure,
     "receipts": receipts.measure,
 }

@@ -13,14 +13,16 @@ from edgewise.consent import Grants
 from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable
-from edgewise.ids import ItemId
-from edgewise.profile.state import DAY_MS, LastTouch, Profile
+from edgewise.ids import ItemId, Producer
+from edgewise.profile.cart import Cart, CartOperation
+from edgewise.profile.state import DAY_MS, LastTouch, Orders, Profile
 from edgewise.request import Context, Device
 
 FEATURES: Final = 40
 NEIGHBOURS: Final = 50
 GENRES: Final = [f"genre-{number}" for number in range(18)]
 GRANTED: Final = Grants(personalisation=True, analytics=True, marketing=True)
+NODE: Final = Producer("node-1/1/0")
 CONTEXT: Final = Context(device=Device(type="mobile"), locale="en-GB")
 
 
@@ -94,7 +96,7 @@ def visitor(touched: int, days: int, items: int, now_ms: int, *, seed: int = 0) 
     """Somebody who touched so many films on so many days."""
     draw = np.random.default_rng([touched, seed])
     today = now_ms // DAY_MS
-    made = Profile(first_ms=now_ms - days * DAY_MS, last_ms=now_ms - 1_000)
+    made = Profile(first_ms=now_ms - days * DAY_MS, last_ms=now_ms - 1_000, seen_ms=now_ms - 1_000)
     for number in draw.choice(items, touched, replace=False).tolist():
         time_ms = now_ms - int(draw.integers(1_000, days * DAY_MS))
         made.items[film(number)] = LastTouch(time_ms, Kind.VIEW)
@@ -104,4 +106,8 @@ def visitor(touched: int, days: int, items: int, now_ms: int, *, seed: int = 0) 
             counts[day] = counts.get(day, 0) + 1
             made.affinity["category"][genre] = sorted(counts.items())
     made.counts = {kind: [(today - back, 3) for back in reversed(range(days))] for kind in (Kind.VIEW, Kind.CLICK)}
+    made.slots = [(today - back, 0b11 << int(draw.integers(12, 46))) for back in reversed(range(min(days, 90)))]
+    made.price_bands = {kind: [0] * 9 + draw.integers(1, 1 + touched, 3).tolist() for kind in made.counts}
+    made.orders = Orders(made.first_ms, now_ms - DAY_MS, 1 + touched // 10)
+    made.cart = Cart((now_ms - DAY_MS, NODE, 7), [CartOperation(now_ms - 9_000, NODE, 9, 0, film(0), 1, 999)])
     return made

@@ -130,7 +130,7 @@ def test_crowded_worlds_equal_their_naive_twin(seed: int) -> None:
     touched = generator.choice(30, 9, replace=False).tolist()
     # Whole minutes, so that some touches share their moment and the order of ids decides.
     profile = Profile(
-        last_ms=world.NOW_MS - int(generator.integers(0, 3 * DAY_MS)),
+        seen_ms=world.NOW_MS - int(generator.integers(0, 3 * DAY_MS)),
         items={
             films[film]: LastTouch(world.NOW_MS - 60_000 * int(generator.integers(-1, 4)), Kind.VIEW)
             for film in touched

@@ -49,7 +49,17 @@ from edgewise.bundle.vectors import encode_vectors
 from edgewise.decide import decide
 from edgewise.draws import draw_from
 from edgewise.errors import BundleRefused
-from edgewise.features.table import Affinity, ContextIs, FeatureTable, HistoryLength, ItemAttribute, WindowCount
+from edgewise.features.table import (
+    Affinity,
+    ContextIs,
+    DistinctCount,
+    FeatureTable,
+    HistoryLength,
+    ItemAttribute,
+    PriceDistance,
+    Rate,
+    WindowCount,
+)
 from edgewise.ids import ArmName, BundleVersion, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
 from edgewise.request import Candidate, Context, PlacementRequest
 
@@ -285,6 +295,10 @@ REFUSED: list[tuple[str, str, Callable[[], object]]] = [
     ("too_large", ".eligibility[0].rule.rules[0]", with_rule(nested(20))),
     ("dangling", "$.features[0].dimension", with_features(Affinity(name="a", dimension="colour", half_life_days=1))),
     ("dangling", "$.features[0].kind", with_features(WindowCount(name="a", kind="sleep", days=1))),
+    ("dangling", "$.features[0].per", with_features(Rate(name="a", kind="order", per="sleep", days=1))),
+    ("invalid", ".prior_successes", with_features(Rate(name="a", kind="order", per="add", days=1, prior_successes=1))),
+    ("dangling", "$.features[0].of", with_features(DistinctCount(name="a", of="colours"))),
+    ("blank", "$.features[0].attribute", with_features(PriceDistance(name="a", attribute=""))),
     ("dangling", "$.features[0].field", with_features(ContextIs(name="a", field="ip", value="1"))),
     ("blank", "$.features[1].attribute", with_features(HistoryLength(name="h"), ItemAttribute(name="a", attribute=""))),
     ("malformed", "$.features[1].name", with_features(HistoryLength(name="h"), HistoryLength(name="h"))),

@@ -7,6 +7,7 @@ from edgewise.bundle.manifest import FEATURES, NEIGHBOURS
 from edgewise.bundle.refusal import require
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features import table as declared
+from edgewise.profile.habits import COUNTABLE
 
 
 def check_features(table: declared.FeatureTable, *, has_neighbours: bool) -> None:
@@ -21,8 +22,16 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool) -> Non
                 message = f"no dimension {dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
                 require(dimension in DIMENSIONS, "dangling", FEATURES, message, f"{path}.dimension")
             case declared.WindowCount(kind=kind):
-                message = f"no kind of event {kind!r}; there are {', '.join(Kind)}"
-                require(kind in list(Kind), "dangling", FEATURES, message, f"{path}.kind")
+                _require_kind(kind, f"{path}.kind")
+            case declared.Rate(kind=kind, per=per):
+                _require_kind(kind, f"{path}.kind")
+                _require_kind(per, f"{path}.per")
+                message = f"feature {name!r} expects more successes than trials before anything happens"
+                is_sound = feature.prior_successes <= feature.prior_trials
+                require(is_sound, "invalid", FEATURES, message, f"{path}.prior_successes")
+            case declared.DistinctCount(of=of):
+                message = f"nothing counts different {of!r}; there are {', '.join(COUNTABLE)}"
+                require(of in COUNTABLE, "dangling", FEATURES, message, f"{path}.of")
             case declared.ContextIs(field=field):
                 message = f"no context field {field!r}"
                 require(is_context_field(field), "dangling", FEATURES, message, f"{path}.field")
@@ -30,8 +39,26 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool) -> Non
                 declared.ItemAttribute(attribute=attribute)
                 | declared.ItemIs(attribute=attribute)
                 | declared.ContextValue(attribute=attribute)
+                | declared.PriceDistance(attribute=attribute)
             ):
                 message = f"feature {name!r} names no attribute"
                 require(bool(attribute), "blank", FEATURES, message, f"{path}.attribute")
-            case declared.DaysSinceItem() | declared.DaysSinceVisit() | declared.HistoryLength():
+            case (
+                declared.DaysSinceItem()
+                | declared.DaysSinceVisit()
+                | declared.DaysSinceOrder()
+                | declared.HistoryLength()
+                | declared.Spent()
+                | declared.TimeShare()
+                | declared.CartSize()
+                | declared.CartValue()
+                | declared.OpenTickets()
+                | declared.TicketMood()
+                | declared.Visits()
+                | declared.ActiveDays()
+            ):
                 pass
+
+
+def _require_kind(kind: str, path: str) -> None:
+    require(kind in list(Kind), "dangling", FEATURES, f"no kind of event {kind!r}; there are {', '.join(Kind)}", path)

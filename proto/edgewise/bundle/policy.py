@@ -10,6 +10,7 @@ from msgspec import Meta
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from edgewise.money import SITE_CURRENCY
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -201,6 +202,8 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Share of decisions whose whole feature matrix is logged."""
     live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
     """Numeric item attributes that live facts may move, and how far. What is sold out needs no entry."""
+    currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY
+    """ISO 4217: what prices are in that name no currency. Money in others is never added to it."""
 
 
 class Policy(msgspec.Struct, frozen=True):

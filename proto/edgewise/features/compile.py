@@ -14,15 +14,15 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.attributes import Attribute, context_field, is_or_contains, number_of, texts_of
+from edgewise.attributes import Attribute, is_or_contains, number_of, texts_of
 from edgewise.bundle.items import UNKNOWN, ItemTable
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.consent import Grants
-from edgewise.events import Kind
 from edgewise.features import table as declared
+from edgewise.features.constants import Constant, constant_of
 from edgewise.features.view import NeighbourIndex, View
 from edgewise.ids import ItemId
-from edgewise.profile.state import DAY_MS, Profile
+from edgewise.profile.state import DAY_MS, TOPIC_MS, Profile
 from edgewise.request import Candidate, Context
 
 Matrix = NDArray[np.float32]
@@ -65,20 +65,22 @@ def joined(parts: Sequence[Rows]) -> Rows:
 _PLAIN: Final = Candidate(ItemId(""))
 """Stands for a catalogue row among brought ones: it states no attribute of its own."""
 
-Constant = Callable[[View], float]
-"""A feature that is the same for every candidate."""
+OfValues = declared.Affinity | declared.AffinityMatch | declared.TimeShare
+"""Features of the values that a candidate has in a dimension."""
+_OF_ATTRIBUTES: Final = (declared.ItemAttribute, declared.ItemIs, declared.PriceDistance)
 
 
 class _Granted:
     """The columns to fill under one combination of grants."""
 
-    __slots__ = ("absent", "affinities", "constant_columns", "constants", "neighbours", "since_item")
+    __slots__ = ("absent", "affinities", "constant_columns", "constants", "neighbours", "prices", "since_item")
 
     def __init__(self, features: list[declared.Feature], grants: Grants) -> None:
         self.neighbours: list[tuple[int, declared.NeighbourScore | declared.NeighbourMax]] = []
-        self.affinities: dict[str, list[tuple[int, declared.Affinity | declared.AffinityMatch]]] = {}
+        self.affinities: dict[str, list[tuple[int, OfValues]]] = {}
         """By dimension."""
         self.since_item: list[int] = []
+        self.prices: list[int] = []
         constants: list[tuple[int, Constant]] = []
         absent: list[int] = []
         for column, feature in enumerate(features):
@@ -90,12 +92,16 @@ class _Granted:
                     self.neighbours.append((column, feature))
                 case declared.Affinity() | declared.AffinityMatch():
                     self.affinities.setdefault(feature.dimension, []).append((column, feature))
+                case declared.TimeShare():
+                    self.affinities.setdefault("topic", []).append((column, feature))
                 case declared.DaysSinceItem():
                     self.since_item.append(column)
+                case declared.PriceDistance():
+                    self.prices.append(column)
                 case declared.ItemAttribute() | declared.ItemIs():
                     pass  # they lie in the template
                 case _:
-                    constants.append((column, _constant(feature)))
+                    constants.append((column, constant_of(feature)))
         self.neighbours.sort(key=lambda entry: entry[1].last)  # 0, all of the history, holds the rest
         self.absent = np.array(absent, np.intp)
         self.constant_columns = np.array([column for column, _ in constants], np.intp)
@@ -132,6 +138,11 @@ class CompiledFeatures:
                     self._stated.setdefault(attribute, []).append((column, _is(value)))
                 case declared.Affinity(dimension=dimension) | declared.AffinityMatch(dimension=dimension):
                     items.dimension(dimension)
+                case declared.TimeShare():
+                    items.dimension("topic")
+                case declared.PriceDistance(attribute=attribute, decimals=decimals):
+                    self._template[:, column] = _octaves(items.numbers(attribute), decimals)
+                    self._stated.setdefault(attribute, []).append((column, _octave(decimals)))
                 case _:
                     pass
         self._telling: dict[tuple[int, ...], tuple[int, ...]] = {}
@@ -143,10 +154,12 @@ class CompiledFeatures:
         made.items = items
         made._template = template = self._template.copy()  # noqa: SLF001  # of its own class
         for column, feature in enumerate(self.features):
-            if not isinstance(feature, declared.ItemAttribute | declared.ItemIs) or feature.attribute not in live:
+            if not isinstance(feature, _OF_ATTRIBUTES) or feature.attribute not in live:
                 continue
             numbers = items.numbers(feature.attribute)
-            if isinstance(feature, declared.ItemIs):
+            if isinstance(feature, declared.PriceDistance):
+                template[:, column] = _octaves(numbers, feature.decimals)
+            elif isinstance(feature, declared.ItemIs):
                 said = items.live(feature.attribute)
                 assert said is not None
                 changed = np.flatnonzero(~np.isnan(said))
@@ -227,6 +240,8 @@ class CompiledFeatures:
                 matrix[:, column] = vector[speaking]
         if granted.affinities:
             self._affinities(matrix, view, rows, granted)
+        if granted.prices:
+            matrix[:, granted.prices] = np.abs(matrix[:, granted.prices] - np.float32(view.price_octave()))
         if granted.since_item:
             days = self._days_since(view, rows)
             for column in granted.since_item:
@@ -260,18 +275,19 @@ class CompiledFeatures:
         for name, features in granted.affinities.items():
             dimension = self.items.dimension(name)
             codes, count = dimension.codes.take(rows.codes, axis=1), dimension.count.take(rows.codes)
-            gathered: dict[float, NDArray[np.float64]] = {}
+            gathered: dict[tuple[str, float], NDArray[np.float64]] = {}
             for column, feature in features:
                 half_life_days = feature.half_life_days
-                row = view.share_row(name, half_life_days, dimension)
+                source = source_of(feature)
+                row = view.share_row(source, half_life_days, dimension)
                 if row is None:
                     matrix[:, column] = np.nan
                     continue
-                share = gathered.get(half_life_days)
+                share = gathered.get((source, half_life_days))
                 if share is None:
-                    share = gathered[half_life_days] = row.take(codes)
+                    share = gathered[source, half_life_days] = row.take(codes)
                 # Down the first axis NumPy adds one row after the other, so that the sum has one defined order.
-                if isinstance(feature, declared.Affinity):
+                if not isinstance(feature, declared.AffinityMatch):
                     matrix[:, column] = np.add.reduce(share, axis=0) / count
                 else:
                     matrix[:, column] = np.maximum.reduce(share, axis=0, initial=0.0) + 0.0 * count
@@ -282,16 +298,16 @@ class CompiledFeatures:
         self,
         matrix: Matrix,
         column: int,
-        feature: declared.Affinity | declared.AffinityMatch,
+        feature: OfValues,
         view: View,
         brought: Sequence[Candidate],
     ) -> None:
-        shares = view.shares(feature.dimension, feature.half_life_days)
+        shares, dimension = view.shares(source_of(feature), feature.half_life_days), dimension_of(feature)
         for place, candidate in enumerate(brought):
-            if feature.dimension in candidate.attributes:
-                values = texts_of(candidate.attributes[feature.dimension])
+            if dimension in candidate.attributes:
+                values = texts_of(candidate.attributes[dimension])
                 of_each = [shares.get(value, 0.0) for value in values] or [np.nan]
-                is_mean = isinstance(feature, declared.Affinity)
+                is_mean = not isinstance(feature, declared.AffinityMatch)
                 matrix[place, column] = sum(of_each) / len(of_each) if is_mean else max(of_each)
 
     def _days_since(self, view: View, rows: Rows) -> NDArray[np.float64]:
@@ -315,38 +331,21 @@ def _is(text: str) -> Callable[[Attribute], float]:
     return lambda value: float(is_or_contains(value, text))
 
 
-def _constant(feature: declared.Feature) -> Constant:
-    match feature:
-        case declared.WindowCount(kind=kind, days=days):
-            return _window_count(Kind(kind), days)
-        case declared.DaysSinceVisit():
-            return _days_since_visit
-        case declared.HistoryLength():
-            return lambda view: float(len(view.profile.items))
-        case declared.ContextValue(attribute=attribute):
-            return lambda view: number_of(view.context.attributes.get(attribute))
-        case declared.ContextIs(field=field, value=value):
-            return lambda view: float(is_or_contains(context_field(view.context, field), value))
-        case _:
-            raise ValueError(f"feature {feature.name!r} is not the same for every candidate")
+def source_of(feature: OfValues) -> str:
+    """Whose shares they are: of a dimension's values, or of the time spent on topics."""
+    return TOPIC_MS if isinstance(feature, declared.TimeShare) else feature.dimension
 
 
-def _window_count(kind: Kind, days: int) -> Constant:
-    """As `profile.read.window_count`, from the last day back to the first that is too old."""
-
-    def count(view: View) -> float:
-        today = view.now_ms // DAY_MS
-        total = 0
-        for day, happened in reversed(view.profile.counts.get(kind, ())):
-            if day <= today - days:
-                break
-            if day <= today:
-                total += happened
-        return float(total)
-
-    return count
+def dimension_of(feature: OfValues) -> str:
+    """Which of the candidate's attributes holds the values."""
+    return "topic" if isinstance(feature, declared.TimeShare) else feature.dimension
 
 
-def _days_since_visit(view: View) -> float:
-    last_ms = view.profile.last_ms
-    return max(0.0, (view.now_ms - last_ms) / DAY_MS) if last_ms else np.nan
+def _octaves(numbers: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
+    """Binary logarithms of prices in minor units, NaN for what is no price."""
+    prices = np.where(numbers > 0, numbers, np.nan)
+    return np.log2(prices * float(10**decimals))
+
+
+def _octave(decimals: int) -> Callable[[Attribute], float]:
+    return lambda value: float(_octaves(np.array([number_of(value)]), decimals)[0])

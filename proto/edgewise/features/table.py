@@ -75,6 +75,80 @@ class HistoryLength(_Feature, frozen=True, kw_only=True, tag="history_length"):
     """How many different items the profile keeps."""
 
 
+class Rate(_Feature, frozen=True, kw_only=True, tag="rate"):
+    """(times of `kind` + prior_successes) / (times of `per` + prior_trials) in the last `days` calendar days.
+
+    The same for every candidate: how readily the visitor opens e-mails (`email_opened` per `email_delivered`), buys
+    what he puts into the cart, sends back what he bought. NaN where nothing was tried and the prior is empty.
+    """
+
+    kind: str
+    per: str
+    days: Annotated[int, Meta(ge=1, le=400)]
+    prior_successes: Annotated[float, Meta(ge=0)] = 0.0
+    prior_trials: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class DaysSinceOrder(_Feature, frozen=True, kw_only=True, tag="days_since_order"):
+    """Days since the visitor's last order; NaN if never. How often he orders: `window_count` of `order`."""
+
+
+class Spent(_Feature, frozen=True, kw_only=True, tag="spent"):
+    """Money of the last `days` calendar days less refunds, in minor units of the site's currency."""
+
+    days: Annotated[int, Meta(ge=1, le=400)]
+
+
+class TimeShare(_Feature, frozen=True, kw_only=True, tag="time_share"):
+    """Mean over the candidate's topics of the decayed share of the visitor's time, in [0, 1]; NaN without any time."""
+
+    half_life_days: Annotated[float, Meta(gt=0)]
+
+
+class PriceDistance(_Feature, frozen=True, kw_only=True, tag="price_distance"):
+    """How many doublings lie between the candidate's price and the prices that the visitor usually touches.
+
+    0: his usual price; 1: twice or half of it. NaN where either is unknown. `decimals`: of the site's currency.
+    """
+
+    attribute: str = "price"
+    decimals: Annotated[int, Meta(ge=0, le=4)] = 2
+
+
+class CartSize(_Feature, frozen=True, kw_only=True, tag="cart_size"):
+    """Pieces in the visitor's cart."""
+
+
+class CartValue(_Feature, frozen=True, kw_only=True, tag="cart_value"):
+    """What the cart is worth, in minor units of the site's currency, as far as prices are known."""
+
+
+class OpenTickets(_Feature, frozen=True, kw_only=True, tag="open_tickets"):
+    """Tickets that the visitor waits for."""
+
+
+class TicketMood(_Feature, frozen=True, kw_only=True, tag="ticket_mood"):
+    """Mood of the visitor's last ticket that told one, from -1, angry, to 1, pleased; NaN without any."""
+
+
+class DistinctCount(_Feature, frozen=True, kw_only=True, tag="distinct_count"):
+    """How many different `items`, or values of a dimension (`category`, `brand`, `topic`), were ever touched."""
+
+    of: str
+
+
+class Visits(_Feature, frozen=True, kw_only=True, tag="visits"):
+    """Visits that began in the last `days` calendar days; a pause of half an hour ends one."""
+
+    days: Annotated[int, Meta(ge=1, le=90)]
+
+
+class ActiveDays(_Feature, frozen=True, kw_only=True, tag="active_days"):
+    """On how many of the last `days` calendar days there was a visit."""
+
+    days: Annotated[int, Meta(ge=1, le=90)]
+
+
 class ContextValue(_Feature, frozen=True, kw_only=True, tag="context_value"):
     """A numeric context attribute (`attributes.NAME`), the same for every candidate."""
 
@@ -105,6 +179,18 @@ Feature = (
     | DaysSinceItem
     | DaysSinceVisit
     | HistoryLength
+    | Rate
+    | DaysSinceOrder
+    | Spent
+    | TimeShare
+    | PriceDistance
+    | CartSize
+    | CartValue
+    | OpenTickets
+    | TicketMood
+    | DistinctCount
+    | Visits
+    | ActiveDays
     | ContextValue
     | ContextIs
     | ItemIs

@@ -15,7 +15,8 @@ from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.vectors import Vectors
 from edgewise.ids import ItemId
 from edgewise.nearness import Direction, taste
-from edgewise.profile.state import DAY_MS, Profile
+from edgewise.profile.habits import price_octave
+from edgewise.profile.state import DAY_MS, TOPIC_MS, Profile
 from edgewise.request import Context
 
 _COUNTING: Final = 1 << 15
@@ -85,6 +86,7 @@ class View:
         self._maxima: dict[int, NDArray[np.float32]] = {}
         self._shares: dict[tuple[str, float], dict[str, float]] = {}
         self._share_rows: dict[tuple[str, float], NDArray[np.float64] | None] = {}
+        self._price_octave: float | None = None
         self._fading: dict[float, _Fading] = {}
         self._tastes: dict[tuple[float, int], Direction | None] = {}
 
@@ -146,12 +148,21 @@ class View:
         return self._tastes[key]
 
     def shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
-        """Equal to `profile.read.shares`, to the last bit; the decay of a day is computed once, not once a value."""
+        """Equal to `profile.read.shares`, to the last bit; the decay of a day is computed once, not once a value.
+
+        TOPIC_MS in the place of a dimension: the shares of the time that was spent on topics.
+        """
         key = (dimension, half_life_days)
         made = self._shares.get(key)
         if made is None:
             made = self._shares[key] = self._read_shares(dimension, half_life_days)
         return made
+
+    def price_octave(self) -> float:
+        """As `profile.habits.price_octave`; computed once."""
+        if self._price_octave is None:
+            self._price_octave = price_octave(self.profile.price_bands)
+        return self._price_octave
 
     def share_row(self, name: str, half_life_days: float, dimension: Dimension) -> NDArray[np.float64] | None:
         """The shares by value code, 0 for the pad; shape (values + 1,). None without history."""
@@ -191,7 +202,7 @@ class View:
         return Spoken(whole.items[:speakers], whole.ends[:speakers], whole.codes[:entries], whole.weights[:entries])
 
     def _read_shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
-        values = self.profile.affinity.get(dimension)
+        values = self.profile.topic_ms if dimension == TOPIC_MS else self.profile.affinity.get(dimension)
         if not values:
             return {}
         fading = self._fading.get(half_life_days)

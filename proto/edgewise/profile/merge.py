@@ -6,15 +6,16 @@ merged but replaced: counters could not tell a repeat from a second time.
 
 from __future__ import annotations
 
-from edgewise.profile.reduce import (
-    add_identifiers,
-    add_to_day,
-    count_shown,
-    expire,
-    forget_oldest_items,
-    smallest_hashes,
-)
-from edgewise.profile.state import MAX_TRAITS, MAX_VALUES, Buckets, Profile, copy_profile
+from typing import TypeVar
+
+from edgewise.profile.buckets import Buckets, add_all, add_to_tally, mark_in_day
+from edgewise.profile.cart import Cart, merge_carts
+from edgewise.profile.reduce import add_identifiers, both_orders, count_shown, expire, forget_oldest_items
+from edgewise.profile.sketch import add_hash, hash64
+from edgewise.profile.state import Profile, copy_profile, keep_bounds
+from edgewise.profile.tickets import Desk, merge_desks
+
+K = TypeVar("K", bound=str)
 
 
 def merge(left: Profile, right: Profile) -> Profile:
@@ -25,26 +26,55 @@ def merge(left: Profile, right: Profile) -> Profile:
     if right.first_ms:
         merged.first_ms = min(merged.first_ms or right.first_ms, right.first_ms)
     merged.last_ms = max(merged.last_ms, right.last_ms)
-    for kind, buckets in right.counts.items():
-        _add(merged.counts.setdefault(kind, []), buckets)
-    for dimension, values in right.affinity.items():
-        _add_affinity(merged, dimension, values)
-    _add(merged.spent_minor, right.spent_minor)
+    merged.seen_ms = max(merged.seen_ms, right.seen_ms)
+    _add_sums(merged, right)
     _later_touches(merged, right)
     count_shown(merged, right.impressions)
-    _later_traits(merged, right)
-    for kind_of_id, hashes in right.identifiers.items():
-        add_identifiers(merged, kind_of_id, hashes)
+    _later_statements(merged, right)
+    keep_bounds(merged)
     expire(merged)
     return merged
 
 
-def _add_affinity(merged: Profile, dimension: str, values: dict[str, Buckets]) -> None:
-    mine = merged.affinity.setdefault(dimension, {})
-    for value, buckets in values.items():
-        _add(mine.setdefault(value, []), buckets)
-    if len(mine) > MAX_VALUES:
-        merged.affinity[dimension] = {key: mine[key] for key in smallest_hashes(mine, MAX_VALUES)}
+def _add_sums(merged: Profile, right: Profile) -> None:
+    _add_each(merged.counts, right.counts)
+    for dimension, values in right.affinity.items():
+        _add_each(merged.affinity.setdefault(dimension, {}), values)
+    _add_each(merged.topic_ms, right.topic_ms)
+    for kind, tally in right.price_bands.items():
+        mine = merged.price_bands.setdefault(kind, [])
+        for band, times in enumerate(tally):
+            if times:
+                add_to_tally(mine, band, times)
+    _add_each(merged.spent_elsewhere, right.spent_elsewhere)
+    add_all(merged.spent_minor, right.spent_minor)
+    merged.orders = both_orders(merged.orders, right.orders)
+    for day, bits in right.slots:
+        mark_in_day(merged.slots, day, bits)
+
+
+def _later_statements(merged: Profile, right: Profile) -> None:
+    if right.cart is not None:
+        merged.cart = merged.cart or Cart()
+        merge_carts(merged.cart, right.cart)
+    if right.desk is not None:
+        merged.desk = merged.desk or Desk()
+        merge_desks(merged.desk, right.desk)
+    for name, trait in right.traits.items():
+        stated = merged.traits.get(name)
+        if stated is None or trait.stamp > stated.stamp:
+            merged.traits[name] = trait
+    for kind_of_id, hashes in right.identifiers.items():
+        add_identifiers(merged, kind_of_id, hashes)
+
+
+def _add_each(into: dict[K, Buckets], buckets: dict[K, Buckets]) -> None:
+    for name, days in buckets.items():
+        known = into.get(name)
+        if known is None:
+            into[name] = days.copy()
+        else:
+            add_all(known, days)
 
 
 def _later_touches(merged: Profile, right: Profile) -> None:
@@ -52,18 +82,8 @@ def _later_touches(merged: Profile, right: Profile) -> None:
         known = merged.items.get(item)
         if known is None or touch > known:
             merged.items[item] = touch
+    if merged.distinct_items or right.distinct_items:
+        # one side has forgotten items already, so the other's count in the sketch too
+        for hashed in (*right.distinct_items, *map(hash64, merged.items)):
+            add_hash(merged.distinct_items, hashed)
     forget_oldest_items(merged)
-
-
-def _later_traits(merged: Profile, right: Profile) -> None:
-    for name, trait in right.traits.items():
-        stated = merged.traits.get(name)
-        if stated is None or trait.stamp > stated.stamp:
-            merged.traits[name] = trait
-    if len(merged.traits) > MAX_TRAITS:
-        merged.traits = {name: merged.traits[name] for name in smallest_hashes(merged.traits, MAX_TRAITS)}
-
-
-def _add(into: Buckets, buckets: Buckets) -> None:
-    for day, amount in buckets:
-        add_to_day(into, day, amount)

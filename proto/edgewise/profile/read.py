@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from edgewise.events import Kind
 from edgewise.ids import ItemId
-from edgewise.profile.state import DAY_MS, Buckets, Profile
+from edgewise.profile.buckets import Buckets, total_since
+from edgewise.profile.cart import Cart
+from edgewise.profile.state import DAY_MS, SLOT_MS, Profile
 
-SESSION_GAP_MS: Final = 30 * 60 * 1_000
+SESSION_GAP_MS: Final = SLOT_MS
 """A pause of 30 minutes ends a session (the convention of web analytics)."""
 
 
@@ -26,18 +29,19 @@ def decayed(buckets: Buckets, now_ms: int, half_life_days: float) -> float:
 
 def shares(profile: Profile, dimension: str, now_ms: int, half_life_days: float) -> dict[str, float]:
     """Value -> its share of the dimension's decayed weight, in [0, 1], summing to 1; empty without history."""
-    weights = {
-        value: decayed(buckets, now_ms, half_life_days)
-        for value, buckets in sorted(profile.affinity.get(dimension, {}).items())
-    }
+    return shares_of(profile.affinity.get(dimension, {}), now_ms, half_life_days)
+
+
+def shares_of(values: Mapping[str, Buckets], now_ms: int, half_life_days: float) -> dict[str, float]:
+    """As `shares`, of any counts by value: also of `Profile.topic_ms`, the time that was spent."""
+    weights = {value: decayed(buckets, now_ms, half_life_days) for value, buckets in sorted(values.items())}
     total = sum(weights.values())
     return {value: weight / total for value, weight in weights.items() if weight > 0} if total > 0 else {}
 
 
 def window_count(profile: Profile, kind: Kind, now_ms: int, days: int) -> int:
     """How often `kind` happened in the last `days` calendar days (UTC), today included."""
-    today = now_ms // DAY_MS
-    return sum(count for day, count in profile.counts.get(kind, []) if today - days < day <= today)
+    return total_since(profile.counts.get(kind, []), now_ms // DAY_MS, days)
 
 
 def history(profile: Profile, last: int = 0) -> list[ItemId]:
@@ -57,7 +61,7 @@ def impressions_since(profile: Profile, now_ms: int, days: int) -> dict[ItemId, 
 
 
 def session_view(profile: Profile, now_ms: int) -> Profile:
-    """What dial 2 may use: the touches of the current session, and what caps need. No affinities, counts, traits.
+    """What dial 2 may use: touches and cart of the current session, and what caps need. No affinities, counts, traits.
 
     The session reaches back from `now_ms` over touches that lie less than 30 minutes apart.
     """
@@ -69,10 +73,16 @@ def session_view(profile: Profile, now_ms: int) -> Profile:
             break
         kept[item] = touch
         edge_ms = min(edge_ms, touch.time_ms)
+    cart = None
+    if profile.cart and kept:
+        in_session = [operation for operation in profile.cart.operations if edge_ms <= operation.time_ms]
+        cart = Cart(profile.cart.cleared, in_session)
     return Profile(
         applied=profile.applied,
         first_ms=min((touch.time_ms for touch in kept.values()), default=0),
         last_ms=max((touch.time_ms for touch in kept.values()), default=0),
+        seen_ms=max((touch.time_ms for touch in kept.values()), default=0),
         items=kept,
         impressions=profile.impressions,
+        cart=cart,
     )

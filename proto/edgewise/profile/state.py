@@ -13,30 +13,32 @@ import msgspec
 
 from edgewise.events import Kind
 from edgewise.ids import ItemId, Producer, SubjectId
+from edgewise.profile.buckets import Buckets, Tally
+from edgewise.profile.cart import Cart
+from edgewise.profile.sketch import Sketch, keep_smallest
+from edgewise.profile.tickets import Desk
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 DAY_MS: Final = 86_400_000
 EARLIEST_MS: Final = 1
 """The first moment at which something can have happened: 0 says that nothing has."""
 
 COUNT_HORIZON_DAYS: Final = 400
 AFFINITY_HORIZON_DAYS: Final = 180
+SLOT_HORIZON_DAYS: Final = 90
+SLOT_MS: Final = 30 * 60 * 1_000
+"""Half an hour, the pause that ends a session: a visit is a run of such slots with something in each."""
 MAX_ITEMS: Final = 1_024
 """Different items remembered, latest first."""
 MAX_IMPRESSIONS: Final = 512
 MAX_VALUES: Final = 512
 """Different values remembered a dimension: those with the smallest hash, a choice that no order can change."""
 MAX_TRAITS: Final = 128
+MAX_CURRENCIES: Final = 16
 MAX_IDENTIFIERS: Final = 64
 
-Buckets = list[tuple[int, int]]
-"""(Day number since the epoch in UTC, count), sorted by day, one entry a day.
 
-A list and not a dict: nearly every event falls on the last day, and the codec sorts text keys only.
-"""
-
-
-class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True):
+class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """The latest touch of one item; the order of the fields is the order that decides which is latest."""
 
     time_ms: int
@@ -45,7 +47,7 @@ class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True):
     """Stars of a review, -1 where there are none."""
 
 
-class Impression(msgspec.Struct, frozen=True, array_like=True, order=True):
+class Impression(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
     """One time that an item was shown."""
 
     time_ms: int
@@ -54,7 +56,7 @@ class Impression(msgspec.Struct, frozen=True, array_like=True, order=True):
     item: ItemId
 
 
-class Trait(msgspec.Struct, frozen=True, array_like=True):
+class Trait(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The latest value that somebody stated."""
 
     time_ms: int
@@ -68,15 +70,36 @@ class Trait(msgspec.Struct, frozen=True, array_like=True):
         return (self.time_ms, self.producer, self.seq)
 
 
-class Profile(msgspec.Struct):
-    """One visitor. Mutable: `reduce.apply` works in place, on a copy that its caller owns."""
+class Orders(msgspec.Struct, frozen=True, array_like=True):
+    """Recency and frequency of buying; its money lies in `Profile.spent_minor`."""
 
-    format: int = FORMAT
+    first_ms: int = 0
+    last_ms: int = 0
+    count: int = 0
+    """Ever. A receipt of which more comes back than is bought is no order."""
+
+
+NO_ORDERS: Final = Orders()
+TOPIC_MS: Final = "topic_ms"
+TRAITS: Final = "traits"
+SPENT_ELSEWHERE: Final = "spent_elsewhere"
+
+
+class Profile(msgspec.Struct, omit_defaults=True):
+    """One visitor. Mutable: `reduce.apply` works in place, on a copy that its caller owns.
+
+    What is empty takes no byte: a node reads a profile at every decision.
+    """
+
+    format: int = msgspec.field(default_factory=lambda: FORMAT)
+    """By a factory, so that it is written all the same: it says how to read the rest."""
     applied: dict[Producer, int] = {}
     """Highest applied sequence per producer: what was folded is never folded again."""
     first_ms: int = 0
     """0: no event yet."""
     last_ms: int = 0
+    seen_ms: int = 0
+    """When the visitor last did something himself (`edgewise.events.DONE_TO`); 0: never."""
     counts: dict[Kind, Buckets] = {}
     affinity: dict[str, dict[str, Buckets]] = {}
     """Dimension -> value -> day -> weight. A value whose days have all expired stays as an empty entry."""
@@ -84,9 +107,25 @@ class Profile(msgspec.Struct):
     impressions: list[Impression] = []
     """Sorted, oldest first."""
     spent_minor: Buckets = []
+    """In the site's own currency, less what was refunded."""
     traits: dict[str, Trait] = {}
     identifiers: dict[str, list[SubjectId]] = {}
     """Kind -> sorted hashes."""
+    spent_elsewhere: dict[str, Buckets] = {}
+    """Currency -> day -> money in its own minor unit: sums of different currencies mean nothing."""
+    orders: Orders = NO_ORDERS
+    slots: Buckets = []
+    """Day -> which of its 48 half hours had a visit, the first one in the lowest bit."""
+    topic_ms: dict[str, Buckets] = {}
+    """Topic -> day -> time spent."""
+    price_bands: dict[Kind, Tally] = {}
+    """Kind of touch -> band -> times, ever. Band b is a price in [2^(b-1), 2^b) minor units."""
+    cart: Cart | None = None
+    desk: Desk | None = None
+    distinct_items: Sketch = []
+    """Empty as long as `items` holds all that were ever touched, and tells their number exactly."""
+    bars: dict[str, str] = {}
+    """Of each full map that is bounded by hash, the key with the largest (`sketch.has_place`)."""
 
     @property
     def last_day(self) -> int:
@@ -104,13 +143,40 @@ def encode_profile(profile: Profile) -> bytes:
 
 
 def decode_profile(data: bytes) -> Profile:
-    """Raises `msgspec.ValidationError` or `msgspec.DecodeError`, also for a format of the future."""
+    """A profile of this format or an older one, which is brought up to this.
+
+    Raises `msgspec.ValidationError` or `msgspec.DecodeError`, also for a format of the future.
+    """
     profile = _decoder.decode(data)
-    if profile.format != FORMAT:
-        raise msgspec.ValidationError(f"profile format {profile.format}, this code reads {FORMAT} - at `$.format`")
+    if profile.format == FORMAT:
+        return profile
+    if profile.format != 1:
+        reason = f"profile format {profile.format}, this code reads 1 and {FORMAT}"
+        raise msgspec.ValidationError(f"{reason} - at `$.format`")
+    _bring_up(profile)
     return profile
 
 
 def copy_profile(profile: Profile) -> Profile:
     """An independent copy. Going through the codec is faster than `copy.deepcopy` and proves it lossless."""
     return _decoder.decode(_encoder.encode(profile))
+
+
+def keep_bounds(profile: Profile) -> None:
+    """Bring every map that is bounded by hash back to its bound, after a union; in place."""
+    for dimension, values in profile.affinity.items():
+        keep_smallest(profile.bars, dimension, values, MAX_VALUES)
+    keep_smallest(profile.bars, TOPIC_MS, profile.topic_ms, MAX_VALUES)
+    keep_smallest(profile.bars, TRAITS, profile.traits, MAX_TRAITS)
+    keep_smallest(profile.bars, SPENT_ELSEWHERE, profile.spent_elsewhere, MAX_CURRENCIES)
+
+
+def _bring_up(profile: Profile) -> None:
+    """From format 1: what it tells of the new aggregates, orders to the day; the rest begins with the next event."""
+    profile.format = FORMAT
+    profile.seen_ms = profile.last_ms
+    days = profile.counts.get(Kind.ORDER)
+    if days:
+        first_ms, last_ms = (max(EARLIEST_MS, day * DAY_MS) for day in (days[0][0], days[-1][0]))
+        profile.orders = Orders(first_ms, last_ms, sum(count for _, count in days))
+    keep_bounds(profile)

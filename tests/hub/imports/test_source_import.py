@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hub_records import NODE, payloads, preference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sources_world import CONTACTS, KEY, LINES, NOW_MS, RECEIPTS, document, imported, written
 
 from edgewise.clock import ManualClock
+from edgewise.consent import Consent, ConsentState
 from edgewise.errors import InputError
 from edgewise.ids import MessageId, SubjectId
 from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import subject_of
 from hub.imports.source_import import preview_source
+from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 
 _NUMBERS = itertools.count()
@@ -256,14 +259,24 @@ def test_the_vault_keeps_what_is_newest_in_any_order(ledger: Ledger, tmp_path: P
 
 
 def test_without_consent_nothing_is_kept_of_a_contact(ledger: Ledger, tmp_path: Path) -> None:
-    said = document(CONTACTS, consent={"marketing": {"column": "opt", "type": "boolean"}})
-    report = imported(ledger, written(tmp_path / "x.jsonl", [{**CONTACT, "opt": "yes"}]), said, name="crm")
+    report = imported(ledger, written(tmp_path / "x.jsonl", [CONTACT]), document(CONTACTS, consent="site-default"))
     assert (report.events, report.stored, report.without_consent, report.contacts) == (1, 0, 1, 0)
     assert list(ledger.contacts()) == []
     said = document(CONTACTS, consent={"personalisation": {"column": "opt", "type": "boolean"}})
     rows = [{**CONTACT, "opt": "yes"}, {**CONTACT, "id": "2", "opt": "no"}]
-    report = imported(ledger, written(tmp_path / "x.jsonl", rows), said, name="crm")
-    assert (report.stored, report.without_consent, report.contacts) == (1, 1, 1)
+    report = imported(ledger, written(tmp_path / "y.jsonl", rows), said, name="crm")
+    assert report.contacts == 1, "a denial is kept, the words of who denied are not"
+    assert [contact.subject for contact in ledger.contacts()] == [CUSTOMER]
+    assert list(ledger.events_of(subject_of(KEY, "userId", "2"))) == []
+
+
+def test_a_persons_own_denial_wins_over_the_source(ledger: Ledger, tmp_path: Path) -> None:
+    denied = Consent(personalisation=ConsentState.DENIED, analytics=ConsentState.DENIED)
+    ledger.store([Batch(NODE, payloads(preference(0, subject=CUSTOMER, dial=3, consent=denied)))], NOW_MS)
+    report = imported(ledger, written(tmp_path / "x.csv", LINES), document(RECEIPTS))
+    assert (report.events, report.stored, report.without_consent) == (3, 0, 3)
+    report = imported(ledger, written(tmp_path / "y.jsonl", [CONTACT]), document(CONTACTS), name="crm")
+    assert (report.without_consent, list(ledger.contacts())) == (1, [])
 
 
 def test_who_was_erased_stays_erased(ledger: Ledger, tmp_path: Path) -> None:

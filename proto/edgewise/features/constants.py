@@ -1,0 +1,85 @@
+"""Features that are the same for every candidate: each a number of the visitor, his page and the moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from edgewise.attributes import context_field, is_or_contains, number_of
+from edgewise.events import Kind
+from edgewise.features import table as declared
+from edgewise.features.view import View
+from edgewise.profile.buckets import total_since
+from edgewise.profile.cart import lines_of, value_minor_of
+from edgewise.profile.habits import active_days, distinct, visits
+from edgewise.profile.rates import Rate, rate_of
+from edgewise.profile.state import DAY_MS
+from edgewise.profile.tickets import open_tickets
+
+Constant = Callable[[View], float]
+"""A feature that is the same for every candidate."""
+
+
+def constant_of(feature: declared.Feature) -> Constant:
+    """How to compute it. Raises ValueError for an event kind that does not exist, or what is not the same for all."""
+    if isinstance(feature, _OF_DAYS):
+        return _of_days(feature)
+    if isinstance(feature, declared.ContextValue | declared.ContextIs):
+        return _of_context(feature)
+    if isinstance(feature, declared.DistinctCount):
+        of = feature.of
+        return lambda view: distinct(view.profile, of)
+    made = _OF_STATE.get(type(feature))
+    if made is None:
+        raise ValueError(f"feature {feature.name!r} is not the same for every candidate")
+    return made
+
+
+def _of_context(feature: declared.ContextValue | declared.ContextIs) -> Constant:
+    if isinstance(feature, declared.ContextIs):
+        field, value = feature.field, feature.value
+        return lambda view: float(is_or_contains(context_field(view.context, field), value))
+    attribute = feature.attribute
+    return lambda view: number_of(view.context.attributes.get(attribute))
+
+
+def _of_days(
+    feature: declared.WindowCount | declared.Rate | declared.Spent | declared.Visits | declared.ActiveDays,
+) -> Constant:
+    days = feature.days
+    match feature:
+        case declared.WindowCount(kind=kind):
+            counted = Kind(kind)
+            return lambda view: float(total_since(view.profile.counts.get(counted, []), view.now_ms // DAY_MS, days))
+        case declared.Rate(kind=kind, per=per):
+            asked = Rate(Kind(kind), Kind(per), days, feature.prior_successes, feature.prior_trials)
+            return lambda view: rate_of(view.profile.counts, asked, view.now_ms)
+        case declared.Spent():
+            return lambda view: float(total_since(view.profile.spent_minor, view.now_ms // DAY_MS, days))
+        case declared.Visits():
+            return lambda view: float(visits(view.profile, view.now_ms, days))
+        case declared.ActiveDays():
+            return lambda view: float(active_days(view.profile, view.now_ms, days))
+
+
+def _days_since(then_ms: int, now_ms: int) -> float:
+    return max(0.0, (now_ms - then_ms) / DAY_MS) if then_ms else np.nan
+
+
+def _mood(view: View) -> float:
+    desk = view.profile.desk
+    return np.nan if desk is None or desk.mood is None else desk.mood.value
+
+
+_OF_DAYS: Final = (declared.WindowCount, declared.Rate, declared.Spent, declared.Visits, declared.ActiveDays)
+_OF_STATE: Final[dict[type, Constant]] = {
+    declared.DaysSinceVisit: lambda view: _days_since(view.profile.seen_ms, view.now_ms),
+    declared.DaysSinceOrder: lambda view: _days_since(view.profile.orders.last_ms, view.now_ms),
+    declared.HistoryLength: lambda view: float(len(view.profile.items)),
+    declared.CartSize: lambda view: float(sum(line.quantity for line in lines_of(view.profile.cart).values())),
+    declared.CartValue: lambda view: float(value_minor_of(view.profile.cart)),
+    declared.OpenTickets: lambda view: float(len(open_tickets(view.profile.desk))),
+    declared.TicketMood: _mood,
+}
