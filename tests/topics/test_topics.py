@@ -85,6 +85,7 @@ def test_a_text_that_holds_nothing_known_has_no_strong_topic(trained: TrainedTop
     assert row.max() < 0.6
 
 
+@pytest.mark.slow
 def test_two_topics_are_two_probabilities(tmp_path: Path, child: ScoringChild) -> None:
     table = write_tickets(tmp_path / "two.csv", ["delivery", "returns"], 30)
     trained = train_topics(TopicsPlan(table=table, text="body", target="topic", cv=2), child=child)
