@@ -2,7 +2,7 @@
 
 import csv
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -109,7 +109,7 @@ class AuditWorld:
             self._capsys, "data", "audit", "--data-dir", self.hub, "--site", self.site, "--as-of", str(AS_OF), *words
         )
 
-    def _bring(self, name: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    def _bring(self, name: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
         path = self._files / f"{name}.csv"
         with path.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([columns, *rows])

@@ -13,8 +13,8 @@ from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
-    from edgewise.bundle.catalogue import Catalogue
     from hub.data_audit.audit import Audit, Source
+    from hub.site.loading import SiteContents
 
 _DAY_MS = 86_400_000
 
@@ -51,7 +51,8 @@ def audit(
     if report is not None and not report.parent.is_dir():
         raise InputError(f"{report}: there is no folder {report.parent}")
     now_ms = SystemClock().now_ms() if as_of is None else _end_of(as_of)
-    needs = needs_of(journey, site)
+    contents = _contents(site)
+    needs = needs_of(journey, {} if contents is None else contents.journeys)
     subject_key = KeyFolder(data_dir).secrets().subject_key
     with open_ledger(data_dir) as ledger, terminal.working("reading the ledger") as working:
         found = audited(
@@ -61,7 +62,7 @@ def audit(
             subject_key=subject_key,
             now_ms=now_ms,
             active_days=active_days,
-            catalogue=_catalogue(site),
+            catalogue=None if contents is None else contents.catalogue,
             working=working,
         )
     if report is not None:
@@ -80,11 +81,11 @@ def _end_of(day: str) -> int:
     return int(start.timestamp() * 1_000) + _DAY_MS - 1
 
 
-def _catalogue(site: Path) -> Catalogue | None:
+def _contents(site: Path) -> SiteContents | None:
     from hub.site.loading import load_site
     from hub.site.reading import SITE_FILE
 
-    return load_site(site).catalogue if (site / SITE_FILE).is_file() else None
+    return load_site(site) if (site / SITE_FILE).is_file() else None
 
 
 def _shown(found: Audit) -> list[Any]:

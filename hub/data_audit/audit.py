@@ -11,11 +11,11 @@ from edgewise.bundle.catalogue import Catalogue
 from edgewise.ids import SubjectId
 from hub.data_audit.holdings import Holdings, holdings_of
 from hub.data_audit.joins import JoinFault, join_faults
-from hub.data_audit.needs import Need
 from hub.data_audit.people import People, active, coverage, duplicates, join_rates, pair_rates
 from hub.data_audit.rhythm import DAY_MS, Rhythm, rhythm_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.suggestions import SuggestionState
+from hub.site.files import Need
 
 FIXES: Final = 3
 STALE_COUNTS: Final = 0.5

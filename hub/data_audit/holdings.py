@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from edgewise.identifiers import base_kind
 from edgewise.ids import SubjectId
 from edgewise.records import ANONYMOUS, EventRecord
-from hub.data_audit.needs import Need
 from hub.data_audit.rhythm import DAY_MS
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.linkage.roles import recognised
+from hub.site.files import Need
 
 WEB = "web"
 """Everything that nodes report: the visitors' own browsers and apps."""

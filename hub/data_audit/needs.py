@@ -11,36 +11,12 @@ The three journeys that come with Edgewise have needs of their own, which a file
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Final
 
-import msgspec
-from msgspec import Meta
-
-from edgewise.errors import InputError, SiteError
-from hub.site.converting import convert, did_you_mean
-from hub.site.documents import read_yaml
-
-Kind = Literal["event", "trait", "identifier", "contact", "item"]
-FOLDER: Final = "journeys"
-
-
-class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One data point."""
-
-    kind: Kind
-    """event: something they did; trait: said of them by `identify` or an import; identifier: how they are known;
-    contact: a field of the vault; item: an attribute of what can be shown."""
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    worth: Annotated[float, Meta(ge=0, le=1)]
-    """The share of the journey's effect that hangs on it: a judgement of whoever wrote the journey, no measurement."""
-    why: Annotated[str, Meta(max_length=300)] = ""
-
-    @property
-    def words(self) -> str:
-        """`event Product Viewed`."""
-        return f"{self.kind} {self.name}"
-
+from edgewise.errors import InputError
+from hub.site.converting import did_you_mean
+from hub.site.files import JourneyFile, Need
 
 BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
     "homepage-banner": (
@@ -74,29 +50,11 @@ BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
 }
 
 
-def needs_of(journey: str, site: Path) -> tuple[Need, ...]:
-    """What a journey needs, by the site's file, else as built in.
-
-    Raises SiteError for a file that is wrong, InputError for a journey that nobody knows.
-    """
-    file = site / FOLDER / f"{journey}.yaml"
-    if not file.is_file():
-        if journey in BUILT_IN:
-            return BUILT_IN[journey]
-        written = sorted(path.stem for path in (site / FOLDER).glob("*.yaml"))
-        known = did_you_mean(journey, {*written, *BUILT_IN})
-        raise InputError(f"there is no journey {journey!r} (journeys/{journey}.yaml of the site {site}); {known}")
-    told = f"{FOLDER}/{file.name}"
-    document, problems = read_yaml(told, file.read_text(encoding="utf-8", errors="replace"))
-    if document is None or problems:
-        raise SiteError(f"{file} cannot be read", tuple(problems))
-    # other keys of the file are other modules' business
-    value: Any = document.value.get("needs") if isinstance(document.value, dict) else None
-    if not isinstance(value, list) or not value:
-        listed = (document.problem(("needs",), "expected a list of data points: {kind, name, worth, why}"),)
-        raise SiteError(f"{file} does not say what the journey needs", listed)
-    found, wrong = convert(value, list[Need], ("needs",))
-    if found is None:
-        listed = tuple(document.problem(each.path, each.message) for each in wrong)
-        raise SiteError(f"{file} does not say what the journey needs", listed)
-    return tuple(found)
+def needs_of(journey: str, written: Mapping[str, JourneyFile]) -> tuple[Need, ...]:
+    """What a journey needs, by the site's file, else as built in. Raises InputError for one that nobody knows."""
+    if journey in written:
+        return tuple(written[journey].needs)
+    if journey in BUILT_IN:
+        return BUILT_IN[journey]
+    known = did_you_mean(journey, {*written, *BUILT_IN})
+    raise InputError(f"there is no journey {journey!r} (journeys/{journey}.yaml of the site); {known}")

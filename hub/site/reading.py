@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,13 +14,13 @@ from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, Place
 from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
-from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, SiteFile
+from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, JourneyFile, ModelFile, SiteFile
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "sources")
+FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "journeys", "sources")
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -55,6 +55,7 @@ class Files(NamedTuple):
     features: list[tuple[Feature, Place]]
     sources: dict[SourceName, tuple[SourceDocument, Place]]
     identity: tuple[IdentityFile, Place] | None = None
+    journeys: Mapping[str, tuple[JourneyFile, Place]] = {}
 
 
 def read_files(folder: Path) -> Files:
@@ -75,6 +76,7 @@ def read_files(folder: Path) -> Files:
         items=reader.items(),
         features=reader.features(),
         identity=reader.identity(),
+        journeys=reader.named("journeys", JourneyFile, str),
         sources=reader.named("sources", SourceDocument, SourceName),
     )
     reader.refuse_strange_files()

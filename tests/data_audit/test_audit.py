@@ -102,7 +102,6 @@ def test_a_site_says_what_its_journey_needs(world: AuditWorld) -> None:
     world.fill()
     (world.site / "journeys").mkdir()
     (world.site / "journeys" / "club.yaml").write_text(
-        "trigger: {event: Product Viewed}\n"
         "needs:\n"
         "  - {kind: trait, name: job_title, worth: 0.5, why: trade decides}\n"
         "  - {kind: item, name: topic, worth: 0.5}\n",
