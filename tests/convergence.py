@@ -26,6 +26,7 @@ from fault_seeds import Random
 
 from edge.agent.profile_sync import ProfileSync
 from edge.profiles.cache import ProfileCache
+from edgewise.clock import SystemClock
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.ids import ItemId, MessageId, NodeId, Producer, SubjectId
 from edgewise.profile.preferences import encode_preferences
@@ -38,6 +39,7 @@ from hub.ledger.ledger import open_ledger
 from hub.ledger.rows import Change
 from hub.ledger.writing import Stored
 from hub.meters import Meters
+from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.interest import Follower, Interest
 from hub.rpc.profiles import Profiles
 
@@ -237,9 +239,11 @@ class World:
         self._files = contextlib.ExitStack()
         self.ledger = self._files.enter_context(open_ledger(folder))
         self.caches = [ProfileCache.open(folder / f"profiles-{n}", map_bytes=128 << 20) for n in range(NODES)]
-        quiet, unused = log("critical"), Any
+        quiet = log("critical")
+        unused: Any = None
         self.interest = Interest(100_000, meters)
-        self.profiles = Profiles(self.ledger, self.interest, unused, streams=unused, meters=meters, log=quiet)  # type: ignore[arg-type]  # neither is used
+        feed = ErasureFeed(self.ledger, None, SystemClock())
+        self.profiles = Profiles(self.ledger, self.interest, unused, feed, streams=unused, meters=meters, log=quiet)
         state: Any = _Counter()
         self.syncs = [
             ProfileSync(cache, NodeId(f"n{n}"), bell=asyncio.Event(), state=state, log=quiet)

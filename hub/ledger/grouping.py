@@ -95,7 +95,7 @@ def forget(connection: sa.Connection, subjects: Sequence[SubjectId], revision: i
     changed = regroup(connection, around.difference(subjects), revision)
     remaining = people_among(connection, companions)
     rows = [{"subject": subject, "person": person, "revision": revision} for subject, person in remaining.items()]
-    upsert(connection, tables.persons, rows, update=("revision",))
+    upsert_all(connection, tables.persons, rows, update=("revision",))
     return changed | companions
 
 

@@ -10,6 +10,7 @@ import pytest
 from agent_world import log
 from hub_records import NODE, NOW_MS, event
 
+from edgewise.clock import SystemClock
 from edgewise.ids import ItemId, SubjectId
 from edgewise.profile.state import decode_profile
 from edgewise.records import EventRecord, Touch, encode_record
@@ -17,6 +18,7 @@ from edgewise.v1.profiles_pb2 import SyncResponse
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.meters import Meters
+from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.interest import Follower, Interest
 from hub.rpc.profiles import Profiles
 
@@ -30,7 +32,10 @@ class Hub:
         self.ledger = ledger
         self.interest = Interest(MOST, meters)
         threads: Any = unused
-        self.profiles = Profiles(ledger, self.interest, threads, streams=threads, meters=meters, log=log("critical"))
+        feed = ErasureFeed(ledger, None, SystemClock())
+        self.profiles = Profiles(
+            ledger, self.interest, threads, feed, streams=threads, meters=meters, log=log("critical")
+        )
         self._seq = 0
 
     def happens(self, subject: SubjectId, item: str, **identifiers: SubjectId) -> None:
