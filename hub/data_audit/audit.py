@@ -206,7 +206,8 @@ class _Audit:
             count,
             f"Make {fault.source} and {fault.other} write {fault.kind} alike: {count:,} people are apart because "
             f"{fault.field!r} of {fault.source} differs in {fault.difference}; mended, "
-            f"{after_rates[risen]:.0%} instead of {before_rates[risen]:.0%} of the people of {risen} are found elsewhere.",
+            f"{after_rates[risen]:.0%} instead of {before_rates[risen]:.0%} of the people of {risen} are found "
+            "elsewhere.",
             risen,
             before_rates[risen],
             after_rates[risen],
