@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
 from hub.admin.server import AdminServer
-from hub.admin.views import storage_note
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
 from hub.imports.event_site import site_intake
@@ -24,8 +24,9 @@ from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
-from hub.ledger.dialect import wal_reset_bug
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.dialect import Serving as ServingRight
+from hub.ledger.dialect import TakenError
+from hub.ledger.ledger import Ledger
 from hub.log import Log, start_log
 from hub.meters import Meters
 from hub.release.opening import site_repository
@@ -37,6 +38,10 @@ from hub.sources.document import SourceDocument
 from hub.sources.kept import KeptSources
 from hub.webhooks.receiving import Hooks, LiveIntake
 from hub.webhooks.secrets import WebhookSecrets
+
+_GC_THRESHOLDS: Final = (100_000, 20, 50)
+_RENEW_S: Final = 2.0
+"""How soon a hub finds out that its database has forgotten it."""
 
 
 class Serving(NamedTuple):
@@ -67,6 +72,11 @@ def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Call
             loop.add_signal_handler(number, stopping.set)
         await serve(data_dir, repository, settings, clock=clock, log=log, announce=announce, stopping=stopping)
 
+    # A batch of events is tens of thousands of new objects and no cycle: by the default thresholds, the collector would
+    # look through every library's objects several times a batch, which costs a third of storing it.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
     asyncio.run(run())
 
 
@@ -81,7 +91,11 @@ async def serve(
     stopping: asyncio.Event,
 ) -> None:
     """The same inside an event loop, until `stopping` is set."""
-    with _only_hub(data_dir), contextlib.closing(Ledger.open(ledger_url(data_dir))) as ledger:
+    with (
+        _only_hub(data_dir),
+        contextlib.closing(Ledger.of(data_dir, settings.database)) as ledger,
+        ledger.storage.serving() as right,
+    ):
         incarnation = incarnation_of(data_dir)
         meters = Meters()
         rpc = RpcServer(
@@ -98,6 +112,8 @@ async def serve(
         board = FactsBoard(ledger, repository, clock)
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
+        settling = asyncio.create_task(_settle(ledger, settings, clock, log))
+        holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
         admin = Admin(
@@ -106,12 +122,14 @@ async def serve(
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
             serving = Serving(await rpc.start(), f"http://{await http.start()}", os.getpid())
-            _say_what_to_know(settings, serving, log)
+            _say_what_to_know(ledger, settings, serving, log)
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
             refreshing.cancel()
             keeping.cancel()
+            holding.cancel()
+            settling.cancel()
             log.info("stopping")
             await rpc.stop()
             await http.stop()
@@ -172,6 +190,43 @@ async def _keep_facts(keeper: FactsKeeper, every_ms: int, log: Log) -> None:
         await asyncio.sleep(every_ms / 1_000)
 
 
+async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log) -> None:
+    """Move old records into the lake, a bounded number a turn."""
+    while True:
+        await asyncio.sleep(settings.lake_every_ms / 1_000)
+        now_ms = clock.now_ms()
+        before_ms = now_ms - settings.lake_after_days * DAY_MS
+        try:
+            moved = await asyncio.to_thread(ledger.lake.compact, before_ms=before_ms, now_ms=now_ms)
+        except EdgewiseError as missing:
+            log.warning("old records stay in the database", reason=str(missing))
+        except Exception:  # as above
+            log.exception("moving old records failed")
+        else:
+            if moved.records:
+                log.info("old records moved", records=moved.records, files=moved.files, bytes=moved.bytes)
+
+
+async def _hold(right: ServingRight, rpc: RpcServer, log: Log) -> None:
+    """Stay the one hub of the ledger: a database that was restarted has forgotten who that is."""
+    away = False
+    while True:
+        await asyncio.sleep(_RENEW_S)
+        try:
+            await asyncio.to_thread(right.renew)
+        except TakenError as taken:
+            rpc.fail(str(taken))
+            return
+        except EdgewiseError as missing:
+            if not away:
+                log.error("the ledger is away; nodes keep what they have", reason=str(missing))  # noqa: TRY400
+            away = True
+        else:
+            if away:
+                log.info("the ledger is back")
+            away = False
+
+
 @contextlib.contextmanager
 def _only_hub(data_dir: Path) -> Iterator[None]:
     """Hold the folder: two hubs on one folder would tell nodes different things."""
@@ -189,10 +244,10 @@ def _only_hub(data_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _say_what_to_know(settings: HubSettings, serving: Serving, log: Log) -> None:
-    log.info("serving", hub=serving.hub, admin=serving.admin)
-    if wal_reset_bug():
-        log.warning(storage_note())
+def _say_what_to_know(ledger: Ledger, settings: HubSettings, serving: Serving, log: Log) -> None:
+    log.info("serving", hub=serving.hub, admin=serving.admin, ledger=ledger.storage.place)
+    if warning := ledger.storage.warning():
+        log.warning(warning)
     if not on_loopback(settings.grpc):
         log.warning(
             "gRPC is plain text: tokens and profiles can be read on the way; let only trusted networks reach it",

@@ -65,6 +65,17 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     enrol_tokens_sha256: list[KeyDigest] = []
     """A node must show one of these at every call, unless gRPC listens on loopback only."""
 
+    # Storage
+    database: str = ""
+    """postgresql://USER@HOST/DATABASE; without it the ledger is a SQLite file in the data folder. Every command on the
+    folder finds it there. A password belongs into PGPASSWORD, ~/.pgpass or the variable EDGEWISE_HUB_DATABASE, for it
+    is not written down."""
+
+    lake_after_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
+    """Events and decisions that were received longer ago move from the database into Parquet files beside it."""
+    lake_every_ms: Annotated[int, Meta(ge=100)] = 60_000
+    """How often a hub looks for such; one turn moves at most 16,384 of each."""
+
     # Bounds and pauses
     most_streams: Annotated[int, Meta(ge=1)] = 20_000
     """Open gRPC streams, over all nodes."""

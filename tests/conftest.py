@@ -1,4 +1,4 @@
-"""Settings that every test shares: how long property tests search.
+"""What every test shares: how long property tests search, and which database ledgers lie in (`databases`).
 
 `EDGEWISE_EXAMPLES=500 make test` searches longer. Under CI the search is the same every time, so that a red run can be
 repeated; on people's machines it is random, so that something new is tried each day.
@@ -7,6 +7,8 @@ repeated; on people's machines it is random, so that something new is tried each
 import os
 
 from hypothesis import settings
+
+pytest_plugins = ["databases"]
 
 examples = int(os.environ.get("EDGEWISE_EXAMPLES", "25"))
 settings.register_profile("dev", max_examples=examples, deadline=None)

@@ -101,6 +101,15 @@ class Spool(msgspec.Struct):
     pending: int
 
 
+class Events(msgspec.Struct, rename="camel"):
+    accepted: int
+    analytics_only: int
+    without_consent: int
+    duplicate: int
+    rejected: int
+    without_profile: dict[str, int]
+
+
 class Profiles(msgspec.Struct):
     count: int
     bytes: int
@@ -114,6 +123,7 @@ class Status(Exact):
     placements: list[str]
     hub: HubStatus
     spool: Spool
+    events: Events
     profiles: Profiles
     workers: list[dict[str, Any]]
 

@@ -24,7 +24,7 @@ from edgewise.v1 import (
     uplink_pb2_grpc,
 )
 from hub.keys import SiteSecrets
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger
 from hub.meters import Meters
 from hub.release.repository import Standing
 from hub.rpc.server import RpcServer
@@ -103,7 +103,7 @@ async def running_hub(
     chosen = HubSettings(**{"grpc": "127.0.0.1:0", "offer_poll_ms": 10, "profile_poll_ms": 10, **settings})
     clock = ManualClock()
     meters = Meters()
-    ledger = Ledger.open(ledger_url(folder))
+    ledger = Ledger.of(folder)
     server = RpcServer(
         ledger,
         repository,

@@ -44,3 +44,12 @@ def _open_bandit() -> UnavailableError | None:
     except UnavailableError as absent:
         return absent
     return None
+
+
+def shared_file(name: str) -> Path:
+    """A file of the folder of public data, `$EDGEWISE_DATA` or ../shared/data beside the checkout."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    found = Path(os.environ.get("EDGEWISE_DATA", beside)) / name
+    if not found.is_file():
+        lacking(f"needs {name} in $EDGEWISE_DATA or {beside}")
+    return found

@@ -18,7 +18,7 @@ from edgewise.features.table import FeatureTable
 from edgewise.ids import BundleVersion, ItemId, SiteName
 from hub.artefacts import Artefacts
 from hub.keys import make_keys
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger
 from hub.release.beginning import begin
 from hub.release.chain import Write
 from hub.release.releases import Releases
@@ -112,7 +112,7 @@ class Shop:
         self.data_dir = folder / "hub"
         self.site = folder / "site"
         begin(self.site, self.data_dir, by="Ann", clock=self.clock)
-        self.ledger = Ledger.open(ledger_url(self.data_dir))
+        self.ledger = Ledger.of(self.data_dir)
         self.releases = self.reopened()
         self.registry = self.releases.registry
 

@@ -59,8 +59,8 @@ class Shop:
             yield hub
 
     @contextmanager
-    def node(self, name: str, hub: str) -> Iterator[Started]:
-        words = ("edge", "serve", "--port", "0", "--workers", "1", "--data-dir", str(self.folder / name))
+    def node(self, name: str, hub: str, *, port: int = 0) -> Iterator[Started]:
+        words = ("edge", "serve", "--port", str(port), "--workers", "1", "--data-dir", str(self.folder / name))
         with edgewise(*words, "--hub", hub, "--config", str(self.quick), log=self.folder / f"{name}.log") as node:
             yield node
 

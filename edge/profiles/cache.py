@@ -4,7 +4,7 @@
 
 A click is committed here before it is acknowledged, so the next request on any worker of the node reads it. The hub's
 snapshot then replaces the base: records that it contains are forgotten, the rest is applied to it again. Preferences
-are kept apart, because they are read first and decide whether the profile may be read at all.
+are kept apart (`edge.profiles.statements`), because they are read first and decide whether the profile may be read.
 """
 
 from __future__ import annotations
@@ -22,18 +22,11 @@ from edge.profiles.rows import (
     ProfileRow,
     ProfileRows,
     is_whole_row,
-    with_checksum,
-    without_checksum,
 )
+from edge.profiles.statements import Statements
 from edgewise.clock import Clock, SystemClock
 from edgewise.ids import SubjectId
-from edgewise.profile.preferences import (
-    Preferences,
-    decode_preferences,
-    encode_preferences,
-    merge_preferences,
-    state,
-)
+from edgewise.profile.preferences import Preferences, decode_preferences
 from edgewise.profile.reduce import apply, touches_profile
 from edgewise.profile.state import Profile, copy_profile, decode_profile
 from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord, PreferenceRecord
@@ -51,8 +44,6 @@ MOST_USES: Final = 20_000
 """Visitors whose use waits to be written down; who does not fit is noted when he comes again."""
 RECALLED_AT_ONCE: Final = 200
 
-NOTHING_STATED: Final = Preferences()
-
 T = TypeVar("T")
 
 
@@ -65,6 +56,7 @@ class ProfileCache:
         self.file = file
         self._db = file.db
         self._rows = ProfileRows(file.db, most_pending=most_pending)
+        self._statements = Statements(file.db)
         self._has_hub = has_hub
         self._clock = SystemClock() if clock is None else clock
         self._uses: dict[SubjectId, None] = {}
@@ -177,12 +169,7 @@ class ProfileCache:
         Raises:
             CacheError: as `apply`; then it must not be acknowledged.
         """
-        self.write(lambda txn: self._state_in(txn, bytes.fromhex(subject), record))
-
-    def _state_in(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
-        preferences = self._stated(txn, key) or Preferences()
-        if state(preferences, record):
-            txn.put(key, with_checksum(encode_preferences(preferences)), db=self._db["preferences"])
+        self.write(lambda txn: self._statements.state(txn, bytes.fromhex(subject), record))
 
     # --- what the hub says --------------------------------------------------------------------------------------------
     def snapshot(
@@ -193,7 +180,8 @@ class ProfileCache:
         What was not asked for is news of somebody who is cached. Who was evicted while it was on its way is not cached
         again by it: the hub will have been told that it need not follow him any more.
 
-        Preferences are merged in any case: the latest statement holds, whoever heard it.
+        Preferences are taken in any case: the hub's word replaces its last one, under what was stated here and it does
+        not contain yet.
 
         Raises:
             msgspec.DecodeError: the bytes are no profile or preferences; nothing was changed.
@@ -204,15 +192,10 @@ class ProfileCache:
         return self.write(lambda txn: self._take(txn, bytes.fromhex(subject), base, stated, is_asked))
 
     def _take(self, txn: Txn, key: bytes, base: Profile, stated: Preferences, is_asked: bool) -> bool:  # noqa: FBT001
-        known, row = self._stated(txn, key), self._rows.get(txn, key)
-        if known is None and row is None and not is_asked:
+        row = self._rows.get(txn, key)
+        if row is None and not is_asked and not self._statements.holds(txn, key):
             return False
-        if known is not None:
-            stated = merge_preferences(known, stated)
-        if known is not None or stated != NOTHING_STATED:
-            txn.put(key, with_checksum(encode_preferences(stated)), db=self._db["preferences"])
-        else:
-            txn.delete(key, db=self._db["preferences"])  # it would be kept for ever, and says nothing
+        self._statements.take(txn, key, stated)
         if row is None and not is_asked:
             return False
         if row is not None and any(base.applied.get(producer, -1) < seq for producer, seq in row.given_up.items()):
@@ -226,14 +209,6 @@ class ProfileCache:
                 txn.delete(pending_key, db=self._db["pending"])
         self._rows.put(txn, key, taken, self._minute(), is_use=False)
         return True
-
-    def _stated(self, txn: Txn, key: bytes) -> Preferences | None:
-        """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""
-        found = txn.get(key, db=self._db["preferences"])
-        try:
-            return None if found is None else decode_preferences(without_checksum(found))
-        except ValueError:
-            return None
 
     def unknown(self, subject: SubjectId) -> None:
         """The hub knows nothing of this subject: remember that, so that it is not asked again."""
@@ -251,7 +226,8 @@ class ProfileCache:
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
             self._rows.drop(txn, key)
-            for name in ("preferences", "wanted", "evicted"):
+            self._statements.drop(txn, key)
+            for name in ("wanted", "evicted"):
                 txn.delete(key, db=self._db[name])
             RecentDecisions(self.file).forget(txn, subject)
 
@@ -341,7 +317,7 @@ class ProfileCache:
 
         def take(txn: Txn) -> None:
             for record in part:
-                self._state_in(txn, bytes.fromhex(record.subject), record)
+                self._statements.state(txn, bytes.fromhex(record.subject), record)
 
         for record in statements:
             part.append(record)

@@ -27,7 +27,7 @@ from edge.node.epochs import boot_id
 from edge.profiles.generation import begin_anew, generation_of, leave_behind, place_of
 from edgewise.errors import MALFORMED, UnavailableError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Grows when what is stored changes its form; other forms are dropped, not migrated."""
 ENGINE: Final = 0
 """LMDB 0.9: the wheel also holds 1.0, whose files it cannot read, and the default may change."""
@@ -38,6 +38,7 @@ LOCK_FILE_BYTES: Final = 64 * MAX_READERS + 4_096
 DATABASES: Final = (
     "profiles",
     "preferences",
+    "stated",
     "pending",
     "wanted",
     "evicted",

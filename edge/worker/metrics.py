@@ -35,7 +35,9 @@ class Counts(msgspec.Struct):
     """How many decisions took at most each edge and more than the one before; the last bucket has no edge."""
     decision_seconds: float = 0.0
     events: dict[str, dict[str, int]] = {}
-    """Type -> outcome (`accepted`, `duplicate`, `rejected`) -> count."""
+    """Type -> outcome (`edge.worker.outcome.Outcome`) -> count."""
+    unkept: dict[str, int] = {}
+    """Why events that were taken move no profile (`edge.worker.outcome.Reason`) -> count."""
     cache_hits: int = 0
     cache_misses: int = 0
     shed: dict[str, int] = {}
@@ -58,6 +60,10 @@ class Counts(msgspec.Struct):
         outcomes = self.events.setdefault(kind, {})
         outcomes[outcome] = outcomes.get(outcome, 0) + count
 
+    def unkept_for(self, reason: str) -> None:
+        """Count an event that moves no profile."""
+        self.unkept[reason] = self.unkept.get(reason, 0) + 1
+
     def failed(self, what: str) -> None:
         """Count a degradation."""
         self.failures[what] = self.failures.get(what, 0) + 1
@@ -78,6 +84,7 @@ def add_up(counts: Iterable[Counts]) -> Counts:
     for each in counts:
         _add_nested(total.decisions, each.decisions)
         _add_nested(total.events, each.events)
+        _add(total.unkept, each.unkept)
         _add(total.shed, each.shed)
         _add(total.failures, each.failures)
         total.decision_buckets = [a + b for a, b in zip(total.decision_buckets, each.decision_buckets, strict=True)]
@@ -118,6 +125,8 @@ class _Node(Collector):
         yield _counter("edgewise_decisions", "Placements answered.", ("placement", "reason"), _pairs(counts.decisions))
         yield _histogram(counts)
         yield _counter("edgewise_events", "Events received.", ("type", "outcome"), _pairs(counts.events))
+        unkept = _singles(counts.unkept)
+        yield _counter("edgewise_events_without_profile", "Events taken that move no profile.", ("reason",), unkept)
         for name, text, value in (
             ("edgewise_profile_cache_hits", "Decisions whose profile was cached.", counts.cache_hits),
             ("edgewise_profile_cache_misses", "Decisions whose profile was not.", counts.cache_misses),

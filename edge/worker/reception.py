@@ -8,6 +8,7 @@ the sender, who had no answer, sends again, and the hub drops the second record 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -18,7 +19,9 @@ from edge.profiles.cache_file import CacheError, Txn
 from edge.spool.lanes import lane_of
 from edge.spool.writer import SpoolFullError
 from edge.worker.desk import Desk
+from edge.worker.hearing import hear_of
 from edge.worker.identity import Caller
+from edge.worker.outcome import Outcome, outcome_of, reason_of
 from edge.worker.visit import CLOSED, Visit, recognise, without_claims
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.consent import NOTHING, Consent
@@ -54,11 +57,11 @@ class Taken(NamedTuple):
     """As its sender calls it; None where he gave none. A record of nobody keeps only a hash of it."""
 
     @property
-    def outcome(self) -> str:
+    def outcome(self) -> Outcome:
         """As it is counted."""
         if self.refused is not None:
-            return "rejected"
-        return "duplicate" if self.record is None else "accepted"
+            return Outcome.REJECTED
+        return Outcome.DUPLICATE if self.record is None else outcome_of(self.record)
 
 
 class Reception:
@@ -113,6 +116,7 @@ class Reception:
         """
         taken: list[Taken] = []
         clock, most = self._desk.clock, FIRST_AT_ONCE
+        await self._hear(offers, caller)
         try:
             while len(taken) < len(offers):
                 async with self._turn:
@@ -125,6 +129,21 @@ class Reception:
             # Also of half a batch: its messages are known now, so what they stand for must be durable, or forgotten.
             await self.settle(taken)
         return taken
+
+    async def _hear(self, offers: Sequence[Offer], caller: Caller) -> None:
+        """Let the hub speak first about proven visitors of whom this node has not heard; others are served at once."""
+        if not (caller.is_server or caller.visitor is not None):
+            return
+        unheard: dict[SubjectId, None] = {}
+        for start in range(0, len(offers), AT_ONCE):
+            for visit in self._recognise(offers[start : start + AT_ONCE], caller):
+                if visit.is_unheard:
+                    unheard.update(dict.fromkeys(visit.wanted))
+            if start + AT_ONCE < len(offers):
+                await asyncio.sleep(0)
+        if unheard:
+            with contextlib.suppress(lmdb.Error):  # a damaged cache knows nobody, and says so when it is asked again
+                await hear_of(self._desk, unheard)
 
     def take_now(self, offers: Sequence[Offer], caller: Caller) -> list[Taken]:
         """As `take`, but nothing may be acknowledged before `settle`.
@@ -156,9 +175,16 @@ class Reception:
             # A cache: its profiles come back from the hub, which will have the events by the spool.
             self._desk.counts.failed("cache")
             taken = change(None)
-        for offer, each in zip(offers, taken, strict=True):
-            self._desk.counts.event(offer.call.type, each.outcome)
+        for offer, visit, each in zip(offers, visits, taken, strict=True):
+            self._count(offer, visit, each, caller)
         return taken
+
+    def _count(self, offer: Offer, visit: Visit, taken: Taken, caller: Caller) -> None:
+        outcome = taken.outcome
+        self._desk.counts.event(offer.call.type, outcome)
+        if outcome in {Outcome.ANALYTICS_ONLY, Outcome.WITHOUT_CONSENT}:
+            asked = offer.call.consent.under(offer.around)
+            self._desk.counts.unkept_for(reason_of(visit, asked, global_privacy_control=caller.opts_out))
 
     def _take_one(
         self, txn: Txn | None, position: int, call: Call, visit: Visit, numbered: dict[int, Taken]
@@ -210,7 +236,7 @@ class Reception:
         try:
             # Also for duplicates: what they repeat may have been written a moment ago, here or by another worker.
             await self._desk.spool.commit(min((each.record.seq for each in taken if each.record), default=None))
-            if any(each.outcome == "duplicate" for each in taken):
+            if any(each.outcome is Outcome.DUPLICATE for each in taken):
                 await self._desk.spool.sync_others()
         except Exception:
             ids = [each.message_id for each in taken if each.record is not None and each.message_id is not None]

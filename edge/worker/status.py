@@ -14,6 +14,7 @@ from edge.spool.reader import LOST
 from edge.worker.answers import bundle_answer
 from edge.worker.desk import Desk
 from edge.worker.metrics import Gauges, add_up, exposition
+from edge.worker.outcome import Outcome
 from edge.worker.tally import Tally, inherited_tally, pending_records, read_tallies
 from edgewise.ids import PlacementName
 from edgewise.reasons import State
@@ -67,6 +68,22 @@ class SpoolStatus(msgspec.Struct, frozen=True):
     """`dropped`, lane by lane (`edge.spool.lanes`); `lost`: frames that were damaged or gone when the agent came."""
 
 
+class EventsStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """Events since the node's folder was made, each counted once; what became of them (`edge.worker.outcome`)."""
+
+    accepted: int = 0
+    """Stored, and counted in their visitors' profiles."""
+    analytics_only: int = 0
+    """Stored with their visitors, who have not granted personalisation: no profile is moved by them."""
+    without_consent: int = 0
+    """Counted, and tied to nobody."""
+    duplicate: int = 0
+    rejected: int = 0
+    without_profile: dict[str, int] = {}
+    """`analyticsOnly` and `withoutConsent` by why: `pending` (nobody has granted it, and the site's default does not),
+    `denied`, `dial`, `gpc`, `unheard`, `nobody`, `cache`."""
+
+
 class ProfilesStatus(msgspec.Struct, frozen=True, rename="camel"):
     """The profile cache."""
 
@@ -104,6 +121,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
     placements: list[PlacementName]
     hub: HubStatus
     spool: SpoolStatus
+    events: EventsStatus
     profiles: ProfilesStatus
     workers: list[WorkerEntry]
 
@@ -131,6 +149,7 @@ def node_status(desk: Desk) -> StatusAnswer:
             error=condition.agent.last_error if condition.agent else "",
         ),
         spool=_spool(desk),
+        events=_events(desk),
         profiles=ProfilesStatus(count, size_bytes, desk.cache.file.generation, desk.oldest_reader_ms / 1_000),
         workers=[_entry(index, status) for index, status in enumerate(_workers(desk))],
     )
@@ -225,6 +244,16 @@ def _spool(desk: Desk) -> SpoolStatus:
         dropped=dropped,
         pending=pending,
         dropped_by_lane=_dropped_by_lane(desk, tallies),
+    )
+
+
+def _events(desk: Desk) -> EventsStatus:
+    counts = add_up(tally.counts for tally in _tallies(desk).values())
+    outcomes = Counter[str]()
+    for each in counts.events.values():
+        outcomes.update(each)
+    return EventsStatus(
+        **{outcome.value: outcomes[outcome] for outcome in Outcome}, without_profile=dict(sorted(counts.unkept.items()))
     )
 
 

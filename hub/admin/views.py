@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from importlib.metadata import version as installed_version
 
@@ -23,7 +22,6 @@ from hub.admin.answers import (
     Totals,
 )
 from hub.ledger.batch import parts_of
-from hub.ledger.dialect import wal_reset_bug
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import NodeRow, ReleaseRow, ReleaseStatus
 
@@ -103,16 +101,5 @@ def summary(
         nodes_connected=len(connected),
         nodes_by_version=by_version,
         live_releases=[row.version for row in rows if row.status is ReleaseStatus.LIVE],
-        storage=storage_note(),
-    )
-
-
-def storage_note() -> str:
-    """What stores the ledger, and what an operator should know about it."""
-    name = f"SQLite {sqlite3.sqlite_version}"
-    if not wal_reset_bug():
-        return name
-    return (
-        f"{name} has the WAL-reset bug (sqlite.org/wal.html#walresetbug); the ledger writes and checkpoints under a "
-        "file lock, so keep other SQLite tools from writing to it"
+        storage=ledger.storage.note(),
     )

@@ -65,7 +65,7 @@ class WebhookRoutes:
         ]
 
     async def get(self, request: Request) -> Response:
-        """Mailchimp and Mandrill look before they save an address, and sign nothing then; nobody else needs it."""
+        """Mailchimp and Mandrill look before they save an address, and sign nothing then. Nobody else does."""
         name = request.path_params["name"]
         if self._source(name) is None:
             return _unknown(name)

@@ -9,6 +9,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.profile_identity import Visitor, merge, rules, unmerge
+from hub.commands.profile_suggestions import suggestions
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ app = typer.Typer(no_args_is_help=True, help="What is known of a visitor, and wh
 app.command()(merge)
 app.command()(unmerge)
 app.command()(rules)
+app.command()(suggestions)
 
 
 @app.command()

@@ -65,7 +65,7 @@ def merge(
         left, right = subject_named(ledger, key, visitor), subject_named(ledger, key, other)
         if left == right:
             raise InputError(f"{visitor!r} and {other!r} are one subject: {left}")
-        known = _known(ledger, left, right)
+        known = known_between(ledger, left, right)
         if known.joined(left, right):
             changed, did = 0, f"nothing to do: {visitor} and {other} are one person already"
         elif not known.would_join(left, right):
@@ -107,7 +107,7 @@ def unmerge(
     with open_ledger(data_dir) as ledger:
         left = subject_named(ledger, key, visitor)
         members = ledger.members_of(left)
-        known = _known(ledger, left, left)
+        known = known_between(ledger, left, left)
         if other is None:
             merges = known.merges(members)
             if not merges:
@@ -176,7 +176,8 @@ def rules(
     terminal.result({"rules": held, "changed": changed}, _rules_table(held), *([shown] if shown else []))
 
 
-def _known(ledger: Ledger, left: SubjectId, right: SubjectId) -> Known:
+def known_between(ledger: Ledger, left: SubjectId, right: SubjectId) -> Known:
+    """What is known of two people, enough to say whether they could be one."""
     from hub.identity.undo import Known
 
     mine, theirs = ledger.component_of(left), ledger.component_of(right)

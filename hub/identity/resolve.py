@@ -112,7 +112,7 @@ def resolve(
         if by_kind[link.kind].links_people and link.subject != link.identifier and (link.vouched or rules.browsers_link)
     ]
     holds = standing(statements)
-    kinds = _kinds(joining, rules)
+    kinds = kinds_of(joining, rules)
     silent = {*rules.blocked, *crowded, *crowded_among(joining, rules)}
     limited = {node: kind for node, kind in kinds.items() if by_kind[kind].limit is not None and node not in silent}
     people = _People(kinds, limited, {kind: each.limit or 0 for kind, each in by_kind.items()}, holds.apart)
@@ -143,7 +143,7 @@ def crowded_among(links: Collection[Link], rules: IdentityRules) -> set[SubjectI
     return crowded | {node for node, count in naming.items() if count > rules.most_identifiers}
 
 
-def _kinds(links: Iterable[Link], rules: IdentityRules) -> dict[SubjectId, str]:
+def kinds_of(links: Iterable[Link], rules: IdentityRules) -> dict[SubjectId, str]:
     """Node -> its kind, the strongest under which it was seen.
 
     The strongest of all is `previousId`: a user who was renamed is no user any more.

@@ -24,6 +24,9 @@ MOST_TIME_MS: Final = 2**48
 MOST_MINOR: Final = 10**13
 """Money of one touch. A day's sum of a profile stays inside 64 bits for 900,000 such touches."""
 MOST_REASON_CHARACTERS: Final = 500
+_PLAIN_MINOR: Final = 10**8
+_PLAIN_QUANTITY: Final = 10**5
+"""Together they are within MOST_MINOR."""
 MOST_GAP: Final = 2**36
 """How far beyond the mark one record may declare numbers lost. The longest true gap is all that a process has numbered
 in its life, for a hub that has lost its ledger: 2,000 records a second for a year. A longer one is damaged, and taking
@@ -142,13 +145,20 @@ def follow(placed: Sequence[Placed], mark: int) -> Followed:
             mark = expected
             continue
         # a gap may begin below the mark: its first records had arrived, only their acknowledgement was lost
-        accepted.append(one._replace(first_seq=expected))
+        accepted.append(one if one.first_seq == expected else one._replace(first_seq=expected))
         mark = one.last_seq
     return Followed(accepted, mark, None)
 
 
 def fault_of(record: Record) -> str:
     """Why a well-formed record cannot be stored, or "" when it can: bounds that the databases have."""
+    if isinstance(record, EventRecord) and _is_plain(record):
+        return ""
+    return fault_in_words(record)
+
+
+def fault_in_words(record: Record) -> str:
+    """The same, each bound by itself."""
     texts = "".join(_texts_of(record))  # one look for all of them: nearly every record is sound
     faults = (
         *(map(_fault_of_text, _texts_of(record)) if len(texts) > MOST_ID_CHARACTERS or "\0" in texts else ()),
@@ -157,6 +167,23 @@ def fault_of(record: Record) -> str:
         "" if 0 <= record.seq < MOST_SEQ else f"seq {record.seq}, expected 0 to 2^62 - at `$.seq`",
     )
     return next(filter(None, faults), "")
+
+
+def _is_plain(event: EventRecord) -> bool:
+    """Whether an event is so far inside every bound that they need not be looked at one by one: nearly every one is."""
+    texts = f"{event.subject}{event.message_id}{event.type}{event.name}{event.decision_id}{event.placement}"
+    for touch in event.touches:
+        if touch.rating is not None or abs(touch.value_minor) > _PLAIN_MINOR or abs(touch.quantity) > _PLAIN_QUANTITY:
+            return False
+        texts += touch.item
+    return (
+        len(texts) <= MOST_ID_CHARACTERS
+        and "\0" not in texts
+        and event.message_id != ""
+        and 0 <= event.seq < MOST_SEQ
+        and 0 <= event.time_ms < MOST_TIME_MS
+        and 0 <= event.received_ms < MOST_TIME_MS
+    )
 
 
 def _texts_of(record: Record) -> tuple[str, ...]:

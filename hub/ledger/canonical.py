@@ -18,7 +18,8 @@ from edgewise.profile.reduce import apply, skip, touches_profile
 from edgewise.profile.state import Profile, decode_profile, encode_profile
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, decode_record
 from hub.ledger import tables
-from hub.ledger.dialect import chunks, upsert
+from hub.ledger.dialect import among, upsert_all
+from hub.ledger.records import payloads_of
 
 Folding = EventRecord | DecisionRecord | PreferenceRecord
 _NOTHING: Final = (encode_profile(Profile()), encode_preferences(Preferences()))
@@ -70,11 +71,12 @@ def load(connection: sa.Connection, subjects: Sequence[SubjectId]) -> dict[Subje
     """Subject -> profile and preferences, encoded; unknown subjects are left out."""
     columns = tables.profiles.c
     found: dict[SubjectId, tuple[bytes, bytes]] = {}
-    for some in chunks(subjects):
-        rows = connection.execute(
-            sa.select(columns.subject, columns.profile, columns.preferences).where(columns.subject.in_(some))
+    rows = connection.execute(
+        sa.select(columns.subject, columns.profile, columns.preferences).where(
+            among(connection, columns.subject, subjects)
         )
-        found.update((SubjectId(subject), (profile, preferences)) for subject, profile, preferences in rows)
+    )
+    found.update((SubjectId(subject), (profile, preferences)) for subject, profile, preferences in rows)
     return found
 
 
@@ -82,7 +84,7 @@ def save(
     connection: sa.Connection, changed: Mapping[SubjectId, tuple[bytes, bytes]], *, revision: int, now_ms: int
 ) -> None:
     """Write profiles back."""
-    upsert(
+    upsert_all(
         connection,
         tables.profiles,
         [
@@ -101,10 +103,8 @@ def save(
 
 def rebuild(connection: sa.Connection, subject: SubjectId) -> tuple[bytes, bytes]:
     """The canonical state of a subject from its stored records alone, encoded; equal to what was folded on arrival."""
-    folds: list[Fold] = []
-    for table in (tables.events, tables.decisions, tables.preferences):
-        rows = connection.execute(sa.select(table.c.record).where(table.c.subject == subject))
-        folds += [Fold(record) for row in rows if not isinstance(record := decode_record(row.record), GapRecord)]
+    records = map(decode_record, payloads_of(connection, subject))
+    folds = [Fold(record) for record in records if not isinstance(record, GapRecord)]
     folds.sort(key=lambda fold: (fold.record.producer, fold.record.seq))
     state_of_subject = Profile(), Preferences()
     _apply_all(*state_of_subject, [fold for fold in folds if moves(fold)])
@@ -132,7 +132,8 @@ def _fold(
         profile, preferences = _decoded(good)
     try:
         _apply_all(profile, preferences, folds)
-        return encode_profile(profile), encode_preferences(preferences)
+        has_said = any(isinstance(fold.record, PreferenceRecord) for fold in folds)
+        return encode_profile(profile), encode_preferences(preferences) if has_said else good[1]
     except _UNFOLDABLE:
         pass
     for fold in folds:
@@ -157,4 +158,8 @@ def _apply_all(profile: Profile, preferences: Preferences, folds: Iterable[Fold]
 
 
 def _decoded(stored: tuple[bytes, bytes]) -> tuple[Profile, Preferences]:
-    return decode_profile(stored[0]), decode_preferences(stored[1])
+    profile, preferences = stored
+    return (
+        Profile() if profile == _NOTHING[0] else decode_profile(profile),
+        Preferences() if preferences == _NOTHING[1] else decode_preferences(preferences),  # nearly everybody's
+    )

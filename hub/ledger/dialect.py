@@ -1,118 +1,125 @@
-"""Everything that depends on which database it is: opening, waiting for the one writer, upserts.
+"""The seam between the ledger and its database: what every database must offer, and the SQL that they spell alike.
 
-SQLite is the default. PostgreSQL fits by adding its branch here; no other module spells a database's own SQL.
+`sqlite` and `postgres` implement it; no other module knows a database by name. Which one a hub uses is decided by
+`place`, which one a URL means by `opening`.
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.dialects import postgresql, sqlite
 
-from edgewise.errors import InputError, UnavailableError
+from edgewise.errors import UnavailableError
+from hub.lake.shelf import Shelf
 
 Position: Final = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 """A 64-bit key. SQLite only stores rows by it when the type is spelled INTEGER (sqlite.org/rowidtable.html)."""
 
 WRITER_WAIT_MS: Final = 30_000
-_POLL_MS: Final = 2
 MOST_VARIABLES: Final = 500
 """Values in one IN list; far below the limits of both databases, and plans stay alike."""
 
 
-class Storage:
+class Storage(ABC):
     """Connections to one ledger: many readers, one writer at a time, also among processes.
 
-    SQLite before 3.51.3 (but for 3.44.6 and 3.50.7) can corrupt a WAL file when two connections write or
-    checkpoint in the same instant (sqlite.org/wal.html#walresetbug). So every writing transaction, with the
-    checkpoint that its commit may run, holds a file lock beside the database; readers never checkpoint. It is
-    held with sound versions as well: waiting for a lock is fairer than SQLite's own busy polling.
+    One writer, because positions are given out without holes in the order of commits: a reader that remembers how far
+    it came would skip what commits late.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        try:
-            parsed = sa.make_url(url)
-        except sa.exc.ArgumentError:
-            raise InputError(f"{url!r} is no database URL; expected sqlite:///PATH") from None
-        if parsed.get_backend_name() != "sqlite":
-            raise InputError(f"a ledger at {parsed.render_as_string()}; expected sqlite:///PATH")
-        if not parsed.database or parsed.database == ":memory:":
-            raise InputError(f"{url!r} names no file; a ledger in memory would not outlive its process")
-        self.path = Path(parsed.database)
-        self._lock_path = self.path.with_name(self.path.name + ".writer")
+    place: str
+    """What messages call it: a path or a URL, without a password."""
+    shelf: Shelf
+    """Where whole records lie once they are old."""
+    _writer: sa.Engine
+    _reader: sa.Engine
+
+    def __init__(self, place: str, lake_dir: Path | None) -> None:
+        self.place = place
+        self.shelf = Shelf(lake_dir)
         self._mutex = threading.Lock()
-        self._closed = False
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            # what visitors did is nobody else's business on this machine; -wal and -shm take the same mode
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
-            self._lock = os.open(self._lock_path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError as refused:
-            raise UnavailableError(f"{self.path}: cannot be opened: {refused.strerror}") from None
-        self._writer = _sqlite_engine(parsed, writes=True)
-        self._reader = _sqlite_engine(parsed, writes=False)
+
+    @abstractmethod
+    def _turn(self) -> AbstractContextManager[sa.Connection]:
+        """A transaction that has the writer's place; called under the mutex."""
+
+    @abstractmethod
+    def _explained(self) -> AbstractContextManager[None]:
+        """Errors of the database in words: UnavailableError for what is not ours to mend in code."""
+
+    @abstractmethod
+    def note(self) -> str:
+        """Name and version of the database, and what an operator should know about it."""
+
+    @abstractmethod
+    def warning(self) -> str:
+        """What a hub that starts should warn of, or ""."""
+
+    @abstractmethod
+    def serving(self) -> AbstractContextManager[Serving]:
+        """Be the one hub that serves this ledger: two would tell nodes different things.
+
+        Raises TakenError when another hub does.
+        """
+
+    @abstractmethod
+    def scrub(self) -> None:
+        """Leave no bytes of deleted rows in the database's files, as far as they are ours to write.
+
+        Waits for the writer's place, and holds it as long as rewriting the database takes. Raises UnavailableError.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection. Closing again does nothing."""
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """One transaction of the one writer; commits at the end, rolls back when anything is raised.
 
-        Raises UnavailableError when the writer's place was not free within WRITER_WAIT_MS, or the disk refuses.
+        Raises UnavailableError when the writer's place was not free within WRITER_WAIT_MS, or the database refuses.
         """
-        with self._mutex:
-            self._wait_for_lock()
-            try:
-                with _explained(self.path), self._writer.begin() as connection:
-                    yield connection
-            finally:
-                fcntl.flock(self._lock, fcntl.LOCK_UN)
+        with self._mutex, self._explained(), self._turn() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """A consistent view of what was committed before; never waits for the writer."""
-        with _explained(self.path), self._reader.begin() as connection:
+        with self._explained(), self._reader.begin() as connection:
             yield connection
 
-    def close(self) -> None:
-        """Close every connection; the last one of all processes folds the WAL file into the database.
 
-        Closing again does nothing.
+class Serving(ABC):
+    """The right to serve a ledger, as long as it lasts."""
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Look whether it still holds, and take it again after a restart of the server.
+
+        Raises TakenError when another hub took it meanwhile, UnavailableError while the database is away.
         """
-        self._reader.dispose()
-        with self._mutex:
-            if self._closed:
-                return
-            self._closed = True
-            self._wait_for_lock()
-            try:
-                self._writer.dispose()
-            finally:
-                os.close(self._lock)
 
-    def _wait_for_lock(self) -> None:
-        deadline = time.monotonic() + WRITER_WAIT_MS / 1_000
-        while True:
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise UnavailableError(
-                        f"{self.path}: another process has been writing for {WRITER_WAIT_MS / 1_000:.0f} s"
-                    ) from None
-                time.sleep(_POLL_MS / 1_000)  # flock cannot wait with a deadline
-            else:
-                return
+
+class TakenError(UnavailableError):
+    """Another hub serves this ledger."""
+
+
+def engine_options() -> dict[str, Any]:
+    """How values travel, alike for every database: JSON by msgspec."""
+    return {
+        "json_serializer": lambda value: msgspec.json.encode(value).decode(),
+        "json_deserializer": msgspec.json.decode,
+    }
 
 
 def upsert(
@@ -121,7 +128,7 @@ def upsert(
     """Insert rows, or overwrite the columns `update` of those whose primary key is there."""
     if not rows:
         return
-    statement = sqlite.insert(table)  # PostgreSQL has the same construct under its own dialect
+    statement = _insert(connection, table)
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=list(table.primary_key.columns),
@@ -135,57 +142,75 @@ def insert_new(connection: sa.Connection, table: sa.Table, rows: Sequence[Mappin
     """Insert rows; those whose primary key is there stay as they are."""
     if not rows:
         return
-    connection.execute(sqlite.insert(table).on_conflict_do_nothing(), list(rows))
+    connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def insert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows that all have the same columns, whose values the driver takes as they are (no JSON, no enums).
+
+    SQLAlchemy looks at every value of every row, which costs as much as storing it: this goes past it.
+    """
+    if rows:
+        _execute_all(connection, _bulk(connection.dialect, table, tuple(rows[0]), ()), rows)
+
+
+def upsert_all(
+    connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]], *, update: Sequence[str]
+) -> None:
+    """`upsert` in the way of `insert_all`."""
+    if rows:
+        _execute_all(connection, _bulk(connection.dialect, table, tuple(rows[0]), tuple(update)), rows)
+
+
+def _execute_all(connection: sa.Connection, bulk: _Bulk, rows: Sequence[Mapping[str, Any]]) -> None:
+    connection.exec_driver_sql(bulk.sql, list(rows) if bulk.values is None else [*map(bulk.values, rows)])
+
+
+class _Bulk(NamedTuple):
+    sql: str
+    values: Callable[[Mapping[str, Any]], tuple[Any, ...]] | None
+    """A row as the driver takes it; None: as it is, by names."""
+
+
+@lru_cache
+def _bulk(dialect: sa.Dialect, table: sa.Table, names: tuple[str, ...], update: tuple[str, ...]) -> _Bulk:
+    statement = postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    if update:
+        statement = statement.on_conflict_do_update(
+            index_elements=list(table.primary_key.columns), set_={name: statement.excluded[name] for name in update}
+        )
+    compiled = statement.values({name: sa.bindparam(name) for name in names}).compile(dialect=dialect)
+    order = compiled.positiontup
+    return _Bulk(str(compiled), None if order is None else itemgetter(*order))
+
+
+def among(connection: sa.Connection, column: sa.ColumnElement[str], values: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Whether a column is one of any number of texts, as one parameter.
+
+    A list of parameters is put together anew for every statement, which costs more than the look-up.
+    """
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.cast(list(values), postgresql.ARRAY(sa.Text)))
+    each = sa.func.json_each(msgspec.json.encode(values).decode()).table_valued("value")
+    return column.in_(sa.select(each.c.value))
 
 
 def chunks(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Slices that fit an IN list."""
+    """Slices that fit an IN list; `among` needs none."""
     for start in range(0, len(values), MOST_VARIABLES):
         yield values[start : start + MOST_VARIABLES]
 
 
-def wal_reset_bug(version: tuple[int, int, int] = sqlite3.sqlite_version_info) -> bool:
-    """Whether this SQLite has the WAL-reset bug, so that only the file lock keeps the ledger sound."""
-    return version < (3, 51, 3) and not (3, 44, 6) <= version < (3, 45) and not (3, 50, 7) <= version < (3, 51)
+def id_chunks(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """The same of numbers."""
+    for start in range(0, len(numbers), MOST_VARIABLES):
+        yield numbers[start : start + MOST_VARIABLES]
 
 
-def _sqlite_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
-    engine = sa.create_engine(
-        url,
-        poolclass=QueuePool,
-        pool_size=1 if writes else 4,
-        max_overflow=0 if writes else 16,
-        connect_args={"check_same_thread": False, "isolation_level": None},
-        json_serializer=lambda value: msgspec.json.encode(value).decode(),
-        json_deserializer=msgspec.json.decode,
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-        for pragma in (
-            f"busy_timeout={WRITER_WAIT_MS}",
-            "foreign_keys=ON",
-            "mmap_size=0",  # a torn page must be an error, not a SIGBUS
-            "temp_store=MEMORY",
-            *(("journal_mode=WAL", "synchronous=FULL") if writes else ("query_only=ON", "wal_autocheckpoint=0")),
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # the driver would begin at the first INSERT only, and take the write lock in mid-transaction
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-    return engine
+def refusing(place: str, refused: sa.exc.DBAPIError) -> UnavailableError:
+    """What a database said, on one line."""
+    return UnavailableError(f"{place}: {' '.join(str(refused.orig).split())}")
 
 
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.OperationalError as refused:
-        raise UnavailableError(f"{path}: {refused.orig}") from refused
-    except sa.exc.DatabaseError as broken:
-        if isinstance(broken, (sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.DataError)):
-            raise  # ours, not the disk's
-        raise UnavailableError(f"{path}: is no sound database: {broken.orig}") from broken
+def _insert(connection: sa.Connection, table: sa.Table) -> postgresql.Insert | sqlite.Insert:
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import sqlalchemy as sa
 
@@ -14,43 +14,54 @@ from edgewise.ids import Producer, SubjectId
 from edgewise.records import EventRecord, PreferenceRecord
 from hub.ledger import tables
 from hub.ledger.batch import Batch, place
-from hub.ledger.dialect import Storage, chunks, upsert
+from hub.ledger.dialect import chunks, upsert
 from hub.ledger.facts import FactRows
-from hub.ledger.links import forget
+from hub.ledger.grouping import forget
+from hub.ledger.lake import LakeRows, mark_stale
 from hub.ledger.migrate import migrate
+from hub.ledger.opening import storage_at
 from hub.ledger.people import PeopleRows
+from hub.ledger.place import ledger_url
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
 from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
+from hub.ledger.suggestions import SuggestionRows
 from hub.ledger.writing import POSITION, Stored, take
 
+__all__ = ["LAKE", "Ledger", "ledger_url", "open_ledger"]
 
-def ledger_url(data_dir: Path) -> str:
-    """The SQLite file of a data folder, where no other database is configured."""
-    return f"sqlite:///{data_dir.absolute() / 'ledger.db'}"
+LAKE: Final = "lake"
+"""Folder of whole records that are old, inside a data folder."""
 
 
 @contextmanager
 def open_ledger(data_dir: Path) -> Iterator[Ledger]:
     """The ledger of a data folder, closed at the end. Raises what `Ledger.open` raises."""
-    ledger = Ledger.open(ledger_url(data_dir))
+    ledger = Ledger.of(data_dir)
     try:
         yield ledger
     finally:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, SourceLedger):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
-    def open(cls, url: str) -> Self:
+    def of(cls, data_dir: Path, database: str = "") -> Self:
+        """The ledger of a data folder; `database` is a hub's setting. Raises as `ledger_url` and `open`."""
+        return cls.open(ledger_url(data_dir, database), data_dir / LAKE)
+
+    @classmethod
+    def open(cls, url: str, lake_dir: Path | None = None) -> Self:
         """Open, and create or upgrade the tables.
+
+        `lake_dir` is where whole records lie once they are old; by default beside a SQLite file.
 
         Raises InputError for a URL that is none, UnavailableError when the database cannot be used.
         """
-        storage = Storage(url)
+        storage = storage_at(url, lake_dir)
         try:
             migrate(storage)
         except EdgewiseError:
@@ -85,6 +96,7 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, SourceLedger):
         """
         gone: dict[str, int] = {}
         with self.storage.writing() as connection:
+            mark_stale(connection, [subject])
             ids = connection.execute(
                 sa.select(tables.decisions.c.decision_id).where(tables.decisions.c.subject == subject)
             ).scalars()
@@ -101,4 +113,6 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, SourceLedger):
             forget(connection, [subject], revision)
             row = {"subject": subject, "time_ms": now_ms, "revision": revision}
             upsert(connection, tables.erasures, [row], update=("time_ms", "revision"))
+        if any(partition.is_stale for partition in self.lake.partitions()):
+            self.lake.rewrite([subject])
         return gone

@@ -1,12 +1,10 @@
-"""Links, and whose subject each is: learnt and computed again inside the transaction that stores the records.
+"""Links and statements as rows: what new records say of identity, and what is known around some subjects.
 
-Only what a transaction touches is computed: the connected component of a new link, or of a statement. Subjects that
-name nobody but themselves, which are nearly all, cost one look at their record.
+Subjects that name nobody but themselves, which are nearly all, cost one look at their record.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,7 +14,7 @@ import sqlalchemy as sa
 from edgewise.identifiers import PREVIOUS, base_kind
 from edgewise.ids import SubjectId
 from edgewise.records import EventRecord
-from hub.identity.resolve import Link, Statement, resolve
+from hub.identity.resolve import Link, Statement
 from hub.identity.rules import DEFAULT_RULES, IdentityRules
 from hub.ledger import tables
 from hub.ledger.dialect import chunks, upsert
@@ -24,16 +22,6 @@ from hub.ledger.dialect import chunks, upsert
 Nodes = frozenset[SubjectId]
 _rules = msgspec.json.Decoder(IdentityRules)
 _COLUMNS = Link._fields
-
-
-class Component(NamedTuple):
-    """All that decides who some subjects are."""
-
-    links: list[Link]
-    statements: list[Statement]
-    crowded: Nodes
-    """Nodes at which the search stopped: they join nobody, and most of their links were not read."""
-    nodes: set[SubjectId]
 
 
 def links_in(events: Iterable[EventRecord]) -> dict[tuple[SubjectId, SubjectId, str], Link]:
@@ -54,8 +42,15 @@ def links_in(events: Iterable[EventRecord]) -> dict[tuple[SubjectId, SubjectId, 
     return found
 
 
-def learn(connection: sa.Connection, events: Iterable[EventRecord]) -> list[Link]:
-    """Write down the links of new records; returns those that were not known, or not so early."""
+class Learnt(NamedTuple):
+    """A link that is new, or older or better vouched for than it was."""
+
+    link: Link
+    before: Link | None
+
+
+def learn(connection: sa.Connection, events: Iterable[EventRecord]) -> list[Learnt]:
+    """Write down the links of new records; returns what was not known, or not so early."""
     found = links_in(events)
     if not found:
         return []
@@ -65,66 +60,14 @@ def learn(connection: sa.Connection, events: Iterable[EventRecord]) -> list[Link
         before = known.get(key)
         link = link if before is None else _earlier(before, link)  # noqa: PLW2901
         if link != before:
-            news.append(link)
+            news.append(Learnt(link, before))
     upsert(
         connection,
         tables.links,
-        [link._asdict() for link in news],
+        [learnt.link._asdict() for learnt in news],
         update=("subject_kind", "first_ms", "source", "vouched"),
     )
     return news
-
-
-def regroup(
-    connection: sa.Connection, touched: Collection[SubjectId], revision: int, *, added: Iterable[Link] = ()
-) -> Nodes:
-    """Compute again who the touched subjects are, and everybody whom that may concern.
-
-    `added` are links that are new: a node that only they made crowded had joined people before. Returns the subjects
-    whose person has other members now.
-    """
-    rules = rules_in_force(connection)
-    component = load_component(connection, touched, rules, added)
-    before = people_among(connection, component.nodes)
-    groups = resolve(component.links, component.statements, rules, crowded=component.crowded)
-    grouped = {node for group in groups for node in group}
-    groups += [(node,) for node in sorted(component.nodes - grouped)]
-    changed: set[SubjectId] = set()
-    rows = []
-    members_before: dict[SubjectId, set[SubjectId]] = {}
-    for node, person in before.items():
-        members_before.setdefault(person, set()).add(node)
-    names = _names(connection, groups, before)
-    for group, name in zip(groups, names, strict=True):
-        for node in group:
-            if node not in before and len(group) == 1:
-                continue  # nothing joins it to anybody: it needs no row
-            is_as_before = members_before.get(before.get(node, node), {node}) == set(group)
-            if not is_as_before:
-                changed.add(node)
-            if not is_as_before or before.get(node) != name:
-                rows.append({"subject": node, "person": name, "revision": revision})
-    upsert(connection, tables.persons, rows, update=("person", "revision"))
-    return frozenset(changed)
-
-
-def forget(connection: sa.Connection, subjects: Sequence[SubjectId], revision: int) -> Nodes:
-    """Take subjects out of identity for good: links, statements, persons. Returns whose person changed by that."""
-    around: set[SubjectId] = set()
-    for some in chunks(list(subjects)):
-        links, said = tables.links, tables.identity_statements
-        for table, left, right in (
-            (links, links.c.subject, links.c.identifier),
-            (said, said.c.left_subject, said.c.right_subject),
-        ):
-            where = sa.or_(left.in_(some), right.in_(some))
-            for row in connection.execute(sa.select(left, right).where(where)):
-                around.update(map(SubjectId, row))
-            connection.execute(sa.delete(table).where(where))
-    around |= members_of_all(connection, subjects)
-    for some in chunks(list(subjects)):
-        connection.execute(sa.delete(tables.persons).where(tables.persons.c.subject.in_(some)))
-    return regroup(connection, around.difference(subjects), revision)
 
 
 def rules_in_force(connection: sa.Connection) -> IdentityRules:
@@ -133,33 +76,6 @@ def rules_in_force(connection: sa.Connection) -> IdentityRules:
     query = sa.select(columns.document).order_by(columns.revision.desc()).limit(1)
     document = connection.execute(query).scalar_one_or_none()
     return DEFAULT_RULES if document is None else _rules.decode(document)
-
-
-def load_component(
-    connection: sa.Connection, seeds: Collection[SubjectId], rules: IdentityRules, added: Iterable[Link] = ()
-) -> Component:
-    """Everything that is connected with `seeds`, through nodes that join people, or did before `added` were added."""
-    fresh: Counter[SubjectId] = Counter(node for link in added for node in {link.subject, link.identifier})
-    counts_for_something = _that_link(rules)
-    links: dict[tuple[SubjectId, SubjectId, str], Link] = {}
-    statements: dict[int, Statement] = {}
-    crowded: set[SubjectId] = set()
-    seen: set[SubjectId] = set()
-    frontier = set(seeds) | members_of_all(connection, list(seeds))
-    while frontier:
-        seen |= frontier
-        counts = _crowds(connection, sorted(frontier), rules)
-        crowded |= counts.keys()
-        open_nodes = sorted(node for node in frontier if node not in counts or counts[node] - fresh[node] <= 0)
-        reached: set[SubjectId] = set()
-        for link in _links_at(connection, open_nodes, counts_for_something):
-            links[link.subject, link.identifier, link.kind] = link
-            reached.update((link.subject, link.identifier))
-        for statement in statements_about(connection, sorted(frontier)):
-            statements[statement.position] = statement
-            reached.update((statement.left, statement.right))
-        frontier = reached - seen
-    return Component(list(links.values()), list(statements.values()), frozenset(crowded), seen)
 
 
 def statements_about(connection: sa.Connection, subjects: Sequence[SubjectId]) -> list[Statement]:
@@ -214,17 +130,9 @@ def _known(connection: sa.Connection, links: Iterable[Link]) -> Iterator[Link]:
             )
 
 
-def _that_link(rules: IdentityRules) -> list[sa.ColumnElement[bool]]:
-    """The links that may join people by the rules; all others are as if they were not there."""
-    columns = tables.links.c
-    silent_kinds = [each.kind for each in rules.kinds if not each.links_people]
-    return [columns.kind.not_in(silent_kinds), *([] if rules.browsers_link else [columns.vouched])]
-
-
-def _links_at(
-    connection: sa.Connection, nodes: Sequence[SubjectId], where: Sequence[sa.ColumnElement[bool]]
-) -> Iterator[Link]:
-    columns = tables.links.c
+def links_at(connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules) -> Iterator[Link]:
+    """Every link with one end in `nodes` that may join people; one with both comes twice."""
+    columns, where = tables.links.c, _that_link(rules)
     for some in chunks(nodes):
         for column in (columns.subject, columns.identifier):
             query = sa.select(*(columns[name] for name in _COLUMNS))
@@ -232,7 +140,7 @@ def _links_at(
             yield from map(Link._make, rows)
 
 
-def _crowds(connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules) -> dict[SubjectId, int]:
+def crowds(connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules) -> dict[SubjectId, int]:
     """Crowded nodes -> by how many links they are, counted in the index."""
     columns = tables.links.c
     count = sa.func.count()
@@ -261,17 +169,12 @@ def _crowds(connection: sa.Connection, nodes: Sequence[SubjectId], rules: Identi
     return found
 
 
-def _names(
-    connection: sa.Connection, groups: Sequence[tuple[SubjectId, ...]], before: dict[SubjectId, SubjectId]
-) -> list[SubjectId]:
-    """What each person is called: as before, if it still has that member; else after its first member with a profile.
+def may_join(link: Link, rules: IdentityRules) -> bool:
+    """Whether a link can join people by the rules; any other is as if it were not there. As `_that_link` in SQL."""
+    return rules.of(link.kind).links_people and (link.vouched or rules.browsers_link)
 
-    So a person keeps the name while members join. Of two who become one, the smaller hash stays.
-    """
-    used = set(before.values())
-    nameless = [node for group in groups if len(group) > 1 and not used.intersection(group) for node in group]
-    have_profiles: set[SubjectId] = set()
-    columns = tables.profiles.c
-    for some in chunks(nameless):
-        have_profiles.update(connection.execute(sa.select(columns.subject).where(columns.subject.in_(some))).scalars())
-    return [min(group, key=lambda node: (node not in used, node not in have_profiles, node)) for group in groups]
+
+def _that_link(rules: IdentityRules) -> list[sa.ColumnElement[bool]]:
+    columns = tables.links.c
+    silent_kinds = [each.kind for each in rules.kinds if not each.links_people]
+    return [columns.kind.not_in(silent_kinds), *([] if rules.browsers_link else [columns.vouched])]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from edgewise.errors import UnavailableError
 from hub.ledger.dialect import Storage
 
-HEAD: Final = "0004"
+HEAD: Final = "0007"
 """Newest revision under `migrations/versions`."""
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
@@ -34,8 +34,10 @@ def migrate(storage: Storage) -> None:
         known = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
         if found is not None and found not in known:
             raise UnavailableError(
-                f"{storage.path}: written by a newer Edgewise (revision {found}); this one knows revisions up to {HEAD}"
+                f"{storage.place}: written by a newer Edgewise (revision {found}); this one knows them up to {HEAD}"
             )
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

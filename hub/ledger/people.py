@@ -27,14 +27,8 @@ from hub.identity.rules import IdentityRules
 from hub.ledger import tables
 from hub.ledger.canonical import rebuild
 from hub.ledger.dialect import Storage, chunks
-from hub.ledger.links import (
-    Component,
-    Nodes,
-    load_component,
-    people_among,
-    regroup,
-    rules_in_force,
-)
+from hub.ledger.grouping import Component, load_component, regroup
+from hub.ledger.links import Nodes, people_among, rules_in_force
 from hub.ledger.registry import append
 from hub.ledger.rows import AuditEntry, StoredProfile
 from hub.ledger.writing import POSITION, take

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -13,6 +14,7 @@ from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceR
 from hub.ledger import tables
 from hub.ledger.canonical import Folding
 from hub.ledger.dialect import Storage, chunks
+from hub.ledger.records import columns_of, payloads_of, reading, whole
 from hub.ledger.rows import Change, DeadLetter, GapRow, ProducerRow, Repeat, RewardRow, StoredProfile, Totals
 from hub.ledger.writing import POSITION
 
@@ -27,7 +29,7 @@ class RecordReader:
 
     def events_of(self, subject: SubjectId) -> Iterator[EventRecord]:
         """A subject's events in the order in which the hub applied them."""
-        for _, payload in self._pages(tables.events, tables.events.c.subject == subject):
+        for _, payload in self._pages(tables.events, tables.events.c.subject == subject, subject=subject):
             yield _events.decode(payload)
 
     def records_of(self, subject: SubjectId, applied: Mapping[Producer, int] | None = None) -> list[Folding]:
@@ -37,15 +39,12 @@ class RecordReader:
         repeats of one message on two nodes.
         """
         records: list[Folding] = []
-        with self.storage.reading() as connection:
-            for table in (tables.events, tables.decisions, tables.preferences):
-                rows = connection.execute(sa.select(table.c.record).where(table.c.subject == subject))
-                for row in rows:
-                    record = decode_record(row.record)
-                    if isinstance(record, GapRecord):
-                        continue
-                    if applied is None or record.seq <= applied.get(record.producer, -1):
-                        records.append(record)
+        for payload in reading(self.storage, lambda connection: payloads_of(connection, subject)):
+            record = decode_record(payload)
+            if isinstance(record, GapRecord):
+                continue
+            if applied is None or record.seq <= applied.get(record.producer, -1):
+                records.append(record)
         return sorted(records, key=lambda record: (record.producer, record.seq))
 
     def repeats_of(self, subject: SubjectId) -> list[Repeat]:
@@ -58,10 +57,16 @@ class RecordReader:
 
     def decision(self, decision_id: DecisionId) -> DecisionRecord | None:
         """One decision as it was logged."""
-        query = sa.select(tables.decisions.c.record).where(tables.decisions.c.decision_id == decision_id)
-        with self.storage.reading() as connection:
-            payload = connection.execute(query).scalar_one_or_none()
-        return None if payload is None else _decisions.decode(payload)
+        query = sa.select(*columns_of(tables.decisions), tables.decisions.c.subject).where(
+            tables.decisions.c.decision_id == decision_id
+        )
+
+        def find(connection: sa.Connection) -> list[tuple[int, bytes]]:
+            rows = connection.execute(query).all()
+            return whole(connection, rows, subject=rows[0].subject if rows else None)
+
+        found = reading(self.storage, find)
+        return _decisions.decode(found[0][1]) if found else None
 
     def position_of(self, decision_id: DecisionId) -> int | None:
         """Where a decision lies in the order of storing."""
@@ -202,23 +207,30 @@ class RecordReader:
             return connection.execute(query).scalar_one_or_none() or 0
 
     def _pages(
-        self, table: sa.Table, *where: sa.ColumnElement[bool], after_position: int = 0
+        self,
+        table: sa.Table,
+        *where: sa.ColumnElement[bool],
+        after_position: int = 0,
+        subject: SubjectId | None = None,
     ) -> Iterator[tuple[int, bytes]]:
         """(position, record) page by page: a view that stays open for long would keep the WAL file from shrinking."""
         position = after_position
         while True:
             query = (
-                sa.select(table.c.position, table.c.record)
+                sa.select(*columns_of(table))
                 .where(table.c.position > position, *where)
                 .order_by(table.c.position)
                 .limit(PAGE)
             )
-            with self.storage.reading() as connection:
-                rows = connection.execute(query).all()
-            yield from ((row.position, row.record) for row in rows)
-            if len(rows) < PAGE:
+            page = reading(self.storage, partial(_page, query=query, subject=subject))
+            yield from page
+            if len(page) < PAGE:
                 return
-            position = rows[-1].position
+            position = page[-1][0]
+
+
+def _page(connection: sa.Connection, *, query: sa.Select[Any], subject: SubjectId | None) -> list[tuple[int, bytes]]:
+    return whole(connection, connection.execute(query).all(), subject=subject)
 
 
 _events = msgspec.msgpack.Decoder(EventRecord)

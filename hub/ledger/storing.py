@@ -19,7 +19,7 @@ from edgewise.records import (
 from hub.ledger import tables
 from hub.ledger.batch import Batch, Placed, follow, number_from
 from hub.ledger.canonical import Fold
-from hub.ledger.dialect import chunks
+from hub.ledger.dialect import among, chunks
 from hub.ledger.writing import Dead, Gap, Mark, Stored, Taken, write
 
 UNREADABLE_LANE: Final = "unreadable"
@@ -118,10 +118,9 @@ def _known_ids(connection: sa.Connection, records: Sequence[object]) -> _Known:
 
 
 def _stored_values(connection: sa.Connection, column: sa.Column[str], values: Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    for some in chunks(values):
-        found.update(connection.execute(sa.select(column).where(column.in_(some))).scalars())
-    return found
+    if not values:
+        return set()
+    return set(connection.execute(sa.select(column).where(among(connection, column, values))).scalars())
 
 
 def _is_new(record: EventRecord | DecisionRecord, known: _Known) -> bool:

@@ -71,6 +71,7 @@ events = Table(
     Column("decision_id", Text),
     Column("placement", Text),
     Column("record", LargeBinary, nullable=False),
+    Column("partition", BigInteger),
     UniqueConstraint("producer", "seq"),
     UniqueConstraint("message_id"),
     Index(None, "subject"),
@@ -87,6 +88,7 @@ decisions = Table(
     Column("time_ms", BigInteger, nullable=False),
     Column("bundle_version", BigInteger, nullable=False),
     Column("record", LargeBinary, nullable=False),
+    Column("partition", BigInteger),
     UniqueConstraint("producer", "seq"),
     Index(None, "subject"),
     Index(None, "position"),
@@ -315,6 +317,20 @@ identity_rules = Table(
     Column("document", LargeBinary, nullable=False),
 )
 """The rules in force are those of the greatest revision; without a row, the built-in ones."""
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("partition", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("month", Text, nullable=False),
+    Column("file", Text, nullable=False),
+    Column("first_position", BigInteger, nullable=False),
+    Column("last_position", BigInteger, nullable=False),
+    Column("records", BigInteger, nullable=False),
+    Column("is_stale", Boolean, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+"""Files of the lake. A row of `events` or `decisions` that names one has its record there, and none here."""
 
 
 source_runs = Table(
@@ -347,3 +363,21 @@ contact_records = Table(
 )
 """The vault: what sources say of people in plain words, only fields that their documents name. The one place where raw
 identifiers are kept; `key` is a digest."""
+
+suggestions = Table(
+    "suggestions",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("left_subject", Text, nullable=False),
+    Column("right_subject", Text, nullable=False),
+    Column("probability", Double, nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("found_ms", BigInteger, nullable=False),
+    Column("decided_ms", BigInteger),
+    Column("who", Text),
+    UniqueConstraint("left_subject", "right_subject"),
+    Index(None, "right_subject"),
+    Index(None, "state"),
+)
+"""Pairs of records that are probably one person, for people to accept or refuse; `evidence` is words, no values."""

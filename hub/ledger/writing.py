@@ -14,8 +14,9 @@ from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord
 from hub.ledger import canonical, tables
 from hub.ledger.batch import parts_of
 from hub.ledger.canonical import Fold, moves
-from hub.ledger.dialect import insert_new, upsert
-from hub.ledger.links import Nodes, learn, members_of_all, regroup
+from hub.ledger.dialect import insert_all, insert_new, upsert
+from hub.ledger.grouping import regroup
+from hub.ledger.links import Nodes, learn, members_of_all
 from hub.ledger.rewards import rewards_of
 
 POSITION: Final = "position"
@@ -117,11 +118,11 @@ def _whom_it_concerns(
     connection: sa.Connection, taken: Taken, folded: Collection[SubjectId], revision: int
 ) -> frozenset[SubjectId]:
     """Learn the links of new events; all subjects of all people whose profile is another one now."""
-    links = learn(connection, (event for event, _ in taken.events))
+    learnt = learn(connection, (event for event, _ in taken.events))
     regrouped: Nodes = frozenset()
-    if links:
-        touched = {node for link in links for node in (link.subject, link.identifier)}
-        regrouped = regroup(connection, touched, revision, added=links)
+    if learnt:
+        touched = {node for link, _ in learnt for node in (link.subject, link.identifier)}
+        regrouped = regroup(connection, touched, revision, learnt=learnt)
     return frozenset(members_of_all(connection, {*folded, *regrouped}))
 
 
@@ -200,8 +201,7 @@ def _insert(connection: sa.Connection, taken: Taken, position: int, now_ms: int)
     rows[tables.dead_letters] = [{**msgspec.structs.asdict(letter), "stored_ms": now_ms} for letter in taken.dead]
     rows[tables.gaps] = [{**msgspec.structs.asdict(gap), "stored_ms": now_ms} for gap in taken.gaps]
     for table, some in rows.items():
-        if some:
-            connection.execute(table.insert(), some)
+        insert_all(connection, table, some)
     rewards = [msgspec.structs.asdict(reward) for event, _ in taken.events for reward in rewards_of(event)]
     insert_new(connection, tables.rewards, rewards)
     counts = {table.name: len(some) for table, some in rows.items()}

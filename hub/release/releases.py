@@ -21,7 +21,7 @@ from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts
 from hub.durable import locked, replace_file
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
 from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
@@ -49,11 +49,8 @@ class Applied(NamedTuple):
 @contextmanager
 def open_releases(data_dir: Path, clock: Clock | None = None) -> Iterator[Releases]:
     """The releases and models of a data folder, with the ledger beside them; closed at the end."""
-    ledger = Ledger.open(ledger_url(data_dir))
-    try:
+    with open_ledger(data_dir) as ledger:
         yield Releases(data_dir, ledger, clock)
-    finally:
-        ledger.close()
 
 
 class Releases:

@@ -107,6 +107,7 @@ class RpcServer:
         self._server: grpc.aio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._failed = asyncio.Event()
+        self._why = "a part of the hub has failed; its log says which"
 
     async def start(self) -> str:
         """Listen; returns HOST:PORT as bound. Raises UnavailableError when the port is taken."""
@@ -168,7 +169,13 @@ class RpcServer:
         for task in waiting:
             task.cancel()
         if self._failed.is_set():
-            raise UnavailableError("a part of the hub has failed; its log says which")
+            raise UnavailableError(self._why)
+
+    def fail(self, why: str) -> None:
+        """Stop serving, because of something outside of this server."""
+        self._log.error("the hub stops", reason=why)
+        self._why = why
+        self._failed.set()
 
     async def stop(self) -> None:
         """Answer what has come, end the streams, close the port; what had not been stored is sent again by its node."""

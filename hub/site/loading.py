@@ -33,10 +33,10 @@ class SiteContents(NamedTuple):
     """Name in the arms -> how that model is trained."""
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made, where an arm asks for them."""
-    sources: Mapping[SourceName, SourceDocument] = {}
-    """How the rows of business systems are read; nothing of them is released to nodes."""
     identity: IdentityFile | None = None
     """What may join people; None: the built-in rules. `edgewise profile rules --site` puts it in force."""
+    sources: Mapping[SourceName, SourceDocument] = {}
+    """How the rows of business systems are read; nothing of them is released to nodes."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -84,8 +84,8 @@ def _contents(files: Files) -> SiteContents:
         waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
-        sources={name: document for name, (document, _) in files.sources.items()},
         identity=None if files.identity is None else files.identity[0],
+        sources={name: document for name, (document, _) in files.sources.items()},
     )
 
 

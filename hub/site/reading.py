@@ -74,8 +74,8 @@ def read_files(folder: Path) -> Files:
         models=reader.named("models", ModelFile, ModelName),
         items=reader.items(),
         features=reader.features(),
-        sources=reader.named("sources", SourceDocument, SourceName),
         identity=reader.identity(),
+        sources=reader.named("sources", SourceDocument, SourceName),
     )
     reader.refuse_strange_files()
     raise_if_any(folder, reader.problems)

@@ -174,12 +174,7 @@ def record_of(
         InputError: when something in the properties is not what it should be (`edgewise.touches`).
     """
     said = said_of(
-        call.type,
-        call.name,
-        call.properties,
-        attributes_of,
-        site_currency=site_currency,
-        most_products=most_products,
+        call.type, call.name, call.properties, attributes_of, site_currency=site_currency, most_products=most_products
     )
     identified = grants.personalisation or grants.analytics
     return EventRecord(

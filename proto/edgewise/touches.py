@@ -76,9 +76,7 @@ def said_of(
     """
     kind = kind_of(call_type, name)
     currency = _currency(properties, site_currency)
-    if isinstance(products := properties.get("products"), list) and len(products) > most_products:
-        raise _wrong("$.properties.products", f"expected a list of at most {most_products} products")
-    touches = _touches(properties, attributes_of, currency, site_currency)
+    touches = _touches(properties, attributes_of, currency, site_currency, most_products)
     engaged_ms = _engaged_ms(properties, kind)
     is_ticket = kind in _TICKETS
     topics: tuple[str, ...] = ()
@@ -95,14 +93,14 @@ def said_of(
 
 
 def _touches(
-    properties: Mapping[str, Any], attributes_of: AttributesOf, currency: str, site_currency: str
+    properties: Mapping[str, Any], attributes_of: AttributesOf, currency: str, site_currency: str, most: int
 ) -> tuple[Touch, ...]:
     products = properties.get("products")
     if products is None:
         touch = _touch(properties, "$.properties", attributes_of, currency, site_currency)
         return () if touch is None else (touch,)
-    if not isinstance(products, list):
-        raise _wrong("$.properties.products", f"expected a list of products, got {products!r:.80}")
+    if not isinstance(products, list) or len(products) > most:
+        raise _wrong("$.properties.products", f"expected a list of at most {most} products")
     touches = []
     for position, product in enumerate(products):
         path = f"$.properties.products[{position}]"

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from edge.node.layout import NodePaths
 from edge.worker.desk import Desk
 from edge.worker.identity import Caller
+from edge.worker.outcome import Outcome
 from edge.worker.reception import AT_ONCE, TURN_MS, Offer, Reception, _next_turn
 from edgewise.errors import UnavailableError
 from edgewise.intake import decode_call
@@ -68,7 +69,7 @@ def test_batches_at_the_same_time_take_turns(tmp_path: Path) -> None:
                 before, most = desk.spool.next_seq, max(most, desk.spool.next_seq - before)
             assert most <= AT_ONCE
             outcomes = [taken.outcome for batch in batches for taken in await batch]
-            assert (outcomes.count("accepted"), outcomes.count("duplicate")) == (200, 800)
+            assert (outcomes.count(Outcome.ACCEPTED), outcomes.count(Outcome.DUPLICATE)) == (200, 800)
 
     asyncio.run(run())
 

@@ -78,7 +78,8 @@ def test_status_has_the_shape_that_operators_rely_on(tmp_path: Path) -> None:
         client.post("/v1/decide", json={**BODY, "events": [viewed("film-3")]})
         told = client.get("/status").json()
         assert set(told) == {
-            "node", "state", "bundle", "liveFacts", "placements", "hub", "spool", "profiles", "workers",
+            "node", "state", "bundle", "liveFacts", "placements", "hub", "spool", "events", "profiles",
+            "workers",
         }  # fmt: skip
         assert set(told["bundle"]) == {"version", "digest", "ageSeconds"}
         assert told["liveFacts"] == {

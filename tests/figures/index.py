@@ -18,6 +18,7 @@ from figures import (
     p7_footprint,
     p8_explanation,
     p9_catalogue,
+    p10_hub,
     p11_replay,
     receipts,
 )
@@ -35,6 +36,7 @@ FIGURES: Final[dict[str, Callable[[Ground], Measured]]] = {
     "P7": p7_footprint.measure,
     "P8": p8_explanation.measure,
     "P9": p9_catalogue.measure,
+    "P10": p10_hub.measure,
     "P11": p11_replay.measure,
     "gate": gate.measure,
     "receipts": receipts.measure,

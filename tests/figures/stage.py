@@ -100,6 +100,8 @@ class Hub(NamedTuple):
     """A hub that runs."""
 
     address: str
+    admin: str
+    """URL."""
     data_dir: Path
     started: Started
 
@@ -145,11 +147,11 @@ class Stage:
             yield Node(started.said["url"], data_dir, started)
 
     @contextlib.contextmanager
-    def hub(self, data_dir: Path) -> Iterator[Hub]:
-        """A hub of a data folder."""
+    def hub(self, data_dir: Path, *, is_pinned: bool = True) -> Iterator[Hub]:
+        """A hub of a data folder, on the hub's core or on all."""
         words = ["hub", "serve", "--data-dir", str(data_dir), "--grpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
-        with self._running({self.cores.hub}, words) as started:
-            yield Hub(started.said["hub"], data_dir, started)
+        with self._running({self.cores.hub} if is_pinned else self.cores.every, words) as started:
+            yield Hub(started.said["hub"], started.said["admin"], data_dir, started)
 
     @contextlib.contextmanager
     def _running(self, cores: set[int], words: Sequence[str]) -> Iterator[Started]:

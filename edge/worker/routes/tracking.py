@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from edge.worker.desk import Desk
 from edge.worker.endpoint import Exchange, Handler, json_answer
+from edge.worker.outcome import Outcome
 from edge.worker.problems import Answer
 from edge.worker.reception import Offer, Reception, below
 from edgewise.errors import InputError
@@ -67,7 +68,7 @@ class TrackingRoutes:
             try:
                 call = decode_call(exchange.body, type=call_type, fallback_id=_fallback_id(exchange))
             except InputError:
-                self._desk.counts.event(call_type, "rejected")
+                self._desk.counts.event(call_type, Outcome.REJECTED)
                 raise
             taken = await self._reception.take([Offer(call)], exchange.caller)
             if taken[0].refused is not None:
@@ -87,7 +88,7 @@ class TrackingRoutes:
             try:
                 call = decode_call(raw, type=None, fallback_id=_fallback_id(exchange))
             except InputError as wrong:
-                self._desk.counts.event("batch", "rejected")
+                self._desk.counts.event("batch", Outcome.REJECTED)
                 rejected += _rejections(index, wrong)
                 continue
             finally:

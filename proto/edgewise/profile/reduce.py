@@ -341,9 +341,14 @@ def forget_oldest_items(profile: Profile) -> None:
     if not profile.distinct_items:
         for item in profile.items:
             add_hash(profile.distinct_items, hash64(item))
-    latest = sorted(profile.items, key=lambda item: (profile.items[item], item), reverse=True)
-    for item in latest[MAX_ITEMS:]:
-        del profile.items[item]
+    items = profile.items
+    # by time alone, which is fast; only those of the last moment that is kept need the whole order
+    earliest_ms = sorted([touch.time_ms for touch in items.values()])[-MAX_ITEMS]
+    for item in [item for item, touch in items.items() if touch.time_ms < earliest_ms]:
+        del items[item]
+    tied = sorted((touch, item) for item, touch in items.items() if touch.time_ms == earliest_ms)
+    for _, item in tied[: len(items) - MAX_ITEMS]:
+        del items[item]
 
 
 def add_identifiers(profile: Profile, kind: str, hashes: Iterable[SubjectId]) -> None:

@@ -47,7 +47,7 @@ def client(
     **settings: Any,
 ) -> TestClient:
     log, clock = structlog.get_logger(), ManualClock(now_ms)
-    board = board or FactsBoard(ledger, Repository(Path(ledger.storage.path).parent, clock), clock)
+    board = board or FactsBoard(ledger, Repository(ledger.storage.shelf.folder.parent, clock), clock)
     site = SiteName("film-shop")
     admin = Admin(ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board)
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")

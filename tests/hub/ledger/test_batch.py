@@ -8,10 +8,23 @@ from typing import Any
 import msgspec
 import pytest
 from hub_records import NODE, decision, event, gap, payloads, preference
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgewise.ids import ItemId, MessageId, NodeId, PlacementName, Producer, SubjectId
 from edgewise.records import Touch
-from hub.ledger.batch import MOST_GAP, MOST_MINOR, Batch, fault_of, follow, node_batch, number_from, parts_of, place
+from hub.ledger.batch import (
+    MOST_GAP,
+    MOST_MINOR,
+    Batch,
+    fault_in_words,
+    fault_of,
+    follow,
+    node_batch,
+    number_from,
+    parts_of,
+    place,
+)
 
 GARBAGE = b"\xc1"
 
@@ -142,3 +155,24 @@ def test_a_producer_is_a_node_or_an_import() -> None:
     assert node_batch(NodeId("n-a"), 3, 1, []).producer == "n-a/3/1"
     assert parts_of(Producer("n-a/3/1")) == ("n-a", 3, 1)
     assert parts_of(Producer("import/history")) == ("import", None, None)
+
+
+@given(
+    text=st.text(max_size=3) | st.sampled_from(["", "\0", "x" * 512, "x" * 513]),
+    number=st.sampled_from([0, 1, -1, 10**5, 10**8, 10**13, 2**47, 2**48, 2**62 - 1, 2**62, 2**63 - 1]),
+    where=st.sampled_from(["subject", "message", "type", "name", "decision_id", "placement", "item", "none"]),
+    which=st.sampled_from(["seq", "time_ms", "received_ms", "value_minor", "quantity", "none"]),
+    rating=st.none() | st.floats(),
+)
+def test_the_quick_look_at_an_event_passes_nothing_that_the_whole_look_refuses(
+    text: str, number: int, where: str, which: str, rating: float | None
+) -> None:
+    touched: dict[str, Any] = {which: number} if which in {"value_minor", "quantity"} else {}
+    touch = Touch(ItemId(text if where == "item" else "film-1"), rating=rating, **touched)
+    changes: dict[str, Any] = {"touches": (touch,)}
+    if where not in {"item", "none"}:
+        changes["message_id" if where == "message" else where] = text
+    if which in {"seq", "time_ms", "received_ms"}:
+        changes[which] = number
+    record = msgspec.structs.replace(event(3), **changes)
+    assert fault_of(record) == fault_in_words(record)

@@ -10,12 +10,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 import sqlalchemy as sa
+from databases import empty_ledger, is_sound
 from hub_records import NOW_MS, decision, event, gap, preference
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,24 +28,13 @@ from edgewise.profile.state import Profile, encode_profile
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, Record, encode_record
 from hub.ledger import tables
 from hub.ledger.batch import Batch
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 PRODUCERS = (Producer("n-a/1/0"), Producer("n-a/1/1"), Producer("n-b/7/0"))
 SUBJECTS = (SubjectId("a" * 32), SubjectId("b" * 32), SubjectId(""))
 POISON = b"\xc1"
-
-
-@lru_cache
-def empty_ledger() -> bytes:
-    """A ledger's file before anything is stored: migrating one for every example would take most of the time."""
-    with tempfile.TemporaryDirectory() as folder:
-        Ledger.open(ledger_url(Path(folder))).close()
-        return (Path(folder) / "ledger.db").read_bytes()
-
-
-def fresh_ledger(folder: str) -> Ledger:
-    (Path(folder) / "ledger.db").write_bytes(empty_ledger())
-    return Ledger.open(ledger_url(Path(folder)))
 
 
 class Crash(Exception):  # noqa: N818
@@ -120,7 +110,7 @@ def test_any_history_ends_with_each_record_stored_once(
 ) -> None:
     sources = {name: records_of(name, draws) for name, draws in zip(PRODUCERS, written, strict=True)}
     with tempfile.TemporaryDirectory() as folder:
-        ledger = fresh_ledger(folder)
+        ledger = empty_ledger(Path(folder))
         together: list[Batch] = []
         for which, first, count, joined, dies_at in steps:
             name = PRODUCERS[which]
@@ -142,7 +132,7 @@ def test_any_history_ends_with_each_record_stored_once(
                         ledger.store(together, NOW_MS)
             except Crash:
                 ledger.close()
-                ledger = Ledger.open(ledger_url(Path(folder)))
+                ledger = Ledger.of(Path(folder))
                 assert marks(ledger) == before
             together = []
             assert all(marks(ledger)[name] >= mark for name, mark in before.items())
@@ -152,7 +142,7 @@ def test_any_history_ends_with_each_record_stored_once(
         assert marks(ledger) == {name: source[-1][0] for name, source in sources.items() if source}
         check(ledger, sources)
         with ledger.storage.reading() as connection:
-            assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+            assert is_sound(connection)
         ledger.close()
 
 
@@ -231,7 +221,7 @@ def test_damaged_payloads_never_hold_up_what_follows(damage: dict[int, tuple[int
         broken[place % len(broken)] = value
         sent[index] = bytes(broken)
     with tempfile.TemporaryDirectory() as folder:
-        ledger = fresh_ledger(folder)
+        ledger = empty_ledger(Path(folder))
         # the last record is sound, so the end of the stream tells where everything before it belongs
         for _ in range(2):
             ledger.store([Batch(name, sent[:cut])], NOW_MS)
@@ -253,7 +243,7 @@ def duplicates(ledger: Ledger) -> list[Any]:
 
 
 def test_a_message_may_be_called_like_a_decision(tmp_path: Path) -> None:
-    ledger = Ledger.open(ledger_url(tmp_path))
+    ledger = Ledger.of(tmp_path)
     shown = decision(0, number=1)
     assert isinstance(shown, DecisionRecord)
     same_name = event(1, message=str(DecisionId(shown.decision_id)))

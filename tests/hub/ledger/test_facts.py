@@ -17,6 +17,8 @@ from edgewise.ids import ItemId
 from hub.ledger import tables
 from hub.ledger.ledger import Ledger, open_ledger
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 LIFE_MS = 60_000
 TEA, JAM = ItemId("tea"), ItemId("jam")
 

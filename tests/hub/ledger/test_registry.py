@@ -12,15 +12,17 @@ from edgewise.errors import InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName, NodeId
 from edgewise.reasons import State
 from hub.audit import person, write_down
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger
 from hub.ledger.rows import AuditEntry, ModelRow, ModelStatus, NodeRow, ReleaseRow, ReleaseStatus
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 ANN = AuditEntry("ann", "release approve", "release 1")
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(ledger_url(tmp_path))
+    opened = Ledger.of(tmp_path)
     yield opened
     opened.close()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 from hub_records import NODE, NOW_MS, decision, decision_id, event, gap, payloads, preference
 
 from edgewise.events import Kind
@@ -14,10 +15,13 @@ from edgewise.ids import ItemId, Producer, SubjectId
 from edgewise.profile.preferences import decode_preferences
 from edgewise.profile.state import decode_profile
 from edgewise.records import Touch
+from hub.ledger import tables
 from hub.ledger.batch import Batch
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger
 from hub.ledger.rows import Totals
 from hub.ledger.writing import Mark
+
+pytestmark = pytest.mark.usefixtures("either_database")
 
 SUBJECT = SubjectId("5" * 32)
 OTHER_NODE = Producer("n-b/1/0")
@@ -25,7 +29,7 @@ OTHER_NODE = Producer("n-b/1/0")
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(ledger_url(tmp_path))
+    opened = Ledger.of(tmp_path)
     yield opened
     opened.close()
 
@@ -188,7 +192,7 @@ def test_a_damaged_profile_is_rebuilt_from_the_records(ledger: Ledger, damage: b
     sound = ledger.profile(SUBJECT)
     assert sound is not None
     with ledger.storage.writing() as connection:
-        connection.exec_driver_sql("UPDATE profiles SET profile = ?, preferences = ?", (damage, damage))
+        connection.execute(sa.update(tables.profiles).values(profile=damage, preferences=damage))
     store(ledger, *payloads(event(4, grants=msgspec.structs.replace(event(4).grants, personalisation=False))))
     store(ledger, *payloads(event(5)))
     repaired = ledger.profile(SUBJECT)

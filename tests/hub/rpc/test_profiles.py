@@ -16,7 +16,7 @@ from edgewise.ids import Producer, SubjectId
 from edgewise.profile.preferences import decode_preferences
 from edgewise.profile.state import Profile, decode_profile
 from edgewise.v1 import profiles_pb2 as pb
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import Ledger
 from hub.meters import Meters
 from hub.rpc.interest import Interest
 
@@ -80,7 +80,7 @@ def test_what_another_process_changes_is_pushed_too(tmp_path: Path) -> None:
             sync = hub.profiles.Sync()
             await sync.write(follow(SUBJECT))
             assert (await sync.read()).WhichOneof("news") == "unknown"
-            elsewhere = Ledger.open(ledger_url(tmp_path))
+            elsewhere = Ledger.of(tmp_path)
             elsewhere.append(Producer("import/history"), [event(0)], NOW_MS)
             assert (await sync.read()).WhichOneof("news") == "snapshot"
             elsewhere.erase(SUBJECT, NOW_MS)
@@ -107,7 +107,7 @@ def test_every_subject_of_a_person_is_told_of_the_whole_person(tmp_path: Path) -
             assert {one.subject for one in news} == {SUBJECT, USER}
             assert news[0].snapshot == news[1].snapshot
 
-            elsewhere = Ledger.open(ledger_url(tmp_path))
+            elsewhere = Ledger.of(tmp_path)
             elsewhere.state_merge(USER, OTHER, who="ann", reason="", now_ms=NOW_MS)
             news = [await sync.read() for _ in range(3)]
             assert {one.subject for one in news} == {SUBJECT, OTHER, USER}

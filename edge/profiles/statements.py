@@ -1,0 +1,95 @@
+"""What visitors have stated: the hub's last word, and what was stated here that the hub's word may not contain yet.
+
+    preferences   what holds: the hub's last word under what was stated here
+    stated        what was stated here since a snapshot last contained all of it; absent where one did
+
+A snapshot replaces the hub's word, it is not merged with the one before: it is about a person, and a person may turn
+out to be two (`unmerge`). Of two people taken apart neither may keep the other's grant.
+
+What was stated here is kept folded, not as records: a statement is a maximum, so folding it in once more changes
+nothing, and however often somebody changes his mind it takes one row. It is his own statement, so no unmerge takes it
+from him. Both rows are never evicted (`proto/decisions/0015-cache-after-a-crash.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import lmdb
+
+from edge.profiles.cache_file import Txn
+from edge.profiles.rows import with_checksum, without_checksum
+from edgewise.profile.preferences import (
+    Preferences,
+    decode_preferences,
+    encode_preferences,
+    merge_preferences,
+    state,
+)
+from edgewise.records import PreferenceRecord
+
+NAMES: Final = ("preferences", "stated")
+NOTHING_STATED: Final = Preferences()
+
+
+class Statements:
+    """Reads and writes both rows within the caller's transaction. A key is a subject's 16 bytes."""
+
+    def __init__(self, db: Mapping[str, lmdb._Database]) -> None:
+        """`db` is the file's own, whose databases change with it."""
+        self._db = db
+
+    def holds(self, txn: Txn, key: bytes) -> bool:
+        """Whether anything readable is known of a visitor's will, if only that he has stated nothing."""
+        return self._read(txn, key, "preferences") is not None or self._read(txn, key, "stated") is not None
+
+    def state(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
+        """Let a statement hold; one that was applied before, here or by the hub, changes nothing."""
+        own = self._read(txn, key, "stated") or Preferences()
+        known = self._read(txn, key, "preferences")
+        preferences = own if known is None else known
+        if record.seq <= preferences.applied.get(record.producer, -1):
+            return
+        preferences = merge_preferences(preferences, own)  # a copy: both are written
+        state(preferences, record)
+        state(own, record)
+        self._write(txn, key, "preferences", preferences)
+        self._write(txn, key, "stated", own)
+
+    def take(self, txn: Txn, key: bytes, base: Preferences) -> None:
+        """Put the hub's word in the place of its last one; what it does not contain of what was stated here, over it.
+
+        The hub stores each producer in its order, so that a word which contains a producer's last statement here
+        contains all of that producer's.
+        """
+        own = self._read(txn, key, "stated")
+        if own is None and txn.get(key, db=self._db["stated"]) is not None:
+            own = self._read(txn, key, "preferences")  # damaged: what it said holds as a part of this
+        if own is not None and all(base.applied.get(producer, -1) >= seq for producer, seq in own.applied.items()):
+            own = None
+        if own is None:
+            txn.delete(key, db=self._db["stated"])
+        else:
+            self._write(txn, key, "stated", own)
+            base = merge_preferences(base, own)
+        if base == NOTHING_STATED:
+            txn.delete(key, db=self._db["preferences"])  # it would be kept for ever, and says nothing
+        else:
+            self._write(txn, key, "preferences", base)
+
+    def drop(self, txn: Txn, key: bytes) -> None:
+        """Delete both."""
+        for name in NAMES:
+            txn.delete(key, db=self._db[name])
+
+    def _read(self, txn: Txn, key: bytes, name: str) -> Preferences | None:
+        """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""
+        found = txn.get(key, db=self._db[name])
+        try:
+            return None if found is None else decode_preferences(without_checksum(found))
+        except ValueError:
+            return None
+
+    def _write(self, txn: Txn, key: bytes, name: str, preferences: Preferences) -> None:
+        txn.put(key, with_checksum(encode_preferences(preferences)), db=self._db[name])

@@ -1,0 +1,308 @@
+"""The lake of a ledger: old records move into Parquet files, and out of them again when a person is erased.
+
+The database decides. A row that names a partition has its record there; the file's other rows do not exist any more. So
+each step is one transaction between two states that are both whole, and a crash leaves at worst a file that nobody
+names, which the next turn removes:
+
+    write files durably | commit: rows name them, their records go | remove files that nobody names
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+
+from edgewise.ids import SubjectId
+from hub.durable import UNFINISHED, locked
+from hub.lake.partition import SUFFIX, Kept, copy_partition, holds_any, new_name, write_partition
+from hub.lake.shelf import Shelf
+from hub.ledger import tables
+from hub.ledger.dialect import Storage, chunks, id_chunks, upsert
+from hub.ledger.writing import take
+
+MOST_RECORDS: Final = 16_384
+"""Of one turn: how long storing must wait for its transaction, about a tenth of a second."""
+MOST_BYTES: Final = 32 << 20
+LEAST_RECORDS: Final = 4_096
+"""Fewer settled records are left for a later turn, so that files do not become many and small."""
+_PAGE: Final = 1_000
+_KINDS: Final = (tables.events, tables.decisions)
+_PARTITION: Final = "partition"
+"""Counter of partitions."""
+
+
+class Compacted(NamedTuple):
+    """What one turn moved."""
+
+    records: int = 0
+    files: int = 0
+    bytes: int = 0
+    """Of the files."""
+
+
+class Rewritten(NamedTuple):
+    """What a rewriting took out of the lake."""
+
+    records: int = 0
+    files: int = 0
+    """Written anew, or removed because nothing was left in them."""
+
+
+class Lake:
+    """Part of a ledger. Turns of all processes on one folder come one after the other."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    @property
+    def _shelf(self) -> Shelf:
+        return self._storage.shelf
+
+    def compact(self, *, before_ms: int, now_ms: int, least_records: int = LEAST_RECORDS) -> Compacted:
+        """Move the oldest records that were received before `before_ms`; one turn, at most MOST_RECORDS of a kind.
+
+        Records go in the order of their positions. What says to be received after `now_ms` was numbered by a clock that
+        is wrong, and counts as old. Raises UnavailableError when the database or the disk refuses; then nothing moved.
+        """
+        done = Compacted()
+        with self._turn():
+            for table in _KINDS:
+                records = self._settled(table, before_ms, now_ms)
+                enough = len(records) >= least_records or sum(len(one.record) for one in records) >= MOST_BYTES
+                if records and enough:
+                    moved = self._move(table, records, now_ms)
+                    done = Compacted(*(before + more for before, more in zip(done, moved, strict=True)))
+        return done
+
+    def rewrite(self, subjects: Collection[SubjectId] | None = None) -> Rewritten:
+        """Write those partitions anew that hold records which the database has no more, and remove the old files.
+
+        Call it once the rows are deleted. `subjects` are the persons whose rows went: only files that hold one of them
+        are looked at, and those marked by `mark_stale`. None compares every partition with the database.
+        """
+        done = Rewritten()
+        with self._turn():
+            for row in self._concerned(subjects):
+                while (left_out := self._rewrite(row)) is None:
+                    pass  # more was erased while it was written
+                done = Rewritten(done.records + left_out, done.files + (left_out > 0))
+        return done
+
+    def partitions(self) -> list[PartitionRow]:
+        """Every partition, by number."""
+        with self._storage.reading() as connection:
+            rows = connection.execute(sa.select(tables.partitions).order_by(tables.partitions.c.partition))
+            return [PartitionRow(*row) for row in rows]
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Nobody else writes files meanwhile; what nobody names goes at its beginning and at its end."""
+        folder = self._shelf.folder
+        with locked(folder / ".lock"):
+            self._sweep()
+            try:
+                yield
+            finally:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        named = {row.file for row in self.partitions()}
+        for path in self._shelf.folder.glob("*/*/*"):
+            name = path.relative_to(self._shelf.folder).as_posix()
+            if name not in named and (path.suffix == SUFFIX or path.name.endswith(UNFINISHED)):
+                path.unlink(missing_ok=True)
+                self._shelf.forget(name)
+
+    def _settled(self, table: sa.Table, before_ms: int, now_ms: int) -> list[Kept]:
+        found: list[Kept] = []
+        size = 0
+        with self._storage.reading() as connection:
+            position = _mark(connection, table)
+            while len(found) < MOST_RECORDS and size < MOST_BYTES:
+                rows = connection.execute(
+                    sa.select(*_columns(table))
+                    .where(table.c.position > position, table.c.partition.is_(None))
+                    .order_by(table.c.position)
+                    .limit(min(_PAGE, MOST_RECORDS - len(found)))
+                ).all()
+                for row in rows:
+                    if before_ms <= row.received_ms <= now_ms:
+                        return found
+                    found.append(Kept(*row[:-1]))
+                    size += len(row.record)
+                if len(rows) < _PAGE:
+                    break
+                position = rows[-1].position
+        return found
+
+    def _move(self, table: sa.Table, records: list[Kept], now_ms: int) -> Compacted:
+        months: dict[str, list[Kept]] = {}
+        for kept in records:
+            months.setdefault(_month(kept.time_ms), []).append(kept)
+        names = {month: new_name(table.name, month) for month in sorted(months)}
+        sizes = {month: write_partition(self._shelf.folder / names[month], months[month]) for month in names}
+        with self._storage.writing() as connection:
+            first = take(connection, _PARTITION, len(names))
+            for number, (month, name) in enumerate(names.items(), first):
+                positions = [kept.position for kept in months[month]]
+                row = PartitionRow(
+                    number, table.name, month, name, min(positions), max(positions), len(positions), False, now_ms
+                )
+                connection.execute(tables.partitions.insert(), row._asdict())
+                moved = sum(
+                    connection.execute(
+                        sa.update(table)
+                        .where(table.c.position.in_(some), table.c.partition.is_(None))
+                        .values(partition=number, record=b"")
+                    ).rowcount
+                    for some in id_chunks(positions)
+                )
+                if moved != len(positions):
+                    # somebody was erased since these were read; the file must not keep what is gone
+                    _mark_partitions(connection, [number])
+            mark = {"name": _mark_name(table), "value": records[-1].position}
+            upsert(connection, tables.counters, [mark], update=("value",))
+        for row in self._stale():
+            while self._rewrite(row) is None:
+                pass
+        return Compacted(len(records), len(names), sum(sizes.values()))
+
+    def _stale(self) -> list[PartitionRow]:
+        return [row for row in self.partitions() if row.is_stale]
+
+    def _concerned(self, subjects: Collection[SubjectId] | None) -> list[PartitionRow]:
+        rows = self.partitions()
+        if subjects is not None:
+            folder = self._shelf.folder
+            return [row for row in rows if row.is_stale or holds_any(folder / row.file, subjects)]
+        counted: dict[int, int] = {}
+        with self._storage.reading() as connection:
+            for table in _KINDS:
+                column = table.c.partition
+                query = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
+                counted.update((number, count) for number, count in connection.execute(query))
+        return [row for row in rows if row.is_stale or counted.get(row.partition, 0) != row.records]
+
+    def _rewrite(self, row: PartitionRow) -> int | None:
+        """How many records were left out; None: not all that is erased by now."""
+        table = metadata_table(row.kind)
+        mine = sa.and_(
+            table.c.position.between(row.first_position, row.last_position), table.c.partition == row.partition
+        )
+        with self._storage.reading() as connection:
+            alive = frozenset(connection.execute(sa.select(table.c.position).where(mine)).scalars())
+        name = new_name(row.kind, row.month)
+        kept, left_out = copy_partition(self._shelf.folder / row.file, self._shelf.folder / name, alive.__contains__)
+        columns = tables.partitions.c
+        with self._storage.writing() as connection:
+            still = connection.execute(sa.select(sa.func.count()).select_from(table).where(mine)).scalar_one()
+            if still != kept:
+                return None
+            if kept:
+                connection.execute(
+                    sa.update(tables.partitions)
+                    .where(columns.partition == row.partition)
+                    .values(file=name, records=kept, is_stale=False)
+                )
+            else:
+                connection.execute(sa.delete(tables.partitions).where(columns.partition == row.partition))
+        (self._shelf.folder / row.file).unlink(missing_ok=True)
+        self._shelf.forget(row.file)
+        return left_out
+
+
+class PartitionRow(NamedTuple):
+    """One file of the lake, as the database names it."""
+
+    partition: int
+    kind: str
+    """`events` or `decisions`."""
+    month: str
+    """`2026-11`, of the time at which things happened, UTC."""
+    file: str
+    """Below the lake."""
+    first_position: int
+    last_position: int
+    records: int
+    is_stale: bool
+    """It holds records that were erased; it must be written anew."""
+    created_ms: int
+
+
+class LakeRows:
+    """Part of `Ledger`."""
+
+    storage: Storage
+
+    @property
+    def lake(self) -> Lake:
+        """Old records."""
+        return Lake(self.storage)
+
+    def scrub(self) -> None:
+        """Leave no bytes of what was deleted, neither in the database's files nor in the lake.
+
+        Called once after an erasure, not for each row of it: the database is written anew. Raises UnavailableError.
+        """
+        self.lake.rewrite()
+        self.storage.scrub()
+
+
+def mark_stale(connection: sa.Connection, subjects: Collection[SubjectId]) -> None:
+    """In the transaction that deletes rows of subjects, before they go: their partitions must be written anew."""
+    numbers: set[int] = set()
+    for table in _KINDS:
+        for some in chunks(sorted(subjects)):
+            query = sa.select(table.c.partition).where(table.c.subject.in_(some), table.c.partition.is_not(None))
+            numbers.update(connection.execute(query.distinct()).scalars())
+    _mark_partitions(connection, sorted(numbers))
+
+
+def metadata_table(kind: str) -> sa.Table:
+    """The table of a kind of records."""
+    return {table.name: table for table in _KINDS}[kind]
+
+
+def _mark_partitions(connection: sa.Connection, numbers: list[int]) -> None:
+    for some in id_chunks(numbers):
+        connection.execute(
+            sa.update(tables.partitions).where(tables.partitions.c.partition.in_(some)).values(is_stale=True)
+        )
+
+
+def _columns(table: sa.Table) -> list[sa.ColumnElement[Any]]:
+    columns = table.c
+    is_event = table is tables.events
+    return [
+        columns.position,
+        columns.subject,
+        columns.time_ms,
+        columns.producer,
+        columns.seq,
+        (columns.message_id if is_event else columns.decision_id).label("id"),
+        columns.name if is_event else sa.literal("").label("name"),
+        columns.record,
+        columns.received_ms if is_event else columns.time_ms.label("received_ms"),
+    ]
+
+
+def _mark_name(table: sa.Table) -> str:
+    return f"lake {table.name}"
+
+
+def _mark(connection: sa.Connection, table: sa.Table) -> int:
+    """Up to where records of a kind were moved."""
+    query = sa.select(tables.counters.c.value).where(tables.counters.c.name == _mark_name(table))
+    return connection.execute(query).scalar_one_or_none() or 0
+
+
+def _month(time_ms: int) -> str:
+    return (dt.datetime.fromtimestamp(0, dt.UTC) + dt.timedelta(milliseconds=min(time_ms, _LAST_MS))).strftime("%Y-%m")
+
+
+_LAST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999, as far as dates are written."""
