@@ -95,6 +95,8 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     from 50 % on no feature matrices, from 75 % no impressions, from 90 % no exposures, from 95 % only conversions and
     what visitors state; of the latter 1 MiB more."""
     segment_bytes: Annotated[int, Meta(ge=4_096)] = 4 << 20
+    segment_most_ms: Annotated[int, Meta(ge=100)] = 600_000
+    """What the hub has stored leaves the disk of this node after about so long, also where little is going on."""
     profile_map_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     """Of the profile cache. Above 60 % of it, visitors who were away longest are evicted."""
     body_most_bytes: Annotated[int, Meta(ge=1_024)] = 1 << 20

@@ -27,11 +27,14 @@ from hub.keys import KeyFolder
 from hub.ledger.dialect import Serving as ServingRight
 from hub.ledger.dialect import TakenError
 from hub.ledger.ledger import Ledger
+from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
 from hub.meters import Meters
 from hub.release.opening import site_repository
 from hub.release.releases import Releases
 from hub.release.repository import Repository
+from hub.rights.erasure import follow_up
+from hub.rights.keeping import RightsKeeper
 from hub.rpc.server import RpcServer
 from hub.settings import HubSettings, on_loopback
 from hub.sources.document import SourceDocument
@@ -97,6 +100,9 @@ async def serve(
         ledger.storage.serving() as right,
     ):
         incarnation = incarnation_of(data_dir)
+        again = await asyncio.to_thread(follow_up, data_dir, ledger, now_ms=clock.now_ms())
+        if again:
+            log.warning("a backup had brought erased people back; they are erased again", erasures=again)
         meters = Meters()
         rpc = RpcServer(
             ledger,
@@ -107,11 +113,13 @@ async def serve(
             clock=clock,
             meters=meters,
             log=log,
+            suppressions=SuppressionList(data_dir),
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
         board = FactsBoard(ledger, repository, clock)
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
+        rights = asyncio.create_task(RightsKeeper(data_dir, ledger, settings, clock=clock, log=log).run())
         settling = asyncio.create_task(_settle(ledger, settings, clock, log))
         holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
@@ -128,6 +136,7 @@ async def serve(
         finally:
             refreshing.cancel()
             keeping.cancel()
+            rights.cancel()
             holding.cancel()
             settling.cancel()
             log.info("stopping")

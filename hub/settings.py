@@ -92,6 +92,13 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """How often trends and counts of items are told to nodes, and it is looked whether live facts must be renewed."""
     facts_history_days: Annotated[int, Meta(ge=1, le=3_650)] = 30
     """How long versions of live facts are remembered; decisions that were made with older ones cannot be replayed."""
+    erasure_poll_ms: Annotated[int, Meta(ge=10)] = 1_000
+    """How soon a visitor who asked a node to be erased is erased here, and everywhere."""
+    compact_every_ms: Annotated[int, Meta(ge=0)] = 3_600_000
+    """The least time between two rewritings of the ledger's files, after which no byte of an erased visitor is in them.
+    Nothing is stored meanwhile: about a minute for 10 GB."""
+    retention_every_ms: Annotated[int, Meta(ge=1_000)] = 86_400_000
+    """How often it is looked for what is too old to be kept (`edgewise data retain`)."""
     connection_age_ms: Annotated[int, Meta(ge=1_000)] = 45 * 60_000
     """After about so long a node is asked to connect anew, so that a fleet spreads over hubs."""
     drain_timeout_ms: Annotated[int, Meta(ge=100, le=600_000)] = 5_000

@@ -25,6 +25,7 @@ from edgewise.v1 import (
 )
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
+from hub.ledger.suppression import SuppressionList
 from hub.meters import Meters
 from hub.release.repository import Standing
 from hub.rpc.server import RpcServer
@@ -96,7 +97,11 @@ class Hub(NamedTuple):
 
 @asynccontextmanager
 async def running_hub(
-    folder: Path, repository: RepositoryInMemory | None = None, **settings: Any
+    folder: Path,
+    repository: RepositoryInMemory | None = None,
+    *,
+    suppressions: SuppressionList | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Hub]:
     """Serve from a folder's ledger until the block ends."""
     repository = repository or RepositoryInMemory()
@@ -113,6 +118,7 @@ async def running_hub(
         clock=clock,
         meters=meters,
         log=structlog.get_logger(),
+        suppressions=suppressions,
     )
     address = await server.start()
     try:

@@ -97,13 +97,19 @@ class Shop:
             body["anonymousId"] = page_names
         return self._send(node, "POST", "/v1/decide", body, cookie)
 
-    def _send(self, node: Started, method: str, path: str, body: Any, cookie: str) -> tuple[Message, Any]:
+    def send(self, node: Started, method: str, path: str, body: Any, cookie: str, *, status: int = 200) -> Any:
+        """Ask as a browser that has this cookie; the answer's JSON."""
+        return self._send(node, method, path, body, cookie, status=status)[1]
+
+    def _send(
+        self, node: Started, method: str, path: str, body: Any, cookie: str, *, status: int = 200
+    ) -> tuple[Message, Any]:
         headers = {**self.headers, "Content-Type": "application/json", "Cookie": cookie}
         with contextlib.closing(HTTPConnection(urlsplit(node.said["url"]).netloc, timeout=10)) as connection:
-            connection.request(method, path, json.dumps(body), headers)
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             content = answer.read()
-        assert answer.status == 200, content
+        assert answer.status == status, content
         return answer.headers, json.loads(content)
 
     def stored(self) -> Counter[str]:

@@ -20,10 +20,11 @@ from edge.agent.state import AgentState
 from edge.log import Log
 from edge.node.doorbell import next_ring
 from edge.profiles.cache import ProfileCache
+from edge.profiles.forgetting import Confirmed
 from edgewise.errors import MALFORMED, UnavailableError
 from edgewise.ids import NodeId, SubjectId
 from edgewise.seal import is_whole
-from edgewise.v1.profiles_pb2 import SyncRequest, SyncResponse
+from edgewise.v1.profiles_pb2 import Erasure, SyncRequest, SyncResponse
 from edgewise.v1.profiles_pb2_grpc import ProfilesStub
 
 SUBJECTS_A_REQUEST: Final = 1_000
@@ -42,14 +43,29 @@ class ProfileSync:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="profiles")
         self._asked: dict[SubjectId, None] = {}
         """Wanted, and not answered yet: asked again on the next stream."""
+        self._carried_out: Confirmed | None = None
+        """How far erasures were carried out, where bytes may be left of them."""
+        self._confirmed: Confirmed | None = None
+        """How far they were carried out to the last byte, where the hub has not been told."""
         self._finishing = False
 
     async def mend(self) -> None:
-        """Follow the workers, who may have left a damaged cache behind for a new one; to be called now and then."""
+        """Follow the workers, who may have left a damaged cache behind for a new one; to be called now and then.
+
+        Then make sure that not a byte is left of who was erased, and tell the hub so.
+        """
+        in_thread = asyncio.get_running_loop().run_in_executor
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._cache.file.mend)
+            await in_thread(self._thread, self._cache.file.mend)
         except UnavailableError as failed:
             self._log.error("the profile cache cannot be opened anew", detail=str(failed))
+            return
+        try:
+            await in_thread(self._thread, self._scrub)
+        except UnavailableError as failed:
+            self._log.error("the profile cache cannot be scrubbed", detail=str(failed))
+        if self._confirmed is not None:
+            self._bell.set()
 
     def finish(self) -> None:
         """End the stream by its last message."""
@@ -82,7 +98,10 @@ class ProfileSync:
 
     async def _requests(self, ended: asyncio.Event) -> AsyncIterator[SyncRequest]:
         in_thread = asyncio.get_running_loop().run_in_executor
-        yield SyncRequest(node_id=self._node, add=list(self._asked))
+        done = await in_thread(self._thread, self._erased)
+        yield SyncRequest(
+            node_id=self._node, add=list(self._asked), erasure_list=done.list, erased_through=done.through
+        )
         cached = self._cached()
         while not ended.is_set() and (part := await in_thread(self._thread, self._next_of, cached)):
             yield SyncRequest(add=part)
@@ -95,7 +114,10 @@ class ProfileSync:
                 yield SyncRequest(remove=evicted)
             if wanted:
                 yield SyncRequest(add=wanted)
-            if not (wanted or evicted):
+            news, self._confirmed = self._confirmed, None
+            if news is not None:
+                yield SyncRequest(erasure_list=news.list, erased_through=news.through)
+            if not (wanted or evicted) and news is None:
                 await next_ring(self._bell)
 
     def _changes(self) -> tuple[list[SubjectId], list[SubjectId]]:
@@ -107,6 +129,14 @@ class ProfileSync:
             # An exception must not leave a request iterator: gRPC swallows it and cancels the stream.
             self._log.error("the profile cache cannot be asked", detail=str(failed))
             return [], []
+
+    def _erased(self) -> Confirmed:
+        """Nothing where the cache cannot be asked: erasures that were carried out are told of once more."""
+        try:
+            return self._cache.erased_through()
+        except UnavailableError as failed:
+            self._log.error("the profile cache cannot be asked", detail=str(failed))
+            return Confirmed()
 
     def _next_of(self, cached: Iterator[list[SubjectId]]) -> list[SubjectId] | None:
         """None also where the cache cannot be asked: who is not told of now is asked for when he comes back."""
@@ -134,7 +164,7 @@ class ProfileSync:
                     self._cache.snapshot(subject, news.snapshot.profile, news.snapshot.preferences, is_asked=was_asked)
                     self._state.profiles_synced += 1
                 case "erasure":
-                    self._cache.erase(subject)
+                    self._erase(subject, news.erasure)
                     if was_asked:
                         # He has come back since: the hub knows nothing more, and he begins anew.
                         self._cache.unknown(subject)
@@ -145,3 +175,14 @@ class ProfileSync:
         except (UnavailableError, *MALFORMED) as failed:
             # It comes again with the next change; until then the node decides with what it has.
             self._log.warning("a profile from the hub was not taken over", subject=subject, detail=str(failed))
+
+    def _erase(self, subject: SubjectId, erasure: Erasure) -> None:
+        self._cache.erase(subject, until_ms=erasure.time_ms)
+        if erasure.number:
+            self._carried_out = Confirmed(erasure.list, erasure.number)
+
+    def _scrub(self) -> None:
+        done = self._carried_out
+        if self._cache.scrub() and done is not None and done == self._carried_out:
+            self._cache.confirm(done)
+            self._carried_out, self._confirmed = None, done

@@ -13,8 +13,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+import msgspec
+
 from edge.profiles.cache_file import REBUILT, UNRECALLED, CacheFile, Txn, bytes_of, keys_after
 from edge.profiles.eviction import MOST_ASKED, evict
+from edge.profiles.forgetting import (
+    ERASED_THROUGH,
+    UNSCRUBBED,
+    Confirmed,
+    cleanse,
+    erased_through,
+    scrub,
+)
 from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
 from edge.profiles.rows import (
@@ -43,6 +53,8 @@ USE_MINUTES: Final = 10
 MOST_USES: Final = 20_000
 """Visitors whose use waits to be written down; who does not fit is noted when he comes again."""
 RECALLED_AT_ONCE: Final = 200
+CLEANSED_AFTER_MS: Final = 1_500
+"""By then every process of the node has overwritten its buffers: they look four times a second."""
 
 T = TypeVar("T")
 
@@ -61,6 +73,7 @@ class ProfileCache:
         self._clock = SystemClock() if clock is None else clock
         self._uses: dict[SubjectId, None] = {}
         self._changes = 0
+        self._cleansed = b""
 
     @classmethod
     def open(
@@ -220,18 +233,82 @@ class ProfileCache:
 
         self.write(change)
 
-    def erase(self, subject: SubjectId) -> None:
-        """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot."""
+    def erase(self, subject: SubjectId, *, until_ms: int = 0) -> None:
+        """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot.
+
+        `until_ms`: where all of it is later, the visitor has come back and keeps it; 0: everything goes.
+
+        Raises:
+            CacheError: as `apply`; nothing was forgotten.
+        """
 
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
-            self._rows.drop(txn, key)
-            self._statements.drop(txn, key)
+            if until_ms and self._rows.is_later(txn, key, until_ms) and self._statements.are_later(txn, key, until_ms):
+                return
+            known = [self._rows.forget(txn, key), self._statements.forget(txn, key)]
             for name in ("wanted", "evicted"):
                 txn.delete(key, db=self._db[name])
-            RecentDecisions(self.file).forget(txn, subject)
+            known.append(RecentDecisions(self.file).forget(txn, subject))
+            if any(known):
+                txn.put(UNSCRUBBED, self._clock.now_ms().to_bytes(8), db=self._db["marks"])
 
         self.write(change)
+
+    def cleanse(self) -> None:
+        """Overwrite what this process's memory has of who was forgotten since the last call; to be called often.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        unscrubbed = self._mark(UNSCRUBBED)
+        if unscrubbed is not None and unscrubbed != self._cleansed:
+            cleanse(self.file)
+            self._cleansed = unscrubbed
+
+    def scrub(self) -> bool:
+        """Overwrite what the file has of who was forgotten, once all processes have cleansed; True: nothing is left.
+
+        To be called now and then by one process.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        unscrubbed = self._mark(UNSCRUBBED)
+        if unscrubbed is None:
+            return True
+        if 0 <= self._clock.now_ms() - int.from_bytes(unscrubbed) < CLEANSED_AFTER_MS:
+            return False
+        scrub(self.file)
+
+        def finish(txn: Txn) -> bool:
+            is_last = txn.get(UNSCRUBBED, db=self._db["marks"]) == unscrubbed
+            if is_last:
+                txn.delete(UNSCRUBBED, db=self._db["marks"])
+            return is_last
+
+        return self.write(finish)
+
+    def confirm(self, done: Confirmed) -> None:
+        """Remember how far the hub's erasures were carried out.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        self.write(lambda txn: txn.put(ERASED_THROUGH, msgspec.msgpack.encode(done), db=self._db["marks"]))
+
+    def erased_through(self) -> Confirmed:
+        """How far the hub's erasures were carried out here.
+
+        Raises:
+            CacheError: as `apply`.
+        """
+        with self.file.asked(), self.file.env.begin() as txn:
+            return erased_through(txn, self._db["marks"])
+
+    def _mark(self, mark: bytes) -> bytes | None:
+        with self.file.asked(), self.file.env.begin() as txn:
+            return txn.get(mark, db=self._db["marks"])
 
     def clear(self) -> None:
         """Forget everything: the subjects' key has changed, so that nothing here belongs to anybody any more."""

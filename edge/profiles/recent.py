@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from edge.profiles.cache_file import CacheFile, Txn, bytes_of
 from edgewise.ids import DecisionId, MessageId, SubjectId
+from edgewise.records import DecisionRecord, decode_record
 
 MESSAGE_AGE_MS: Final = 86_400_000
 MAX_MESSAGES: Final = 200_000
@@ -97,17 +98,30 @@ class RecentDecisions:
             found = txn.get(decision_id.encode("utf-8", "replace"), db=self._file.db["decisions"])
         return None if found is None else self._decoder.decode(found)
 
-    def forget(self, txn: Txn, subject: SubjectId) -> None:
-        """Forget all decisions of a subject. Looks at each that is remembered; erasures are rare."""
+    def of(self, txn: Txn, subject: SubjectId) -> Iterator[DecisionRecord]:
+        """What was decided for a subject, as far as it is remembered, oldest first."""
+        cursor = txn.cursor(db=self._file.db["decisions"])
+        for _, value in cursor:
+            decision = self._decoder.decode(value)
+            if subject in decision.owners and isinstance(record := decode_record(decision.record), DecisionRecord):
+                yield record
+
+    def forget(self, txn: Txn, subject: SubjectId) -> bool:
+        """Forget all decisions of a subject, False when there is none. Looks at each; erasures are rare."""
+        is_any = False
         cursor = txn.cursor(db=self._file.db["decisions"])
         found = cursor.first()
         while found:
-            is_theirs = subject in self._decoder.decode(cursor.value()).owners
+            key, value = cursor.item()
+            is_theirs = subject in self._decoder.decode(value).owners
             if is_theirs:
+                is_any = True
+                cursor.put(key, bytes(len(value)))  # LMDB would leave the bytes where they are
                 cursor.delete()  # moves on to the next; what it returns is whether it deleted
                 found = bool(cursor.key())
             else:
                 found = cursor.next()
+        return is_any
 
     def _bytes(self, txn: Txn) -> int:
         return bytes_of(txn.stat(self._file.db["decisions"]))

@@ -22,6 +22,7 @@ import lmdb
 import msgspec
 
 from edge.profiles.cache_file import Txn
+from edge.profiles.forgetting import delete
 from edgewise.errors import MALFORMED
 from edgewise.ids import Producer
 from edgewise.profile.state import Profile, decode_profile, encode_profile
@@ -133,6 +134,20 @@ class ProfileRows:
         for pending_key, _ in self._pending_rows(txn, key):
             txn.delete(pending_key, db=self._db["pending"])
         txn.delete(key, db=self._db["profiles"])
+
+    def forget(self, txn: Txn, key: bytes) -> bool:
+        """The same for good: what is deleted is overwritten first. False when there was nothing."""
+        pending = self._pending_rows(txn, key)
+        for pending_key, _ in pending:
+            delete(txn, pending_key, self._db["pending"])
+        return delete(txn, key, self._db["profiles"]) or bool(pending)
+
+    def is_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
+        """Whether all that is known of a visitor happened after a moment; False where nothing is."""
+        row = self.get(txn, key)
+        if row is None or row.profile.first_ms <= until_ms:
+            return False
+        return all(record.time_ms > until_ms for _, record in self.pending_of(txn, key))
 
 
 def _what_moves_profiles(record: EventRecord | DecisionRecord) -> EventRecord | DecisionRecord:

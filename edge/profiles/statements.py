@@ -19,6 +19,7 @@ from typing import Final
 import lmdb
 
 from edge.profiles.cache_file import Txn
+from edge.profiles.forgetting import delete
 from edge.profiles.rows import with_checksum, without_checksum
 from edgewise.profile.preferences import (
     Preferences,
@@ -45,7 +46,13 @@ class Statements:
         return self._read(txn, key, "preferences") is not None or self._read(txn, key, "stated") is not None
 
     def state(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
-        """Let a statement hold; one that was applied before, here or by the hub, changes nothing."""
+        """Let a statement hold; one that was applied before, here or by the hub, changes nothing.
+
+        One that asks to be erased takes all back that was stated before it.
+        """
+        if record.erasure:
+            self.forget(txn, key)
+            return
         own = self._read(txn, key, "stated") or Preferences()
         known = self._read(txn, key, "preferences")
         preferences = own if known is None else known
@@ -83,6 +90,21 @@ class Statements:
         for name in NAMES:
             txn.delete(key, db=self._db[name])
 
+    def forget(self, txn: Txn, key: bytes) -> bool:
+        """The same for good: what is deleted is overwritten first. False when there was nothing."""
+        known = [delete(txn, key, self._db[name]) for name in NAMES]
+        return any(known)
+
+    def are_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
+        """Whether everything was stated after a moment; False where something cannot be read."""
+        for name in NAMES:
+            stated = self._read(txn, key, name)
+            if stated is None and txn.get(key, db=self._db[name]) is not None:
+                return False
+            if stated is not None and not all(time_ms > until_ms for time_ms in _times_ms(stated)):
+                return False
+        return True
+
     def _read(self, txn: Txn, key: bytes, name: str) -> Preferences | None:
         """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""
         found = txn.get(key, db=self._db[name])
@@ -93,3 +115,10 @@ class Statements:
 
     def _write(self, txn: Txn, key: bytes, name: str, preferences: Preferences) -> None:
         txn.put(key, with_checksum(encode_preferences(preferences)), db=self._db[name])
+
+
+def _times_ms(stated: Preferences) -> list[int]:
+    """When each thing was stated that was."""
+    stamps = [stated.dial.stamp, stated.mute.stamp, stated.more.stamp, stated.less.stamp]
+    stamps += [said.stamp for said in stated.consent.values()]
+    return [stamp[0] for stamp in stamps if stamp[0]]

@@ -353,6 +353,24 @@ class SpoolWriter:
             self._home.tell_gap(self._undeclared())
         await self.commit()
 
+    def turn_over(self) -> bool:
+        """Begin a new segment, so that the one before may be deleted as soon as the hub has it; True if so.
+
+        Not while something waits to be durable or declared, and not behind a segment with nothing in it. Otherwise what
+        visitors did would stay on the disk of a quiet node for as long as it is quiet, although the hub has it.
+        """
+        if self._written or self._gap is not None or not self._segments or not self._segments[-1].size_bytes:
+            return False
+        try:
+            fresh = Segment(self._folder / segment_name(self._next_seq), self._files)
+        except OSError:
+            return False
+        for segment in self._segments:
+            self._files.close(segment.descriptor)
+        self._segments = [fresh]
+        self._new_names = True
+        return True
+
     async def close(self) -> None:
         """Write down what is left to declare, make all durable as far as the disk lets us, and let go of the folder."""
         self._declare_gap()

@@ -94,6 +94,8 @@ class FakeHub:
         """Subjects that nodes said they cache."""
         self.dropped: list[str] = []
         """Subjects that nodes said they cache no more."""
+        self.confirmed: list[tuple[str, int]] = []
+        """List and number of erasures, every time that a node said how far it has carried them out."""
         self.watching: set[asyncio.Queue[WatchResponse | None]] = set()
         self.syncing: set[asyncio.Queue[SyncResponse | None]] = set()
         self._faults = iter(faults)
@@ -155,6 +157,12 @@ class FakeHub:
         self.profiles.pop(subject, None)
         self.erased.add(subject)
         self._tell(sealed(SyncResponse(subject=subject, erasure=Erasure())))
+
+    def tell_erasures(self, name: str, *subjects: str, first: int = 1, time_ms: int = 0) -> None:
+        """Tell every listening node of erasures of the list `name`, one a subject, numbered from `first`."""
+        for number, subject in enumerate(subjects, first):
+            erasure = Erasure(list=name, number=number, time_ms=time_ms)
+            self._tell(sealed(SyncResponse(subject=subject, erasure=erasure)))
 
     def sequences(self, key: ProducerKey) -> list[int]:
         """Every sequence that is stored or declared lost of one producer, in the order that it came."""
@@ -345,6 +353,8 @@ class _Profiles(ProfilesServicer):
         try:
             async for request in requests:
                 self._hub.dropped += request.remove
+                if request.HasField("erased_through"):
+                    self._hub.confirmed.append((request.erasure_list, request.erased_through))
                 for subject in request.add:
                     self._hub.asked.append(subject)
                     to_say.put_nowait(self._hub.news_of(subject))

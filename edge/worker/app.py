@@ -25,6 +25,7 @@ from edge.worker.routes.decide import MSGPACK, DecideRoute
 from edge.worker.routes.health import Health, HealthRoutes
 from edge.worker.routes.operator import PROMETHEUS, OperatorRoutes
 from edge.worker.routes.preferences import PreferencesAnswer, PreferencesBody, PreferencesRoute
+from edge.worker.routes.privacy import ErasureAnswer, ErasureBody, ExportAnswer, PrivacyRoutes
 from edge.worker.routes.tracking import CALL_TYPES, Batch, BatchAnswer, Success, TrackingRoutes
 from edge.worker.routes.why import WhyRoute
 from edge.worker.status import StatusAnswer
@@ -38,7 +39,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
     """All paths, who may ask them, and what they take and give."""
     reception = Reception(desk)
     decide, tracking, why = DecideRoute(desk, reception), TrackingRoutes(desk, reception), WhyRoute(desk)
-    preferences, health = PreferencesRoute(desk), HealthRoutes(desk)
+    preferences, privacy, health = PreferencesRoute(desk), PrivacyRoutes(desk), HealthRoutes(desk)
     operator = OperatorRoutes(desk, lambda: document(specs))
     specs = [
         RouteSpec(
@@ -92,6 +93,27 @@ def routes(desk: Desk) -> list[RouteSpec]:
                     problems=(503,),
                 ),
             ),
+        ),
+        RouteSpec(
+            "/v1/privacy/erase",
+            "visitor",
+            (
+                Operation(
+                    "POST",
+                    privacy.erase,
+                    "Forget the visitor: here at once, then everywhere",
+                    ErasureAnswer,
+                    ErasureBody,
+                    problems=(403, 503),
+                    status=202,
+                    is_body_optional=True,
+                ),
+            ),
+        ),
+        RouteSpec(
+            "/v1/privacy/export",
+            "visitor",
+            (Operation("GET", privacy.export, "What this node holds of the visitor", ExportAnswer),),
         ),
         RouteSpec("/health/live", "anybody", (Operation("GET", health.live, "Whether the process answers", Health),)),
         RouteSpec(

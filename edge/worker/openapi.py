@@ -28,6 +28,9 @@ class Operation(NamedTuple):
     problems: tuple[int, ...] = ()
     also: tuple[str, ...] = ()
     """Further media types of body and answer."""
+    status: int = 200
+    """Of the answer that is no problem."""
+    is_body_optional: bool = False
 
 
 class RouteSpec(NamedTuple):
@@ -75,7 +78,10 @@ def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict
         "summary": operation.summary,
         "security": _SECURITY[route.access],
         "responses": {
-            "200": {"description": "OK", "content": _content(operation, operation.answer, schema_of)},
+            str(operation.status): {
+                "description": _MEANING[operation.status],
+                "content": _content(operation, operation.answer, schema_of),
+            },
             **{str(status): _problem(status, schema_of) for status in _statuses(route, operation)},
         },
     }
@@ -86,7 +92,10 @@ def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict
             for parameter in parameters
         ]
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation, operation.body, schema_of)}
+        described["requestBody"] = {
+            "required": not operation.is_body_optional,
+            "content": _content(operation, operation.body, schema_of),
+        }
     return described
 
 
@@ -113,9 +122,11 @@ def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
 
 
 _MEANING: Final = {
+    200: "OK",
+    202: "Accepted; it goes on elsewhere.",
     400: "The request is wrong; `errors` says where.",
     401: "Nobody may ask this without a key, an allowed origin, or a proof.",
-    403: "For operators.",
+    403: "Not for this caller.",
     404: "There is no such thing.",
     408: "The body did not arrive in time.",
     413: "The body is too large.",

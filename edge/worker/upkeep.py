@@ -46,6 +46,7 @@ class Upkeep:
                 (MEASURE_MS, self._desk.spool.measure),
                 (READER_CHECK_MS, self._check_readers),
                 (MEND_MS, self._mend),
+                *([(self._desk.settings.segment_most_ms, self._turn_over)] if self._desk.has_hub else []),
             ):
                 group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
             group.create_task(self._ask(), name="ask for wanted profiles")
@@ -71,6 +72,9 @@ class Upkeep:
     async def _sync(self) -> None:
         if not self._desk.spool.is_synced():
             await self._desk.spool.settle()
+
+    async def _turn_over(self) -> None:
+        self._desk.spool.turn_over()
 
     async def _flush(self) -> None:
         try:
@@ -114,6 +118,9 @@ class Upkeep:
         desk = self._desk
         if desk.cache.file.mend():
             desk.log.error("the profile cache was opened anew", generation=desk.cache.file.generation)
+        desk.cache.cleanse()
+        if not desk.has_hub:  # else the agent does
+            await asyncio.to_thread(desk.cache.scrub)
         if desk.cache.is_unrecalled():
             # Beside the loop: the spool may be large. No other step closes the file meanwhile, only this one.
             await asyncio.to_thread(desk.recall)

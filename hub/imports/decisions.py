@@ -31,6 +31,7 @@ from hub.imports.maps import OPTIONAL, REQUIRED, DecisionMap, load_map
 from hub.imports.pseudonyms import import_key, pseudonyms
 from hub.imports.rejects import Rejects
 from hub.imports.rows import Rows, read_rows
+from hub.ledger.suppression import SuppressionList
 from hub.tables import FileFormat, file_format, read_table
 
 if TYPE_CHECKING:
@@ -134,6 +135,16 @@ def _check_present(path: Path, mapping: DecisionMap, rows: Rows) -> None:
         raise InputError(f"{path}: no column {lacking}; there are: {there}{more}. A map tells which is which")
 
 
+def _of_erased(users: pa.ChunkedArray, data_dir: Path) -> Mask:
+    """Rows of people who were erased since: they stay away, however often their file is imported."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    erased = {name for entry in SuppressionList(data_dir).listed().entries for name in entry.pseudonyms}
+    found: Mask = pc.is_in(users, value_set=pa.array(sorted(erased), pa.string())).to_numpy(zero_copy_only=False)
+    return found
+
+
 def _validated(rows: Rows, mapping: DecisionMap, data_dir: Path, rejects: Rejects) -> pa.Table:
     """The good rows in our columns; every fault of the others is in `rejects`."""
     import pyarrow as pa
@@ -174,6 +185,7 @@ def _validated(rows: Rows, mapping: DecisionMap, data_dir: Path, rejects: Reject
         columns["position"] = pa.array(position.astype(np.int32))
     if (cells := given("user")) is not None:
         columns["user"] = pseudonyms(texts(cells), import_key(data_dir))
+        bad = bad | _of_erased(columns["user"], data_dir)
     for name in mapping.context_columns:
         cells = rows.columns[name]
         columns[CONTEXT_PREFIX + name] = pa.array(numbers(cells)) if looks_numeric(cells) else texts(cells)

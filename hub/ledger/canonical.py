@@ -7,7 +7,7 @@ letter, and the profile stays as if it had not come.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,7 +18,7 @@ from edgewise.profile.reduce import apply, skip, touches_profile
 from edgewise.profile.state import Profile, decode_profile, encode_profile
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, decode_record
 from hub.ledger import tables
-from hub.ledger.dialect import among, upsert_all
+from hub.ledger.dialect import among, chunks, upsert, upsert_all
 from hub.ledger.records import payloads_of
 
 Folding = EventRecord | DecisionRecord | PreferenceRecord
@@ -111,9 +111,49 @@ def rebuild(connection: sa.Connection, subject: SubjectId) -> tuple[bytes, bytes
     profile, preferences = state_of_subject
     columns = tables.duplicates.c
     passed = sa.select(columns.producer, columns.seq).where(columns.subject == subject, columns.moved)
-    for name, seq in connection.execute(passed):
+    columns = tables.passed_marks.c
+    gone = sa.select(columns.producer, columns.seq).where(columns.subject == subject)
+    for name, seq in (*connection.execute(passed), *connection.execute(gone)):
         profile.applied[name] = max(seq, profile.applied.get(name, seq))
     return encode_profile(profile), encode_preferences(preferences)
+
+
+def refold(connection: sa.Connection, subjects: Sequence[SubjectId], *, revision: int, now_ms: int) -> None:
+    """Fold those of the subjects that have a profile anew, after some of their records were deleted.
+
+    Numbers stay taken: what the profile had been moved past it stays past, or a node would count again what it still
+    holds as pending. A subject of whom nothing is left keeps an empty profile with those marks, which is how nodes
+    that cache him hear of it.
+    """
+    if not subjects:
+        return
+    marks: list[dict[str, Any]] = []
+    known = load(connection, subjects)
+    for subject, (profile, _) in known.items():
+        try:
+            applied = decode_profile(profile).applied
+        except MALFORMED:
+            continue  # what it was moved past is known from the records alone
+        marks += [{"subject": subject, "producer": name, "seq": seq} for name, seq in applied.items()]
+    pass_by(connection, marks)
+    save(connection, {subject: rebuild(connection, subject) for subject in known}, revision=revision, now_ms=now_ms)
+
+
+def pass_by(connection: sa.Connection, marks: Sequence[Mapping[str, Any]]) -> None:
+    """Remember numbers that subjects were moved past: rows of (subject, producer, seq); the greater ones hold."""
+    columns = tables.passed_marks.c
+    highest: dict[tuple[str, str], int] = {}
+    for mark in marks:
+        key = (mark["subject"], mark["producer"])
+        highest[key] = max(mark["seq"], highest.get(key, mark["seq"]))
+    for some in chunks(sorted({subject for subject, _ in highest})):
+        known = connection.execute(sa.select(tables.passed_marks).where(columns.subject.in_(some)))
+        for row in known:
+            key = (row.subject, row.producer)
+            if key in highest:
+                highest[key] = max(row.seq, highest[key])
+    rows = [{"subject": subject, "producer": name, "seq": seq} for (subject, name), seq in highest.items()]
+    upsert(connection, tables.passed_marks, rows, update=("seq",))
 
 
 def _fold(

@@ -163,7 +163,7 @@ class Lake:
                 )
                 if moved != len(positions):
                     # somebody was erased since these were read; the file must not keep what is gone
-                    _mark_partitions(connection, [number])
+                    mark_partitions(connection, [number])
             mark = {"name": _mark_name(table), "value": records[-1].position}
             upsert(connection, tables.counters, [mark], update=("value",))
         for row in self._stale():
@@ -259,7 +259,7 @@ def mark_stale(connection: sa.Connection, subjects: Collection[SubjectId]) -> No
         for some in chunks(sorted(subjects)):
             query = sa.select(table.c.partition).where(table.c.subject.in_(some), table.c.partition.is_not(None))
             numbers.update(connection.execute(query.distinct()).scalars())
-    _mark_partitions(connection, sorted(numbers))
+    mark_partitions(connection, sorted(numbers))
 
 
 def metadata_table(kind: str) -> sa.Table:
@@ -267,7 +267,8 @@ def metadata_table(kind: str) -> sa.Table:
     return {table.name: table for table in _KINDS}[kind]
 
 
-def _mark_partitions(connection: sa.Connection, numbers: list[int]) -> None:
+def mark_partitions(connection: sa.Connection, numbers: list[int]) -> None:
+    """These must be written anew: they hold what the transaction deletes."""
     for some in id_chunks(numbers):
         connection.execute(
             sa.update(tables.partitions).where(tables.partitions.c.partition.in_(some)).values(is_stale=True)

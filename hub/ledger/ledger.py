@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
 
-import sqlalchemy as sa
-
 from edgewise.errors import EdgewiseError
-from edgewise.ids import Producer, SubjectId
+from edgewise.ids import Producer
 from edgewise.records import EventRecord, PreferenceRecord
-from hub.ledger import tables
 from hub.ledger.batch import Batch, place
-from hub.ledger.dialect import chunks, upsert
+from hub.ledger.erasing import Erasing
+from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
-from hub.ledger.grouping import forget
-from hub.ledger.lake import LakeRows, mark_stale
+from hub.ledger.lake import LakeRows
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
 from hub.ledger.people import PeopleRows
@@ -27,7 +24,8 @@ from hub.ledger.registry import Registry
 from hub.ledger.sources import SourceLedger
 from hub.ledger.storing import append_events, store_batches
 from hub.ledger.suggestions import SuggestionRows
-from hub.ledger.writing import POSITION, Stored, take
+from hub.ledger.suppression import SuppressionList
+from hub.ledger.writing import Stored
 
 __all__ = ["LAKE", "Ledger", "ledger_url", "open_ledger"]
 
@@ -37,15 +35,19 @@ LAKE: Final = "lake"
 
 @contextmanager
 def open_ledger(data_dir: Path) -> Iterator[Ledger]:
-    """The ledger of a data folder, closed at the end. Raises what `Ledger.open` raises."""
+    """The ledger of a data folder, closed at the end; who was erased since its backup was made is gone from it again.
+
+    Raises what `Ledger.open` and `SuppressionList.listed` raise.
+    """
     ledger = Ledger.of(data_dir)
     try:
+        ledger.follow(SuppressionList(data_dir))
         yield ledger
     finally:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows):
+class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows, Erasing, Expiring):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod
@@ -88,31 +90,3 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedge
         """Store events that nobody has numbered yet, under `import/NAME` or `hook/NAME`, as `append_events` says."""
         with self.storage.writing() as connection:
             return append_events(connection, name, events, now_ms)
-
-    def erase(self, subject: SubjectId, now_ms: int) -> dict[str, int]:
-        """Forget what the ledger holds of a subject; returns how many rows went, by table.
-
-        Numbers stay taken: the producer's mark does not move back, so nothing is asked for again.
-        """
-        gone: dict[str, int] = {}
-        with self.storage.writing() as connection:
-            mark_stale(connection, [subject])
-            ids = connection.execute(
-                sa.select(tables.decisions.c.decision_id).where(tables.decisions.c.subject == subject)
-            ).scalars()
-            gone["rewards"] = sum(
-                connection.execute(sa.delete(tables.rewards).where(tables.rewards.c.decision_id.in_(some))).rowcount
-                for some in chunks(list(ids))
-            )
-            for table in (tables.events, tables.decisions, tables.preferences, tables.duplicates, tables.profiles):
-                gone[table.name] = connection.execute(sa.delete(table).where(table.c.subject == subject)).rowcount
-            for name, count in gone.items():
-                if count:
-                    take(connection, name, -count)
-            revision = take(connection, POSITION, 1)
-            forget(connection, [subject], revision)
-            row = {"subject": subject, "time_ms": now_ms, "revision": revision}
-            upsert(connection, tables.erasures, [row], update=("time_ms", "revision"))
-        if any(partition.is_stale for partition in self.lake.partitions()):
-            self.lake.rewrite([subject])
-        return gone

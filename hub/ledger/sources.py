@@ -11,8 +11,10 @@ import sqlalchemy as sa
 from edgewise.ids import MessageId
 from edgewise.records import EventRecord
 from hub.ledger import tables
-from hub.ledger.dialect import Storage, chunks, upsert
+from hub.ledger.dialect import Storage, among, chunks, upsert
+from hub.ledger.records import columns_of, reading, whole
 from hub.ledger.rows import ContactRow, SourceRun, typed
+from hub.ledger.suppressed import erasures_of, is_erased
 
 PAGE: Final = 1_000
 _event = msgspec.msgpack.Decoder(EventRecord)
@@ -58,7 +60,8 @@ class SourceLedger:
     def keep_contacts(self, contacts: Sequence[ContactRow]) -> int:
         """Keep what is newer than what is kept under the same source and key; returns how many that were.
 
-        Of two that are equally new the one whose fields sort last stays, so that their order does not matter.
+        Of two that are equally new the one whose fields sort last stays, so that their order does not matter. What was
+        said of somebody before he was erased stays away.
         """
         newest: dict[tuple[str, str], ContactRow] = {}
         for contact in contacts:
@@ -67,6 +70,12 @@ class SourceLedger:
                 newest[place] = contact
         columns = tables.contact_records.c
         with self.storage.writing() as connection:
+            erased = erasures_of(connection, [contact.subject for contact in newest.values()])
+            newest = {
+                place: contact
+                for place, contact in newest.items()
+                if not is_erased(erased, [contact.subject], contact.time_ms)
+            }
             for source in sorted({source for source, _ in newest}):
                 keys = [key for of, key in newest if of == source]
                 for some in chunks(keys):
@@ -82,13 +91,14 @@ class SourceLedger:
     def events_named(self, message_ids: Sequence[MessageId]) -> dict[MessageId, EventRecord]:
         """The stored events among these."""
         columns = tables.events.c
-        found: dict[MessageId, EventRecord] = {}
-        with self.storage.reading() as connection:
-            for some in chunks(message_ids):
-                query = sa.select(columns.message_id, columns.record).where(columns.message_id.in_(some))
-                for message_id, payload in connection.execute(query):
-                    found[MessageId(message_id)] = _event.decode(payload)
-        return found
+        query = sa.select(*columns_of(tables.events))
+
+        def read(connection: sa.Connection) -> list[tuple[int, bytes]]:
+            rows = connection.execute(query.where(among(connection, columns.message_id, message_ids))).all()
+            return whole(connection, rows)
+
+        events = [_event.decode(payload) for _, payload in reading(self.storage, read)] if message_ids else []
+        return {event.message_id: event for event in events}
 
 
 def _rank(contact: ContactRow) -> tuple[int, bytes]:

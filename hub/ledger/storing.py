@@ -18,10 +18,13 @@ from edgewise.records import (
 )
 from hub.ledger import tables
 from hub.ledger.batch import Batch, Placed, follow, number_from
-from hub.ledger.canonical import Fold
+from hub.ledger.canonical import Fold, moves
 from hub.ledger.dialect import among, chunks
+from hub.ledger.suppressed import Suppressed, suppressed_among
 from hub.ledger.writing import Dead, Gap, Mark, Stored, Taken, write
 
+ERASED_LANE: Final = "erased"
+"""Lane of the gap that a record leaves whose visitor was erased before it arrived."""
 UNREADABLE_LANE: Final = "unreadable"
 """Lane of the gap that an unreadable gap record leaves."""
 
@@ -47,7 +50,8 @@ def store_batches(connection: sa.Connection, batches: Sequence[tuple[Batch, list
         if followed.accepted:
             marks[name] = followed.mark
         answers.append(Mark(name, followed.mark, followed.hole))
-    taken = _sort(accepted, _known_ids(connection, [one.record for _, one in accepted]))
+    records = [one.record for _, one in accepted]
+    taken = _sort(accepted, _known_ids(connection, records), suppressed_among(connection, records))
     moved = {name: marks[name] for name in {name for name, _ in accepted}}
     return write(connection, taken, moved, answers, now_ms)
 
@@ -59,16 +63,18 @@ def append_events(
 
     What a visitor stated with an event follows it as a preference, and is stored if the event is.
     Returns what was stored, and how many events were known already: those take no number, so that importing a file
-    again changes nothing.
+    again changes nothing. What belongs to somebody who was erased since it happened
+    counts as known, too.
     """
     known = _known_ids(connection, events)
+    suppressed = suppressed_among(connection, events)
     mark = _marks(connection, {name}).get(name, -1)
     taken = Taken()
     repeated = 0
     is_new = True
     for record in events:
         if isinstance(record, EventRecord):
-            is_new = _is_new(record, known)
+            is_new = suppressed.until_ms(record) is None and _is_new(record, known)
             repeated += not is_new
         if not is_new:
             continue
@@ -135,13 +141,17 @@ def _is_new(record: EventRecord | DecisionRecord, known: _Known) -> bool:
     return True
 
 
-def _sort(accepted: Sequence[tuple[Producer, Placed]], known: _Known) -> Taken:
+def _sort(accepted: Sequence[tuple[Producer, Placed]], known: _Known, suppressed: Suppressed) -> Taken:
     taken = Taken()
     for name, one in accepted:
         record, payload = one.record, one.payload
         assert one.first_seq is not None
         assert one.last_seq is not None
         match record:
+            case PreferenceRecord() if record.erasure:
+                taken.requests.append(record)
+            case _ if suppressed.until_ms(record) is not None:
+                _forget(taken, name, one, suppressed)
             case EventRecord() | DecisionRecord() if not _is_new(record, known):
                 taken.duplicates.append(record)
                 taken.fold(Fold(record, counted=False))
@@ -159,7 +169,34 @@ def _sort(accepted: Sequence[tuple[Producer, Placed]], known: _Known) -> Taken:
                 count = record.count if whole else one.last_seq - one.first_seq + 1
                 taken.gaps.append(Gap(name, one.first_seq, one.last_seq, record.lane, count))
             case None:
-                taken.dead.append(Dead(name, one.last_seq, one.fault, payload))
-                if (missing := one.last_seq - one.first_seq) > 0:
-                    taken.gaps.append(Gap(name, one.first_seq, one.last_seq - 1, UNREADABLE_LANE, missing))
+                _bury(taken, name, one)
     return taken
+
+
+def _bury(taken: Taken, name: Producer, one: Placed) -> None:
+    assert one.first_seq is not None
+    assert one.last_seq is not None
+    taken.dead.append(Dead(name, one.last_seq, one.fault, one.payload))
+    if (missing := one.last_seq - one.first_seq) > 0:
+        taken.gaps.append(Gap(name, one.first_seq, one.last_seq - 1, UNREADABLE_LANE, missing))
+
+
+def _forget(taken: Taken, name: Producer, one: Placed, suppressed: Suppressed) -> None:
+    """Let a record of somebody who was erased take its number, and nothing else.
+
+    The node that sent it may have it pending. Where he has come back, his profile is moved past it; where he has not,
+    the node is told once more to forget him.
+    """
+    assert one.first_seq is not None
+    assert one.last_seq is not None
+    record = one.record
+    until_ms = suppressed.until_ms(record)
+    assert until_ms is not None
+    assert isinstance(record, EventRecord | DecisionRecord | PreferenceRecord)
+    taken.gaps.append(Gap(name, one.first_seq, one.last_seq, ERASED_LANE, one.last_seq - one.first_seq + 1))
+    if record.subject in suppressed.alive:
+        if isinstance(record, EventRecord) and moves(fold := Fold(record, counted=False)):
+            taken.fold(fold)
+            taken.forgotten.marks.append({"subject": record.subject, "producer": name, "seq": record.seq})
+    else:
+        taken.forgotten.erasures[record.subject] = until_ms

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 from hub.ledger.dialect import Position
@@ -156,7 +157,21 @@ dead_letters = Table(
     PrimaryKeyConstraint("producer", "seq"),
 )
 
-NUMBERED: Final = (events, decisions, preferences, duplicates, dead_letters)
+erasure_requests = Table(
+    "erasure_requests",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("certificate", Text),
+    PrimaryKeyConstraint("producer", "seq"),
+    Index(None, "certificate"),
+)
+"""Visitors who asked a node to be erased; `certificate` is null until the hub has done so."""
+
+NUMBERED: Final = (events, decisions, preferences, duplicates, dead_letters, erasure_requests)
 """Tables with a row a number, `producer` and `seq`; `gaps` has a row a range of them."""
 
 profiles = Table(
@@ -177,8 +192,11 @@ erasures = Table(
     Column("subject", Text, primary_key=True),
     Column("time_ms", BigInteger, nullable=False),
     Column("revision", BigInteger, nullable=False),
+    Column("forever", Boolean, nullable=False, server_default=false()),
     Index(None, "revision"),
 )
+"""Subjects that were erased. What happened until `time_ms` stays away, however late it comes; `forever`: and whatever
+happens after it."""
 
 nodes = Table(
     "nodes",
@@ -317,6 +335,28 @@ identity_rules = Table(
     Column("document", LargeBinary, nullable=False),
 )
 """The rules in force are those of the greatest revision; without a row, the built-in ones."""
+
+node_erasures = Table(
+    "node_erasures",
+    metadata,
+    Column("node", Text, primary_key=True),
+    Column("log", Text, nullable=False),
+    Column("through", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+"""How far each node has carried out erasures: all of the suppression list `log` up to the number `through`."""
+
+passed_marks = Table(
+    "passed_marks",
+    metadata,
+    Column("subject", Text, nullable=False),
+    Column("producer", Text, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    PrimaryKeyConstraint("subject", "producer"),
+)
+"""Numbers that a subject's profile has been moved past, although the records are gone: expired, or erased on arrival.
+Without them a rebuilt profile would seem to miss what a node still holds as pending, and the node would count it again.
+"""
 partitions = Table(
     "partitions",
     metadata,

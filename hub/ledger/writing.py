@@ -18,6 +18,7 @@ from hub.ledger.dialect import insert_all, insert_new, upsert
 from hub.ledger.grouping import regroup
 from hub.ledger.links import Nodes, learn, members_of_all
 from hub.ledger.rewards import rewards_of
+from hub.ledger.suppressed import Forgotten
 
 POSITION: Final = "position"
 """Counter of what was stored, over all tables; the others are named after the table that they count."""
@@ -76,6 +77,9 @@ class Taken:
     gaps: list[Gap] = field(default_factory=list)
     duplicates: list[EventRecord | DecisionRecord] = field(default_factory=list)
     dead: list[Dead] = field(default_factory=list)
+    requests: list[PreferenceRecord] = field(default_factory=list)
+    """Visitors who ask to be erased."""
+    forgotten: Forgotten = field(default_factory=lambda: Forgotten({}, []))
     folds: dict[SubjectId, list[Fold]] = field(default_factory=dict)
 
     def fold(self, fold: Fold) -> None:
@@ -101,17 +105,19 @@ def write(
     folded = canonical.fold_all(connection, taken.folds)
     _bury(taken, folded.unfoldable)
     positions = len(taken.events) + len(taken.decisions) + len(taken.preferences) + len(taken.duplicates)
+    positions += bool(taken.forgotten.erasures or taken.forgotten.marks)
     first = take(connection, POSITION, positions) if positions else 0
     revision = first + positions - 1
     counts = _insert(connection, taken, first, now_ms)
     canonical.save(connection, folded.changed, revision=revision, now_ms=now_ms)
     changed = _whom_it_concerns(connection, taken, folded.changed.keys(), revision)
+    taken.forgotten.write(connection, revision)
     counts["profiles"] = folded.new
     _move_marks(connection, moved, now_ms)
     counts = {name: count for name, count in counts.items() if count}
     for name, count in counts.items():
         take(connection, name, count)
-    return Stored(marks, changed, revision, counts)
+    return Stored(marks, changed | taken.forgotten.erasures.keys(), revision, counts)
 
 
 def _whom_it_concerns(
@@ -197,6 +203,16 @@ def _insert(connection: sa.Connection, taken: Taken, position: int, now_ms: int)
             "moved": moves(Fold(record, counted=False)),
         }
         for record in taken.duplicates
+    ]
+    rows[tables.erasure_requests] = [
+        {
+            "id": request.erasure,
+            "producer": request.producer,
+            "seq": request.seq,
+            "subject": request.subject,
+            "time_ms": request.time_ms,
+        }
+        for request in taken.requests
     ]
     rows[tables.dead_letters] = [{**msgspec.structs.asdict(letter), "stored_ms": now_ms} for letter in taken.dead]
     rows[tables.gaps] = [{**msgspec.structs.asdict(gap), "stored_ms": now_ms} for gap in taken.gaps]

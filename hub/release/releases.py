@@ -30,6 +30,7 @@ from hub.release.chain import Write
 from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
 from hub.release.repository import AssignmentDamaged, Repository
+from hub.site.kept_retention import keep_retention
 from hub.site.loading import SiteContents
 from hub.sources.kept import keep_sources
 
@@ -125,6 +126,8 @@ class Releases:
             if keep_sources(self._data_dir, contents.sources):
                 names = ", ".join(contents.sources) or "none"
                 self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
+            if keep_retention(self._data_dir, contents.retention):
+                self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
             same = self._same(resources)
             if same is not None:
                 return Applied(same, is_new=False, plan=planned)

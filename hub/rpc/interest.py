@@ -21,6 +21,8 @@ class Follower:
         self.news: dict[SubjectId, None] = {}
         self.wake = asyncio.Event()
         self.ended = False
+        self.erased_through: int | None = None
+        """Up to which number the node was told of erasures; None where it has not said that it counts them."""
 
     def take(self, most: int) -> list[SubjectId]:
         """Up to `most` subjects with news, oldest news first; they count as told."""

@@ -7,15 +7,16 @@ of any part of him, or of who belongs to him, is news for all of his subjects.
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import Executor
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from typing_extensions import override
 
 from edgewise.errors import EdgewiseError, InputError
-from edgewise.ids import SubjectId
+from edgewise.ids import NodeId, SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences
 from edgewise.profile.state import Profile, encode_profile
 from edgewise.seal import sealed
@@ -27,6 +28,7 @@ from hub.ledger.rows import Change
 from hub.ledger.writing import Stored
 from hub.log import Log
 from hub.meters import Meters
+from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.guard import Context, Streams, node_of, refuse
 from hub.rpc.interest import Follower, Interest
 
@@ -34,6 +36,8 @@ AT_ONCE: Final = 256
 """Profiles read in one go; a profile has some kilobytes."""
 _AFTER_ALL: Final = SubjectId("\U0010ffff")
 _REMEMBERED: Final = 10_000
+P = ParamSpec("P")
+T = TypeVar("T")
 _NOTHING: Final = pb.Snapshot(profile=encode_profile(Profile()), preferences=encode_preferences(Preferences()))
 
 
@@ -41,11 +45,20 @@ class Profiles(ProfilesServicer):
     """Sync."""
 
     def __init__(
-        self, ledger: Ledger, interest: Interest, reader: Executor, *, streams: Streams, meters: Meters, log: Log
+        self,
+        ledger: Ledger,
+        interest: Interest,
+        reader: Executor,
+        feed: ErasureFeed,
+        *,
+        streams: Streams,
+        meters: Meters,
+        log: Log,
     ) -> None:
         self._ledger = ledger
         self._interest = interest
         self._reader = reader
+        self._feed = feed
         self._streams = streams
         self._meters = meters
         self._log = log
@@ -66,6 +79,9 @@ class Profiles(ProfilesServicer):
                     while subjects := follower.take(AT_ONCE):
                         for news in await self._news(subjects):
                             yield news
+                    while self._feed.is_due(follower):
+                        for erasure in await self._in_reader(self._feed.due, follower):
+                            yield erasure
                     if not follower.wake.is_set():
                         await follower.wake.wait()
             except EdgewiseError as unreadable:
@@ -101,8 +117,15 @@ class Profiles(ProfilesServicer):
                     people = await loop.run_in_executor(self._reader, self._ledger.people_of, news)
                     self._interest.changed(sorted({each for members in people.values() for each in members}))
                     seen = changes[-1]
+                if await self._in_reader(self._feed.has_grown):
+                    for follower in self._interest.open:
+                        follower.wake.set()
             except EdgewiseError as unreadable:
                 self._log.error("changed profiles cannot be read", reason=str(unreadable))
+
+    async def _in_reader(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+        call = functools.partial(work, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._reader, call)
 
     async def _news(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
         return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, subjects)
@@ -130,12 +153,12 @@ class Profiles(ProfilesServicer):
 
     async def _listen(self, requests: AsyncIterator[pb.SyncRequest], follower: Follower) -> InputError | None:
         """Take what the node follows until it ends, or says what makes no sense."""
-        named = False
+        node: NodeId | None = None
         try:
             async for request in requests:
-                if not named:
-                    node_of(request.node_id)
-                    named = True
+                node = node_of(request.node_id) if node is None else node
+                if request.HasField("erased_through"):
+                    await self._in_reader(self._feed.heard, follower, node, request)
                 self._interest.unfollow(follower, map(_subject, request.remove))
                 self._interest.follow(follower, map(_subject, request.add))
         except InputError as wrong:

@@ -25,11 +25,13 @@ from edgewise.v1.uplink_pb2_grpc import add_UplinkServicer_to_server
 from hub.enrolment import Anchored, Enrolment
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
+from hub.ledger.suppression import SuppressionList
 from hub.ledger.writing import Stored
 from hub.log import Log
 from hub.meters import Meters
 from hub.rpc.admission import admissions
 from hub.rpc.distribution import Announcer, Distribution, Published
+from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.fleet import Fleet
 from hub.rpc.guard import Streams
 from hub.rpc.inbox import Inbox
@@ -67,7 +69,9 @@ class RpcServer:
         clock: Clock,
         meters: Meters,
         log: Log,
+        suppressions: SuppressionList | None = None,
     ) -> None:
+        """`suppressions` are told to every node; without them erasures reach those that cache the person."""
         self._settings = settings
         self._ledger = ledger
         self._clock = clock
@@ -92,7 +96,8 @@ class RpcServer:
             log=log,
         )
         interest = Interest(settings.most_profiles_per_node, meters)
-        self._profiles = Profiles(ledger, interest, self._readers, streams=streams, meters=meters, log=log)
+        feed = ErasureFeed(ledger, suppressions, clock)
+        self._profiles = Profiles(ledger, interest, self._readers, feed, streams=streams, meters=meters, log=log)
         self._inbox = Inbox(
             ledger,
             clock,

@@ -2,6 +2,7 @@
 
 site.yaml                 SiteFile
 identity.yaml             hub.identity.rules.IdentityFile
+retention.yaml            RetentionFile
 placements/NAME.yaml      edgewise.bundle.policy.Placement
 collections/NAME.yaml     CollectionFile
 experiments/KEY.yaml      ExperimentFile
@@ -9,6 +10,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+journeys/NAME.yaml        JourneyFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -33,6 +35,7 @@ NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Moment = Annotated[dt.datetime, Meta(tz=True)]
 Alias = Literal["champion", "challenger"]
+DataKind = Literal["event", "trait", "identifier", "contact", "item"]
 
 
 class SiteFile(msgspec.Struct, frozen=True):
@@ -99,8 +102,46 @@ class ModelFile(msgspec.Struct, frozen=True):
     """How `edgewise train ranker` makes it; None for a model that comes from elsewhere."""
 
 
+class Need(msgspec.Struct, frozen=True):
+    """A data point that a journey works with."""
+
+    kind: DataKind
+    """event: something they did; trait: said of them by `identify` or an import; identifier: how they are known;
+    contact: a field of the vault; item: an attribute of what can be shown."""
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    worth: Share
+    """The share of the journey's effect that hangs on it: a judgement of whoever wrote the journey, no measurement."""
+    why: Annotated[str, Meta(max_length=300)] = ""
+
+
+class JourneyFile(msgspec.Struct, frozen=True):
+    """What a journey needs to know; `edgewise data audit` says whether it is there."""
+
+    needs: Annotated[list[Need], Meta(min_length=1)]
+
+
 class ModelUse(msgspec.Struct, frozen=True):
     """A registered model, by alias or version."""
 
     model: ModelName
     use: Alias | int
+
+
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+
+
+class RetentionFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`retention.yaml`: what holds for the whole site. None: as long as there is room."""
+
+    events_days: Days | None = None
+    """What visitors did, on nodes and in sources that say nothing themselves."""
+    decisions_days: Days | None = None
+    """What was shown, with what came of it. Models learn from nothing older."""
+    contacts_days: Days | None = None
+    """Raw fields of people, by when their source last said them."""
+    fields: dict[str, Days] = {}
+    """Single traits and properties, of all events."""
+    rejects_days: Days = 30
+    """Files of rows that an import refused: they hold raw values."""
+    dead_letters_days: Days = 90
+    """Records of nodes that could not be used."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,13 +14,23 @@ from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, Place
 from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
-from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, SiteFile
+from hub.site.files import (
+    NAME_PATTERN,
+    CollectionFile,
+    ExperimentFile,
+    ItemFile,
+    JourneyFile,
+    ModelFile,
+    RetentionFile,
+    SiteFile,
+)
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "sources")
+RETENTION_FILE: Final = "retention.yaml"
+FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "journeys", "sources")
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -55,6 +65,8 @@ class Files(NamedTuple):
     features: list[tuple[Feature, Place]]
     sources: dict[SourceName, tuple[SourceDocument, Place]]
     identity: tuple[IdentityFile, Place] | None = None
+    retention: tuple[RetentionFile, Place] | None = None
+    journeys: Mapping[str, tuple[JourneyFile, Place]] = {}
 
 
 def read_files(folder: Path) -> Files:
@@ -75,6 +87,8 @@ def read_files(folder: Path) -> Files:
         items=reader.items(),
         features=reader.features(),
         identity=reader.identity(),
+        retention=reader.retention(),
+        journeys=reader.named("journeys", JourneyFile, str),
         sources=reader.named("sources", SourceDocument, SourceName),
     )
     reader.refuse_strange_files()
@@ -139,6 +153,9 @@ class _Reader:
     def identity(self) -> tuple[IdentityFile, Place] | None:
         return next(self._whole(IDENTITY_FILE, IdentityFile), None)
 
+    def retention(self) -> tuple[RetentionFile, Place] | None:
+        return next(self._whole(RETENTION_FILE, RetentionFile), None)
+
     def refuse_strange_files(self) -> None:
         """A file that nothing reads is mostly one that was meant to be read (but not in a folder that is no site)."""
         if SITE_FILE not in self._read_already:
@@ -150,7 +167,7 @@ class _Reader:
             if path.suffix == ".yml":
                 cure = f"rename it to {path.stem}.yaml"
             else:
-                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE, IDENTITY_FILE])
+                cure = did_you_mean(file.partition("/")[0], [*FOLDERS, SITE_FILE, IDENTITY_FILE, RETENTION_FILE])
             self.problems.append(Problem(f"{file}:1", f"nothing reads this file; {cure}"))
 
     def _all_items(self) -> Iterator[tuple[ItemFile, Place]]:

@@ -88,6 +88,9 @@ class PreferenceRecord(msgspec.Struct, frozen=True, tag="preference", tag_field=
     more: tuple[str, ...] | None = None
     less: tuple[str, ...] | None = None
     consent: Consent = Consent()
+    erasure: str = ""
+    """Id of a request to be erased, everywhere; nothing else is stated then. A field and not a kind of record: a hub
+    that does not know it takes it for a statement that says nothing, and not for a dead letter."""
 
 
 class FeatureRows(msgspec.Struct, frozen=True):

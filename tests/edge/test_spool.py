@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from spool_world import (
+    NODE,
     assert_without_holes,
     declared,
     event,
@@ -25,8 +26,10 @@ from spool_world import (
 )
 from typing_extensions import override
 
+from edge.node.layout import NodePaths, ProducerKey
 from edge.spool.files import SystemFiles
 from edge.spool.producers import is_alive
+from edge.spool.reader import SpoolReader
 from edgewise.errors import UnavailableError
 from edgewise.frames import scan
 from edgewise.records import EventRecord, GapRecord, Record, decode_record
@@ -485,3 +488,33 @@ def test_a_tail_torn_at_any_byte_hides_nothing_before_it(tmp_path: Path) -> None
         survivors = list(scan(garbled))
         assert [found.end for found in survivors][: len(kept)] == [found.end for found in kept]
         assert cut == len(whole) or len(survivors) == len(kept)
+
+
+def test_a_quiet_node_lets_go_of_what_the_hub_has(tmp_path: Path) -> None:
+    """A new segment begins when asked to, so that the one before may be deleted; nothing is lost between the two."""
+
+    async def story() -> None:
+        spool = writer(tmp_path)
+        assert not spool.turn_over()  # there is nothing to let go of
+        spool.append(event(0))
+        assert not spool.turn_over()  # it is not durable yet
+        await spool.commit()
+        assert spool.turn_over()
+        assert not spool.turn_over()  # the new one is empty
+        assert len(segments(tmp_path)) == 2
+        reader = SpoolReader(NodePaths(tmp_path).producer(1, 0), ProducerKey(1, 0), NODE)
+        batch = reader.read()
+        assert batch is not None
+        assert (batch.first_seq, batch.last_seq, batch.lost) == (0, 0, 0)
+        reader.acknowledge(0)
+        (left,) = segments(tmp_path)
+        assert left.read_bytes() == b""
+        spool.append(event(1))
+        await spool.commit()
+        batch = reader.read()
+        assert batch is not None
+        assert (batch.first_seq, batch.last_seq, batch.lost) == (1, 1, 0)
+        await spool.close()
+        assert SpoolReader(NodePaths(tmp_path).producer(1, 0), ProducerKey(1, 0), NODE).next_seq == 1
+
+    asyncio.run(story())

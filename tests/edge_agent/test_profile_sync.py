@@ -7,6 +7,7 @@ from pathlib import Path
 from agent_world import Node, patiently, running_agent
 from cache_world import statement, view
 
+from edge.profiles.forgetting import Confirmed
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
 from edgewise.ids import NodeId, SubjectId, producer
@@ -117,5 +118,54 @@ def test_a_snapshot_that_is_none_is_passed_over(tmp_path: Path) -> None:
             node.cache.want([BOB])
             await eventually(lambda: items(node, BOB) == {"one"})
             assert items(node, ANN) is None
+
+    patiently(story())
+
+
+def test_erasures_are_confirmed_when_not_a_byte_is_left(tmp_path: Path) -> None:
+    """Also of somebody whom this node does not cache: it may remember his decisions."""
+
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:
+            await eventually(lambda: hub.confirmed == [("", 0)])
+            hub.profiles[ANN] = (canonical(ANN, "a-film-of-hers"), wishes(1))
+            node.cache.want([ANN])
+            await eventually(lambda: items(node, ANN) == {"a-film-of-hers"})
+            hub.tell_erasures("list-1", ANN, BOB, time_ms=2**42)
+            await eventually(lambda: items(node, ANN) is None)
+            await eventually(lambda: hub.confirmed[-1] == ("list-1", 2))
+            data = next((tmp_path / "profiles").rglob("data.mdb")).read_bytes()
+            assert b"a-film-of-hers" not in data
+
+    patiently(story())
+
+
+def test_a_node_goes_on_where_it_was_and_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        hub = FakeHub(SignedSite("shop"))
+        await hub.start()
+        async with running_agent(tmp_path, hub) as node:
+            await eventually(lambda: hub.confirmed == [("", 0)])
+            hub.tell_erasures("list-1", ANN)
+            await eventually(lambda: hub.confirmed[-1] == ("list-1", 1))
+            await hub.stop()
+            hub.confirmed.clear()
+            await hub.start(hub.port)
+            await eventually(lambda: hub.confirmed == [("list-1", 1)])
+            assert node.cache.erased_through() == Confirmed("list-1", 1)
+        await hub.stop()
+
+    patiently(story())
+
+
+def test_who_has_come_back_since_keeps_what_is_his(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:
+            hub.profiles[ANN] = (canonical(ANN, "one"), encode_preferences(Preferences()))
+            node.cache.want([ANN])
+            await eventually(lambda: items(node, ANN) == {"one"})
+            hub.tell_erasures("list-1", ANN, time_ms=1_000)  # long before
+            await eventually(lambda: hub.confirmed[-1] == ("list-1", 1))
+            assert items(node, ANN) == {"one"}
 
     patiently(story())

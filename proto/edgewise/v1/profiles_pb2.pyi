@@ -7,14 +7,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class SyncRequest(_message.Message):
-    __slots__ = ("node_id", "add", "remove")
+    __slots__ = ("node_id", "add", "remove", "erasure_list", "erased_through")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ADD_FIELD_NUMBER: _ClassVar[int]
     REMOVE_FIELD_NUMBER: _ClassVar[int]
+    ERASURE_LIST_FIELD_NUMBER: _ClassVar[int]
+    ERASED_THROUGH_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     add: _containers.RepeatedScalarFieldContainer[str]
     remove: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, node_id: _Optional[str] = ..., add: _Optional[_Iterable[str]] = ..., remove: _Optional[_Iterable[str]] = ...) -> None: ...
+    erasure_list: str
+    erased_through: int
+    def __init__(self, node_id: _Optional[str] = ..., add: _Optional[_Iterable[str]] = ..., remove: _Optional[_Iterable[str]] = ..., erasure_list: _Optional[str] = ..., erased_through: _Optional[int] = ...) -> None: ...
 
 class SyncResponse(_message.Message):
     __slots__ = ("subject", "snapshot", "erasure", "unknown", "checksum")
@@ -39,8 +43,14 @@ class Snapshot(_message.Message):
     def __init__(self, profile: _Optional[bytes] = ..., preferences: _Optional[bytes] = ...) -> None: ...
 
 class Erasure(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("list", "number", "time_ms")
+    LIST_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    list: str
+    number: int
+    time_ms: int
+    def __init__(self, list: _Optional[str] = ..., number: _Optional[int] = ..., time_ms: _Optional[int] = ...) -> None: ...
 
 class Unknown(_message.Message):
     __slots__ = ()

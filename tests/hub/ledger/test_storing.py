@@ -148,7 +148,6 @@ def test_erasing_a_subject_leaves_its_numbers_taken(ledger: Ledger) -> None:
         "events": 1,
         "decisions": 1,
         "preferences": 1,
-        "duplicates": 0,
         "profiles": 1,
     }
     assert ledger.totals() == Totals(*[0] * 8)

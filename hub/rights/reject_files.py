@@ -1,0 +1,87 @@
+"""Rows that imports refused, kept as they came so that somebody can mend them: the one place where files hold raw rows.
+
+Whose row it is cannot be told in general: it was refused because something in it could not be read, perhaps the very
+identifier, and a fault of one column is kept without the rest of its row. Hashing every cell and looking for a match
+would miss those. So an erasure blanks the values of every refused row, whoever it was about. Where it stood, which
+column and how many there were stays; the owner's own file still has the value.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from edgewise.errors import UnavailableError
+from hub.durable import replace_file
+from hub.ledger.forgetting import Removed
+from hub.rights.person import Person
+
+FOLDER: Final = "rejects"
+PLACES: Final = frozenset({"row", "line", "column", "path", "received"})
+"""Columns that say where and when a fault was; every other one may quote what stood there."""
+BLANK: Final = "(erased)"
+
+
+class RejectFiles:
+    """All `rejects` folders of a data folder."""
+
+    name = "rejected rows"
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def count(self, _person: Person) -> Removed:
+        """Rows that still have values."""
+        return sum((self._blanked(path)[1] for path in reject_files(self._data_dir)), Removed())
+
+    def erase(self, _person: Person) -> Removed:
+        """Blank them."""
+        gone = Removed()
+        for path in reject_files(self._data_dir):
+            content, removed = self._blanked(path)
+            if removed == Removed():
+                continue
+            try:
+                replace_file(path, content, mode=0o600)
+            except OSError as refused:
+                raise UnavailableError(f"{path}: cannot be written: {refused.strerror}") from None
+            gone += removed
+        return gone
+
+    def _blanked(self, path: Path) -> tuple[bytes, Removed]:
+        """The file as it is to be, and what it loses. What is no table of ours loses everything."""
+        try:
+            before = path.read_bytes()
+        except OSError as refused:
+            raise UnavailableError(f"{path}: cannot be read: {refused.strerror}") from None
+        try:
+            rows = list(csv.reader(io.StringIO(before.decode("utf-8", "replace"), newline="")))
+        except csv.Error:
+            rows = []
+        if not rows or PLACES.isdisjoint(rows[0]):
+            return b"", Removed(bytes=len(before), files=1) if before else Removed()
+        header = rows[0]
+        kept = [
+            [cell if name in PLACES else BLANK for name, cell in zip(header, row, strict=False)] for row in rows[1:]
+        ]
+        changed = sum(new != old for new, old in zip(kept, rows[1:], strict=True))
+        if not changed:
+            return before, Removed()
+        content = _written([header, *kept])
+        return content, Removed(rows=changed, bytes=max(0, len(before) - len(content)), files=1)
+
+
+def reject_files(data_dir: Path) -> Iterator[Path]:
+    """All files of rejected rows below a data folder."""
+    for folder in sorted(data_dir.rglob(FOLDER)):
+        if folder.is_dir():
+            yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def _written(rows: list[list[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,89 @@
+"""The job that deletes what is too old: in bounded steps, so that a hub goes on storing between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from edgewise.errors import UnavailableError
+from edgewise.profile.state import DAY_MS
+from hub.ledger.ledger import Ledger
+from hub.rights.reject_files import reject_files
+from hub.rights.retention import Cutoffs, Retention
+
+AT_ONCE: Final = 2_000
+"""Rows looked at in one step: some tens of milliseconds in which nothing else is stored."""
+
+
+class Retained(msgspec.Struct, kw_only=True):
+    """What one run deleted, or would delete."""
+
+    events: int = 0
+    fields: int = 0
+    """Single traits and properties of events that stay."""
+    profiles: int = 0
+    """How often a profile was folded anew."""
+    decisions: int = 0
+    contacts: int = 0
+    contact_fields: int = 0
+    dead_letters: int = 0
+    reject_files: int = 0
+
+    @property
+    def total(self) -> int:
+        """Everything that went."""
+        counts: tuple[int, ...] = msgspec.structs.astuple(self)
+        return sum(counts) - self.profiles
+
+
+def steps(
+    ledger: Ledger, retention: Retention, data_dir: Path, retained: Retained, *, now_ms: int, dry_run: bool = False
+) -> Iterator[None]:
+    """One run, a step at a time; what it comes to is counted in `retained`.
+
+    Raises UnavailableError when something cannot be written; a later run goes on.
+    """
+    cutoffs = Cutoffs(retention, now_ms)
+    position: int | None = 0
+    while position is not None:
+        expired = ledger.expire_events(
+            cutoffs, after_position=position, at_once=AT_ONCE, now_ms=now_ms, dry_run=dry_run
+        )
+        retained.events += expired.events
+        retained.fields += expired.fields
+        retained.profiles += expired.subjects
+        position = expired.position
+        yield
+    before_ms = cutoffs.before_ms(retention.site.decisions_days)
+    while before_ms is not None:
+        gone = ledger.expire_decisions(before_ms, at_once=AT_ONCE, now_ms=now_ms, dry_run=dry_run)
+        retained.decisions += gone
+        yield
+        if dry_run or gone < AT_ONCE:
+            break
+    if any(partition.is_stale for partition in ledger.lake.partitions()):
+        ledger.lake.rewrite()
+        yield
+    retained.contacts, retained.contact_fields = ledger.expire_contacts(*cutoffs.contacts_ms(), dry_run=dry_run)
+    yield
+    letters_ms = now_ms - retention.site.dead_letters_days * DAY_MS
+    retained.dead_letters = ledger.expire_dead_letters(letters_ms, dry_run=dry_run)
+    yield
+    retained.reject_files = _old_rejects(data_dir, now_ms - retention.site.rejects_days * DAY_MS, dry_run=dry_run)
+
+
+def _old_rejects(data_dir: Path, before_ms: int, *, dry_run: bool) -> int:
+    gone = 0
+    for path in reject_files(data_dir):
+        if path.stat().st_mtime * 1_000 >= before_ms:
+            continue
+        gone += 1
+        try:
+            if not dry_run:
+                path.unlink(missing_ok=True)
+        except OSError as refused:
+            raise UnavailableError(f"{path}: cannot be deleted: {refused.strerror}") from None
+    return gone
