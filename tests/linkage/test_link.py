@@ -28,7 +28,7 @@ class Run:
 
 
 def test_invented_people_are_found_the_same_way_every_time(run: Run, tmp_path: Path) -> None:
-    file = write(tmp_path / "people.csv", population(160, seed=3))
+    file = write(tmp_path / "people.csv", population(100, seed=3))
     page = tmp_path / "page.html"
     first = run(file, "--id", "id", "--truth", "person", "--json", "--report", page)
     told = first.told
@@ -43,7 +43,7 @@ def test_invented_people_are_found_the_same_way_every_time(run: Run, tmp_path: P
 
 
 def test_the_truth_is_never_learned_from(tmp_path: Path) -> None:
-    rows = population(90, seed=5)
+    rows = population(80, seed=5)
     told = link([write(tmp_path / "right.csv", rows)], key="id", truth="person").linked
     for row in rows:
         row["person"] = row["id"]
@@ -54,8 +54,8 @@ def test_the_truth_is_never_learned_from(tmp_path: Path) -> None:
 
 
 def test_records_that_come_later_change_no_cluster_name(run: Run, tmp_path: Path) -> None:
-    rows = population(160, seed=3)
-    before = run(write(tmp_path / "before.csv", rows[:-40]), "--id", "id", "--json")
+    rows = population(100, seed=3)
+    before = run(write(tmp_path / "before.csv", rows[:-30]), "--id", "id", "--json")
     kept = tmp_path / "before.json"
     kept.write_text(before.stdout, encoding="utf-8")
     everybody = write(tmp_path / "after.csv", list(reversed(rows)))  # new records first: file order is nothing
