@@ -98,6 +98,13 @@ def test_every_value_is_shown_with_its_source(tmp_path: Path) -> None:
     assert shown["enrol_token"] == ("(hidden)", str(file))
 
 
+def test_a_password_inside_of_a_url_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text('database = "postgresql://ann:s3cret@db:5432/shop?password=s3cret&sslmode=require"')
+    ((value, _),) = [(value, of) for name, value, of in explained(settings_of("hub"), file, {}) if name == "database"]
+    assert value == "postgresql://ann:(hidden)@db:5432/shop?password=(hidden)&sslmode=require"
+
+
 def test_config_show_check_and_schema(tmp_path: Path) -> None:
     run = CliRunner().invoke
     file = tmp_path / "edge.toml"
