@@ -47,7 +47,7 @@ NODES = 3
 A_WORLD = 250
 """Histories that share a ledger and three caches."""
 HALF_MS = 1_000_000
-ROUNDS = 8
+ROUNDS = 6
 """Before everybody comes to rest; then as many again."""
 NAMES = ("anonymousId:a", "anonymousId:b", "anonymousId:c", "userId:u", "userId:v", "email:e")
 EVENTS = ("Product Viewed", "Product Clicked", "Product Added", "Order Completed", "Promotion Viewed")
