@@ -46,7 +46,8 @@ from hub.rpc.profiles import Profiles
 NODES = 3
 A_WORLD = 250
 """Histories that share a ledger and three caches."""
-ROUNDS = 8
+HALF_MS = 1_000_000
+ROUNDS = 6
 """Before everybody comes to rest; then as many again."""
 NAMES = ("anonymousId:a", "anonymousId:b", "anonymousId:c", "userId:u", "userId:v", "email:e")
 EVENTS = ("Product Viewed", "Product Clicked", "Product Added", "Order Completed", "Promotion Viewed")
@@ -93,6 +94,7 @@ class History:
         self.places = [Place(index, seed, self.random) for index in range(NODES)]
         self.stored = {producer: -1 for place in self.places for producer in place.spools}
         self.sent: list[EventRecord] = []
+        self.now_ms = hub_records.NOW_MS
         for place in self.places:
             self._connect(place)
 
@@ -133,7 +135,7 @@ class History:
         names = [name for name, each in self.subjects.items() if each == subject]
         if self.random.random() < 0.4:
             names += self.random.sample(NAMES, self.random.randint(1, 2))
-        time_ms = hub_records.NOW_MS + self.random.randrange(6) * 1_000
+        time_ms = self.now_ms + self.random.randrange(6) * 1_000
         return {
             "subject": subject,
             "name": self.random.choice(EVENTS),
@@ -148,7 +150,7 @@ class History:
 
     def _says(self, place: Place) -> None:
         producer, subject = self.random.choice(list(place.spools)), self._any_subject()
-        time_ms = hub_records.NOW_MS + self.random.randrange(6)
+        time_ms = self.now_ms + self.random.randrange(6)
         will = self.random.choice(WILLS)
         record = hub_records.preference(
             len(place.spools[producer]), producer=producer, subject=subject, time_ms=time_ms, **{"dial": None, **will}
@@ -223,8 +225,13 @@ class History:
         """Somebody is forgotten, after all nodes have heard of everything."""
         subject = self._any_subject()
         self.world.happened["erased"] += 1
-        self.world.ledger.erase(subject, hub_records.NOW_MS + 100)
+        self.world.ledger.erase(subject, self.now_ms + HALF_MS // 2)
         self.twin.erase(subject)
+
+    def goes_on(self) -> None:
+        """What happens now is later than all of before."""
+        self.now_ms += HALF_MS
+        self.sent.clear()
 
     def _any_subject(self) -> SubjectId:
         return self.random.choice(list(self.subjects.values()))
@@ -270,6 +277,7 @@ class World:
                 for history in self.histories:
                     if history.random.random() < 0.3:
                         history.erase()
+                    history.goes_on()
                 self._rest()
 
     def send(

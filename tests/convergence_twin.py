@@ -46,7 +46,11 @@ class Twin:
     def accept(self, records: Iterable[EventRecord | PreferenceRecord]) -> None:
         """The hub has stored these, in this order."""
         for record in records:
-            known = {each.record.message_id for each in self._standing() if isinstance(each.record, EventRecord)}
+            known = {
+                each.record.message_id
+                for each in self._standing()
+                if isinstance(each.record, EventRecord) and self._is_whole(each)
+            }
             repeats = isinstance(record, EventRecord) and record.message_id in known
             self._accepted.append(Accepted(self._tick(), record, counts=not repeats))
 
@@ -55,7 +59,7 @@ class Twin:
         self._statements.append(Statement(self._tick(), kind, left, right))
 
     def erase(self, subject: SubjectId) -> None:
-        """All of before is forgotten, also what others' records said of this subject."""
+        """All of before is forgotten, also events of others that name this subject."""
         self._erased[subject] = self._tick()
 
     def people(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, tuple[SubjectId, ...]]:
@@ -101,13 +105,19 @@ class Twin:
             match each.record:
                 case PreferenceRecord():
                     state(preferences, each.record)
-                case EventRecord() if each.counts:
+                case EventRecord() if each.counts and self._is_whole(each):
                     apply(profile, each.record)
                 case EventRecord() if each.record.grants.personalisation:
                     skip(profile, each.record)
                 case _:
                     pass
         return profile, preferences
+
+    def _is_whole(self, accepted: Accepted) -> bool:
+        """Nobody whom an event names was erased since; else it went with him, though it was another subject's."""
+        return not isinstance(accepted.record, EventRecord) or all(
+            self._holds(accepted.at, named) for named in accepted.record.identifiers.values()
+        )
 
     def _standing(self) -> list[Accepted]:
         return [each for each in self._accepted if self._holds(each.at, each.record.subject)]

@@ -76,22 +76,17 @@ class Statements:
         if own is not None and all(base.applied.get(producer, -1) >= seq for producer, seq in own.applied.items()):
             own = None
         if own is None:
-            txn.delete(key, db=self._db["stated"])
+            delete(txn, key, self._db["stated"])
         else:
             self._write(txn, key, "stated", own)
             base = merge_preferences(base, own)
         if base == NOTHING_STATED:
-            txn.delete(key, db=self._db["preferences"])  # it would be kept for ever, and says nothing
+            delete(txn, key, self._db["preferences"])  # it would be kept for ever, and says nothing
         else:
             self._write(txn, key, "preferences", base)
 
-    def drop(self, txn: Txn, key: bytes) -> None:
-        """Delete both."""
-        for name in NAMES:
-            txn.delete(key, db=self._db[name])
-
     def forget(self, txn: Txn, key: bytes) -> bool:
-        """The same for good: what is deleted is overwritten first. False when there was nothing."""
+        """Delete both for good: what is deleted is overwritten first. False when there was nothing."""
         known = [delete(txn, key, self._db[name]) for name in NAMES]
         return any(known)
 
