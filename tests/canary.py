@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -76,9 +77,9 @@ def plant_on_node(node: Started, item: str, headers: Mapping[str, str]) -> int:
     return len(calls(item))
 
 
-def _reason(node: Started, who: dict[str, Any], headers: Mapping[str, str]) -> str:
+def _is_heard(node: Started, who: dict[str, Any], headers: Mapping[str, str]) -> bool:
     answer = ask(f"{node.said['url']}/v1/decide", who, headers=dict(headers))
-    return str(answer["placements"]["home_hero"]["reason"])
+    return bool(answer["placements"]["home_hero"]["reason"] != "OPTED_OUT")
 
 
 def history(path: Path, item: str) -> Path:

@@ -96,7 +96,7 @@ class Sparing(ProfileCache):
     """Erases a profile, and not what was decided on it."""
 
     @override
-    def erase(self, subject: SubjectId) -> None:
+    def erase(self, subject: SubjectId, *, until_ms: int = 0) -> None:
         self.write(lambda txn: self._rows.drop(txn, bytes.fromhex(subject)))
 
 
