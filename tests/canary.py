@@ -67,11 +67,9 @@ def decide_body() -> dict[str, Any]:
 def plant_on_node(node: Started, item: str, headers: Mapping[str, str]) -> int:
     """Send everything as a server; returns how many events that were."""
     bystander = {"anonymousId": BYSTANDER, "placements": [{"name": "home_hero"}]}
-    for who in (
-        decide_body(),
-        bystander,
-    ):  # until the hub has said what they stated elsewhere, nothing counts as theirs
-        until(lambda who=who: _reason(node, who, headers) != "OPTED_OUT")
+    for who in (decide_body(), bystander):
+        # until the hub has said what they stated elsewhere, nothing counts as theirs
+        until(functools.partial(_is_heard, node, who, headers))
     for path, body in calls(item):
         assert ask(f"{node.said['url']}{path}", body, headers=dict(headers)) == {"success": True}
     return len(calls(item))
