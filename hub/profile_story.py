@@ -26,6 +26,7 @@ from hub.identity.resolve import MERGE, Link, standing
 from hub.ledger.batch import parts_of
 from hub.ledger.canonical import Folding
 from hub.ledger.ledger import Ledger
+from hub.profile_now import Now, now_of
 
 SHARE_HALF_LIFE_DAYS: Final = 30.0
 """Half-life of the shares that are shown; the features of a site have their own."""
@@ -118,6 +119,7 @@ class Story(msgspec.Struct, frozen=True):
     """`trait plan`, `dial`, `consent marketing`: the statement that holds, with who made it."""
     counted_by: dict[Kind, list[str]] = {}
     """Kind -> the identifiers under which it was counted, with their sources: `userId 3f2a0b91 (import crm)`."""
+    now: Now = Now()
     timeline: list[Moment] | None = None
 
 
@@ -201,6 +203,7 @@ def story_of(ledger: Ledger, subject: SubjectId, *, now_ms: int, timeline: bool)
         joints=_joints(ledger, members, links),
         facts=_facts(profile, said, list(read.values())),
         counted_by=_counted_by(profile, list(read.values())),
+        now=now_of(profile, now_ms),
         timeline=_timeline(ledger, labels) if timeline else None,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from edgewise.errors import MALFORMED, InputError, ModelRefused
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_content, read_table, require_columns
+from hub.topics.model import PARTS
+from hub.topics.words import counts
 from hub.train.scoring.columns import Cells, Column, cells
 from hub.train.scoring.origin import Origin
 
@@ -52,6 +54,8 @@ class _Reading(NamedTuple):
     """One for each column; the same for all where the model reads one matrix."""
     classes: tuple[str, ...]
     is_matrix: bool
+    parts: Mapping[str, int] | None = None
+    """Part of a text -> the column of the matrix that counts it; None: the model reads no text as a whole."""
 
 
 def score_table(
@@ -113,7 +117,12 @@ def _reading(path: Path, inputs: dict[str, str], metadata: dict[str, str]) -> _R
     """What the metadata of an export says about its columns, checked against the model's inputs."""
     try:
         classes = tuple(msgspec.json.decode(metadata.get("edgewise.classes", "[]"), type=list[str]))
-        if "edgewise.columns" in metadata:
+        if PARTS in metadata:
+            parts = msgspec.json.decode(metadata[PARTS], type=list[str])
+            text = (Column(msgspec.json.decode(metadata["edgewise.text"], type=str), "text"),)
+            counted = {part: column for column, part in enumerate(parts)}
+            reading = _Reading(text, (MATRIX_INPUT,), classes, is_matrix=True, parts=counted)
+        elif "edgewise.columns" in metadata:
             listed = msgspec.json.decode(metadata["edgewise.columns"], type=list[ModelColumn])
             columns = tuple(Column(held.name, "text" if held.kind == "text" else "number") for held in listed)
             reading = _Reading(columns, tuple(held.input for held in listed), classes, is_matrix=False)
@@ -132,6 +141,8 @@ def _reading(path: Path, inputs: dict[str, str], metadata: dict[str, str]) -> _R
 
 
 def _fed(reading: _Reading, rows: Cells) -> dict[str, NDArray[Any]]:
+    if reading.parts is not None:
+        return {MATRIX_INPUT: counts(rows[:, 0].tolist(), reading.parts)}
     if reading.is_matrix:
         return {MATRIX_INPUT: rows.astype(np.float32)}
     return {

@@ -9,9 +9,9 @@ thousands of them affordable, and what a hub does. None depends on its neighbour
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import shutil
-import sqlite3
 from collections import Counter, deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import hub_records
-import sqlalchemy as sa
 from agent_world import log
 from convergence_twin import NOTHING, Twin
 from fault_seeds import Random
 
 from edge.agent.profile_sync import ProfileSync
 from edge.profiles.cache import ProfileCache
+from edgewise.clock import SystemClock
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.ids import ItemId, MessageId, NodeId, Producer, SubjectId
 from edgewise.profile.preferences import encode_preferences
@@ -35,10 +35,11 @@ from edgewise.records import EventRecord, PreferenceRecord, Touch, encode_record
 from edgewise.v1.profiles_pb2 import SyncResponse
 from hub.identity.resolve import MERGE, UNMERGE
 from hub.ledger.batch import Batch
-from hub.ledger.ledger import Ledger, ledger_url
+from hub.ledger.ledger import open_ledger
 from hub.ledger.rows import Change
 from hub.ledger.writing import Stored
 from hub.meters import Meters
+from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.interest import Follower, Interest
 from hub.rpc.profiles import Profiles
 
@@ -235,14 +236,14 @@ class World:
     """Histories side by side."""
 
     def __init__(self, folder: Path, seeds: Sequence[int], meters: Meters) -> None:
-        self.ledger = Ledger.open(ledger_url(folder))
-        # What is lost by a power failure is not the question here.
-        sa.event.listen(self.ledger.storage._writer, "connect", _without_sync)
-        self.ledger.storage._writer.dispose()
+        self._files = contextlib.ExitStack()
+        self.ledger = self._files.enter_context(open_ledger(folder))
         self.caches = [ProfileCache.open(folder / f"profiles-{n}", map_bytes=128 << 20) for n in range(NODES)]
-        quiet, unused = log("critical"), Any
+        quiet = log("critical")
+        unused: Any = None
         self.interest = Interest(100_000, meters)
-        self.profiles = Profiles(self.ledger, self.interest, unused, streams=unused, meters=meters, log=quiet)  # type: ignore[arg-type]  # neither is used
+        feed = ErasureFeed(self.ledger, None, SystemClock())
+        self.profiles = Profiles(self.ledger, self.interest, unused, feed, streams=unused, meters=meters, log=quiet)
         state: Any = _Counter()
         self.syncs = [
             ProfileSync(cache, NodeId(f"n{n}"), bell=asyncio.Event(), state=state, log=quiet)
@@ -384,7 +385,7 @@ class World:
         """Let go of the files."""
         for cache in self.caches:
             cache.close()
-        self.ledger.close()
+        self._files.close()
 
 
 def _held(cache: ProfileCache, subject: SubjectId) -> tuple[bytes, bytes]:
@@ -432,10 +433,6 @@ def live_through_on_two_cores(folder: Path, chosen: Sequence[int]) -> Counter[st
 
 class _Counter:
     profiles_synced = 0
-
-
-def _without_sync(connection: sqlite3.Connection, _entry: object) -> None:
-    connection.execute("PRAGMA synchronous=OFF")
 
 
 def _subject(seed: int, name: str) -> SubjectId:

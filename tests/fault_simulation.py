@@ -35,6 +35,7 @@ from edgewise.subjects import subject_of
 from hub.ledger.ledger import Ledger
 from hub.meters import Meters
 from hub.rpc.distribution import Announcer, Distribution
+from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.fleet import Fleet
 from hub.rpc.guard import Streams
 from hub.rpc.inbox import Inbox
@@ -76,7 +77,10 @@ class Hub:
         clock, quiet, meters = LoopClock(asyncio.get_running_loop()), log("critical"), self._meters
         threads: Any = None  # simulated loops have none
         streams = Streams(1_000, meters)
-        profiles = Profiles(self.ledger, Interest(1_000, meters), threads, streams=streams, meters=meters, log=quiet)
+        feed = ErasureFeed(self.ledger, None, clock)
+        profiles = Profiles(
+            self.ledger, Interest(1_000, meters), threads, feed, streams=streams, meters=meters, log=quiet
+        )
         inbox = Inbox(
             self.ledger, clock, threads, most_bytes=1 << 20, on_stored=profiles.stored, meters=meters, log=quiet
         )

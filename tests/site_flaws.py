@@ -545,7 +545,7 @@ FLAWS = [
         "- {name: views_7d,",
         7,
         "no 'type' here",
-        "expected one of affinity",
+        "expected one of active_days",
         "- {type: window_count, name: views_7d,",
     ),
     Flaw(

@@ -50,6 +50,8 @@ def show(
 
 
 def _shown(story: Story) -> list[Any]:
+    from hub.profile_now import in_rows
+
     everybody = ", ".join(dict.fromkeys(source for part in story.parts for source in part.sources)) or "nobody"
     facts: list[list[Any]] = [
         ["person", story.person, _how_many(len(story.parts), "identifier")],
@@ -61,6 +63,7 @@ def _shown(story: Story) -> list[Any]:
         *([dimension, _largest(values), everybody] for dimension, values in story.shares.items()),
         ["last items", ", ".join(story.last_items) or "none", everybody],
         *([["spent", f"{story.spent_minor / 100:,.2f}", everybody]] if story.spent_minor else []),
+        *([what, known, everybody] for what, known in in_rows(story.now)),
         *(
             [name, str(fact.value), f"{fact.says}, {_time(fact.time_ms)}, {fact.identifier}"]
             for name, fact in story.facts.items()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from edgewise.errors import InputError
 from hub.imports.delimited import NumberedLines, records
@@ -18,11 +19,16 @@ from hub.sources.paths import first_column
 from hub.sources.translate import rows_of
 from hub.tables import FileFormat, csv_delimiter, file_format
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MOST_JSON_BYTES: Final = 256 << 20
 """A JSON document is held as a whole; longer exports are JSON lines."""
 _PARQUET_ROWS: Final = 4_096
 _REPORTED_ROWS: Final = 1_000
 _MOST_DIGITS: Final = 40
+_DELIMITER_HINT: Final = re.compile('"?sep=([^"\\r\\n])"?')
+"""A first line that Excel reads and writes."""
 _OTHER_DELIMITERS: Final = ",;\t|"
 
 Progress = Callable[[int, int], None]
@@ -91,8 +97,12 @@ class SourceRows:
         first = next((line for line in lines if line[1].strip()), None)
         if first is None:
             raise InputError(f"{self._path}: an empty file")
-        lines.push_back([first])
-        delimiter = self._document.delimiter or csv_delimiter(self._path, first[1])
+        hint = _DELIMITER_HINT.fullmatch(first[1].strip("\r\n"))
+        if hint is not None:
+            delimiter = hint[1]
+        else:
+            lines.push_back([first])
+            delimiter = self._document.delimiter or csv_delimiter(self._path, first[1])
         if self._document.header is None:
             row, header, expected = next(records(lines, delimiter, width=None))
             if header is None:
@@ -205,12 +215,31 @@ class SourceRows:
                     raise InputError(f"{self._path}: none of the columns that the source names is here; got {shown}")
                 number, total = 0, file.metadata.num_rows
                 for batch in file.iter_batches(_PARQUET_ROWS, columns=read):
-                    for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                    for values in zip(*map(_cells, batch.columns), strict=True):
                         number += 1
                         yield SourceRow(number, dict(zip(read, values, strict=True)))
                     self._progress(number, total)
         except (pa.ArrowException, OSError) as damaged:
             raise InputError(f"{self._path}: unreadable Parquet: {str(damaged).partition(chr(10))[0]}") from None
+
+
+def _cells(column: pa.Array) -> list[Any]:
+    """The values of a column; a moment that Python has none for (finer, or outside its years) as text."""
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        return list(map(_cell, column))
+
+
+def _cell(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return f"out of range: {scalar.value}"
 
 
 def first_or_whole(name: str) -> str:

@@ -171,9 +171,15 @@ def fault_in_words(record: Record) -> str:
 
 def _is_plain(event: EventRecord) -> bool:
     """Whether an event is so far inside every bound that they need not be looked at one by one: nearly every one is."""
+    if event.engaged_ms or event.topics or event.ticket or event.currency or event.mood is not None:
+        return False
     texts = f"{event.subject}{event.message_id}{event.type}{event.name}{event.decision_id}{event.placement}"
+    for kind, identifier in event.identifiers.items():
+        texts += kind + identifier
     for touch in event.touches:
-        if touch.rating is not None or abs(touch.value_minor) > _PLAIN_MINOR or abs(touch.quantity) > _PLAIN_QUANTITY:
+        if touch.rating is not None or touch.listed_minor or abs(touch.value_minor) > _PLAIN_MINOR:
+            return False
+        if abs(touch.quantity) > _PLAIN_QUANTITY:
             return False
         texts += touch.item
     return (
@@ -191,7 +197,8 @@ def _texts_of(record: Record) -> tuple[str, ...]:
         case EventRecord():
             said = (record.subject, record.message_id, record.type, record.name)
             named = (record.decision_id or "", record.placement or "", record.ticket, record.currency)
-            return (*said, *named, *record.topics, *(touch.item for touch in record.touches))
+            ids = (*record.identifiers, *record.identifiers.values())
+            return (*said, *named, *ids, *record.topics, *(touch.item for touch in record.touches))
         case DecisionRecord():
             return (record.decision_id, record.subject)
         case PreferenceRecord():

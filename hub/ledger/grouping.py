@@ -18,7 +18,7 @@ from edgewise.ids import SubjectId
 from hub.identity.resolve import Link, Statement, kinds_of, resolve
 from hub.identity.rules import USER, IdentityRules
 from hub.ledger import tables
-from hub.ledger.dialect import chunks, upsert
+from hub.ledger.dialect import among, chunks, upsert_all
 from hub.ledger.links import (
     Learnt,
     Nodes,
@@ -95,7 +95,7 @@ def forget(connection: sa.Connection, subjects: Sequence[SubjectId], revision: i
     changed = regroup(connection, around.difference(subjects), revision)
     remaining = people_among(connection, companions)
     rows = [{"subject": subject, "person": person, "revision": revision} for subject, person in remaining.items()]
-    upsert(connection, tables.persons, rows, update=("revision",))
+    upsert_all(connection, tables.persons, rows, update=("revision",))
     return changed | companions
 
 
@@ -234,7 +234,7 @@ def _write(connection: sa.Connection, groups: Sequence[Group], revision: int) ->
                 changed.add(node)
             if not is_as_before or before.get(node) != name:
                 rows.append({"subject": node, "person": name, "revision": revision})
-    upsert(connection, tables.persons, rows, update=("person", "revision"))
+    upsert_all(connection, tables.persons, rows, update=("person", "revision"))
     return frozenset(changed)
 
 
@@ -249,6 +249,7 @@ def _names(
     nameless = [node for group in groups if len(group) > 1 and not used.intersection(group) for node in group]
     have_profiles: set[SubjectId] = set()
     columns = tables.profiles.c
-    for some in chunks(nameless):
-        have_profiles.update(connection.execute(sa.select(columns.subject).where(columns.subject.in_(some))).scalars())
+    if nameless:
+        where = among(connection, columns.subject, nameless)
+        have_profiles.update(connection.execute(sa.select(columns.subject).where(where)).scalars())
     return [min(group, key=lambda node: (node not in used, node not in have_profiles, node)) for group in groups]

@@ -17,7 +17,7 @@ from edgewise.records import EventRecord
 from hub.identity.resolve import Link, Statement
 from hub.identity.rules import DEFAULT_RULES, IdentityRules
 from hub.ledger import tables
-from hub.ledger.dialect import chunks, upsert
+from hub.ledger.dialect import among, upsert_all
 
 Nodes = frozenset[SubjectId]
 _rules = msgspec.json.Decoder(IdentityRules)
@@ -61,7 +61,7 @@ def learn(connection: sa.Connection, events: Iterable[EventRecord]) -> list[Lear
         link = link if before is None else _earlier(before, link)  # noqa: PLW2901
         if link != before:
             news.append(Learnt(link, before))
-    upsert(
+    upsert_all(
         connection,
         tables.links,
         [learnt.link._asdict() for learnt in news],
@@ -82,10 +82,10 @@ def statements_about(connection: sa.Connection, subjects: Sequence[SubjectId]) -
     """Every statement that names one of them, in order."""
     columns = tables.identity_statements.c
     found: set[Statement] = set()
-    for some in chunks(subjects):
-        for column in (columns.left_subject, columns.right_subject):
-            query = sa.select(columns.position, columns.kind, columns.left_subject, columns.right_subject)
-            found.update(Statement(*row) for row in connection.execute(query.where(column.in_(some))))
+    for column in (columns.left_subject, columns.right_subject):
+        query = sa.select(columns.position, columns.kind, columns.left_subject, columns.right_subject)
+        rows = connection.execute(query.where(among(connection, column, subjects)))
+        found.update(Statement(*row) for row in rows)
     return sorted(found)
 
 
@@ -93,8 +93,9 @@ def people_among(connection: sa.Connection, subjects: Collection[SubjectId]) -> 
     """Subject -> person, for those that have a row."""
     columns = tables.persons.c
     found: dict[SubjectId, SubjectId] = {}
-    for some in chunks(sorted(subjects)):
-        rows = connection.execute(sa.select(columns.subject, columns.person).where(columns.subject.in_(some)))
+    if subjects:
+        where = among(connection, columns.subject, sorted(subjects))
+        rows = connection.execute(sa.select(columns.subject, columns.person).where(where))
         found.update((SubjectId(subject), SubjectId(person)) for subject, person in rows)
     return found
 
@@ -105,8 +106,9 @@ def members_of_all(connection: sa.Connection, subjects: Collection[SubjectId]) -
     if not subjects or connection.execute(sa.select(columns.subject).limit(1)).first() is None:
         return set(subjects)
     members = set(subjects)
-    for some in chunks(sorted(set(people_among(connection, subjects).values()))):
-        members.update(connection.execute(sa.select(columns.subject).where(columns.person.in_(some))).scalars())
+    if persons := sorted(set(people_among(connection, subjects).values())):
+        where = among(connection, columns.person, persons)
+        members.update(connection.execute(sa.select(columns.subject).where(where)).scalars())
     return members
 
 
@@ -115,29 +117,25 @@ def _earlier(one: Link, other: Link) -> Link:
     return first._replace(subject_kind=max(one.subject_kind, other.subject_kind), vouched=one.vouched or other.vouched)
 
 
-def _known(connection: sa.Connection, links: Iterable[Link]) -> Iterator[Link]:
+def _known(connection: sa.Connection, links: Collection[Link]) -> Iterator[Link]:
     """Rows of the same subjects and identifiers."""
     columns = tables.links.c
-    by_subject: dict[SubjectId, list[SubjectId]] = {}
-    for link in links:
-        by_subject.setdefault(link.subject, []).append(link.identifier)
-    for some in chunks(sorted(by_subject)):
-        identifiers = sorted({each for subject in some for each in by_subject[SubjectId(subject)]})
-        for few in chunks(identifiers):
-            where = (columns.subject.in_(some), columns.identifier.in_(few))
-            yield from map(
-                Link._make, connection.execute(sa.select(*(columns[name] for name in _COLUMNS)).where(*where))
-            )
+    subjects = sorted({link.subject for link in links})
+    identifiers = sorted({link.identifier for link in links})
+    query = sa.select(*(columns[name] for name in _COLUMNS)).where(
+        among(connection, columns.subject, subjects), among(connection, columns.identifier, identifiers)
+    )
+    yield from map(Link._make, connection.execute(query))
 
 
 def links_at(connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules) -> Iterator[Link]:
     """Every link with one end in `nodes` that may join people; one with both comes twice."""
     columns, where = tables.links.c, _that_link(rules)
-    for some in chunks(nodes):
-        for column in (columns.subject, columns.identifier):
-            query = sa.select(*(columns[name] for name in _COLUMNS))
-            rows = connection.execute(query.where(column.in_(some), *where))
-            yield from map(Link._make, rows)
+    if not nodes:
+        return
+    for column in (columns.subject, columns.identifier):
+        query = sa.select(*(columns[name] for name in _COLUMNS)).where(among(connection, column, nodes), *where)
+        yield from map(Link._make, connection.execute(query))
 
 
 def crowds(connection: sa.Connection, nodes: Sequence[SubjectId], rules: IdentityRules) -> dict[SubjectId, int]:
@@ -146,26 +144,25 @@ def crowds(connection: sa.Connection, nodes: Sequence[SubjectId], rules: Identit
     count = sa.func.count()
     where = _that_link(rules)
     least = min([rules.of("").most_people, *(each.most_people for each in rules.kinds)])
+    named = (
+        sa.select(columns.identifier, columns.kind, count)
+        .where(among(connection, columns.identifier, nodes), *where)
+        .group_by(columns.identifier, columns.kind)
+        .having(count > least)
+    )
+    naming = (
+        sa.select(columns.subject, count)
+        .where(among(connection, columns.subject, nodes), *where)
+        .group_by(columns.subject)
+        .having(count > rules.most_identifiers)
+    )
     found: dict[SubjectId, int] = {}
-    for some in chunks(nodes):
-        named = (
-            sa.select(columns.identifier, columns.kind, count)
-            .where(columns.identifier.in_(some), *where)
-            .group_by(columns.identifier, columns.kind)
-            .having(count > least)
-        )
-        for node, kind, links in connection.execute(named):
-            over = links - rules.of(kind).most_people
-            if over > 0:
-                found[node] = max(over, found.get(node, 0))
-        naming = (
-            sa.select(columns.subject, count)
-            .where(columns.subject.in_(some), *where)
-            .group_by(columns.subject)
-            .having(count > rules.most_identifiers)
-        )
-        for node, links in connection.execute(naming):
-            found[node] = max(links - rules.most_identifiers, found.get(node, 0))
+    for node, kind, links in connection.execute(named):
+        over = links - rules.of(kind).most_people
+        if over > 0:
+            found[node] = max(over, found.get(node, 0))
+    for node, links in connection.execute(naming):
+        found[node] = max(links - rules.most_identifiers, found.get(node, 0))
     return found
 
 

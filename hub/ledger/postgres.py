@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,8 +36,9 @@ SCHEMA: Final = r"[a-z_][a-z0-9_]{0,62}"
 
 _WRITER: Final = 0x65647765
 _SERVER: Final = 0x65647766
-_REFUSED: Final = frozenset({"42501"})
-"""insufficient_privilege: SQLAlchemy takes it for a mistake in the statement."""
+_REFUSED: Final = frozenset({"42501", "42P01", "3F000"})
+"""insufficient_privilege, undefined_table, invalid_schema_name: SQLAlchemy takes them for mistakes in the statement,
+but these statements are right where nobody has taken a right or a table away."""
 
 
 class _TextDumper(StrDumper):
@@ -67,6 +69,8 @@ class PostgresStorage(Storage):
             # what is said may quote the URL, and that the password
             raise InputError(f"{self.place}: a parameter of this database URL is wrong") from None
         self._version = ""
+        # a ledger that nobody closed: a server has only so many connections
+        weakref.finalize(self, _close, self._writer, self._reader)
         try:
             self._look()
         except EdgewiseError:
@@ -247,6 +251,11 @@ class _ServingLock(Serving):
             self._connection.invalidate()
             self._connection.close()
             self._connection = None
+
+
+def _close(*engines: sa.Engine) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 def refused_or_broken(wrong: sa.exc.DBAPIError) -> bool:

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from edgewise.ids import MessageId
 from edgewise.records import EventRecord
 from hub.ledger import tables
-from hub.ledger.dialect import Storage, chunks, upsert
+from hub.ledger.dialect import Storage, among, chunks, upsert
+from hub.ledger.records import columns_of, reading, whole
 from hub.ledger.rows import ContactRow, SourceRun, typed
 from hub.ledger.suppressed import erasures_of, is_erased
 
@@ -90,13 +91,14 @@ class SourceLedger:
     def events_named(self, message_ids: Sequence[MessageId]) -> dict[MessageId, EventRecord]:
         """The stored events among these."""
         columns = tables.events.c
-        found: dict[MessageId, EventRecord] = {}
-        with self.storage.reading() as connection:
-            for some in chunks(message_ids):
-                query = sa.select(columns.message_id, columns.record).where(columns.message_id.in_(some))
-                for message_id, payload in connection.execute(query):
-                    found[MessageId(message_id)] = _event.decode(payload)
-        return found
+        query = sa.select(*columns_of(tables.events))
+
+        def read(connection: sa.Connection) -> list[tuple[int, bytes]]:
+            rows = connection.execute(query.where(among(connection, columns.message_id, message_ids))).all()
+            return whole(connection, rows)
+
+        events = [_event.decode(payload) for _, payload in reading(self.storage, read)] if message_ids else []
+        return {event.message_id: event for event in events}
 
 
 def _rank(contact: ContactRow) -> tuple[int, bytes]:

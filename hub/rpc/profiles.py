@@ -49,11 +49,11 @@ class Profiles(ProfilesServicer):
         ledger: Ledger,
         interest: Interest,
         reader: Executor,
+        feed: ErasureFeed | None = None,
         *,
         streams: Streams,
         meters: Meters,
         log: Log,
-        feed: ErasureFeed | None = None,
     ) -> None:
         """Without a `feed` erasures are told to the nodes that cache the person, and to no others."""
         self._ledger = ledger

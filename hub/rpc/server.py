@@ -97,7 +97,7 @@ class RpcServer:
         )
         interest = Interest(settings.most_profiles_per_node, meters)
         feed = ErasureFeed(ledger, suppressions, clock)
-        self._profiles = Profiles(ledger, interest, self._readers, streams=streams, meters=meters, log=log, feed=feed)
+        self._profiles = Profiles(ledger, interest, self._readers, feed, streams=streams, meters=meters, log=log)
         self._inbox = Inbox(
             ledger,
             clock,

@@ -10,6 +10,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+journeys/NAME.yaml        JourneyFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -34,6 +35,7 @@ NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Moment = Annotated[dt.datetime, Meta(tz=True)]
 Alias = Literal["champion", "challenger"]
+DataKind = Literal["event", "trait", "identifier", "contact", "item"]
 
 
 class SiteFile(msgspec.Struct, frozen=True):
@@ -98,6 +100,24 @@ class ModelFile(msgspec.Struct, frozen=True):
     """The promoted version, the challenger, or a version by number."""
     train: RankerRecipe | None = None
     """How `edgewise train ranker` makes it; None for a model that comes from elsewhere."""
+
+
+class Need(msgspec.Struct, frozen=True):
+    """A data point that a journey works with."""
+
+    kind: DataKind
+    """event: something they did; trait: said of them by `identify` or an import; identifier: how they are known;
+    contact: a field of the vault; item: an attribute of what can be shown."""
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    worth: Share
+    """The share of the journey's effect that hangs on it: a judgement of whoever wrote the journey, no measurement."""
+    why: Annotated[str, Meta(max_length=300)] = ""
+
+
+class JourneyFile(msgspec.Struct, frozen=True):
+    """What a journey needs to know; `edgewise data audit` says whether it is there."""
+
+    needs: Annotated[list[Need], Meta(min_length=1)]
 
 
 class ModelUse(msgspec.Struct, frozen=True):

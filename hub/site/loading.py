@@ -13,7 +13,7 @@ from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, is_approved, members
-from hub.site.files import ItemFile, ModelUse, RetentionFile
+from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
 from hub.sources.document import SourceDocument, SourceName
@@ -39,6 +39,8 @@ class SiteContents(NamedTuple):
     """How long what is kept; `edgewise data retain --site` puts it in force."""
     sources: Mapping[SourceName, SourceDocument] = {}
     """How the rows of business systems are read; nothing of them is released to nodes."""
+    journeys: Mapping[str, JourneyFile] = {}
+    """What each journey needs to know; nothing of them is released to nodes."""
 
 
 def load_site(folder: Path) -> SiteContents:
@@ -88,6 +90,7 @@ def _contents(files: Files) -> SiteContents:
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],
+        journeys={name: journey for name, (journey, _) in files.journeys.items()},
         sources={name: document for name, (document, _) in files.sources.items()},
     )
 

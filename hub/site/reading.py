@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -14,14 +14,23 @@ from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, Place
 from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
-from hub.site.files import NAME_PATTERN, CollectionFile, ExperimentFile, ItemFile, ModelFile, RetentionFile, SiteFile
+from hub.site.files import (
+    NAME_PATTERN,
+    CollectionFile,
+    ExperimentFile,
+    ItemFile,
+    JourneyFile,
+    ModelFile,
+    RetentionFile,
+    SiteFile,
+)
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
 RETENTION_FILE: Final = "retention.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "sources")
+FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "journeys", "sources")
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -57,6 +66,7 @@ class Files(NamedTuple):
     sources: dict[SourceName, tuple[SourceDocument, Place]]
     identity: tuple[IdentityFile, Place] | None = None
     retention: tuple[RetentionFile, Place] | None = None
+    journeys: Mapping[str, tuple[JourneyFile, Place]] = {}
 
 
 def read_files(folder: Path) -> Files:
@@ -78,6 +88,7 @@ def read_files(folder: Path) -> Files:
         features=reader.features(),
         identity=reader.identity(),
         retention=reader.retention(),
+        journeys=reader.named("journeys", JourneyFile, str),
         sources=reader.named("sources", SourceDocument, SourceName),
     )
     reader.refuse_strange_files()

@@ -122,7 +122,7 @@ class RecordRule(Part, frozen=True, kw_only=True):
     group: list[Column] = []
     """Rows that agree in these columns are one call: the lines of an invoice. Its time is that of the earliest."""
     each: Column | None = None
-    """A path to a list in the row, a call an entry; the entry's own columns are `@.NAME`."""
+    """A path to a list in the row, a call an entry for which `where` holds; the entry's own columns are `@.NAME`."""
     identifiers: dict[str, FieldOrColumn] = {}
     """Beside the document's."""
     properties: dict[str, FieldOrColumn] = {}

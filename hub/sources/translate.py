@@ -87,14 +87,14 @@ class Translator:
         """What a row gives, to be joined with what other rows of the same groups give. Raises Fault."""
         found: list[Piece] = []
         for position, rule in enumerate(self._rules):
-            if not rule.where(row):
-                continue
             if rule.entries is None:
-                pieces = [self._piece(position, rule, row, number, ())]
+                pieces = [self._piece(position, rule, row, number, ())] if rule.where(row) else []
             else:
+                entered = [(str(index), {**row, ENTRY: entry}) for index, entry in enumerate(self._entries(rule, row))]
                 pieces = [
-                    self._piece(position, rule, {**row, ENTRY: entry}, number, (str(index),))
-                    for index, entry in enumerate(self._entries(rule, row))
+                    self._piece(position, rule, inner, number, (index,))
+                    for index, inner in entered
+                    if rule.where(inner)
                 ]
             found += [piece for piece in pieces if piece is not None]
         return found

@@ -191,7 +191,7 @@ def _from_one(name: str, get: Getter, typed: Cell, default: Any) -> Reader:
     def read(row: Row) -> Any:
         value = get(row)
         # spelled out, as this runs for every cell of every row
-        if value is None or value == "" or value != value:  # noqa: PLR0124  # NaN alone differs from itself
+        if value is None or value == "" or value != value or _is_blank(value):  # noqa: PLR0124  # NaN
             return default
         found = typed(name, value, row)
         return default if found is None else found
@@ -204,7 +204,11 @@ def _name(field: Field) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or value == "" or value != value  # noqa: PLR0124  # NaN alone differs from itself
+    return value is None or value == "" or value != value or _is_blank(value)  # noqa: PLR0124  # NaN alone differs
+
+
+def _is_blank(value: Any) -> bool:
+    return type(value) is str and value.isspace()
 
 
 def _said(value: Any) -> str:

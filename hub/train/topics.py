@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgewise.errors import InputError
 from hub.export.sklearn import export_matrix_pipeline
-from hub.parity import FEWEST_ROWS, Parity, compare
+from hub.parity import Parity, compare
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_table, require_columns
 from hub.topics.model import PARTS, TOPICS, TopicModel
@@ -32,6 +32,8 @@ METRICS: Final[Mapping[str, Metric]] = {"accuracy": accuracy, "f1_macro": f1_mac
 MOST_PARTS: Final = 20_000
 """Columns of the model's input: the commonest parts of texts."""
 PARITY_TEXTS: Final = 4_000
+FEWEST_PARITY_TEXTS: Final = 1_000
+"""Of few texts others are mixed."""
 STRENGTH: Final = 30.0
 """Inverse of the weight of the L2 penalty (scikit-learn's C). Above its default of 1, because TF-IDF rows are short."""
 _DEFAULTS: Final[Mapping[str, Setting]] = {"C": STRENGTH, "max_iter": 300}
@@ -206,7 +208,7 @@ def _check(fitted: _Fitted, onnx: bytes, some: Texts, child: ScoringChild, seed:
     rng = np.random.default_rng(seed)
     base = [str(text) for text in rng.permutation(some)[:PARITY_TEXTS]]
     odd = ["", " ", "\N{WHITE QUESTION MARK ORNAMENT}", " ".join(base[:200]), "a" * 30_000]
-    while len(base) + len(odd) < FEWEST_ROWS // 2:
+    while len(base) + len(odd) < FEWEST_PARITY_TEXTS:
         first, second = (base[int(at)].split() for at in rng.integers(0, len(base), 2))
         odd.append(" ".join(rng.permutation([*first, *second, *first])))
     tried = [*base, *odd]

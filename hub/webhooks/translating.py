@@ -189,6 +189,7 @@ def _records(
         grants=grants,
         received_ms=now_ms,
         attributes_of=intake.attributes_of,
+        site_currency=intake.site_currency,
         vouched=True,
     )
     said = stated_with(call, subject, now_ms)

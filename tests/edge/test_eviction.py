@@ -136,20 +136,20 @@ def test_the_hub_hears_of_those_who_went_and_of_nobody_who_is_there_or_has_state
     opted_out = [visitor(number) for number in range(0, 100, 10)]
     for seq, subject in enumerate(opted_out):
         cache.state(subject, statement(seq, subject=subject, dial=1))
-    asked = fill(cache, 0, 2_000)
+    asked = fill(cache, 0, 2_600)
     evicted = everybody_evicted(cache)
-    cached = {subject for subject in map(visitor, range(2_000)) if cache.profile(subject) is not None}
+    cached = {subject for subject in map(visitor, range(2_600)) if cache.profile(subject) is not None}
     assert len(evicted) > 2 * EVICTED_AT_ONCE
-    assert evicted | cached | asked | set(opted_out) == set(map(visitor, range(2_000)))
+    assert evicted | cached | asked | set(opted_out) == set(map(visitor, range(2_600)))
     assert not evicted & (cached | asked | set(opted_out))
     assert all(cache.preferences(subject).dial.value == 1 for subject in opted_out)
     assert set(opted_out) <= set(cache.subjects()), "followed on"
 
 
 def test_who_is_wanted_again_is_not_told_to_have_gone(cache: ProfileCache) -> None:
-    asked = fill(cache, 0, 2_000)
+    asked = fill(cache, 0, 2_600)
     gone = [
-        subject for subject in map(visitor, range(2_000)) if cache.profile(subject) is None and subject not in asked
+        subject for subject in map(visitor, range(2_600)) if cache.profile(subject) is None and subject not in asked
     ]
     cache.want(gone[:5])
     assert everybody_evicted(cache) == set(gone[5:])

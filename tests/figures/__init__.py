@@ -1,4 +1,4 @@
-"""`make bench`: the performance figures P1 to P9 and P11, each against what it must keep, on this machine, in one run.
+"""`make bench`: the performance figures P1 to P11, each against what it must keep, on this machine, in one run.
 
     make bench                                      everything, about eleven minutes on two quiet cores
     make bench ARGS="--quick"                       one short run of each instead of three, about three minutes

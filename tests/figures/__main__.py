@@ -45,7 +45,7 @@ def figures(
         ),
     ] = None,
 ) -> None:
-    """Measure P1 to P9 and P11 on this machine; exit 1 when one does not keep what it must."""
+    """Measure P1 to P11 on this machine; exit 1 when one does not keep what it must."""
     terminal = Terminal()
     machine, cores = this_machine(SystemClock()), Cores.of_machine()
     began_s = time.perf_counter()

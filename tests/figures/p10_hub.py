@@ -19,7 +19,7 @@ import numpy as np
 from hub_records import ALL, NOW_MS
 from processes import ask
 
-from edgewise.ids import ItemId, MessageId, NodeId, SubjectId, producer, ulid
+from edgewise.ids import BundleVersion, ItemId, MessageId, NodeId, SubjectId, producer, ulid
 from edgewise.records import EventRecord, Touch, encode_record
 from edgewise.seal import sealed
 from edgewise.v1 import distribution_pb2 as distribution
@@ -68,9 +68,9 @@ def _storing(ground: Ground) -> Row:
     stage = ground.stage
     count = QUICK_EVENTS if stage.effort.is_quick else EVENTS
     rates, detail = [], []
+    sent = [_requests(node, count // STREAMS) for node in range(STREAMS)]
     for _ in range(stage.effort.runs):
         data_dir = stage.released(shop.build())
-        sent = [_requests(node, count // STREAMS) for node in range(STREAMS)]
         with on_cores(stage.cores.every), stage.hub(data_dir, is_pinned=False) as hub:
             used_s = meter_of(hub.started.process.pid)
             before_s = used_s()
@@ -129,7 +129,7 @@ def _report(address: str, requests: list[bytes]) -> list[float]:
     """Send all requests on one stream; when each was acknowledged."""
     with grpc.insecure_channel(address, options=_OWN) as channel:
         # the requests are bytes already: what serialising costs here is no cost of the hub
-        call = channel.stream_stream(_REPORT, response_deserializer=uplink.ReportResponse.FromString)
+        call: Any = channel.stream_stream(_REPORT, response_deserializer=uplink.ReportResponse.FromString)
         moments, stored = [], -1
         for answer in call(iter(requests), timeout=WAIT_S):
             moments.append(time.perf_counter())
@@ -182,7 +182,7 @@ async def _offers_ms(hub: Hub, watchers: int, version: int) -> float:
 
 def _promote(hub: Hub, version: int) -> float:
     began_s = time.perf_counter()
-    Repository(hub.data_dir).assign(version)
+    Repository(hub.data_dir).assign(BundleVersion(version))
     return began_s
 
 

@@ -55,7 +55,7 @@ class Effort(NamedTuple):
     is_quick: bool
 
 
-FULL: Final = Effort(runs=3, window_s=4.0, warm_up_s=1.0, step_s=2.0, clicks=300, is_quick=False)
+FULL: Final = Effort(runs=3, window_s=4.0, warm_up_s=1.0, step_s=2.0, clicks=1_000, is_quick=False)
 QUICK: Final = Effort(runs=1, window_s=1.5, warm_up_s=0.5, step_s=0.8, clicks=60, is_quick=True)
 
 

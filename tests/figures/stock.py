@@ -107,7 +107,7 @@ def visitor(touched: int, days: int, items: int, now_ms: int, *, seed: int = 0) 
             made.affinity["category"][genre] = sorted(counts.items())
     made.counts = {kind: [(today - back, 3) for back in reversed(range(days))] for kind in (Kind.VIEW, Kind.CLICK)}
     made.slots = [(today - back, 0b11 << int(draw.integers(12, 46))) for back in reversed(range(min(days, 90)))]
-    made.price_bands = {kind: [0] * 9 + draw.integers(1, 1 + touched, 3).tolist() for kind in made.counts}
+    made.price_bands = {kind: [0] * 9 + draw.integers(1, 2 + touched, 3).tolist() for kind in made.counts}
     made.orders = Orders(made.first_ms, now_ms - DAY_MS, 1 + touched // 10)
     made.cart = Cart((now_ms - DAY_MS, NODE, 7), [CartOperation(now_ms - 9_000, NODE, 9, 0, film(0), 1, 999)])
     return made

@@ -221,7 +221,7 @@ def test_vendor_scores_are_traits_with_their_origin() -> None:
 
 
 def test_one_row_may_make_a_call_an_entry() -> None:
-    said = {
+    said: dict[str, Any] = {
         "kind": "email",
         "key": ["id"],
         "identifiers": {"email": "to"},
@@ -248,6 +248,9 @@ def test_one_row_may_make_a_call_an_entry() -> None:
     assert len({call["messageId"] for call in calls}) == 2
     with pytest.raises(Fault, match="no list"):
         Translator(document(said)).calls({**row, "activity": "open"}, 1)
+    said["records"][0]["where"] = [{"column": "@.at", "starts": "2025-01-02"}, {"column": "id", "filled": True}]
+    (late,) = Translator(document(said)).calls(row, 1)
+    assert late["messageId"] == calls[1]["messageId"], "an entry keeps its place where others are left out"
 
 
 def test_equal_rows_without_a_key_are_one() -> None:

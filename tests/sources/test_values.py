@@ -120,6 +120,8 @@ def test_what_is_shown_acts_on_no_terminal(text: str) -> None:
         ("spam", {"values": {"open": "Email Opened"}, "others": "empty"}, None),
         ("none", {"values": {"none": None}, "default": "free"}, "free"),
         ("", {"default": "free"}, "free"),
+        (" ", {"type": "integer"}, None),
+        ("\t", {"values": {"a": "b"}}, None),
         (float("inf"), {}, None),
         ({"a": [1, "\0"]}, {}, {"a": [1, None]}),
     ],

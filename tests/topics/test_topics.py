@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import onnx_corpus
 import pytest
+from hub_process import edgewise
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import run_edgewise
 from topics_world import WORDS, ticket, write_tickets
 
 from edgewise.errors import InputError, ModelRefused
+from hub.score_table import score_table
 from hub.scoring_child import ScoringChild
 from hub.topics.model import TopicModel, keep_topic_model, topic_model_path
 from hub.topics.words import MOST_CHARACTERS, counts, cut
@@ -83,6 +85,7 @@ def test_a_text_that_holds_nothing_known_has_no_strong_topic(trained: TrainedTop
     assert row.max() < 0.6
 
 
+@pytest.mark.slow
 def test_two_topics_are_two_probabilities(tmp_path: Path, child: ScoringChild) -> None:
     table = write_tickets(tmp_path / "two.csv", ["delivery", "returns"], 30)
     trained = train_topics(TopicsPlan(table=table, text="body", target="topic", cv=2), child=child)
@@ -92,10 +95,23 @@ def test_two_topics_are_two_probabilities(tmp_path: Path, child: ScoringChild) -
     assert found.argmax(axis=1).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_the_same_texts_give_the_same_bytes(tmp_path: Path, child: ScoringChild) -> None:
     table = write_tickets(tmp_path / "again.csv", FOUR, 12)
     plan = TopicsPlan(table=table, text="body", target="topic", cv=2)
     assert train_topics(plan, child=child).onnx == train_topics(plan, child=child).onnx
+
+
+def test_score_onnx_reads_the_text_as_the_hub_does(trained: TrainedTopics, child: ScoringChild, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(trained.onnx)
+    table = write_tickets(tmp_path / "new.csv", FOUR, 3, start=2_000)
+    out = tmp_path / "scores.csv"
+    scored = score_table(tmp_path / "model.onnx", table, out, keep=["body"], batch_rows=5, child=child)
+    assert (scored.rows, scored.columns) == (12, ["body", *(f"score_{topic}" for topic in FOUR)])
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = TopicModel.read(trained.onnx, child).probabilities([row["body"] for row in rows], child)
+    np.testing.assert_allclose([[float(row[f"score_{topic}"]) for topic in FOUR] for row in rows], expected, atol=1e-6)
 
 
 def test_a_model_of_something_else_is_no_topic_model(child: ScoringChild) -> None:
@@ -122,18 +138,16 @@ def test_a_kept_model_lies_where_sources_look(tmp_path: Path) -> None:
     assert topic_model_path(tmp_path, "support").exists()
 
 
-def test_the_command_trains_keeps_and_reports(tmp_path: Path) -> None:
+def test_the_command_trains_keeps_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_tickets(tmp_path / "train.csv", FOUR, 15)
-    columns = ["--table", str(table), "--text", "body", "--target", "topic", "--cv", "2"]
-    kept = ["--name", "support", "--data-dir", str(tmp_path)]
-    done = run_edgewise("train", "topics", *columns, *kept, "--json")
-    assert done.returncode == 0, done.stderr
+    columns = ["--table", table, "--text", "body", "--target", "topic", "--cv", "2"]
+    done = edgewise(capsys, "train", "topics", *columns, "--name", "support", "--data-dir", tmp_path, "--json")
+    assert done.code == 0, done.stderr
     said = json.loads(done.stdout)
     assert said["rows"] == 60
     assert set(said["metrics"]) == {"accuracy", "f1_macro", "log_loss"}
     assert topic_model_path(tmp_path, "support").stat().st_size == said["model_bytes"]
-    refused = run_edgewise("train", "topics", *columns, "--set", "strength=3")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    absent = run_edgewise("train", "topics", "--table", str(table), "--text", "subject", "--target", "topic")
-    assert absent.returncode == 1
+    assert edgewise(capsys, "train", "topics", *columns, "--set", "strength=3").code == 2
+    absent = edgewise(capsys, "train", "topics", "--table", table, "--text", "subject", "--target", "topic")
+    assert absent.code == 1
     assert "no column 'subject'" in absent.stderr

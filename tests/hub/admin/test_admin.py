@@ -110,7 +110,7 @@ def test_the_summary_counts_and_says_who_may_read(ledger: Ledger) -> None:
     assert summary["liveReleases"] == [3]
     assert (summary["totals"]["events"], summary["totals"]["decisions"], summary["totals"]["deadLetters"]) == (1, 1, 0)
     assert summary["reading"].startswith("open to whoever reaches this machine's loopback")
-    assert summary["storage"].startswith("SQLite ")
+    assert summary["storage"].startswith(("SQLite ", "PostgreSQL "))
 
 
 def test_metrics_name_fleet_releases_and_totals(ledger: Ledger) -> None:

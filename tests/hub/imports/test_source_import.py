@@ -27,6 +27,8 @@ from hub.ledger.ledger import Ledger, open_ledger
 _NUMBERS = itertools.count()
 CUSTOMER = subject_of(KEY, "userId", "17850")
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
@@ -106,37 +108,38 @@ def test_an_order_with_a_broken_line_waits_until_it_is_whole(ledger: Ledger, tmp
     assert rejects(tmp_path) == [], "the file of an import without rejects goes away"
 
 
-@pytest.mark.parametrize(
-    ("row", "column", "reason"),
-    [
-        ("r9,2025-13-01 09:00,1,tea,1,1", "when", "no date"),
-        ("r9,2031-01-01 09:00,1,tea,1,1", "when", "in the future"),
-        ("r9,2038-01-19 03:14:08,1,tea,1,1", "when", "in the future"),
-        ("r9,1969-12-31 09:00,1,tea,1,1", "when", "too early"),
-        ("r9,2025-01-01 09:00,,tea,1,1", "customer", "names nobody"),
-        ("r9,2025-01-01 09:00,00000000-0000-0000-0000-000000000000,tea,1,1", "customer", "names nobody"),
-        ("r9,2025-01-01 09:00,1,tea,1,$x", "price", "no number"),
-        ("r9,2025-01-01 09:00,1,tea,1,€2", "price", "another currency"),
-        ("r9,2025-01-01 09:00,1,tea,1.5,1", "pieces", "not whole"),
-        ("r9,2025-01-01 09:00,a\0b,tea,1,1", "customer", "unprintable"),
-        ("r9,2025-01-01 09:00,\x1b[31m,tea,1,1", "customer", "unprintable"),
-        ("r9,2025-01-01 09:00,\u202eann,tea,1,1", "customer", "unprintable"),
-        (f"r9,2025-01-01 09:00,{'9' * 201},tea,1,1", "customer", "201 characters"),
-        ("r9,2025-01-01 09:00,1,tea,1,100000000000000", "$.properties.products[0].price", "refused by intake"),
-        ("r9,2025-01-01 09:00,1,tea,1", "", "does not fit the header"),
-    ],
-    ids=repr,
-)
-def test_a_bad_row_is_set_aside_with_row_column_and_reason(
-    ledger: Ledger, tmp_path: Path, row: str, column: str, reason: str
-) -> None:
-    report = imported(ledger, written(tmp_path / "x.csv", LINES + row + "\n"), document(RECEIPTS))
-    assert (report.stored, report.rejected) == (3, 1)
-    (reject,) = rejects(tmp_path)
-    assert (reject["row"], reject["column"], reject["reason"]) == ("7", column, reason)
-    assert reject["expected"]
-    assert all(text.isprintable() for text in reject.values())
-    assert report.reasons == {f"{column}: {reason}" if column else reason: 1}
+BAD_ROWS = [
+    ("b1,2025-13-01 09:00,1,tea,1,1", "when", "no date"),
+    ("b2,2031-01-01 09:00,1,tea,1,1", "when", "in the future"),
+    ("b3,2038-01-19 03:14:08,1,tea,1,1", "when", "in the future"),
+    ("b4,1969-12-31 09:00,1,tea,1,1", "when", "too early"),
+    ("b5,2025-01-01 09:00,,tea,1,1", "customer", "names nobody"),
+    ("b6,2025-01-01 09:00,00000000-0000-0000-0000-000000000000,tea,1,1", "customer", "names nobody"),
+    ("b7,2025-01-01 09:00,1,tea,1,$x", "price", "no number"),
+    ("b8,2025-01-01 09:00,1,tea,1,€2", "price", "another currency"),
+    ("b9,2025-01-01 09:00,1,tea,1.5,1", "pieces", "not whole"),
+    ("b10,2025-01-01 09:00,a\0b,tea,1,1", "customer", "unprintable"),
+    ("b11,2025-01-01 09:00,\x1b[31m,tea,1,1", "customer", "unprintable"),
+    ("b12,2025-01-01 09:00,\u202eann,tea,1,1", "customer", "unprintable"),
+    (f"b13,2025-01-01 09:00,{'9' * 201},tea,1,1", "customer", "201 characters"),
+    ("b14,2025-01-01 09:00,1,tea,1,100000000000000", "$.properties.products[0].price", "refused by intake"),
+    ("b15,2025-01-01 09:00,1,tea,1", "", "does not fit the header"),
+]
+"""(row, column, reason)."""
+
+
+def test_bad_rows_are_set_aside_with_row_column_and_reason(ledger: Ledger, tmp_path: Path) -> None:
+    text = LINES + "".join(f"{row}\n" for row, _, _ in BAD_ROWS)
+    report = imported(ledger, written(tmp_path / "x.csv", text), document(RECEIPTS))
+    assert (report.stored, report.rejected) == (3, len(BAD_ROWS))
+    aside = sorted(rejects(tmp_path), key=lambda reject: int(reject["row"]))
+    assert [(reject["row"], reject["column"], reject["reason"]) for reject in aside] == [
+        (str(number), column, reason) for number, (_, column, reason) in enumerate(BAD_ROWS, 7)
+    ]
+    assert all(reject["expected"] for reject in aside)
+    assert all(text.isprintable() for reject in aside for text in reject.values())
+    assert report.reasons["customer: unprintable"] == 3
+    assert sum(report.reasons.values()) == report.rejected
 
 
 def test_rejects_run_in_no_spreadsheet(ledger: Ledger, tmp_path: Path) -> None:
@@ -226,6 +229,15 @@ def test_signed_64_bit_ids_reach_the_subject(ledger: Ledger, tmp_path: Path) -> 
         hit = {"id": number, "at": "2025-01-01", "visitor": number, "title": "Home"}
         imported(ledger, written(tmp_path / "x.jsonl", [hit]), document(HITS), name="web")
         assert len(list(ledger.events_of(subject_of(KEY, "anonymousId", str(number))))) == 1
+
+
+def test_who_is_known_by_an_address_only_is_one_however_it_is_spelled(ledger: Ledger, tmp_path: Path) -> None:
+    said = document(HITS, identifiers={"email": "visitor"}, records=[{"event": "Email Opened"}])
+    spelled = ["Ann@X.org", " ann@x.org ", "ANN@x.ORG"]
+    hits = [{"id": number, "at": "2025-01-01", "visitor": address} for number, address in enumerate(spelled)]
+    report = imported(ledger, written(tmp_path / "x.jsonl", hits), said, name="mail")
+    assert (report.stored, report.profiles) == (3, 1)
+    assert len(list(ledger.events_of(subject_of(KEY, "email", "ann@x.org")))) == 3
 
 
 def test_hostile_text_is_kept_disarmed(ledger: Ledger, tmp_path: Path) -> None:

@@ -45,11 +45,12 @@ def fault(path: Path, **said: Any) -> tuple[int, str, str]:
         (TEXT.encode("utf-16-le"), {"encoding": "utf-16"}),
         (b"\xfe\xff" + TEXT.encode("utf-16-be"), {}),
         (TEXT.replace("\n", "\r\n").encode(), {}),
-        (gzip.compress(TEXT.encode("utf-8-sig")), {}),
+        (gzip.compress(TEXT.encode("utf-8-sig"), mtime=0), {}),
         (TEXT.replace(",", ";").encode(), {}),
         (TEXT.replace(",", "\t").encode(), {}),
         (TEXT.replace(",", "|").encode(), {"delimiter": "|"}),
         (TEXT.partition("\n")[2].encode(), {"header": ["id", "name"]}),
+        (("sep=|\n" + TEXT.replace(",", "|")).encode("utf-8-sig"), {}),
     ],
     ids=repr,
 )
@@ -179,12 +180,22 @@ def test_parquet_is_read_in_its_types(tmp_path: Path) -> None:
     ]
 
 
+def test_moments_that_python_has_none_for_are_text(tmp_path: Path) -> None:
+    fine = pa.array([1_700_000_000_123_456_789, None], pa.timestamp("ns", "UTC"))
+    far = pa.array([10**12, 0], pa.timestamp("s"))
+    pq.write_table(pa.table({"id": fine, "name": far}), tmp_path / "x.parquet")
+    first, second = rows(tmp_path / "x.parquet")
+    assert first.values["id"].isoformat() == "2023-11-14T22:13:20.123456+00:00"
+    assert str(first.values["name"]).startswith("out of range")
+    assert (second.values["id"], second.values["name"].year) == (None, 1970)
+
+
 @pytest.mark.parametrize(
     ("file", "content", "says"),
     [
         ("x.parquet", b"PAR1 no parquet", "unreadable Parquet"),
         ("x.parquet", b"", "an empty file"),
-        ("x.csv.gz", gzip.compress(TEXT.encode())[:-9], "a damaged gzip"),
+        ("x.csv.gz", gzip.compress(TEXT.encode(), mtime=0)[:-9], "a damaged gzip"),
         ("x.csv.gz", b"not gzip", "a damaged gzip"),
         ("x.json", b"{", "JSON"),
         ("x.json", b"  ", "an empty file"),

@@ -109,6 +109,8 @@ def test_one_number_out_of_its_place_is_wrong_and_a_missing_one_is_missing(
         ({"currency": "euro"}, "$.currency"),
         ({"ticket": "t\0"}, "NUL"),
         ({"topics": ("x" * 513,)}, "513 characters"),
+        ({"identifiers": {"userId": SubjectId("\0")}}, "NUL"),
+        ({"identifiers": {"k" * 513: SubjectId("u")}}, "513 characters"),
         ({"touches": (Touch(ItemId("a"), rating=math.inf),)}, "rating inf"),
     ],
 )

@@ -16,6 +16,8 @@ from hub.ledger import sources
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import ContactRow, SourceRun
 
+pytestmark = pytest.mark.usefixtures("either_database")
+
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
