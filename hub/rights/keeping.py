@@ -47,12 +47,16 @@ class RightsKeeper:
                 await asyncio.to_thread(self._erase)
             except EdgewiseError as refused:
                 self._log.error("erasures were not carried out", reason=str(refused))
+            except Exception:  # a mistake of ours here must not end what others asked for
+                self._log.exception("carrying out erasures failed")
             if self._clock.monotonic_ms() - self._retained_ms >= self._settings.retention_every_ms:
                 self._retained_ms = self._clock.monotonic_ms()
                 try:
                     await self._retain()
                 except EdgewiseError as refused:
                     self._log.error("retention was not enforced", reason=str(refused))
+                except Exception:
+                    self._log.exception("enforcing retention failed")
             await asyncio.sleep(self._settings.erasure_poll_ms / 1_000)
 
     def _erase(self) -> None:
