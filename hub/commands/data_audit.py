@@ -124,7 +124,7 @@ def _source(source: Source) -> list[str]:
         f"{source.people:,}",
         f"{source.join_rate:.0%}",
         f"{source.duplicates:,}",
-        f"{rhythm.silent_days:,.1f} days ago",
-        "no habit yet" if rhythm.usual_days is None else f"{rhythm.usual_days:,.0f} days",
+        f"{rhythm.silent_days:,.1f} d ago",
+        "no habit yet" if rhythm.usual_days is None else f"{rhythm.usual_days:,.0f} d",
         "stale" if rhythm.stale else "",
     ]

@@ -67,9 +67,10 @@ class Fix(msgspec.Struct, frozen=True):
     people: int
     """Whom it concerns."""
     sentence: str
+    join_rate_of: str | None = None
+    """The source whose join rate rises most."""
     join_rate_before: float | None = None
     join_rate_after: float | None = None
-    """Of the first source, as it would be."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -193,7 +194,9 @@ class _Audit:
 
     def _join(self, fault: JoinFault) -> Fix:
         after = self._people.joined(fault.pairs)
-        before_rate, after_rate = (join_rates(self._holdings, each)[fault.source] for each in (self._people, after))
+        before_rates, after_rates = join_rates(self._holdings, self._people), join_rates(self._holdings, after)
+        # of the two the one that mending helps most
+        risen = max((fault.source, fault.other), key=lambda source: after_rates[source] - before_rates[source])
         effect = max(0.0, self._effect(after))
         count = len(fault.pairs)
         return Fix(
@@ -202,10 +205,12 @@ class _Audit:
             effect,
             count,
             f"Make {fault.source} and {fault.other} write {fault.kind} alike: {count:,} people are apart because "
-            f"{fault.field!r} of {fault.source} differs in {fault.difference}; mended, {after_rate:.0%} instead of "
-            f"{before_rate:.0%} of the people of {fault.source} are found elsewhere.",
-            before_rate,
-            after_rate,
+            f"{fault.field!r} of {fault.source} differs in {fault.difference}; mended, "
+            f"{after_rates[risen]:.0%} instead of {before_rates[risen]:.0%} of the people of {risen} are found "
+            "elsewhere.",
+            risen,
+            before_rates[risen],
+            after_rates[risen],
         )
 
     def _stale(self, source: str) -> Fix:

@@ -131,8 +131,15 @@ def _mail_variants(plain: str) -> Iterator[tuple[str, str]]:
 
 
 def _phone_variants(text: str, plain: str) -> Iterator[tuple[str, str]]:
+    """A number with and without its country: what a source without `region` in its document makes of either."""
+    import phonenumbers
+
     digits = re.sub(r"\D", "", text)
-    for variant in {digits, digits.lstrip("0"), f"+{digits}", f"+{digits.removeprefix('00')}"} - {plain, "", "+"}:
+    variants = {digits, f"00{digits}", f"+{digits.removeprefix('00')}"}
+    if plain.startswith("+"):
+        national = phonenumbers.national_significant_number(phonenumbers.parse(plain))
+        variants |= {national, f"0{national}"}
+    for variant in sorted(variants - {plain, "", "+"}):
         yield "the country code of the number", variant
 
 

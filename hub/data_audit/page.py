@@ -97,8 +97,8 @@ def _joins(audit: Audit) -> str:
             if share is not None:
                 x = _LABEL + at * _CELL
                 drawn.append(
-                    f'<rect class="cell" x="{x}" y="{y}" width="{_CELL - 4}" height="18" opacity="{share:.2f}"/>'
+                    f'<rect class="cell" x="{x}" y="{y}" width="{_CELL - 4}" height="18" opacity="{share / 2:.2f}"/>'
                     f'<text x="{x + 4}" y="{y + 14}">{share:.0%}</text>'
                 )
-    size = f"0 0 {_LABEL + max(1, len(names)) * _CELL} {24 + len(names) * _ROW}"
+    size = f"0 0 {max(_WIDTH, _LABEL + len(names) * _CELL)} {24 + len(names) * _ROW}"
     return f'<svg viewBox="{size}" role="img" aria-label="join rates between sources">{"".join(drawn)}</svg>'

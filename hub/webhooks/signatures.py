@@ -30,7 +30,10 @@ from hub.sources.webhook_part import Signer, Webhook
 
 MOST_FIELDS: Final = 1_000
 """Of a form."""
-_PING: Final = re.compile(rb"webhook_id=[0-9]{1,20}")
+_PINGS: Final = {
+    Signer.WOOCOMMERCE: re.compile(rb"webhook_id=[0-9]{1,20}"),
+    Signer.MANDRILL: re.compile(rb"mandrill_events=(%5B%5D|\[\])", re.IGNORECASE),
+}
 _LEAST_SECRET_BYTES: Final = 8
 
 
@@ -60,8 +63,13 @@ def fault_of(webhook: Webhook, secrets: Sequence[bytes], delivery: Delivery) -> 
 
 
 def is_ping(webhook: Webhook, delivery: Delivery) -> bool:
-    """Whether this is what WooCommerce sends, unsigned, when somebody saves a webhook: it says nothing but an id."""
-    return webhook.signed_by is Signer.WOOCOMMERCE and _PING.fullmatch(delivery.body) is not None
+    """Whether this is what a vendor sends, before it holds our secret, to see whether anybody answers.
+
+    WooCommerce posts an id, unsigned, when a webhook is saved; Mandrill no events, signed with a key that all know.
+    Neither says anything, so nothing is believed by answering well.
+    """
+    ping = _PINGS.get(webhook.signed_by)
+    return ping is not None and ping.fullmatch(delivery.body) is not None
 
 
 class _Digest(NamedTuple):

@@ -48,8 +48,10 @@ def test_planted_faults_are_named_first_and_mending_raises_the_join_rate(
     after: Any = mended.audit()
     assert [fix["kind"] for fix in after["fixes"] if fix["kind"] != "absent"] == []
     assert source(after, "shop")["join_rate"] == 1.0
-    # what was promised for the CRM came true: its people were found in the newsletter, now also in the shop
-    assert source(after, "crm")["join_rate"] == join["join_rate_after"] == 1.0
+    # what was promised came true
+    assert (join["join_rate_of"], join["join_rate_before"]) == ("shop", 0.0)
+    assert source(after, "shop")["join_rate"] == join["join_rate_after"] == 1.0
+    assert source(after, "shop")["joined_with"]["crm"] == 1.0
     assert after["join_rate"] > told["join_rate"]
     points = {(point["kind"], point["name"]): point for point in after["points"]}
     before = {(point["kind"], point["name"]): point for point in told["points"]}

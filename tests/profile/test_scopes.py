@@ -13,7 +13,6 @@ from edgewise.events import Kind, kind_of
 from edgewise.ids import ItemId, MessageId, Producer, SubjectId
 from edgewise.profile.scopes import (
     ITEM_SKETCH,
-    MAX_SCOPED_ITEMS,
     Scope,
     Scopes,
     decode_scopes,
@@ -27,9 +26,9 @@ from edgewise.records import ANONYMOUS, EventRecord, Touch
 DAY_MS = 86_400_000
 
 
-def observed(events: list[EventRecord]) -> Scopes:
+def observed(events: list[EventRecord], *, most_items: int = 50_000) -> Scopes:
     scopes = Scopes()
-    observe(scopes, events)
+    observe(scopes, events, most_items=most_items)
     return scopes
 
 
@@ -70,7 +69,7 @@ def test_merge_is_that_of_an_algebra_and_merges_folds(history: dict[Producer, li
 
 @given(st.data())
 def test_counts_are_those_of_a_naive_count(data: st.DataObject) -> None:
-    events = of_several(data.draw(interleavings(data.draw(histories()))))
+    events = of_several(data.draw(interleavings(data.draw(histories(most=6)))))
     scopes = observed(events)
     assert set(scopes.items) == {touch.item for event in events for touch in event.touches}
     last_day = max((max(1, event.time_ms) for event in events), default=0) // DAY_MS
@@ -116,12 +115,17 @@ def viewed(number: int, item: str, subject: SubjectId = SUBJECT, rating: float |
 
 
 def test_items_beyond_the_bound_are_those_with_the_largest_hash_in_any_split() -> None:
-    names = [f"i{number}" for number in range(MAX_SCOPED_ITEMS + 3_000)]
-    events = [viewed(number, name) for number, name in enumerate(names)]
-    whole, halves = observed(events), observed(events[: MAX_SCOPED_ITEMS + 2_000])
-    observe(halves, events[MAX_SCOPED_ITEMS + 2_000 :])
-    assert set(whole.items) == set(sorted(names, key=hash64)[:MAX_SCOPED_ITEMS])
-    assert encode_scopes(whole) == encode_scopes(halves)
+    names = [f"i{number}" for number in range(700)]
+    events = [viewed(number, names[number % 700]) for number in range(1_400)]
+    whole, parts = observed(events, most_items=200), observed(events[:250], most_items=200)
+    observe(parts, events[250:900], most_items=200)
+    observe(parts, events[900:], most_items=200)
+    assert set(whole.items) == set(sorted(names, key=hash64)[:200])
+    assert {sum(times for _, times in scope.counts[Kind.VIEW]) for scope in whole.items.values()} == {2}
+    assert encode_scopes(whole) == encode_scopes(parts)
+    others = [msgspec.structs.replace(each, producer=Producer("m/1/0")) for each in events[700:]]
+    merged = merge_scopes(observed(events[:700], most_items=200), observed(others, most_items=200), most_items=200)
+    assert (merged.items, merged.bar, merged.site.counts) == (whole.items, whole.bar, whole.site.counts)
 
 
 def test_an_items_visitors_are_counted_once_and_its_stars_remembered() -> None:

@@ -20,7 +20,7 @@ from edgewise.decision import ChosenItem, Why
 from edgewise.events import Kind
 from edgewise.explain import MOST_REASONS, Attribute, attributions_of, number_text, why_plain
 from edgewise.features import table as declared
-from edgewise.features.table import FeatureTable
+from edgewise.features.table import Feature, FeatureTable, OpenTickets, TimeShare, Visits
 from edgewise.ids import ArmName, ItemId, ModelName
 from edgewise.profile.state import DAY_MS, Profile
 from edgewise.reasons import Degradation, Reason
@@ -256,3 +256,27 @@ def test_any_explanation_is_short_and_complete(
         assert why.text
         assert "{" not in why.text
         assert why.weight > 0
+
+
+@pytest.mark.parametrize(
+    ("feature", "expected"),
+    [
+        (TimeShare(name="views_7d", half_life_days=30, sentence="You spend time on {value}"), "You spend time on tea"),
+        (OpenTickets(name="views_7d", sentence="{value} of your questions are open"), None),
+        (Visits(name="views_7d", days=30, sentence="You came {value} times"), "You came 1 times"),
+    ],
+)
+def test_what_the_profile_newly_keeps_is_told_where_it_is_so(feature: Feature, expected: str | None) -> None:
+    table = world.feature_table()
+    features = [feature if known.name == feature.name else known for known in table.features]
+    today = NOW_MS // DAY_MS
+    visitor = world.profile(["film-3"])
+    visitor.topic_ms = {"tea": [(today, 9_000)], "milk": [(today, 500)]}
+    visitor.slots = [(today, 0b110)]
+    item = first(
+        visitor,
+        bundle=world.bundle(features=FeatureTable(features)),
+        attribute=crediting(views_7d=1.0),
+        candidates=[Candidate(world.FILMS[12], {"topic": ["milk", "tea"]})],
+    )
+    assert told(item) == ([] if expected is None else [("views_7d", expected)])

@@ -139,7 +139,7 @@ def test_a_webhook_without_its_model_stores_the_ticket_and_tells_the_operator(tm
 
 def tickets_file(folder: Path) -> tuple[Path, str]:
     """Two tickets, and a text of theirs."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": number,
             "status": "open",

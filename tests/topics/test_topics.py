@@ -140,7 +140,7 @@ def test_a_kept_model_lies_where_sources_look(tmp_path: Path) -> None:
 
 def test_the_command_trains_keeps_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_tickets(tmp_path / "train.csv", FOUR, 15)
-    columns = ["--table", table, "--text", "body", "--target", "topic", "--cv", "2"]
+    columns: list[str | Path] = ["--table", table, "--text", "body", "--target", "topic", "--cv", "2"]
     done = edgewise(capsys, "train", "topics", *columns, "--name", "support", "--data-dir", tmp_path, "--json")
     assert done.code == 0, done.stderr
     said = json.loads(done.stdout)

@@ -151,6 +151,9 @@ def test_a_ping_is_told_from_everything_else() -> None:
     assert not is_ping(webhook, delivery(b"webhook_id=17&x=1"))
     assert not is_ping(webhook, delivery(JSON))
     assert not is_ping(VENDORS["shopify"].webhook, delivery(b"webhook_id=17"))
+    mandrill = VENDORS["mandrill"].webhook
+    assert is_ping(mandrill, delivery(b"mandrill_events=%5B%5D"))
+    assert not is_ping(mandrill, delivery(FORM))
 
 
 def test_secrets_come_from_the_environment_or_the_keys_of_the_data_folder(tmp_path: Path) -> None:

@@ -61,17 +61,24 @@ class Scopes(msgspec.Struct, omit_defaults=True):
     """The largest hash of an item that is kept, once there were too many; -1: none was left out."""
 
 
-def observe(scopes: Scopes, events: Iterable[EventRecord]) -> None:
-    """Count events, each producer's in its order; in place. What was applied before is passed over."""
+def observe(scopes: Scopes, events: Iterable[EventRecord], *, most_items: int = MAX_SCOPED_ITEMS) -> None:
+    """Count events, each producer's in its order; in place. What was applied before is passed over.
+
+    `most_items` is the same for all that is folded into one.
+    """
     day = scopes.site.last_ms // DAY_MS
     for event in events:
         if event.seq > scopes.applied.get(event.producer, -1):
             scopes.applied[event.producer] = event.seq
             _observe(scopes, event)
-    _keep_bounds(scopes, has_aged=scopes.site.last_ms // DAY_MS > day)
+            if len(scopes.items) > _LOOSE * most_items:
+                _keep_items(scopes, most_items)
+    _keep_items(scopes, most_items)
+    if scopes.site.last_ms // DAY_MS > day:
+        _expire(scopes)
 
 
-def merge_scopes(left: Scopes, right: Scopes) -> Scopes:
+def merge_scopes(left: Scopes, right: Scopes, *, most_items: int = MAX_SCOPED_ITEMS) -> Scopes:
     """New scopes of both sides' events, which are disjoint."""
     merged = decode_scopes(encode_scopes(left))
     for producer, seq in right.applied.items():
@@ -81,7 +88,8 @@ def merge_scopes(left: Scopes, right: Scopes) -> Scopes:
         _merge(merged.items.setdefault(item, Scope()), scope, ITEM_SKETCH)
     if right.bar >= 0:
         merged.bar = min(right.bar, merged.bar) if merged.bar >= 0 else right.bar
-    _keep_bounds(merged, has_aged=True)
+    _keep_items(merged, most_items)
+    _expire(merged)
     return merged
 
 
@@ -119,8 +127,6 @@ def _observe(scopes: Scopes, event: EventRecord) -> None:
         for touch in event.touches:
             if touch.item == item:
                 _trade(scope, event, kind, touch, is_recent=is_recent)
-    if len(scopes.items) > _LOOSE * MAX_SCOPED_ITEMS:
-        _keep_items(scopes)
 
 
 def _count(scope: Scope, kind: Kind, time_ms: int, visitor: int | None, *, is_recent: bool, most: int) -> None:
@@ -179,21 +185,19 @@ def _merge(into: Scope, scope: Scope, most: int) -> None:
             add_to_tally(into.half_stars, halves, times)
 
 
-def _keep_bounds(scopes: Scopes, *, has_aged: bool) -> None:
+def _expire(scopes: Scopes) -> None:
     """Horizons are measured from the site's last day, for what nobody touches must be forgotten too."""
-    _keep_items(scopes)
-    if has_aged:
-        oldest = scopes.site.last_ms // DAY_MS - SCOPE_HORIZON_DAYS
-        for scope in (scopes.site, *scopes.items.values()):
-            money = (scope.units, scope.revenue_minor, *scope.revenue_elsewhere.values())
-            for buckets in (*scope.counts.values(), *money):
-                drop_until(buckets, oldest)
+    oldest = scopes.site.last_ms // DAY_MS - SCOPE_HORIZON_DAYS
+    for scope in (scopes.site, *scopes.items.values()):
+        money = (scope.units, scope.revenue_minor, *scope.revenue_elsewhere.values())
+        for buckets in (*scope.counts.values(), *money):
+            drop_until(buckets, oldest)
 
 
-def _keep_items(scopes: Scopes) -> None:
-    if len(scopes.items) <= MAX_SCOPED_ITEMS:
+def _keep_items(scopes: Scopes, most: int) -> None:
+    if len(scopes.items) <= most:
         return
     ranked = sorted(scopes.items, key=lambda item: (hash64(item), item))
-    for item in ranked[MAX_SCOPED_ITEMS:]:
+    for item in ranked[most:]:
         del scopes.items[item]
-    scopes.bar = hash64(ranked[MAX_SCOPED_ITEMS - 1])
+    scopes.bar = hash64(ranked[most - 1])

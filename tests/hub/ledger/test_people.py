@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from shutil import copytree
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from databases import empty_ledger
 from hub_records import NODE, NOW_MS, event, payloads, preference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +28,15 @@ from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, Change, StoredProfile
 
+pytestmark = pytest.mark.usefixtures("either_database")
+mostly_sqlite = pytest.mark.parametrize(
+    "either_database",
+    ["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+    indirect=True,
+    scope="module",
+)
+"""For properties, whose many small transactions take PostgreSQL a minute."""
+
 KEY = b"k" * 32
 KINDS = {"u": "userId", "a": "anonymousId", "e": "email", "g": "groupId"}
 TIGHT = IdentityRules(
@@ -43,21 +52,11 @@ TIGHT = IdentityRules(
 AUDIT = AuditEntry("ann", "profile rules", "identity.yaml")
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ledger with tables and nothing in them: to make them takes longer than all else in an example."""
-    folder = tmp_path_factory.mktemp("empty")
-    with open_ledger(folder):
-        pass
-    return folder
-
-
 @contextmanager
-def fresh(empty: Path) -> Iterator[Ledger]:
-    with TemporaryDirectory() as folder:
-        copytree(empty, folder, dirs_exist_ok=True)
-        with open_ledger(Path(folder)) as ledger:
-            yield ledger
+def fresh() -> Iterator[Ledger]:
+    """To make tables takes longer than all else in an example."""
+    with TemporaryDirectory() as folder, closing(empty_ledger(Path(folder))) as ledger:
+        yield ledger
 
 
 def subject(name: str) -> SubjectId:
@@ -121,17 +120,18 @@ def store(ledger: Ledger, history: Sequence[Sequence[str]], order: Sequence[int]
             batch = []
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@mostly_sqlite
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, deeds, st.data())
 def test_people_computed_on_arrival_are_those_of_the_whole_whatever_the_order(
-    empty: Path, history: list[list[str]], said: list[tuple[bool, list[str]]], data: st.DataObject
+    history: list[list[str]], said: list[tuple[bool, list[str]]], data: st.DataObject
 ) -> None:
     rules = replace(TIGHT, browsers_link=data.draw(st.booleans()))
     found: list[tuple[set[tuple[SubjectId, ...]], dict[SubjectId, StoredProfile]]] = []
     for _ in range(2):
         order = data.draw(st.permutations(range(len(history))))
         cuts = data.draw(st.sets(st.integers(0, len(history))))
-        with fresh(empty) as ledger:
+        with fresh() as ledger:
             ledger.use_rules(rules, now_ms=NOW_MS, audit=AUDIT)
             for is_merge, (left, right) in said:
                 state = ledger.state_merge if is_merge else ledger.state_unmerge
@@ -147,10 +147,11 @@ def test_people_computed_on_arrival_are_those_of_the_whole_whatever_the_order(
     assert found[0] == found[1]
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+@mostly_sqlite
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, st.lists(names, min_size=2, max_size=2, unique=True), st.data())
 def test_after_a_merge_was_taken_back_every_byte_is_as_if_it_had_never_been(
-    empty: Path, history: list[list[str]], pair: list[str], data: st.DataObject
+    history: list[list[str]], pair: list[str], data: st.DataObject
 ) -> None:
     """Merged at one moment of the history and taken back at a later one; the other hub never heard of it."""
     merged_at, taken_back_at = sorted(data.draw(st.lists(st.integers(0, len(history)), min_size=2, max_size=2)))
@@ -158,7 +159,7 @@ def test_after_a_merge_was_taken_back_every_byte_is_as_if_it_had_never_been(
     everybody = sorted({subject(name) for call in history for name in call} | {left, right})
     found = []
     for is_merged in (True, False):
-        with fresh(empty) as ledger:
+        with fresh() as ledger:
             for index in range(len(history) + 1):
                 if is_merged and index == merged_at:
                     ledger.state_merge(left, right, who="ann", reason="same address", now_ms=NOW_MS)
