@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -66,19 +67,17 @@ def decide_body() -> dict[str, Any]:
 def plant_on_node(node: Started, item: str, headers: Mapping[str, str]) -> int:
     """Send everything as a server; returns how many events that were."""
     bystander = {"anonymousId": BYSTANDER, "placements": [{"name": "home_hero"}]}
-    for who in (
-        decide_body(),
-        bystander,
-    ):  # until the hub has said what they stated elsewhere, nothing counts as theirs
-        until(lambda who=who: _reason(node, who, headers) != "OPTED_OUT")
+    for who in (decide_body(), bystander):
+        # until the hub has said what they stated elsewhere, nothing counts as theirs
+        until(functools.partial(_is_heard, node, who, headers))
     for path, body in calls(item):
         assert ask(f"{node.said['url']}{path}", body, headers=dict(headers)) == {"success": True}
     return len(calls(item))
 
 
-def _reason(node: Started, who: dict[str, Any], headers: Mapping[str, str]) -> str:
+def _is_heard(node: Started, who: dict[str, Any], headers: Mapping[str, str]) -> bool:
     answer = ask(f"{node.said['url']}/v1/decide", who, headers=dict(headers))
-    return str(answer["placements"]["home_hero"]["reason"])
+    return bool(answer["placements"]["home_hero"]["reason"] != "OPTED_OUT")
 
 
 def history(path: Path, item: str) -> Path:

@@ -47,12 +47,16 @@ class RightsKeeper:
                 await asyncio.to_thread(self._erase)
             except EdgewiseError as refused:
                 self._log.error("erasures were not carried out", reason=str(refused))
+            except Exception:  # noqa: BLE001  # a mistake of ours must not end what others asked for
+                self._log.exception("carrying out erasures failed")
             if self._clock.monotonic_ms() - self._retained_ms >= self._settings.retention_every_ms:
                 self._retained_ms = self._clock.monotonic_ms()
                 try:
                     await self._retain()
                 except EdgewiseError as refused:
                     self._log.error("retention was not enforced", reason=str(refused))
+                except Exception:  # noqa: BLE001  # as above
+                    self._log.exception("enforcing retention failed")
             await asyncio.sleep(self._settings.erasure_poll_ms / 1_000)
 
     def _erase(self) -> None:
@@ -67,8 +71,8 @@ class RightsKeeper:
         # Rewriting the ledger stops storing for as long as it takes: many requests share one.
         if self._is_uncompacted and now_ms - self._compacted_ms >= self._settings.compact_every_ms:
             if any(certificate.compacted_ms is None for certificate in self._eraser.certificates.all()):
+                self._compacted_ms = now_ms  # before: on a full disk it must not be tried every second
                 self._eraser.compact()
-                self._compacted_ms = self._clock.monotonic_ms()
             self._is_uncompacted = False
 
     async def _retain(self) -> None:

@@ -49,12 +49,13 @@ class Profiles(ProfilesServicer):
         ledger: Ledger,
         interest: Interest,
         reader: Executor,
-        feed: ErasureFeed,
+        feed: ErasureFeed | None = None,
         *,
         streams: Streams,
         meters: Meters,
         log: Log,
     ) -> None:
+        """Without a `feed` erasures are told to the nodes that cache the person, and to no others."""
         self._ledger = ledger
         self._interest = interest
         self._reader = reader
@@ -79,7 +80,7 @@ class Profiles(ProfilesServicer):
                     while subjects := follower.take(AT_ONCE):
                         for news in await self._news(subjects):
                             yield news
-                    while self._feed.is_due(follower):
+                    while self._feed is not None and self._feed.is_due(follower):
                         for erasure in await self._in_reader(self._feed.due, follower):
                             yield erasure
                     if not follower.wake.is_set():
@@ -117,7 +118,7 @@ class Profiles(ProfilesServicer):
                     people = await loop.run_in_executor(self._reader, self._ledger.people_of, news)
                     self._interest.changed(sorted({each for members in people.values() for each in members}))
                     seen = changes[-1]
-                if await self._in_reader(self._feed.has_grown):
+                if self._feed is not None and await self._in_reader(self._feed.has_grown):
                     for follower in self._interest.open:
                         follower.wake.set()
             except EdgewiseError as unreadable:
@@ -157,7 +158,7 @@ class Profiles(ProfilesServicer):
         try:
             async for request in requests:
                 node = node_of(request.node_id) if node is None else node
-                if request.HasField("erased_through"):
+                if self._feed is not None and request.HasField("erased_through"):
                     await self._in_reader(self._feed.heard, follower, node, request)
                 self._interest.unfollow(follower, map(_subject, request.remove))
                 self._interest.follow(follower, map(_subject, request.add))

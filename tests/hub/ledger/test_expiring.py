@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hub_records import NODE, NOW_MS, SUBJECT, decision, decision_id, event, payloads
@@ -19,9 +20,10 @@ from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.rights.retaining import Retained, steps
-from hub.rights.retention import Cutoffs, Retention, SourceRetention, in_force
+from hub.rights.retention import Cutoffs, Retention, in_force
 from hub.site.files import RetentionFile
 from hub.site.kept_retention import keep_retention
+from hub.sources.document import Retention as SourceRetention
 
 pytestmark = pytest.mark.usefixtures("either_database")
 CRM = Producer("import/crm")
@@ -36,7 +38,7 @@ def run(ledger: Ledger, retention: Retention, *, now_ms: int, dry_run: bool = Fa
     return retained
 
 
-def old(seq: int, days: int, **changes: object) -> EventRecord:
+def old(seq: int, days: int, **changes: Any) -> EventRecord:
     """An event of so many days ago."""
     return event(seq, time_ms=NOW_MS - days * DAY_MS, received_ms=NOW_MS, **changes)
 
@@ -88,7 +90,13 @@ def test_a_source_s_own_word_holds_for_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("is_old", [False, True])
 def test_single_fields_go_and_the_rest_of_the_event_stays(tmp_path: Path, *, is_old: bool) -> None:
     body = json.dumps({"context": {}, "properties": {"phone": "1", "plan": "gold"}}).encode()
-    said = {"type": "identify", "name": "", "traits": {"phone": "1", "plan": "gold"}, "body": body, "touches": ()}
+    said: dict[str, Any] = {
+        "type": "identify",
+        "name": "",
+        "traits": {"phone": "1", "plan": "gold"},
+        "body": body,
+        "touches": (),
+    }
     retention = Retention(sources={"crm": SourceRetention(fields={"phone": 30})})
     with open_ledger(tmp_path) as ledger:
         ledger.append(CRM, [old(0, 40, message="a", **said), old(1, 20, message="b", **said)], NOW_MS)
@@ -115,7 +123,7 @@ def test_decisions_and_what_came_of_them_go_together(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger:
         shown = [decision(0, number=0, time_ms=NOW_MS - 9 * DAY_MS), decision(1, number=1)]
         clicks = [event(2, decision_id=decision_id(0)), event(3, decision_id=decision_id(1))]
-        ledger.store([Batch(NODE, payloads(*shown, *clicks, b"nothing of use"))], NOW_MS)
+        ledger.store([Batch(NODE, [*payloads(*shown, *clicks), b"nothing of use"])], NOW_MS)
         retention = Retention(site=RetentionFile(decisions_days=5, dead_letters_days=2))
         retained = run(ledger, retention, now_ms=NOW_MS + 3 * DAY_MS)
         assert (retained.decisions, retained.dead_letters, retained.events) == (1, 1, 0)
