@@ -22,11 +22,15 @@ tools:
 	[ -z "$$missing" ] || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || true
 
+# What opens ledgers: beside what `make test` runs on both databases, all of it runs on PostgreSQL in `make test-slow`.
+ON_POSTGRESQL := $(addprefix tests/,contract hub imports linkage process prove release sources train webhooks)
+
 test: setup tools
 	pytest -n 2 --dist worksteal
 
 test-slow: setup tools
 	pytest -m slow
+	pytest -n 2 --dist worksteal --database postgresql $(ON_POSTGRESQL)
 
 check: setup
 	ruff check && ruff format --check

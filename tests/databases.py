@@ -125,8 +125,8 @@ def empty_ledger(folder: Path) -> Ledger:
     ledger = Ledger.of(home)
     shutil.copy(home / "ledger.json", folder)
     with ledger.storage.writing() as connection:
-        names = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
-        connection.execute(sa.text(f"TRUNCATE {names}"))
+        # TRUNCATE gives each of them new files, which takes longer than all else in an example
+        connection.exec_driver_sql("; ".join(f'DELETE FROM "{table.name}"' for table in metadata.sorted_tables))
     return ledger
 
 

@@ -115,6 +115,7 @@ def _exported(shop: Shop, folder: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("in_sqlite")
+@pytest.mark.usefixtures("in_sqlite")
 def test_a_visitor_erases_himself_and_no_backup_brings_him_back(tmp_path: Path) -> None:
     shop = shop_with_server_key(tmp_path)
     shop.release()

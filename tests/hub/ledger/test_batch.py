@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewise.ids import ItemId, MessageId, NodeId, PlacementName, Producer, SubjectId
-from edgewise.records import Touch
+from edgewise.records import EventRecord, Touch
 from hub.ledger.batch import (
     MOST_GAP,
     MOST_MINOR,
@@ -178,3 +178,12 @@ def test_the_quick_look_at_an_event_passes_nothing_that_the_whole_look_refuses(
         changes[which] = number
     record = msgspec.structs.replace(event(3), **changes)
     assert fault_of(record) == fault_in_words(record)
+
+
+def test_the_quick_look_knows_every_field_of_an_event() -> None:
+    """Whoever adds a field decides whether `batch._is_plain` must look at it, and then names it here."""
+    free = {"producer", "grants", "traits", "body", "vouched"}  # compared, enumerated, or without a bound of their own
+    looked_at = {"seq", "subject", "message_id", "type", "name", "time_ms", "received_ms", "touches", "decision_id"}
+    looked_at |= {"placement", "identifiers", "currency", "engaged_ms", "topics", "ticket", "mood"}
+    assert set(EventRecord.__struct_fields__) == free | looked_at
+    assert set(Touch.__struct_fields__) == {"item", "quantity", "value_minor", "listed_minor", "rating", "dimensions"}

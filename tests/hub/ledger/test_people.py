@@ -77,7 +77,8 @@ def named(seq: int, *names: str, producer: Producer = NODE, **changes: Any) -> E
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
+def ledger(either_database: str, tmp_path: Path) -> Iterator[Ledger]:
+    assert either_database
     with open_ledger(tmp_path) as opened:
         yield opened
 

@@ -57,6 +57,7 @@ def test_nobody_is_served_from_a_ledger_whose_erasures_are_not_known(tmp_path: P
         pass
 
 
+@pytest.mark.usefixtures("in_sqlite")
 def test_a_backup_brings_nobody_back(tmp_path: Path) -> None:
     folder, copy = tmp_path / "hub", tmp_path / "backup.db"
     with open_ledger(folder) as ledger:
@@ -80,6 +81,7 @@ def test_a_backup_brings_nobody_back(tmp_path: Path) -> None:
     assert listed.listed().entries == (entry,)
 
 
+@pytest.mark.usefixtures("in_sqlite")
 def test_not_a_byte_of_what_was_deleted_is_left_after_a_scrub(tmp_path: Path) -> None:
     secret = "a-name-in-a-body"
     with open_ledger(tmp_path) as ledger:

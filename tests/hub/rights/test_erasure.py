@@ -162,6 +162,7 @@ def test_half_written_files_of_programs_that_died_go(ledger: Ledger, tmp_path: P
     assert not leftover.exists()
 
 
+@pytest.mark.usefixtures("in_sqlite")
 def test_a_restored_backup_is_erased_again_before_anybody_is_served(tmp_path: Path) -> None:
     folder = tmp_path / "hub"
     with open_ledger(folder) as ledger:
