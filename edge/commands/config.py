@@ -7,6 +7,7 @@ Edge and hub never import each other, so the hub registers the module of its set
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -111,5 +112,14 @@ def explained(settings: Settings, file: Path | None, environment: Mapping[str, s
             source = str(file)
         else:
             source = "default"
-        rows.append((name, HIDDEN if value and name.endswith("_token") else value, source))
+        rows.append((name, _without_secrets(name, value), source))
     return rows
+
+
+def _without_secrets(name: str, value: object) -> object:
+    """What may be shown of a setting: no token, and no password inside a URL."""
+    if value and name.endswith("_token"):
+        return HIDDEN
+    if isinstance(value, str) and "://" in value:
+        return re.sub(r"(?<=[?&]password=)[^&]*", HIDDEN, re.sub(r"(?<=:)[^:/@]+(?=@)", HIDDEN, value))
+    return value

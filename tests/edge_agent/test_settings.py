@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge import settings as edge_settings
-from edge.commands.config import app, explained
+from edge.commands.config import app, explained, settings_of
 from edge.commands.edge import app as edge_app
 from edge.settings import EdgeSettings, decode_settings, encode_settings, load_settings, schema
 from edgewise.errors import InputError
@@ -96,6 +96,13 @@ def test_every_value_is_shown_with_its_source(tmp_path: Path) -> None:
     assert shown["port"] == (7, "environment")
     assert shown["host"] == ("127.0.0.1", "default")
     assert shown["enrol_token"] == ("(hidden)", str(file))
+
+
+def test_a_password_inside_of_a_url_is_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "hub.toml"
+    file.write_text('database = "postgresql://ann:s3cret@db:5432/shop?password=s3cret&sslmode=require"')
+    ((value, _),) = [(value, of) for name, value, of in explained(settings_of("hub"), file, {}) if name == "database"]
+    assert value == "postgresql://ann:(hidden)@db:5432/shop?password=(hidden)&sslmode=require"
 
 
 def test_config_show_check_and_schema(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def eraser(ledger: Ledger, now_ms: int = NOW_MS) -> Eraser:
-    return Eraser(ledger.storage.path.parent, ledger, now_ms=lambda: now_ms, entropy=bytes)
+    return Eraser(ledger.storage.shelf.folder.parent, ledger, now_ms=lambda: now_ms, entropy=bytes)
 
 
 def known_node(name: str) -> NodeRow:
