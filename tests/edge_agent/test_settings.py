@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge import settings as edge_settings
-from edge.commands.config import app, explained
+from edge.commands.config import app, explained, settings_of
 from edge.commands.edge import app as edge_app
 from edge.settings import EdgeSettings, decode_settings, encode_settings, load_settings, schema
 from edgewise.errors import InputError
