@@ -26,7 +26,7 @@ SUBJECT = SubjectId("5" * 32)
 
 
 def event(seq: int, *, producer: Producer = NODE, message: str | None = None, **changes: Any) -> EventRecord:
-    """A click on a film, by default under a message id of its own."""
+    """A click on a film, by default under a message id of its own; a server vouches for whom it names."""
     fields: dict[str, Any] = {
         "subject": SUBJECT,
         "message_id": MessageId(message or f"{producer}:{seq}"),
@@ -35,6 +35,7 @@ def event(seq: int, *, producer: Producer = NODE, message: str | None = None, **
         "time_ms": NOW_MS + seq * 1_000,
         "received_ms": NOW_MS + seq * 1_000,
         "grants": ALL,
+        "vouched": "identifiers" in changes,
         "touches": (Touch(ItemId(f"film-{seq % 7}"), dimensions={"category": ("drama",)}),),
     }
     return EventRecord(producer=producer, seq=seq, **{**fields, **changes})

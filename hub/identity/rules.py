@@ -44,9 +44,10 @@ class IdentityFile(msgspec.Struct, frozen=True):
     """Strongest first. Kinds that are not listed come last."""
     blocked: dict[KindName, list[Annotated[str, Meta(min_length=1, max_length=500)]]] = {}
     """Kind -> values that name nobody here, beside those that name nobody anywhere (`edgewise.identifiers`)."""
-    browsers_link: bool = True
-    """Whether a browser that has proven its own id may name the user that it belongs to. Where it may, whoever knows
-    another's user id can join himself to him; False: only servers and imports link."""
+    browsers_link: bool = False
+    """Whether a browser that has proven its own id may name the user that it belongs to, as analytics services let it.
+    Where it may, whoever knows another's user id can join himself to him, and is served what is personal of him; False:
+    only servers and imports link."""
     most_identifiers: Count = 500
     """How many identifiers one subject may name; one that names more (a test account, a bot) joins nobody."""
 
@@ -57,7 +58,7 @@ class IdentityRules(msgspec.Struct, frozen=True):
     kinds: tuple[Kind, ...]
     blocked: tuple[SubjectId, ...] = ()
     most_identifiers: int = 500
-    browsers_link: bool = True
+    browsers_link: bool = False
 
     def of(self, kind: str) -> Kind:
         """What holds for a kind."""

@@ -54,8 +54,8 @@ def person_named(ledger: Ledger, subject_key: bytes, name: str, *, may_be_unknow
 
 
 def person_of(ledger: Ledger, subject: SubjectId) -> Person:
-    """The person whose subject this is."""
-    members = ledger.members_of(subject)
+    """The person who asks for himself as this subject: without what a browser only claims to belong to."""
+    members = ledger.vouched_members_of(subject)
     return Person(members, frozenset(vault_names(ledger, members)))
 
 

@@ -115,11 +115,11 @@ def test_a_device_of_two_ids_of_one_user_is_not_shared() -> None:
 
 def test_what_a_browser_claims_is_weaker_than_what_a_server_says_and_nothing_where_the_rules_say_so() -> None:
     claimed = [link("a1", "u1", 1, vouched=False), link("u2", "e1", 5), link("a1", "e1", 1, vouched=False)]
-    assert resolve(claimed, [], DEFAULT_RULES) == [("a1", "u1"), ("e1", "u2")]
+    trusting = IdentityRules(DEFAULT_RULES.kinds, browsers_link=True)
+    assert resolve(claimed, [], trusting) == [("a1", "u1"), ("e1", "u2")]
     earlier = [link("u1", "e1", 1, vouched=False), link("u2", "e1", 5)]
-    assert resolve(earlier, [], DEFAULT_RULES) == [("e1", "u2"), ("u1",)]
-    strict = IdentityRules(DEFAULT_RULES.kinds, browsers_link=False)
-    assert resolve([*claimed, link("a2", "u2")], [], strict) == [("a2", "e1", "u2")]
+    assert resolve(earlier, [], trusting) == [("e1", "u2"), ("u1",)]
+    assert resolve([*claimed, link("a2", "u2")], [], DEFAULT_RULES) == [("a2", "e1", "u2")]
 
 
 def test_two_users_with_one_address_stay_two_and_the_first_has_it() -> None:

@@ -217,7 +217,10 @@ def test_what_another_process_stated_is_among_the_changes(ledger: Ledger) -> Non
 
 
 def test_what_only_a_browser_claims_is_no_right_to_anothers_data(ledger: Ledger) -> None:
-    ledger.store([Batch(NODE, payloads(named(0, "a1", "u1"), named(1, "u1", "e1", vouched=True)))], NOW_MS)
+    claim = named(0, "a1", "u1", vouched=False)
+    ledger.store([Batch(NODE, payloads(claim, named(1, "u1", "e1")))], NOW_MS)
+    assert ledger.members_of(subject("a1")) == (subject("a1"),)
+    ledger.use_rules(replace(DEFAULT_RULES, browsers_link=True), now_ms=NOW_MS, audit=AUDIT)
     assert len(ledger.members_of(subject("a1"))) == 3
     assert ledger.vouched_members_of(subject("a1")) == (subject("a1"),)
     assert ledger.vouched_members_of(subject("u1")) == tuple(sorted(map(subject, ("e1", "u1"))))
