@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from edge.worker.outcome import Outcome
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason
 
@@ -124,7 +125,7 @@ class _Node(Collector):
         counts, gauges = self._counts, self._gauges
         yield _counter("edgewise_decisions", "Placements answered.", ("placement", "reason"), _pairs(counts.decisions))
         yield _histogram(counts)
-        yield _counter("edgewise_events", "Events received.", ("type", "outcome"), _pairs(counts.events))
+        yield _counter("edgewise_events", "Events received.", ("type", "outcome"), _pairs(_taken(counts.events)))
         unkept = _singles(counts.unkept)
         yield _counter("edgewise_events_without_profile", "Events taken that move no profile.", ("reason",), unkept)
         for name, text, value in (
@@ -170,6 +171,16 @@ def _histogram(counts: Counts) -> HistogramMetricFamily:
 
 def _pairs(nested: Mapping[K, Mapping[L, int]]) -> list[tuple[tuple[str, ...], int]]:
     return [((outer, inner), value) for outer, values in nested.items() for inner, value in values.items()]
+
+
+def _taken(events: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Whatever was taken is `accepted`, as it was before consent was told apart: dashboards count on it."""
+    told: dict[str, dict[str, int]] = {}
+    for kind, outcomes in events.items():
+        for outcome, count in outcomes.items():
+            name = outcome if outcome in (Outcome.DUPLICATE, Outcome.REJECTED) else Outcome.ACCEPTED
+            _add(told.setdefault(kind, {}), {str(name): count})
+    return told
 
 
 def _singles(values: dict[str, int]) -> list[tuple[tuple[str, ...], int]]:

@@ -17,7 +17,7 @@ def keep_retention(data_dir: Path, said: RetentionFile | None) -> bool:
     """Let it hold from now on; whether that changed anything. None: what is built in."""
     path = data_dir / FILE
     content = msgspec.json.format(msgspec.json.encode(said or RetentionFile())) + b"\n"
-    if path.exists() and path.read_bytes() == content:
+    if (path.read_bytes() == content) if path.exists() else said is None:
         return False
     replace_file(path, content)
     return True

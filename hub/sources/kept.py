@@ -27,7 +27,7 @@ def keep_sources(data_dir: Path, documents: Documents) -> bool:
     """Keep the sources of a site from now on; whether that changed anything."""
     path = data_dir / _FILE
     content = msgspec.json.format(_encoder.encode(dict(documents)), indent=1)
-    if path.exists() and path.read_bytes() == content:
+    if (path.read_bytes() == content) if path.exists() else not documents:
         return False
     replace_file(path, content)
     return True

@@ -120,7 +120,7 @@ MISTAKES: list[tuple[str, Parts, Sequence[str], str]] = [
     ("an old model under a new policy", Parts(live=Mixing), ["release"], "I5: release"),
     ("whoever comes is trusted", Parts(site=foreign_site), ["foreign hub"], "I6: .* was never released"),
     ("an opt-out is written down only", Parts(cache=Deaf), ["cut"], "I7: .* has opted out"),
-    ("a rebuilt cache forgets opt-outs", Parts(cache=Unmindful), ["inbox", "cache"], "I7: .* has opted out"),
+    ("a rebuilt cache forgets opt-outs", Parts(cache=Unmindful), ["inbox", "cache", "cut"], "I7: .* has opted out"),
     ("an erasure spares decisions", Parts(cache=Sparing), ["cut"], "never: I8"),
     ("a reader is never closed", Parts(cache=Holding), ["cut"], "I10: a reader"),
 ]
