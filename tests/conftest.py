@@ -5,7 +5,10 @@ repeated; on people's machines it is random, so that something new is tried each
 """
 
 import os
+from collections.abc import Iterator
 
+import pytest
+import structlog
 from hypothesis import settings
 
 pytest_plugins = ["databases"]
@@ -14,3 +17,10 @@ examples = int(os.environ.get("EDGEWISE_EXAMPLES", "25"))
 settings.register_profile("dev", max_examples=examples, deadline=None)
 settings.register_profile("ci", parent=settings.get_profile("ci"), max_examples=examples)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """A log that a test started writes where pytest listened during that test; the next one must not write there."""
+    yield
+    structlog.reset_defaults()
