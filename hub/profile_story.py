@@ -17,6 +17,7 @@ from edgewise.errors import InputError
 from edgewise.events import Kind, kind_of
 from edgewise.identifiers import ANONYMOUS_ID, EMAIL, PHONE, PREVIOUS, USER, base_kind, normalised
 from edgewise.ids import DecisionId, ItemId, Producer, SubjectId
+from edgewise.money import digits_of
 from edgewise.profile.preferences import Preferences, Stamp, decode_preferences
 from edgewise.profile.read import history, shares
 from edgewise.profile.state import Profile, decode_profile
@@ -316,9 +317,7 @@ def _moment(record: Folding, label: str) -> Moment:
     decision_id: DecisionId | None = None
     match record:
         case EventRecord():
-            about = ", ".join(
-                f"{touch.quantity} x {touch.item}" if touch.quantity != 1 else touch.item for touch in record.touches
-            )
+            about = _about(record)
             is_page = kind_of(record.type, record.name) is Kind.PAGE
             what = (f"{record.type} {record.name}" if is_page else record.name) or record.type
             decision_id = record.decision_id
@@ -334,6 +333,18 @@ def _moment(record: Folding, label: str) -> Moment:
     source = record.producer
     says = in_words(source)
     return Moment(record.time_ms, what, about, source, record.seq, decision_id, says, label)
+
+
+def _about(event: EventRecord) -> str:
+    """What an event was about, as far as its record says: items, what they cost together, a ticket and its topics."""
+    things = [f"{touch.quantity} x {touch.item}" if touch.quantity != 1 else touch.item for touch in event.touches]
+    minor = sum(touch.value_minor * touch.quantity for touch in event.touches)
+    if minor and kind_of(event.type, event.name) in (Kind.ORDER, Kind.REFUND):
+        digits = digits_of(event.currency)
+        things.append(f"{minor / 10**digits:,.{digits}f} {event.currency}".rstrip())
+    if event.ticket:
+        things.append(f"ticket {event.ticket}")
+    return ", ".join([*things, *event.topics])
 
 
 def _said(record: PreferenceRecord) -> str:

@@ -196,6 +196,7 @@ def _shop() -> list[dict[str, Any]]:
                 "order_id": order["id"],
                 "created_at": back.isoformat(),
                 "refund_line_items": [{"quantity": 1, "line_item": line}],
+                "transactions": [{"kind": "refund", "amount": price, "currency": "EUR"}],
             }
             deliveries.append((back, refund))
     deliveries.sort(key=lambda each: each[0])

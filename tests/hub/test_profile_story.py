@@ -76,7 +76,7 @@ def test_the_timeline_reads_from_the_oldest_on_and_names_its_sources(ledger: Led
     assert story.timeline is not None
     told = [(moment.what, moment.about, moment.source, moment.seq) for moment in story.timeline]
     assert told == [
-        ("Order Completed", "2 x tea", "import/history", 0),
+        ("Order Completed", "2 x tea, 9.00", "import/history", 0),
         ("identify", "film-0", NODE, 0),
         ("decision", "home: film-1, film-2", NODE, 1),
         ("preferences", "dial 2; mute topics: war; marketing denied", NODE, 2),

@@ -209,7 +209,10 @@ def test_who_unsubscribed_in_one_system_is_not_mailed_by_another(shop: Shop) -> 
     assert denied == {"ida", "max", "kai"}
 
 
-def test_a_timeline_is_one_story_that_says_who_told_it(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_timeline_is_one_story_that_says_who_told_it(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     done = edgewise(capsys, "profile", "show", address("mia"), "--data-dir", shop.folder, "--timeline")
     assert done.code == 0, done.stderr
     shown = done.stdout
@@ -221,6 +224,7 @@ def test_a_timeline_is_one_story_that_says_who_told_it(shop: Shop, capsys: pytes
         ("Cart Viewed", "hook shop"),
         ("Order Completed", "hook shop"),
         ("Order Refunded", "hook shop"),
+        ("49.90 EUR", "hook shop"),
         ("Email Opened", "import mail"),
         ("Ticket Opened", "import tickets"),
         ("Ticket Closed", "import tickets"),
