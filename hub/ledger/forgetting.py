@@ -14,11 +14,12 @@ import msgspec
 import sqlalchemy as sa
 
 from edgewise.ids import SubjectId
-from edgewise.records import EventRecord, decode_record
+from edgewise.records import EventRecord, decode_record, encode_record
 from hub.ledger import canonical, grouping, links, tables
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.lake import mark_stale
 from hub.ledger.records import columns_of, whole
+from hub.ledger.suppressed import is_deed_of, without_identifiers
 from hub.ledger.writing import POSITION, take
 
 NAMING: Final = ("subject", "identifier", "left_subject", "right_subject")
@@ -34,6 +35,8 @@ COUNTED: Final = frozenset({"events", "decisions", "preferences", "duplicates", 
 _CONTENT: Final = ("record", "payload", "profile", "preferences", "fields")
 _SUBJECT: Final = re.compile(rb"(?=([0-9a-f]{32}))")
 REDACTED: Final = "erased"
+NAMED: Final = "events of others"
+"""What `erase` calls events that stay, without an identifier of the erased."""
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -124,9 +127,10 @@ def _learn_again(connection: sa.Connection, kept: Collection[SubjectId], revisio
 def _erase_named_elsewhere(
     connection: sa.Connection, subjects: Sequence[SubjectId], until_ms: int | None, gone: dict[str, Removed]
 ) -> set[SubjectId]:
-    """Events of other subjects that name this person by an identifier: his visits on a device that he shares.
+    """Events of other subjects that name this person by an identifier, as `is_deed_of` says.
 
-    Returns whose profile has to be folded anew.
+    His visits on a device that he shares go; what somebody else did stays without the identifier. Returns whose profile
+    has to be folded anew.
     """
     meant = set(subjects)
     columns = tables.links.c
@@ -147,6 +151,12 @@ def _erase_named_elsewhere(
             if subject not in changed:
                 changed.add(subject)
                 mark_stale(connection, [subject])
+            if not is_deed_of(record, meant):
+                kept = encode_record(without_identifiers(record, meant))
+                changed_row = sa.update(tables.events).where(events.position == position)
+                connection.execute(changed_row.values(record=kept, partition=None))
+                gone[NAMED] = gone.get(NAMED, Removed()) + Removed(1, len(payload) - len(kept))
+                continue
             gone["events"] = gone.get("events", Removed()) + _delete(
                 connection, tables.events, events.position == position
             )
