@@ -47,7 +47,11 @@ class Leftovers:
         for path in sorted(self._data_dir.rglob(".*")):
             if not (path.name.endswith(UNFINISHED) or path.name.startswith(_IMPORT)):
                 continue
-            if self._now_ms - path.stat().st_mtime * 1_000 > ABANDONED_MS:
+            try:
+                age_ms = self._now_ms - path.stat().st_mtime * 1_000
+            except FileNotFoundError:
+                continue  # its writer is done
+            if age_ms > ABANDONED_MS:
                 yield path
 
 

@@ -38,17 +38,21 @@ class RejectFiles:
         return sum((self._blanked(path)[1] for path in reject_files(self._data_dir)), Removed())
 
     def erase(self, _person: Person) -> Removed:
-        """Blank them."""
+        """Blank them. One that refuses is told of after all others."""
         gone = Removed()
+        refusals: list[UnavailableError] = []
         for path in reject_files(self._data_dir):
-            content, removed = self._blanked(path)
-            if removed == Removed():
-                continue
             try:
-                replace_file(path, content, mode=0o600)
+                content, removed = self._blanked(path)
+                if removed != Removed():
+                    replace_file(path, content, mode=0o600)
+                gone += removed
+            except UnavailableError as refused:
+                refusals.append(refused)
             except OSError as refused:
-                raise UnavailableError(f"{path}: cannot be written: {refused.strerror}") from None
-            gone += removed
+                refusals.append(UnavailableError(f"{path}: cannot be written: {refused.strerror}"))
+        for refusal in refusals:
+            raise refusal
         return gone
 
     def _blanked(self, path: Path) -> tuple[bytes, Removed]:
