@@ -33,7 +33,7 @@ from hub.rights.certificate import (
 )
 from hub.rights.decision_files import DecisionFiles
 from hub.rights.person import Person
-from hub.rights.released import search_released
+from hub.rights.released import ReleasedSearch
 from hub.rights.stores import stores
 
 VISITOR: Final = "visitor"
@@ -67,6 +67,7 @@ class Eraser:
         self._now_ms = now_ms
         self._entropy = entropy
         self._listed = SuppressionList(data_dir)
+        self._released = ReleasedSearch(data_dir)
         self.certificates = Certificates(data_dir)
 
     def preview(self, person: Person) -> list[StoreLine]:
@@ -169,7 +170,7 @@ class Eraser:
         lines += self._emptied(entry)
         if begun is not None and begun.erased_ms is not None:
             return begun  # a backup had brought it back
-        released = search_released(self._data_dir, entry.subjects)
+        released = self._released.search(entry.subjects)
         certificate = begun or self._stub(entry, UNKNOWN)
         whole = msgspec.structs.replace(
             certificate,
