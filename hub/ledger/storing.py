@@ -20,6 +20,7 @@ from hub.ledger import tables
 from hub.ledger.batch import Batch, Placed, follow, number_from
 from hub.ledger.canonical import Fold, moves
 from hub.ledger.dialect import among, chunks
+from hub.ledger.expiring import expired_before
 from hub.ledger.suppressed import Suppressed, suppressed_among
 from hub.ledger.writing import Dead, Gap, Mark, Stored, Taken, write
 
@@ -63,18 +64,20 @@ def append_events(
 
     What a visitor stated with an event follows it as a preference, and is stored if the event is.
     Returns what was stored, and how many events were known already: those take no number, so that importing a file
-    again changes nothing. What belongs to somebody who was erased since it happened
-    counts as known, too.
+    again changes nothing. What belongs to somebody who was erased since it happened, or is older than what was deleted
+    of this producer by its age, counts as known, too.
     """
     known = _known_ids(connection, events)
     suppressed = suppressed_among(connection, events)
     mark = _marks(connection, {name}).get(name, -1)
+    oldest_ms = expired_before(connection, name)
     taken = Taken()
     repeated = 0
     is_new = True
     for record in events:
         if isinstance(record, EventRecord):
-            is_new = not suppressed.drops(record) and _is_new(record, known)
+            is_kept = record.time_ms >= oldest_ms and not suppressed.drops(record)
+            is_new = is_kept and _is_new(record, known)
             repeated += not is_new
         if not is_new:
             continue

@@ -9,6 +9,7 @@ column and how many there were stays; the owner's own file still has the value.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ FOLDER: Final = "rejects"
 PLACES: Final = frozenset({"row", "line", "column", "path", "received"})
 """Columns that say where and when a fault was; every other one may quote what stood there."""
 BLANK: Final = "(erased)"
+RECEIVED: Final = "received"
+"""The first column of refused deliveries, to which rows are added for as long as there are any."""
 
 
 class RejectFiles:
@@ -83,6 +86,25 @@ def reject_files(data_dir: Path) -> Iterator[Path]:
     for folder in sorted(data_dir.rglob(FOLDER)):
         if folder.is_dir():
             yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def without_old_rows(content: bytes, before_ms: int) -> tuple[bytes, int]:
+    """A file of refused deliveries without those that were received before a moment, and how many those were.
+
+    Other files have no such column: an import writes its own anew each time, so the whole file has one age.
+    """
+    if not content.startswith(f"{RECEIVED},".encode()):
+        return content, 0
+    header, *rows = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+    kept = [row for row in rows if not _is_older(row, before_ms)]
+    return (_written([header, *kept]), len(rows) - len(kept)) if len(kept) < len(rows) else (content, 0)
+
+
+def _is_older(row: list[str], before_ms: int) -> bool:
+    try:
+        return dt.datetime.fromisoformat(row[0]).timestamp() * 1_000 < before_ms
+    except (ValueError, IndexError):
+        return False  # the age of the file still holds
 
 
 def _written(rows: list[list[str]]) -> bytes:
