@@ -124,6 +124,24 @@ def _learn_again(connection: sa.Connection, kept: Collection[SubjectId], revisio
         grouping.regroup(connection, touched, revision, learnt=learnt)
 
 
+def named_elsewhere(
+    connection: sa.Connection, subjects: Sequence[SubjectId]
+) -> Iterator[tuple[int, bytes, EventRecord]]:
+    """(position, payload, event) of events of other subjects that name one of these by an identifier."""
+    meant = set(subjects)
+    columns = tables.links.c
+    around: set[SubjectId] = set()
+    for some in chunks(subjects):
+        found = connection.execute(sa.select(columns.subject).distinct().where(columns.identifier.in_(some)))
+        around.update(map(SubjectId, found.scalars()))
+    for subject in sorted(around - meant):
+        query = sa.select(*columns_of(tables.events)).where(tables.events.c.subject == subject)
+        for position, payload in whole(connection, connection.execute(query).all(), subject=subject):
+            record = decode_record(payload)
+            if isinstance(record, EventRecord) and not meant.isdisjoint(record.identifiers.values()):
+                yield position, payload, record
+
+
 def _erase_named_elsewhere(
     connection: sa.Connection, subjects: Sequence[SubjectId], until_ms: int | None, gone: dict[str, Removed]
 ) -> set[SubjectId]:
@@ -133,41 +151,25 @@ def _erase_named_elsewhere(
     has to be folded anew.
     """
     meant = set(subjects)
-    columns = tables.links.c
-    around: set[SubjectId] = set()
-    for some in chunks(subjects):
-        found = connection.execute(sa.select(columns.subject).distinct().where(columns.identifier.in_(some)))
-        around.update(map(SubjectId, found.scalars()))
     changed: set[SubjectId] = set()
-    events = tables.events.c
-    for subject in sorted(around - meant):
-        rows = connection.execute(sa.select(*columns_of(tables.events)).where(events.subject == subject)).all()
-        for position, payload in whole(connection, rows, subject=subject):
-            record = decode_record(payload)
-            if not isinstance(record, EventRecord) or meant.isdisjoint(record.identifiers.values()):
-                continue
-            if until_ms is not None and record.time_ms > until_ms:
-                continue
-            if subject not in changed:
-                changed.add(subject)
-                mark_stale(connection, [subject])
-            if not is_deed_of(record, meant):
-                kept = encode_record(without_identifiers(record, meant))
-                changed_row = sa.update(tables.events).where(events.position == position)
-                connection.execute(changed_row.values(record=kept, partition=None))
-                gone[NAMED] = gone.get(NAMED, Removed()) + Removed(1, len(payload) - len(kept))
-                continue
-            gone["events"] = gone.get("events", Removed()) + _delete(
-                connection, tables.events, events.position == position
-            )
-            if record.decision_id is not None:
-                rewards = tables.rewards.c
-                gone["rewards"] += _delete(
-                    connection,
-                    tables.rewards,
-                    rewards.decision_id == record.decision_id,
-                    rewards.message_id == record.message_id,
-                )
+    events, rewards = tables.events.c, tables.rewards.c
+    for position, payload, record in named_elsewhere(connection, subjects):
+        if until_ms is not None and record.time_ms > until_ms:
+            continue
+        if record.subject not in changed:
+            changed.add(record.subject)
+            mark_stale(connection, [record.subject])
+        if not is_deed_of(record, meant):
+            kept = encode_record(without_identifiers(record, meant))
+            changed_row = sa.update(tables.events).where(events.position == position)
+            connection.execute(changed_row.values(record=kept, partition=None))
+            gone[NAMED] = gone.get(NAMED, Removed()) + Removed(1, len(payload) - len(kept))
+            continue
+        removed = _delete(connection, tables.events, events.position == position)
+        gone["events"] = gone.get("events", Removed()) + removed
+        if record.decision_id is not None:
+            outcome = (rewards.decision_id == record.decision_id, rewards.message_id == record.message_id)
+            gone["rewards"] += _delete(connection, tables.rewards, *outcome)
     return changed
 
 

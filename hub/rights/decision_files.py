@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -43,6 +43,20 @@ class DecisionFiles:
     def count(self, person: Person) -> Removed:
         """Rows of his."""
         return sum((_gone(table, kept) for _, table, kept in self._tables(self.pseudonyms(person))), Removed())
+
+    def export(self, person: Person) -> list[dict[str, Any]]:
+        """Rows of his."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        pseudonyms = self.pseudonyms(person)
+        return [
+            {"log": name, **row}
+            for name, table, _ in self._tables(pseudonyms)
+            for row in table.filter(
+                pc.is_in(table.column(_USER), value_set=pa.array(sorted(pseudonyms), pa.string()))
+            ).to_pylist()
+        ]
 
     def erase(self, person: Person) -> Removed:
         """Write the logs anew without his rows."""

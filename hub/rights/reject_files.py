@@ -11,9 +11,10 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgewise.errors import UnavailableError
 from hub.durable import replace_file
@@ -23,6 +24,9 @@ from hub.rights.person import Person
 FOLDER: Final = "rejects"
 PLACES: Final = frozenset({"row", "line", "column", "path", "received"})
 """Columns that say where and when a fault was; every other one may quote what stood there."""
+LEAST_CHARACTERS: Final = 4
+"""Of a name that is looked for inside cells: `7` stands in many."""
+_NAMES_ONE: Final = re.compile(r"[@0-9]")
 BLANK: Final = "(erased)"
 RECEIVED: Final = "received"
 """The first column of refused deliveries, to which rows are added for as long as there are any."""
@@ -39,6 +43,27 @@ class RejectFiles:
     def count(self, _person: Person) -> Removed:
         """Rows that still have values."""
         return sum((self._blanked(path)[1] for path in reject_files(self._data_dir)), Removed())
+
+    def export(self, person: Person) -> list[dict[str, Any]]:
+        """Rows that quote an address, a number or an id of his. More may be his, but nothing in them says so."""
+        # not a word: rows of everybody else who is called Smith must not be handed out
+        names = [re.escape(name) for name in person.names if len(name) >= LEAST_CHARACTERS and _NAMES_ONE.search(name)]
+        if not names:
+            return []
+        quotes = re.compile(rf"(?<![\w.+-])(?:{'|'.join(names)})(?![\w-])", re.IGNORECASE)
+        found: list[dict[str, Any]] = []
+        for path in reject_files(self._data_dir):
+            text = path.read_bytes().decode("utf-8", "replace")
+            try:
+                header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+            except csv.Error:
+                continue
+            found += (
+                {"file": path.name, **dict(zip(header, row, strict=False))}
+                for row in rows
+                if any(quotes.search(cell) for cell in row)
+            )
+        return found
 
     def erase(self, _person: Person) -> Removed:
         """Blank them. One that refuses is told of after all others."""
