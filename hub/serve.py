@@ -33,7 +33,6 @@ from hub.meters import Meters
 from hub.release.opening import site_repository
 from hub.release.releases import Releases
 from hub.release.repository import Repository
-from hub.rights.erasure import follow_up
 from hub.rights.keeping import RightsKeeper
 from hub.rpc.server import RpcServer
 from hub.settings import HubSettings, on_loopback
@@ -100,7 +99,7 @@ async def serve(
         ledger.storage.serving() as right,
     ):
         incarnation = incarnation_of(data_dir)
-        again = await asyncio.to_thread(follow_up, data_dir, ledger, now_ms=clock.now_ms())
+        again = await asyncio.to_thread(ledger.catch_up, data_dir)
         if again:
             log.warning("a backup had brought erased people back; they are erased again", erasures=again)
         meters = Meters()
@@ -143,6 +142,7 @@ async def serve(
             await rpc.stop()
             await http.stop()
             hooks.close()
+            await asyncio.wait([rights])  # its thread still writes; the ledger is closed next
 
 
 def _hooks(

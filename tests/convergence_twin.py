@@ -59,20 +59,13 @@ class Twin:
         self._statements.append(Statement(self._tick(), kind, left, right))
 
     def erase(self, subject: SubjectId) -> None:
-        """All of before is forgotten, also events of others that name this subject."""
+        """All of before is forgotten; of others, what `_is_whole` says, and this identifier in the rest."""
         self._erased[subject] = self._tick()
 
     def people(self, subjects: Iterable[SubjectId]) -> dict[SubjectId, tuple[SubjectId, ...]]:
         """Subject -> all subjects of its person."""
         events = [
-            msgspec.structs.replace(
-                each.record,
-                identifiers={
-                    kind: named
-                    for kind, named in each.record.identifiers.items()
-                    if self._holds(each.at, named) or named == each.record.subject
-                },
-            )
+            msgspec.structs.replace(each.record, identifiers=self._still_named(each))
             for each in self._standing()
             if isinstance(each.record, EventRecord) and each.counts
         ]
@@ -106,7 +99,7 @@ class Twin:
                 case PreferenceRecord():
                     state(preferences, each.record)
                 case EventRecord() if each.counts and self._is_whole(each):
-                    apply(profile, each.record)
+                    apply(profile, msgspec.structs.replace(each.record, identifiers=self._still_named(each)))
                 case EventRecord() if each.record.grants.personalisation:
                     skip(profile, each.record)
                 case _:
@@ -114,10 +107,22 @@ class Twin:
         return profile, preferences
 
     def _is_whole(self, accepted: Accepted) -> bool:
-        """Nobody whom an event names was erased since; else it went with him, though it was another subject's."""
-        return not isinstance(accepted.record, EventRecord) or all(
-            self._holds(accepted.at, named) for named in accepted.record.identifiers.values()
-        )
+        """False where an event went with somebody whom it names, though it was another subject's.
+
+        That is a user who was erased since, or whoever stood beside a device that named no user.
+        """
+        record = accepted.record
+        if not isinstance(record, EventRecord):
+            return True
+        kinds = {kind.partition("#")[0] for kind in record.identifiers}
+        if "userId" in kinds or record.identifiers.get("anonymousId") != record.subject:
+            users = [named for kind, named in record.identifiers.items() if kind.startswith("userId")]
+            return all(self._holds(accepted.at, user) for user in users)
+        return all(self._holds(accepted.at, named) for named in record.identifiers.values())
+
+    def _still_named(self, accepted: Accepted) -> dict[str, SubjectId]:
+        assert isinstance(accepted.record, EventRecord)
+        return {kind: named for kind, named in accepted.record.identifiers.items() if self._holds(accepted.at, named)}
 
     def _standing(self) -> list[Accepted]:
         return [each for each in self._accepted if self._holds(each.at, each.record.subject)]

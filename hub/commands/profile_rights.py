@@ -121,7 +121,7 @@ def _tell(terminal: Terminal, certificate: Certificate) -> None:
     facts: list[list[Any]] = [
         ["certificate", certificate.id],
         ["asked by", f"{certificate.asked_by}, {_time(certificate.asked_ms)}"],
-        ["erased", _time(certificate.erased_ms)],
+        ["erased", "not yet" if certificate.erased_ms is None else _time(certificate.erased_ms)],
         ["identifiers", f"{len(certificate.subjects)}{', for ever' if certificate.forever else ''}"],
         ["compacted", "not yet" if certificate.compacted_ms is None else _time(certificate.compacted_ms)],
         ["releases", f"{certificate.released_files:,} files searched, {certificate.released_hits} name the person"],

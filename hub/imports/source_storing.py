@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import islice
 from typing import Any
 
@@ -75,13 +75,15 @@ class Storing:
         if known:
             # what was passed over is known, or belongs to somebody who was erased: then it stays out of the vault, too
             there = self._ledger.events_named([event.message_id for event in events])
-            differing = [one for one in some if _differs(one.record, there)]
+            # an event that names somebody who was erased was stored without him
+            erased = self._ledger.erased(sorted({each for event in events for each in event.identifiers.values()}))
+            differing = [one for one in some if _differs(one.record, there, erased)]
             for one in differing:
                 for number in one.rows:
                     self._rejects.add(number, _DIFFERS)
             self.known += known - len(differing)
             self.differing += len(differing)
-            kept = [one for one in some if one.record.message_id in there and not _differs(one.record, there)]
+            kept = [one for one in some if one.record.message_id in there and not _differs(one.record, there, erased)]
         self.contacts += self._ledger.keep_contacts(
             [
                 ContactRow(self._name, one.contact_key, one.record.subject, one.contact, one.record.time_ms)
@@ -94,16 +96,17 @@ class Storing:
 _DIFFERS = Fault("", "", "known by its key, with other content", "the same as before, or another key")
 
 
-def _differs(event: EventRecord, there: dict[MessageId, EventRecord]) -> bool:
+def _differs(event: EventRecord, there: dict[MessageId, EventRecord], erased: Container[SubjectId]) -> bool:
     before = there.get(event.message_id)
-    return before is not None and _said(before) != _said(event)
+    return before is not None and _said(before, erased) != _said(event, erased)
 
 
-def _said(event: EventRecord) -> tuple[Any, ...]:
+def _said(event: EventRecord, erased: Container[SubjectId]) -> tuple[Any, ...]:
     """What a source says in an event: without its number, and without what catalogue and consent add."""
     touches = [(touch.item, touch.quantity, touch.value_minor) for touch in event.touches]
     body = _without_topic(event.body) if event.subject else b""
-    return event.type, event.name, event.traits, event.identifiers, touches, body
+    identifiers = {name: each for name, each in event.identifiers.items() if each not in erased}
+    return event.type, event.name, event.traits, identifiers, touches, body
 
 
 def _without_topic(body: bytes) -> Any:

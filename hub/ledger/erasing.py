@@ -77,6 +77,22 @@ class Erasing:
                 done[entry.number]["lake"] = rewritten
         return done
 
+    def is_behind(self, listed: SuppressionList) -> bool:
+        """Whether the list holds an erasure that this ledger has not carried out."""
+        name, entries = listed.listed()
+        return self._followed(name) < len(entries)
+
+    def erased_through(self, step: str, name: str) -> int:
+        """Up to which number of the list `name` a step was done that comes after the ledger (`hub.rights.erasure`)."""
+        with self.storage.reading() as connection:
+            return _value(connection, _counter(name, step))
+
+    def note_erased(self, step: str, name: str, through: int) -> None:
+        """A step was done up to this number."""
+        row = {"name": _counter(name, step), "value": through}
+        with self.storage.writing() as connection:
+            upsert(connection, tables.counters, [row], update=("value",))
+
     def _empty_lake(self, subjects: Sequence[SubjectId]) -> Removed | None:
         """Write the files of old records anew that hold what was deleted; None where none does."""
         if not any(partition.is_stale for partition in self.lake.partitions()):
@@ -124,8 +140,8 @@ class Erasing:
             return [NodeErasures(*row) for row in connection.execute(query)]
 
 
-def _counter(name: str) -> str:
-    return f"suppressions/{name}"
+def _counter(name: str, step: str = "") -> str:
+    return f"suppressions/{name}/{step}" if step else f"suppressions/{name}"
 
 
 def _value(connection: sa.Connection, counter: str) -> int:

@@ -6,7 +6,7 @@ Numbers stay taken, and a profile stays moved past what it has lost (`canonical.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from edgewise.ids import Producer, SubjectId
 from edgewise.records import EventRecord, decode_record, encode_record
 from hub.ledger import canonical, tables
-from hub.ledger.dialect import Storage, chunks, id_chunks
+from hub.ledger.dialect import Storage, chunks, id_chunks, upsert
 from hub.ledger.lake import mark_partitions
 from hub.ledger.records import columns_of, reading, whole
 from hub.ledger.writing import POSITION, take
@@ -53,6 +53,21 @@ class Expiring:
     """Part of `Ledger`."""
 
     storage: Storage
+
+    def note_limits(self, limits: Limits) -> None:
+        """Remember how old events may be that imports and deliveries bring: a file that is read again brings none back.
+
+        A limit that is lifted is forgotten.
+        """
+        columns, counters = tables.producers.c, tables.counters.c
+        with self.storage.writing() as connection:
+            brought = sa.or_(columns.producer.like("import/%"), columns.producer.like("hook/%"))
+            names = connection.execute(sa.select(columns.producer).where(brought)).scalars().all()
+            moments = {_limit_of(name): limits.event_ms(Producer(name)) for name in names}
+            rows = [{"name": name, "value": moment} for name, moment in moments.items() if moment is not None]
+            upsert(connection, tables.counters, rows, update=("value",))
+            for some in chunks([name for name, moment in moments.items() if moment is None]):
+                connection.execute(sa.delete(tables.counters).where(counters.name.in_(some)))
 
     def expire_events(
         self, limits: Limits, *, after_position: int = 0, at_once: int, now_ms: int, dry_run: bool = False
@@ -107,6 +122,9 @@ class Expiring:
             for some in id_chunks([*gone, *trimmed]):
                 query = sa.select(columns.partition).distinct().where(columns.position.in_(some))
                 mark_partitions(connection, [each for each in connection.execute(query).scalars() if each is not None])
+            outcomes = sum(_delete_outcomes(connection, some) for some in id_chunks(gone))
+            if outcomes:
+                take(connection, "rewards", -outcomes)
             for some in id_chunks(gone):
                 deleted += connection.execute(sa.delete(tables.events).where(columns.position.in_(some))).rowcount
             for position, record in trimmed.items():
@@ -184,6 +202,33 @@ class Expiring:
                         one = sa.and_(*(column == row[column] for column in keys))
                         connection.execute(sa.update(contacts).where(one).values(fields=kept))
         return rows_gone, fields_gone
+
+
+def expired_before(connection: sa.Connection, producer: Producer) -> int:
+    """The moment before which this producer's events were deleted by their age last; the beginning of time if never."""
+    query = sa.select(tables.counters.c.value).where(tables.counters.c.name == _limit_of(producer))
+    found = connection.execute(query).scalar_one_or_none()
+    return _NEVER_MS if found is None else int(found)
+
+
+def _limit_of(producer: str) -> str:
+    return f"expired/{producer}"
+
+
+_NEVER_MS: Final = -(1 << 62)
+
+
+def _delete_outcomes(connection: sa.Connection, positions: Sequence[int]) -> int:
+    """What these events brought to decisions; before they go."""
+    columns, rewards = tables.events.c, tables.rewards.c
+    query = sa.select(columns.decision_id, columns.message_id).where(
+        columns.position.in_(positions), columns.decision_id.is_not(None)
+    )
+    gone = 0
+    for decision_id, message_id in connection.execute(query).all():
+        his = sa.and_(rewards.decision_id == decision_id, rewards.message_id == message_id)
+        gone += connection.execute(sa.delete(tables.rewards).where(his)).rowcount
+    return gone
 
 
 def _old_fields(limits: Limits, row: Any) -> set[str]:

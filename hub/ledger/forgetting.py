@@ -14,11 +14,12 @@ import msgspec
 import sqlalchemy as sa
 
 from edgewise.ids import SubjectId
-from edgewise.records import EventRecord, decode_record
+from edgewise.records import EventRecord, decode_record, encode_record
 from hub.ledger import canonical, grouping, links, tables
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.lake import mark_stale
 from hub.ledger.records import columns_of, whole
+from hub.ledger.suppressed import is_deed_of, without_identifiers
 from hub.ledger.writing import POSITION, take
 
 NAMING: Final = ("subject", "identifier", "left_subject", "right_subject")
@@ -34,6 +35,8 @@ COUNTED: Final = frozenset({"events", "decisions", "preferences", "duplicates", 
 _CONTENT: Final = ("record", "payload", "profile", "preferences", "fields")
 _SUBJECT: Final = re.compile(rb"(?=([0-9a-f]{32}))")
 REDACTED: Final = "erased"
+NAMED: Final = "events of others"
+"""What `erase` calls events that stay, without an identifier of the erased."""
 
 
 class Removed(msgspec.Struct, frozen=True):
@@ -121,43 +124,52 @@ def _learn_again(connection: sa.Connection, kept: Collection[SubjectId], revisio
         grouping.regroup(connection, touched, revision, learnt=learnt)
 
 
-def _erase_named_elsewhere(
-    connection: sa.Connection, subjects: Sequence[SubjectId], until_ms: int | None, gone: dict[str, Removed]
-) -> set[SubjectId]:
-    """Events of other subjects that name this person by an identifier: his visits on a device that he shares.
-
-    Returns whose profile has to be folded anew.
-    """
+def named_elsewhere(
+    connection: sa.Connection, subjects: Sequence[SubjectId]
+) -> Iterator[tuple[int, bytes, EventRecord]]:
+    """(position, payload, event) of events of other subjects that name one of these by an identifier."""
     meant = set(subjects)
     columns = tables.links.c
     around: set[SubjectId] = set()
     for some in chunks(subjects):
         found = connection.execute(sa.select(columns.subject).distinct().where(columns.identifier.in_(some)))
         around.update(map(SubjectId, found.scalars()))
-    changed: set[SubjectId] = set()
-    events = tables.events.c
     for subject in sorted(around - meant):
-        rows = connection.execute(sa.select(*columns_of(tables.events)).where(events.subject == subject)).all()
-        for position, payload in whole(connection, rows, subject=subject):
+        query = sa.select(*columns_of(tables.events)).where(tables.events.c.subject == subject)
+        for position, payload in whole(connection, connection.execute(query).all(), subject=subject):
             record = decode_record(payload)
-            if not isinstance(record, EventRecord) or meant.isdisjoint(record.identifiers.values()):
-                continue
-            if until_ms is not None and record.time_ms > until_ms:
-                continue
-            if subject not in changed:
-                changed.add(subject)
-                mark_stale(connection, [subject])
-            gone["events"] = gone.get("events", Removed()) + _delete(
-                connection, tables.events, events.position == position
-            )
-            if record.decision_id is not None:
-                rewards = tables.rewards.c
-                gone["rewards"] += _delete(
-                    connection,
-                    tables.rewards,
-                    rewards.decision_id == record.decision_id,
-                    rewards.message_id == record.message_id,
-                )
+            if isinstance(record, EventRecord) and not meant.isdisjoint(record.identifiers.values()):
+                yield position, payload, record
+
+
+def _erase_named_elsewhere(
+    connection: sa.Connection, subjects: Sequence[SubjectId], until_ms: int | None, gone: dict[str, Removed]
+) -> set[SubjectId]:
+    """Events of other subjects that name this person by an identifier, as `is_deed_of` says.
+
+    His visits on a device that he shares go; what somebody else did stays without the identifier. Returns whose profile
+    has to be folded anew.
+    """
+    meant = set(subjects)
+    changed: set[SubjectId] = set()
+    events, rewards = tables.events.c, tables.rewards.c
+    for position, payload, record in named_elsewhere(connection, subjects):
+        if until_ms is not None and record.time_ms > until_ms:
+            continue
+        if record.subject not in changed:
+            changed.add(record.subject)
+            mark_stale(connection, [record.subject])
+        if not is_deed_of(record, meant):
+            kept = encode_record(without_identifiers(record, meant))
+            changed_row = sa.update(tables.events).where(events.position == position)
+            connection.execute(changed_row.values(record=kept, partition=None))
+            gone[NAMED] = gone.get(NAMED, Removed()) + Removed(1, len(payload) - len(kept))
+            continue
+        removed = _delete(connection, tables.events, events.position == position)
+        gone["events"] = gone.get("events", Removed()) + removed
+        if record.decision_id is not None:
+            outcome = (rewards.decision_id == record.decision_id, rewards.message_id == record.message_id)
+            gone["rewards"] += _delete(connection, tables.rewards, *outcome)
     return changed
 
 

@@ -10,6 +10,7 @@ from typing import Final, Self
 from edgewise.errors import EdgewiseError
 from edgewise.ids import Producer
 from edgewise.records import EventRecord, PreferenceRecord
+from hub.durable import locked
 from hub.ledger.batch import Batch, place
 from hub.ledger.erasing import Erasing
 from hub.ledger.expiring import Expiring
@@ -31,6 +32,8 @@ __all__ = ["LAKE", "Ledger", "ledger_url", "open_ledger"]
 
 LAKE: Final = "lake"
 """Folder of whole records that are old, inside a data folder."""
+RIGHTS_LOCK: Final = "rights.lock"
+"""Held by whoever carries out erasures on a data folder."""
 
 
 @contextmanager
@@ -41,7 +44,7 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
     """
     ledger = Ledger.of(data_dir)
     try:
-        ledger.follow(SuppressionList(data_dir))
+        ledger.catch_up(data_dir)
         yield ledger
     finally:
         ledger.close()
@@ -70,6 +73,18 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedge
             storage.close()
             raise
         return cls(storage)
+
+    def catch_up(self, data_dir: Path) -> int:
+        """Erase again who is back with a backup, before anybody is served; returns how many erasures that were.
+
+        Raises what `SuppressionList.listed` raises.
+        """
+        listed = SuppressionList(data_dir)
+        if not self.is_behind(listed):
+            return 0
+        # Whoever is erasing counts what goes: it must not go under his hands.
+        with locked(data_dir / RIGHTS_LOCK):
+            return len(self.follow(listed))
 
     def close(self) -> None:
         """Close every connection."""

@@ -39,6 +39,12 @@ class SourceLedger:
         with self.storage.writing() as connection:
             upsert(connection, tables.source_runs, [row], update=[name for name in row if name not in keys])
 
+    def contact_sources(self) -> list[str]:
+        """Whose rows the vault holds, also of sources that are no more."""
+        with self.storage.reading() as connection:
+            query = sa.select(tables.contact_records.c.source).distinct().order_by(tables.contact_records.c.source)
+            return list(connection.execute(query).scalars())
+
     def contacts(self) -> Iterator[ContactRow]:
         """The whole vault, by source and key."""
         columns = tables.contact_records.c

@@ -20,6 +20,7 @@ from hub.ledger import tables
 from hub.ledger.batch import Batch, Placed, follow, number_from
 from hub.ledger.canonical import Fold, moves
 from hub.ledger.dialect import among, chunks
+from hub.ledger.expiring import expired_before
 from hub.ledger.suppressed import Suppressed, suppressed_among
 from hub.ledger.writing import Dead, Gap, Mark, Stored, Taken, write
 
@@ -63,23 +64,26 @@ def append_events(
 
     What a visitor stated with an event follows it as a preference, and is stored if the event is.
     Returns what was stored, and how many events were known already: those take no number, so that importing a file
-    again changes nothing. What belongs to somebody who was erased since it happened
-    counts as known, too.
+    again changes nothing. What belongs to somebody who was erased since it happened, or is older than what was deleted
+    of this producer by its age, counts as known, too.
     """
     known = _known_ids(connection, events)
     suppressed = suppressed_among(connection, events)
     mark = _marks(connection, {name}).get(name, -1)
+    oldest_ms = expired_before(connection, name)
     taken = Taken()
     repeated = 0
     is_new = True
     for record in events:
         if isinstance(record, EventRecord):
-            is_new = suppressed.until_ms(record) is None and _is_new(record, known)
+            is_kept = record.time_ms >= oldest_ms and not suppressed.drops(record)
+            is_new = is_kept and _is_new(record, known)
             repeated += not is_new
         if not is_new:
             continue
         mark += 1
-        numbered = msgspec.structs.replace(record, producer=name, seq=mark)
+        stated = suppressed.kept(record) if isinstance(record, EventRecord) else record
+        numbered = msgspec.structs.replace(stated, producer=name, seq=mark)
         if isinstance(numbered, EventRecord):
             taken.events.append((numbered, encode_record(numbered)))
         else:
@@ -150,14 +154,15 @@ def _sort(accepted: Sequence[tuple[Producer, Placed]], known: _Known, suppressed
         match record:
             case PreferenceRecord() if record.erasure:
                 taken.requests.append(record)
-            case _ if suppressed.until_ms(record) is not None:
+            case _ if suppressed.drops(record):
                 _forget(taken, name, one, suppressed)
             case EventRecord() | DecisionRecord() if not _is_new(record, known):
                 taken.duplicates.append(record)
                 taken.fold(Fold(record, counted=False))
             case EventRecord():
-                taken.events.append((record, payload))
-                taken.fold(Fold(record))
+                kept = suppressed.kept(record)
+                taken.events.append((kept, payload if kept is record else encode_record(kept)))
+                taken.fold(Fold(kept))
             case DecisionRecord():
                 taken.decisions.append((record, payload))
                 taken.fold(Fold(record))
@@ -184,19 +189,17 @@ def _bury(taken: Taken, name: Producer, one: Placed) -> None:
 def _forget(taken: Taken, name: Producer, one: Placed, suppressed: Suppressed) -> None:
     """Let a record of somebody who was erased take its number, and nothing else.
 
-    The node that sent it may have it pending. Where he has come back, his profile is moved past it; where he has not,
-    the node is told once more to forget him.
+    The node that sent it may have it pending. Where its subject has come back, or was never erased himself, his profile
+    is moved past it; else the node is told once more to forget him.
     """
     assert one.first_seq is not None
     assert one.last_seq is not None
     record = one.record
-    until_ms = suppressed.until_ms(record)
-    assert until_ms is not None
     assert isinstance(record, EventRecord | DecisionRecord | PreferenceRecord)
     taken.gaps.append(Gap(name, one.first_seq, one.last_seq, ERASED_LANE, one.last_seq - one.first_seq + 1))
-    if record.subject in suppressed.alive:
+    if record.subject in suppressed.alive or not suppressed.drops_subject(record):
         if isinstance(record, EventRecord) and moves(fold := Fold(record, counted=False)):
             taken.fold(fold)
             taken.forgotten.marks.append({"subject": record.subject, "producer": name, "seq": record.seq})
     else:
-        taken.forgotten.erasures[record.subject] = until_ms
+        taken.forgotten.erased.add(record.subject)

@@ -1,12 +1,19 @@
-"""Records of people who were erased since: told by the subject, or by any identifier that they carry."""
+"""Records of people who were erased since: told by the subject, or by an identifier that they carry.
+
+An event of somebody else that names an identifier of the erased is no deed of the erased for that: people share
+telephones and addresses. It goes only where `is_deed_of` says so; else it stays without that identifier. The rule looks
+at the event and nothing else, so it comes to the same for what is stored and for what arrives later, in any order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 
+from edgewise.identifiers import ANONYMOUS_ID, PREVIOUS, USER, base_kind
 from edgewise.ids import SubjectId
 from edgewise.records import DecisionRecord, EventRecord, GapRecord, PreferenceRecord, Record
 from hub.ledger import canonical, tables
@@ -14,6 +21,7 @@ from hub.ledger.dialect import chunks
 
 Erasures = Mapping[SubjectId, tuple[int, bool]]
 """Subject -> when he was erased, ms, and whether for ever."""
+_USERS: Final = frozenset({USER, PREVIOUS})
 
 
 def erasures_of(connection: sa.Connection, subjects: Collection[SubjectId]) -> Erasures:
@@ -32,44 +40,69 @@ def is_erased(erasures: Erasures, subjects: Iterable[SubjectId], time_ms: int) -
     return any(forever or time_ms <= until_ms for until_ms, forever in found)
 
 
+def is_deed_of(event: EventRecord, erased: Container[SubjectId]) -> bool:
+    """Whether an event of another subject goes with the erased.
+
+    It does where it names a user id of theirs, or where a device did it that named no user at all, so that the
+    identifier of the erased is the only person in it.
+    """
+    kinds = {base_kind(name) for name, each in event.identifiers.items() if each in erased}
+    if not _USERS.isdisjoint(kinds):
+        return True
+    own = {base_kind(name) for name, each in event.identifiers.items() if each == event.subject}
+    return bool(kinds) and ANONYMOUS_ID in own and _USERS.isdisjoint(map(base_kind, event.identifiers))
+
+
+def without_identifiers(event: EventRecord, erased: Container[SubjectId]) -> EventRecord:
+    """The event, but for the identifiers of the erased."""
+    kept = {name: each for name, each in event.identifiers.items() if each not in erased}
+    return msgspec.structs.replace(event, identifiers=kept)
+
+
 class Suppressed(NamedTuple):
     """Who, of those that some records name, was erased."""
 
     times_ms: Erasures
     alive: frozenset[SubjectId]
-    """Those of the records' subjects who have a profile: they have come back since, or are somebody else."""
+    """Those of the subjects of such records who have a profile: they have come back since, or are somebody else."""
 
-    def until_ms(self, record: Record | None) -> int | None:
-        """What happened until then stays away; None where the record may be kept."""
+    def drops(self, record: Record | None) -> bool:
+        """Whether the record stays away."""
+        erased = self._named(record)
+        if not erased or record is None or isinstance(record, GapRecord):
+            return False
+        return record.subject in erased or (isinstance(record, EventRecord) and is_deed_of(record, erased))
+
+    def drops_subject(self, record: EventRecord | DecisionRecord | PreferenceRecord) -> bool:
+        """Whether its own subject was erased since it happened, not only somebody whom it names."""
+        return record.subject in self._named(record)
+
+    def kept(self, record: EventRecord) -> EventRecord:
+        """What is kept of an event that does not stay away; the same object where nobody in it was erased."""
+        erased = self._named(record)
+        return without_identifiers(record, erased) if erased else record
+
+    def _named(self, record: Record | None) -> frozenset[SubjectId]:
+        """Whom the record names of those who were erased since it happened."""
         if not self.times_ms or record is None or isinstance(record, GapRecord):
-            return None
-        found = [self.times_ms[name] for name in _names(record) if name in self.times_ms]
-        return max((time_ms for time_ms, forever in found if forever or record.time_ms <= time_ms), default=None)
+            return frozenset()
+        return frozenset(name for name in _names(record) if is_erased(self.times_ms, [name], record.time_ms))
 
 
 class Forgotten(NamedTuple):
     """Records of people who were erased: they take their numbers, and nothing else of them is kept."""
 
-    erasures: dict[SubjectId, int]
-    """Subjects without a profile, whose nodes are to be told once more -> what happened until then stays away, ms."""
+    erased: set[SubjectId]
+    """Subjects without a profile, whose nodes are to be told once more."""
     marks: list[dict[str, Any]]
     """Numbers that the profiles of those who have come back are moved past: (subject, producer, seq)."""
 
     def write(self, connection: sa.Connection, revision: int) -> None:
         """Note what came too late, so that nodes which hold it as pending hear of it."""
         canonical.pass_by(connection, self.marks)
-        for some in chunks(sorted(self.erasures)):
-            columns = tables.erasures.c
-            known = set(connection.execute(sa.select(columns.subject).where(columns.subject.in_(some))).scalars())
-            again = sa.update(tables.erasures).where(columns.subject.in_(sorted(known)))
+        for some in chunks(sorted(self.erased)):
+            again = sa.update(tables.erasures).where(tables.erasures.c.subject.in_(some))
             connection.execute(again.values(revision=revision))
-            rows = [
-                {"subject": subject, "time_ms": self.erasures[SubjectId(subject)], "revision": revision}
-                for subject in some
-                if subject not in known
-            ]
-            if rows:
-                connection.execute(tables.erasures.insert(), rows)
 
 
 def suppressed_among(connection: sa.Connection, records: Sequence[Record | None]) -> Suppressed:
@@ -85,8 +118,7 @@ def suppressed_among(connection: sa.Connection, records: Sequence[Record | None]
     subjects = {
         record.subject
         for record in records
-        if isinstance(record, EventRecord | DecisionRecord | PreferenceRecord)
-        and suppressed.until_ms(record) is not None
+        if isinstance(record, EventRecord | DecisionRecord | PreferenceRecord) and suppressed.drops(record)
     }
     alive: set[SubjectId] = set()
     for some in chunks(sorted(subjects)):

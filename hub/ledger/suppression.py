@@ -36,6 +36,8 @@ class Suppression(msgspec.Struct, frozen=True):
     """Whatever happens later stays away, too."""
     keeps_later: bool = False
     """What was stored by then but had happened after `time_ms` was kept: the visitor had come back."""
+    request: str = ""
+    """Id that a node gave the visitor who asked; one request has one entry, however often it is tried."""
     pseudonyms: tuple[str, ...] = ()
     """What imported decision logs call this person, as far as that was known (`hub.imports.pseudonyms`)."""
 
@@ -81,21 +83,25 @@ class SuppressionList:
         time_ms: int,
         forever: bool = False,
         keeps_later: bool = False,
+        request: str = "",
         pseudonyms: Collection[str] = (),
     ) -> Suppression:
-        """Write an erasure down; it is on disk when this returns.
+        """Write an erasure down; it is on disk when this returns. A request that was written down keeps its entry.
 
         Raises:
             UnavailableError: the disk refuses, or the list is damaged; then nothing may be deleted either.
         """
         with locked(self._lock):
             listed = self.listed()
+            if request and (known := next((one for one in listed.entries if one.request == request), None)):
+                return known
             entry = Suppression(
                 number=len(listed.entries) + 1,
                 time_ms=time_ms,
                 subjects=tuple(sorted(subjects)),
                 forever=forever,
                 keeps_later=keeps_later,
+                request=request,
                 pseudonyms=tuple(sorted(pseudonyms)),
             )
             lines = [] if listed.name else [_Head(secrets.token_hex(16))]

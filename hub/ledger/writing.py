@@ -79,7 +79,7 @@ class Taken:
     dead: list[Dead] = field(default_factory=list)
     requests: list[PreferenceRecord] = field(default_factory=list)
     """Visitors who ask to be erased."""
-    forgotten: Forgotten = field(default_factory=lambda: Forgotten({}, []))
+    forgotten: Forgotten = field(default_factory=lambda: Forgotten(set(), []))
     folds: dict[SubjectId, list[Fold]] = field(default_factory=dict)
 
     def fold(self, fold: Fold) -> None:
@@ -105,7 +105,7 @@ def write(
     folded = canonical.fold_all(connection, taken.folds)
     _bury(taken, folded.unfoldable)
     positions = len(taken.events) + len(taken.decisions) + len(taken.preferences) + len(taken.duplicates)
-    positions += bool(taken.forgotten.erasures or taken.forgotten.marks)
+    positions += bool(taken.forgotten.erased or taken.forgotten.marks)
     first = take(connection, POSITION, positions) if positions else 0
     revision = first + positions - 1
     counts = _insert(connection, taken, first, now_ms)
@@ -117,7 +117,7 @@ def write(
     counts = {name: count for name, count in counts.items() if count}
     for name, count in counts.items():
         take(connection, name, count)
-    return Stored(marks, changed | taken.forgotten.erasures.keys(), revision, counts)
+    return Stored(marks, changed | taken.forgotten.erased, revision, counts)
 
 
 def _whom_it_concerns(

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from edgewise.errors import MALFORMED, InputError, UnavailableError
+from edgewise.errors import MALFORMED, EdgewiseError, InputError, UnavailableError
 from edgewise.ids import NodeId, SubjectId
 from hub.durable import replace_file
 from hub.ledger.erasing import NodeErasures
@@ -28,6 +28,9 @@ NOTES: Final = (
     "A record of this person that a node still has in its spool is dropped when it arrives, unless it happened later.",
     "Keyed hashes stay in the list of who was erased, so that no backup and no import brings the person back.",
 )
+INTERRUPTED: Final = "The erasure was interrupted and finished later; what had gone before is not counted here."
+UNKNOWN: Final = "unknown"
+"""Who asked, where the hub died before it could write it down."""
 
 
 class StoreLine(msgspec.Struct, frozen=True):
@@ -57,17 +60,18 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """Id that a node gave the visitor; empty where somebody asked at the hub."""
     asked_by: str
     asked_ms: int
-    erased_ms: int
+    erased_ms: int | None = None
+    """When the hub had emptied all that it has; None: that was begun, and whoever looks after the hub next goes on."""
     list: str
     number: int
     """Its place in the list of who was erased."""
     forever: bool
     """Whether the person may not come back either."""
     subjects: tuple[SubjectId, ...]
-    stores: tuple[StoreLine, ...]
-    released_files: int
+    stores: tuple[StoreLine, ...] = ()
+    released_files: int = 0
     """Files of released bundles that were searched."""
-    released_hits: int
+    released_hits: int = 0
     """How many of them name a subject: 0, or something is wrong with what was released."""
     compacted_ms: int | None = None
     """When the ledger's files were written anew without what was deleted."""
@@ -85,7 +89,8 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
 def sealed(certificate: Certificate) -> Certificate:
     """With `complete` as it follows from the rest, and its digest."""
-    is_complete = certificate.compacted_ms is not None and not certificate.waiting_for
+    is_done = certificate.erased_ms is not None and certificate.compacted_ms is not None
+    is_complete = is_done and not certificate.waiting_for
     return msgspec.structs.replace(
         certificate, complete=is_complete, sha256=_digest(msgspec.structs.replace(certificate, complete=is_complete))
     )
@@ -136,10 +141,13 @@ class Certificates:
             raise UnavailableError(f"{path} was changed: its digest is another one")
         return certificate
 
-    def all(self) -> Iterator[Certificate]:
-        """Every certificate, oldest first."""
+    def readable(self) -> Iterator[Certificate]:
+        """Every certificate that is as it was written, oldest first: a damaged one must not hold up the others."""
         for path in sorted(self.path.glob("erasure-*.json")):
-            yield self.load(path.stem.removeprefix("erasure-"))
+            try:
+                yield self.load(path.stem.removeprefix("erasure-"))
+            except EdgewiseError:
+                continue
 
 
 def _digest(certificate: Certificate) -> str:

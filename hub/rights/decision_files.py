@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -44,6 +44,20 @@ class DecisionFiles:
         """Rows of his."""
         return sum((_gone(table, kept) for _, table, kept in self._tables(self.pseudonyms(person))), Removed())
 
+    def export(self, person: Person) -> list[dict[str, Any]]:
+        """Rows of his."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        pseudonyms = self.pseudonyms(person)
+        return [
+            {"log": name, **row}
+            for name, table, _ in self._tables(pseudonyms)
+            for row in table.filter(
+                pc.is_in(table.column(_USER), value_set=pa.array(sorted(pseudonyms), pa.string()))
+            ).to_pylist()
+        ]
+
     def erase(self, person: Person) -> Removed:
         """Write the logs anew without his rows."""
         return self.erase_pseudonyms(self.pseudonyms(person))
@@ -73,22 +87,32 @@ class DecisionFiles:
         return gone
 
     def _tables(self, pseudonyms: Collection[str]) -> Iterator[tuple[str, pa.Table, pa.Table]]:
-        """(name, table, the rows that stay) of every log that names one of them."""
+        """(name, table, the rows that stay) of every log that names one of them.
+
+        Raises UnavailableError for one that cannot be read, after all others.
+        """
         if not pseudonyms:
             return
         import pyarrow as pa
         import pyarrow.compute as pc
         import pyarrow.parquet as pq
 
+        unreadable: list[str] = []
         for path in sorted((self._data_dir / "decisions").glob("*.parquet")):
             if stored_record(decision_paths(self._data_dir, path.stem)) is None:
                 continue
-            table = pq.read_table(path)
+            try:
+                table = pq.read_table(path)
+            except (OSError, pa.ArrowException) as why:
+                unreadable.append(f"{path}: cannot be read: {why}; import it again, or delete it")
+                continue
             if _USER not in table.column_names:
                 continue
             his = pc.is_in(table.column(_USER), value_set=pa.array(sorted(pseudonyms), pa.string()))
             if pc.any(his).as_py():
                 yield path.stem, table, table.filter(pc.invert(his))
+        if unreadable:
+            raise UnavailableError("; ".join(unreadable))
 
 
 def _gone(table: pa.Table, kept: pa.Table) -> Removed:

@@ -6,6 +6,7 @@ under `contacts`. Times in milliseconds since the epoch, UTC; money in minor uni
 
 from __future__ import annotations
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,10 +21,13 @@ from edgewise.profile.state import decode_profile
 from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord
 from hub.ledger import tables
 from hub.ledger.dialect import chunks
-from hub.ledger.forgetting import OF_WHO_CAME_BACK, personal_tables
+from hub.ledger.forgetting import OF_WHO_CAME_BACK, named_elsewhere, personal_tables
 from hub.ledger.ledger import Ledger
+from hub.ledger.records import reading
+from hub.ledger.suppressed import is_deed_of
 from hub.rights.person import Person
 from hub.rights.retention import as_plain, in_force
+from hub.rights.stores import stores
 
 FORMAT: Final = "edgewise-person/1"
 _SEPARATE: Final = frozenset({"events", "decisions", "preferences", *OF_WHO_CAME_BACK})
@@ -48,6 +52,10 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     """What was shown to him, why, and what came of it."""
     tables: dict[str, list[dict[str, Any]]]
     """All other rows that name him: links between identifiers, what was stated of them, raw contact fields, …"""
+    named: list[dict[str, Any]]
+    """Events of others that carry an identifier of his: which kinds, when, and who reported it; not what others did."""
+    stores: dict[str, list[dict[str, Any]]]
+    """What lies beside the ledger: imported decision logs, refused rows that quote a name of his."""
     sources: dict[str, int]
     """Who reported on him -> how many records."""
     retention: dict[str, Any]
@@ -61,6 +69,9 @@ def export_of(ledger: Ledger, person: Person, *, data_dir: Path, now_ms: int) ->
     statements: list[dict[str, Any]] = []
     sources: dict[str, int] = {}
     records = [record for subject in person.subjects for record in ledger.records_of(subject)]
+    elsewhere = reading(ledger.storage, lambda connection: list(named_elsewhere(connection, person.subjects)))
+    meant = frozenset(person.subjects)
+    records += [record for _, _, record in elsewhere if is_deed_of(record, meant)]
     outcomes = _outcomes(ledger, records)
     for record in sorted(records, key=lambda each: (each.time_ms, each.producer, each.seq)):
         source = record.producer
@@ -82,6 +93,8 @@ def export_of(ledger: Ledger, person: Person, *, data_dir: Path, now_ms: int) ->
         events=events,
         decisions=decisions,
         tables=_rows(ledger, person),
+        named=[_naming(record, meant) for _, _, record in elsewhere if not is_deed_of(record, meant)],
+        stores={store.name: store.export(person) for store in stores(data_dir, now_ms=now_ms)},
         sources=dict(sorted(sources.items())),
         retention=as_plain(in_force(data_dir)),
     )
@@ -96,6 +109,11 @@ def encoded(exported: Exported) -> bytes:
 def schema() -> dict[str, Any]:
     """JSON Schema of an export."""
     return msgspec.json.schema(Exported)
+
+
+def _naming(record: EventRecord, meant: Container[SubjectId]) -> dict[str, Any]:
+    kinds = sorted(name for name, each in record.identifiers.items() if each in meant)
+    return {"source": record.producer, "time_ms": record.time_ms, "type": record.type, "kinds": kinds}
 
 
 def _event(record: EventRecord) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgewise.errors import UnavailableError
 from hub.durable import UNFINISHED
@@ -28,6 +28,10 @@ class Leftovers:
         """How many there are."""
         return sum((_size(path) for path in self._abandoned()), Removed())
 
+    def export(self, _person: Person) -> list[dict[str, Any]]:
+        """Nothing: whose rows unfinished files hold cannot be told."""
+        return []
+
     def erase(self, _person: Person) -> Removed:
         """Delete them."""
         gone = Removed()
@@ -47,7 +51,11 @@ class Leftovers:
         for path in sorted(self._data_dir.rglob(".*")):
             if not (path.name.endswith(UNFINISHED) or path.name.startswith(_IMPORT)):
                 continue
-            if self._now_ms - path.stat().st_mtime * 1_000 > ABANDONED_MS:
+            try:
+                age_ms = self._now_ms - path.stat().st_mtime * 1_000
+            except FileNotFoundError:
+                continue  # its writer is done
+            if age_ms > ABANDONED_MS:
                 yield path
 
 

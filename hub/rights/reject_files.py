@@ -9,10 +9,12 @@ column and how many there were stays; the owner's own file still has the value.
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from edgewise.errors import UnavailableError
 from hub.durable import replace_file
@@ -22,7 +24,12 @@ from hub.rights.person import Person
 FOLDER: Final = "rejects"
 PLACES: Final = frozenset({"row", "line", "column", "path", "received"})
 """Columns that say where and when a fault was; every other one may quote what stood there."""
+LEAST_CHARACTERS: Final = 4
+"""Of a name that is looked for inside cells: `7` stands in many."""
+_NAMES_ONE: Final = re.compile(r"[@0-9]")
 BLANK: Final = "(erased)"
+RECEIVED: Final = "received"
+"""The first column of refused deliveries, to which rows are added for as long as there are any."""
 
 
 class RejectFiles:
@@ -37,18 +44,43 @@ class RejectFiles:
         """Rows that still have values."""
         return sum((self._blanked(path)[1] for path in reject_files(self._data_dir)), Removed())
 
-    def erase(self, _person: Person) -> Removed:
-        """Blank them."""
-        gone = Removed()
+    def export(self, person: Person) -> list[dict[str, Any]]:
+        """Rows that quote an address, a number or an id of his. More may be his, but nothing in them says so."""
+        # not a word: rows of everybody else who is called Smith must not be handed out
+        names = [re.escape(name) for name in person.names if len(name) >= LEAST_CHARACTERS and _NAMES_ONE.search(name)]
+        if not names:
+            return []
+        quotes = re.compile(rf"(?<![\w.+-])(?:{'|'.join(names)})(?![\w-])", re.IGNORECASE)
+        found: list[dict[str, Any]] = []
         for path in reject_files(self._data_dir):
-            content, removed = self._blanked(path)
-            if removed == Removed():
-                continue
+            text = path.read_bytes().decode("utf-8", "replace")
             try:
-                replace_file(path, content, mode=0o600)
+                header, *rows = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+            except csv.Error:
+                continue
+            found += (
+                {"file": path.name, **dict(zip(header, row, strict=False))}
+                for row in rows
+                if any(quotes.search(cell) for cell in row)
+            )
+        return found
+
+    def erase(self, _person: Person) -> Removed:
+        """Blank them. One that refuses is told of after all others."""
+        gone = Removed()
+        refusals: list[UnavailableError] = []
+        for path in reject_files(self._data_dir):
+            try:
+                content, removed = self._blanked(path)
+                if removed != Removed():
+                    replace_file(path, content, mode=0o600)
+                gone += removed
+            except UnavailableError as refused:
+                refusals.append(refused)
             except OSError as refused:
-                raise UnavailableError(f"{path}: cannot be written: {refused.strerror}") from None
-            gone += removed
+                refusals.append(UnavailableError(f"{path}: cannot be written: {refused.strerror}"))
+        for refusal in refusals:
+            raise refusal
         return gone
 
     def _blanked(self, path: Path) -> tuple[bytes, Removed]:
@@ -79,6 +111,25 @@ def reject_files(data_dir: Path) -> Iterator[Path]:
     for folder in sorted(data_dir.rglob(FOLDER)):
         if folder.is_dir():
             yield from (path for path in sorted(folder.rglob("*")) if path.is_file())
+
+
+def without_old_rows(content: bytes, before_ms: int) -> tuple[bytes, int]:
+    """A file of refused deliveries without those that were received before a moment, and how many those were.
+
+    Other files have no such column: an import writes its own anew each time, so the whole file has one age.
+    """
+    if not content.startswith(f"{RECEIVED},".encode()):
+        return content, 0
+    header, *rows = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+    kept = [row for row in rows if not _is_older(row, before_ms)]
+    return (_written([header, *kept]), len(rows) - len(kept)) if len(kept) < len(rows) else (content, 0)
+
+
+def _is_older(row: list[str], before_ms: int) -> bool:
+    try:
+        return dt.datetime.fromisoformat(row[0]).timestamp() * 1_000 < before_ms
+    except (ValueError, IndexError):
+        return False  # the age of the file still holds
 
 
 def _written(rows: list[list[str]]) -> bytes:

@@ -10,8 +10,9 @@ import msgspec
 
 from edgewise.errors import UnavailableError
 from edgewise.profile.state import DAY_MS
+from hub.durable import replace_file
 from hub.ledger.ledger import Ledger
-from hub.rights.reject_files import reject_files
+from hub.rights.reject_files import reject_files, without_old_rows
 from hub.rights.retention import Cutoffs, Retention
 
 AT_ONCE: Final = 2_000
@@ -31,6 +32,7 @@ class Retained(msgspec.Struct, kw_only=True):
     contact_fields: int = 0
     dead_letters: int = 0
     reject_files: int = 0
+    reject_rows: int = 0
 
     @property
     def total(self) -> int:
@@ -47,6 +49,8 @@ def steps(
     Raises UnavailableError when something cannot be written; a later run goes on.
     """
     cutoffs = Cutoffs(retention, now_ms)
+    if not dry_run:
+        ledger.note_limits(cutoffs)
     position: int | None = 0
     while position is not None:
         expired = ledger.expire_events(
@@ -67,23 +71,32 @@ def steps(
     if any(partition.is_stale for partition in ledger.lake.partitions()):
         ledger.lake.rewrite()
         yield
-    retained.contacts, retained.contact_fields = ledger.expire_contacts(*cutoffs.contacts_ms(), dry_run=dry_run)
+    contacts_ms = cutoffs.contacts_ms(ledger.contact_sources())
+    retained.contacts, retained.contact_fields = ledger.expire_contacts(*contacts_ms, dry_run=dry_run)
     yield
     letters_ms = now_ms - retention.site.dead_letters_days * DAY_MS
     retained.dead_letters = ledger.expire_dead_letters(letters_ms, dry_run=dry_run)
     yield
-    retained.reject_files = _old_rejects(data_dir, now_ms - retention.site.rejects_days * DAY_MS, dry_run=dry_run)
+    rejects_ms = now_ms - retention.site.rejects_days * DAY_MS
+    retained.reject_files, retained.reject_rows = _old_rejects(data_dir, rejects_ms, dry_run=dry_run)
 
 
-def _old_rejects(data_dir: Path, before_ms: int, *, dry_run: bool) -> int:
-    gone = 0
+def _old_rejects(data_dir: Path, before_ms: int, *, dry_run: bool) -> tuple[int, int]:
+    """How many files went, and how many rows of files that others are still added to."""
+    files = rows = 0
     for path in reject_files(data_dir):
-        if path.stat().st_mtime * 1_000 >= before_ms:
-            continue
-        gone += 1
         try:
-            if not dry_run:
-                path.unlink(missing_ok=True)
+            if path.stat().st_mtime * 1_000 < before_ms:
+                files += 1
+                if not dry_run:
+                    path.unlink(missing_ok=True)
+                continue
+            content, gone = without_old_rows(path.read_bytes(), before_ms)
+            if gone and not dry_run:
+                replace_file(path, content, mode=0o600)
+            rows += gone
+        except FileNotFoundError:
+            continue  # an import that refused nothing takes its file away
         except OSError as refused:
             raise UnavailableError(f"{path}: cannot be deleted: {refused.strerror}") from None
-    return gone
+    return files, rows

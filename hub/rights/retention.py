@@ -9,7 +9,7 @@ A source's own word holds for it, also where it is longer. `edgewise site apply`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -82,11 +82,15 @@ class Cutoffs:
         moments = [moment for each in days if (moment := self.before_ms(each)) is not None]
         return max(moments, default=None)
 
-    def contacts_ms(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """For the vault: source -> moment, and source -> field -> moment, of sources that say something themselves."""
+    def contacts_ms(self, names: Iterable[str]) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        """For the vault: source -> moment, and source -> field -> moment, of these sources.
+
+        One that is no more says nothing itself: the site's word holds for it.
+        """
         rows: dict[str, int] = {}
         fields: dict[str, dict[str, int]] = {}
-        for name, source in self._retention.sources.items():
+        for name in names:
+            source = self._retention.sources.get(name, _SILENT)
             days = self._retention.site.contacts_days if source.days is None else source.days
             if days is not None:
                 rows[name] = self._now_ms - days * DAY_MS

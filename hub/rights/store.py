@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from hub.ledger.forgetting import Removed
 from hub.rights.person import Person
@@ -18,6 +18,10 @@ class Store(Protocol):
 
     def count(self, person: Person) -> Removed:
         """What `erase` would remove now; changes nothing."""
+        ...
+
+    def export(self, person: Person) -> list[dict[str, Any]]:
+        """His rows that `erase` would remove, as far as they can be told from those of others."""
         ...
 
     def erase(self, person: Person) -> Removed:

@@ -169,4 +169,4 @@ def node_erasures(shop: Shop) -> list[NodeErasures]:
 
 
 def of_request(shop: Shop, request: str) -> list[Certificate]:
-    return [one for one in Certificates(shop.hub_dir).all() if one.request == request]
+    return [one for one in Certificates(shop.hub_dir).readable() if one.request == request]

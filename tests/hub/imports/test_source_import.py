@@ -300,6 +300,16 @@ def test_who_was_erased_stays_erased(ledger: Ledger, tmp_path: Path) -> None:
     assert list(ledger.events_of(CUSTOMER)) == []
 
 
+def test_a_row_that_lost_an_erased_address_is_still_the_same_row(ledger: Ledger, tmp_path: Path) -> None:
+    path = written(tmp_path / "x.jsonl", [CONTACT])
+    imported(ledger, path, document(CONTACTS), name="crm")
+    ledger.erase(subject_of(KEY, "email", "ann@x.org"), NOW_MS)
+    (event,) = ledger.events_of(CUSTOMER)
+    assert set(event.identifiers) == {"userId"}
+    report = imported(ledger, path, document(CONTACTS), name="crm")
+    assert (report.stored, report.known, report.rejected) == (0, 1, 0)
+
+
 def test_a_dry_run_says_the_same_and_stores_nothing(ledger: Ledger, tmp_path: Path) -> None:
     path = written(tmp_path / "x.csv", LINES + "r9,soon,1,tea,1,1\n")
     report, refused = preview_source(path, "till", document(RECEIPTS), clock=ManualClock(NOW_MS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from edgewise.records import EventRecord
 from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
 from hub.ledger.ledger import Ledger, open_ledger
+from hub.ledger.rows import ContactRow
 from hub.rights.retaining import Retained, steps
 from hub.rights.retention import Cutoffs, Retention, in_force
 from hub.site.files import RetentionFile
@@ -117,6 +119,57 @@ def _traits(ledger: Ledger) -> Mapping[str, object]:
     row = ledger.profile(SUBJECT)
     assert row is not None
     return {name: trait.value for name, trait in decode_profile(row.profile).traits.items()}
+
+
+def test_a_click_that_is_too_old_takes_what_it_brought_along(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        clicks = [old(1, 9, decision_id=decision_id(0)), old(2, 1, decision_id=decision_id(0))]
+        ledger.store([Batch(NODE, payloads(decision(0, number=0), *clicks))], NOW_MS)
+        assert run(ledger, Retention(site=RetentionFile(events_days=5)), now_ms=NOW_MS).events == 1
+        assert [reward.message_id for reward in ledger.rewards([decision_id(0)])] == [clicks[1].message_id]
+        assert ledger.totals().rewards == 1
+
+
+def test_a_file_that_is_imported_again_brings_nothing_back_that_was_too_old(tmp_path: Path) -> None:
+    rows = [old(0, 40, message="a"), old(1, 20, message="b")]
+    with open_ledger(tmp_path) as ledger:
+        ledger.append(CRM, rows, NOW_MS)
+        assert run(ledger, Retention(site=RetentionFile(events_days=30)), now_ms=NOW_MS).events == 1
+        stored, known = ledger.append(CRM, rows, NOW_MS)
+        assert (stored.counts, known) == ({}, 2)
+        run(ledger, Retention(), now_ms=NOW_MS)
+        assert ledger.append(CRM, rows, NOW_MS)[0].counts["events"] == 1  # nothing is too old any more
+
+
+def test_the_vault_forgets_sources_that_are_no_more(tmp_path: Path) -> None:
+    moments = {"crm": 40, "gone": 40, "young": 10}
+    with open_ledger(tmp_path) as ledger:
+        ledger.keep_contacts(
+            [ContactRow(name, "k", SUBJECT, {"x": "y"}, NOW_MS - n * DAY_MS) for name, n in moments.items()]
+        )
+        retention = Retention(site=RetentionFile(contacts_days=30), sources={"crm": SourceRetention(days=100)})
+        assert run(ledger, retention, now_ms=NOW_MS).contacts == 1
+        assert ledger.contact_sources() == ["crm", "young"]
+
+
+def test_refused_deliveries_go_by_their_own_age(tmp_path: Path) -> None:
+    """Rows are added to their file every day, so it is never old."""
+    rejects = tmp_path / "sources" / "rejects" / "shop.csv"
+    rejects.parent.mkdir(parents=True)
+    head, young = "received,digest,row,value\n", "2023-11-14T00:00:00.000+00:00,d,2,y\n"
+    rejects.write_text(f"{head}2023-09-01T00:00:00.000+00:00,d,1,x\n{young}")
+    imported = rejects.with_name("crm.csv")
+    imported.write_text("row,column,value\n1,phone,x\n")
+    for path in (rejects, imported):
+        os.utime(path, (NOW_MS / 1_000, NOW_MS / 1_000))
+    with open_ledger(tmp_path) as ledger:
+        for dry_run in (True, False):
+            retained = Retained()
+            for _ in steps(ledger, Retention(), tmp_path, retained, now_ms=NOW_MS, dry_run=dry_run):
+                pass
+            assert (retained.reject_rows, retained.reject_files) == (1, 0)
+    assert rejects.read_text() == head + young
+    assert imported.exists()
 
 
 def test_decisions_and_what_came_of_them_go_together(tmp_path: Path) -> None:

@@ -6,19 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads, preference
 
+from edgewise.consent import Consent, ConsentState
 from edgewise.ids import Producer, SubjectId
+from edgewise.profile.preferences import decode_preferences
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile, decode_profile, encode_profile
 from edgewise.records import Record, encode_record
 from hub.ledger import tables
 from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
-from hub.ledger.forgetting import KEPT, personal_tables
+from hub.ledger.forgetting import KEPT, erase, personal_tables
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, Change
 from hub.ledger.storing import ERASED_LANE
@@ -140,15 +143,78 @@ def test_what_he_did_on_a_shared_device_goes_and_its_profile_is_folded_anew(ledg
     assert row.profile == encode_profile(fold(Profile(), [theirs, nobodys]))
 
 
+@pytest.mark.parametrize("is_old", [False, True])
+def test_two_users_share_a_phone_and_only_one_of_them_goes(ledger: Ledger, *, is_old: bool) -> None:
+    """What Bo did is his, whatever number he gave; only the number of her whom it names goes."""
+    phone = MAIL
+    known = {"userId": BO, "phone": phone}
+    hers, his = (event(seq, subject=who, identifiers={**known, "userId": who}) for seq, who in enumerate((ANN, BO)))
+    on_a_device = event(2, subject=DEVICE, identifiers={**known, "anonymousId": DEVICE})
+    store(ledger, hers, his, on_a_device)
+    if is_old:
+        into_the_lake(ledger)
+    with ledger.storage.writing() as connection:
+        erase(connection, [ANN, phone], NOW_MS + 10_000, forever=False, keeps_later=False)
+    ledger.scrub()
+    late = event(3, subject=BO, identifiers=known)
+    store(ledger, late, preference(4, subject=BO))
+    ledger.append(Producer("import/crm"), [event(0, subject=BO, identifiers=known)], NOW_MS)
+    assert ledger.erased([ANN, BO, DEVICE, phone]) == dict.fromkeys((ANN, phone), NOW_MS + 10_000)
+    assert [record.identifiers for record in ledger.events_of(BO)] == [{"userId": BO}] * 3
+    assert [record.identifiers for record in ledger.events_of(DEVICE)] == [{"userId": BO, "anonymousId": DEVICE}]
+    row = ledger.profile(BO)
+    assert row is not None
+    left = [msgspec.structs.replace(each, identifiers={"userId": BO}) for each in (his, late)]
+    imported = event(0, subject=BO, identifiers={"userId": BO}, producer=Producer("import/crm"))
+    assert row.profile == encode_profile(fold(Profile(), [*left, imported]))
+    assert ledger.members_of(BO) == tuple(sorted((BO, DEVICE)))
+    found = rows(ledger)
+    kept = {name: each for name, each in found.items() if name not in KEPT}
+    assert not [row for some in kept.values() for row in some if phone in row]
+    for path in ledger.storage.shelf.folder.rglob("*.parquet"):
+        assert phone not in str(pq.read_table(path).to_pylist())
+
+
+def test_erasing_a_crowded_address_harms_none_of_the_crowd(ledger: Ledger) -> None:
+    """Hundreds write `info@`; it is nobody's, and none of them is erased with it, now or when he is seen again."""
+    crowd = [SubjectId(f"{number:032x}") for number in range(300)]
+    store(
+        ledger, *(event(seq, subject=who, identifiers={"userId": who, "email": MAIL}) for seq, who in enumerate(crowd))
+    )
+    ledger.erase(MAIL, NOW_MS + 10**9)
+    assert [len(list(ledger.events_of(who))) for who in crowd] == [1] * 300
+    store(ledger, *(event(300 + seq, subject=who, identifiers={"email": MAIL}) for seq, who in enumerate(crowd)))
+    assert [[each.identifiers for each in ledger.events_of(who)] for who in crowd] == [
+        [{"userId": who}, {}] for who in crowd
+    ]
+    assert ledger.erased(crowd) == {}
+
+
+def test_a_denial_counts_that_somebody_gave_before_his_address_was_erased(ledger: Ledger) -> None:
+    """Consent must not fail open: who is named beside the erased is not erased."""
+    ledger.erase(MAIL, NOW_MS + 10_000)
+    store(ledger, event(0, subject=DEVICE, identifiers={"anonymousId": DEVICE, "email": MAIL}))
+    denied = Consent(personalisation=ConsentState.DENIED)
+    store(ledger, preference(1, subject=DEVICE, dial=None, consent=denied))
+    row = ledger.profile(DEVICE)
+    assert row is not None
+    assert decode_preferences(row.preferences).stored_consent.personalisation is ConsentState.DENIED
+
+
 def test_a_record_that_comes_too_late_takes_its_number_and_nothing_else(ledger: Ledger) -> None:
     ledger.erase(ANN, NOW_MS + 5_000)
     old, new = event(0, subject=ANN), event(9, subject=ANN, producer=OTHER_NODE)
-    by_mail = event(1, subject=BO, identifiers={"email": ANN})
+    by_mail = event(1, subject=DEVICE, identifiers={"anonymousId": DEVICE, "email": ANN})
     store(ledger, old, by_mail, decision(2, subject=ANN), preference(3, subject=ANN))
     assert ledger.stored_seq(NODE) == 3
     assert [(gap.first_seq, gap.lane) for gap in ledger.gaps()] == [(seq, ERASED_LANE) for seq in range(4)]
     assert list(ledger.events()) == []
-    assert ledger.profiles([ANN, BO]) == {}
+    assert ledger.profile(ANN) is None
+    device = ledger.profile(DEVICE)
+    assert device is not None
+    assert decode_profile(device.profile).applied == {NODE: 1}  # its node has the visit pending
+    assert encode_profile(decode_profile(device.profile)) == encode_profile(Profile(applied={NODE: 1}))
+    assert ledger.erased([DEVICE]) == {}
     revision = ledger.revision()
     store(ledger, *(event(seq, subject=ANN, producer=OTHER_NODE) for seq in range(9)), new, name=OTHER_NODE)
     assert [record.seq for record in ledger.events_of(ANN)] == [6, 7, 8, 9]  # who comes back begins anew

@@ -21,8 +21,8 @@ from hub.imports.decisions import import_decisions
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import NodeRow
-from hub.rights.certificate import Certificates
-from hub.rights.erasure import Asked, Eraser, follow_up
+from hub.rights.certificate import INTERRUPTED, Certificates
+from hub.rights.erasure import Asked, Eraser
 from hub.rights.person import Person, person_named
 
 pytestmark = pytest.mark.usefixtures("in_sqlite")
@@ -182,13 +182,58 @@ def test_a_restored_backup_is_erased_again_before_anybody_is_served(tmp_path: Pa
     ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}")
     try:
         assert ledger.profile(ANN) is not None
-        assert follow_up(folder, ledger, now_ms=NOW_MS) == 1
+        assert ledger.catch_up(folder) == 1
         assert ledger.profile(ANN) is None
-        assert follow_up(folder, ledger, now_ms=NOW_MS) == 0
+        assert ledger.catch_up(folder) == 0
+        again = eraser(ledger)
+        assert len(again.finish()) == 1
+        assert again.is_uncompacted
+        again.compact()
+        assert (again.finish(), again.is_uncompacted) == ([], False)
         assert b"by-ann" not in (folder / "ledger.db").read_bytes()
         assert pq.read_table(folder / "decisions" / "log.parquet").num_rows == 1
     finally:
         ledger.close()
+
+
+def test_who_dies_half_way_leaves_a_certificate_that_others_finish(tmp_path: Path) -> None:
+    """The ledger had followed when it was killed: rejected rows, decisions, bytes and certificate were left."""
+    log = tmp_path / "log.csv"
+    log.write_text(f"user,action,propensity,reward\n{MAIL},a,0.5,1\nbo,b,0.5,0\n")
+    import_decisions(log, tmp_path)
+    rejects = tmp_path / "sources" / "rejects" / "crm.csv"
+    rejects.parent.mkdir(parents=True)
+    rejects.write_text(f"row,column,value\n3,phone,{MAIL}\n")
+    calls = 0
+
+    def killed_when_the_ledger_is_done() -> int:
+        nonlocal calls
+        calls += 1
+        if calls > 1:
+            raise KeyboardInterrupt
+        return NOW_MS
+
+    with open_ledger(tmp_path) as ledger:
+        ledger.store([Batch(NODE, payloads(event(0, subject=ANN, body=b"by-ann")))], NOW_MS)
+        dying = Eraser(tmp_path, ledger, now_ms=killed_when_the_ledger_is_done, entropy=bytes)
+        with pytest.raises(KeyboardInterrupt):
+            dying.erase(asked(Person((ANN,), frozenset({MAIL}))))
+        assert ledger.profile(ANN) is None
+    assert MAIL in rejects.read_text()
+    (stub,) = Certificates(tmp_path).readable()
+    assert (stub.erased_ms, stub.asked_by, stub.complete) == (None, "officer", False)
+    with open_ledger(tmp_path) as ledger:
+        again = eraser(ledger, NOW_MS + 7)
+        (done,) = again.finish()
+        assert again.is_uncompacted
+        (compacted,) = again.compact()
+        assert (again.finish(), again.is_uncompacted) == ([], False)
+    assert (done.id, done.erased_ms, done.asked_by) == (stub.id, NOW_MS + 7, "officer")
+    assert INTERRUPTED in done.notes
+    assert compacted.complete
+    assert MAIL not in rejects.read_text()
+    assert pq.read_table(decision_paths(tmp_path, "log").table).num_rows == 1
+    assert b"by-ann" not in (tmp_path / "ledger.db").read_bytes()
 
 
 def test_what_was_released_is_searched(ledger: Ledger, tmp_path: Path) -> None:

@@ -12,13 +12,15 @@ from hub_process import edgewise, make_site
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads, preference
 
 from edgewise.subjects import subject_of
+from hub.imports.decisions import import_decisions
 from hub.keys import KeyFolder
 from hub.ledger.batch import Batch
-from hub.ledger.forgetting import personal_tables
+from hub.ledger.forgetting import NAMED, personal_tables
 from hub.ledger.ledger import open_ledger
 from hub.ledger.rows import ContactRow
 from hub.rights.export import encoded, export_of
-from hub.rights.person import person_named
+from hub.rights.person import Person, person_named
+from hub.rights.stores import stores
 
 KEY = b"k" * 32
 ANN, MAIL = subject_of(KEY, "anonymousId", "ann"), subject_of(KEY, "email", "ann@mail.example")
@@ -61,6 +63,39 @@ def test_everything_that_an_erasure_would_remove_is_in_it(tmp_path: Path) -> Non
     for table, removed in erasable.items():
         if table in said["tables"]:
             assert len(said["tables"][table]) == removed.rows, table
+
+
+def test_it_knows_what_an_erasure_finds_elsewhere(tmp_path: Path) -> None:
+    """On a device that she shares, in an imported log, among refused rows; and not what others did."""
+    address = "ann@mail.example"
+    device, bo = subject_of(KEY, "anonymousId", "shared"), subject_of(KEY, "userId", "bo")
+    past = tmp_path / "past.csv"
+    past.write_text(f"user,action,propensity,reward\n{address},a,0.5,1\nbo,b,0.5,0\n")
+    data_dir = tmp_path / "hub"
+    import_decisions(past, data_dir)
+    rejects = data_dir / "sources" / "rejects" / "crm.csv"
+    rejects.parent.mkdir(parents=True)
+    rejects.write_text(f"row,column,value\n3,mail,<{address.upper()}>\n4,mail,jo{address}\n5,name,Finch\n")
+    records = (
+        event(0, subject=device, identifiers={"anonymousId": device, "email": MAIL}),
+        event(1, subject=device, identifiers={"anonymousId": device, "userId": bo}),
+        event(2, subject=bo, identifiers={"userId": bo, "email": MAIL}, body=BODY),
+    )
+    with open_ledger(data_dir) as ledger:
+        ledger.store([Batch(NODE, payloads(*records))], NOW_MS)
+        person = Person((MAIL,), frozenset({address, "Finch"}))
+        said = json.loads(encoded(export_of(ledger, person, data_dir=data_dir, now_ms=NOW_MS)))
+        erasable = ledger.erasable(person.subjects)
+        counted = {store.name: store.count(person).rows for store in stores(data_dir, now_ms=NOW_MS)}
+    assert [each["seq"] for each in said["events"]] == [0]
+    assert [each["kinds"] for each in said["named"]] == [["email"]]
+    assert (len(said["events"]), len(said["named"])) == (erasable["events"].rows, erasable[NAMED].rows)
+    logged = said["stores"]["imported decisions"]
+    assert [(row["log"], row["action"]) for row in logged] == [("past", "a")]
+    assert counted["imported decisions"] == 1
+    assert said["stores"]["rejected rows"] == [
+        {"file": "crm.csv", "row": "3", "column": "mail", "value": f"<{address.upper()}>"}
+    ]
 
 
 def test_an_export_describes_itself(tmp_path: Path) -> None:
