@@ -2,9 +2,9 @@
 
 The database decides. A row that names a partition has its record there; the file's other rows do not exist any more. So
 each step is one transaction between two states that are both whole, and a crash leaves at worst a file that nobody
-names, which the next turn removes:
+names, which the next turn removes (`lake_folder`):
 
-    write files durably | commit: rows name them, their records go | remove files that nobody names
+    announce files | write them durably | commit: rows name them, their records go | remove what is announced still
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from edgewise.ids import SubjectId
-from hub.durable import UNFINISHED, locked
-from hub.lake.partition import SUFFIX, Kept, copy_partition, holds_any, new_name, write_partition
+from hub.durable import locked
+from hub.lake.partition import Kept, copy_partition, holds_any, new_name, write_partition
 from hub.lake.shelf import Shelf
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, chunks, id_chunks, upsert
+from hub.ledger.lake_folder import LakeFolder, drop, keep
 from hub.ledger.writing import take
 
 MOST_RECORDS: Final = 16_384
@@ -57,6 +58,7 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._folder = LakeFolder(storage)
 
     @property
     def _shelf(self) -> Shelf:
@@ -66,10 +68,12 @@ class Lake:
         """Move the oldest records that were received before `before_ms`; one turn, at most MOST_RECORDS of a kind.
 
         Records go in the order of their positions. What says to be received after `now_ms` was numbered by a clock that
-        is wrong, and counts as old. Raises UnavailableError when the database or the disk refuses; then nothing moved.
+        is wrong, and counts as old. Raises UnavailableError when the database or the disk refuses, or the folder is
+        another ledger's; then nothing moved.
         """
         done = Compacted()
         with self._turn():
+            self._folder.lapse(now_ms)
             for table in _KINDS:
                 records = self._settled(table, before_ms, now_ms)
                 enough = len(records) >= least_records or sum(len(one.record) for one in records) >= MOST_BYTES
@@ -82,15 +86,21 @@ class Lake:
         """Write those partitions anew that hold records which the database has no more, and remove the old files.
 
         Call it once the rows are deleted. `subjects` are the persons whose rows went: only files that hold one of them
-        are looked at, and those marked by `mark_stale`. None compares every partition with the database.
+        are looked at, and those marked by `mark_stale`. None compares every partition with the database. What was set
+        aside loses them as well. Raises UnavailableError as `compact`.
         """
         done = Rewritten()
         with self._turn():
+            self._folder.purge(subjects)
             for row in self._concerned(subjects):
                 while (left_out := self._rewrite(row)) is None:
                     pass  # more was erased while it was written
                 done = Rewritten(done.records + left_out, done.files + (left_out > 0))
         return done
+
+    def needs_rewriting(self) -> bool:
+        """Whether a file may hold what the database has no more."""
+        return bool(self._stale()) or self._folder.has_aside()
 
     def partitions(self) -> list[PartitionRow]:
         """Every partition, by number."""
@@ -100,22 +110,14 @@ class Lake:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Nobody else writes files meanwhile; what nobody names goes at its beginning and at its end."""
-        folder = self._shelf.folder
-        with locked(folder / ".lock"):
-            self._sweep()
+        """Nobody else writes files meanwhile; what is left over goes at its beginning and at its end."""
+        with locked(self._shelf.folder / ".lock"):
+            self._folder.claim()
+            self._folder.sweep()
             try:
                 yield
             finally:
-                self._sweep()
-
-    def _sweep(self) -> None:
-        named = {row.file for row in self.partitions()}
-        for path in self._shelf.folder.glob("*/*/*"):
-            name = path.relative_to(self._shelf.folder).as_posix()
-            if name not in named and (path.suffix == SUFFIX or path.name.endswith(UNFINISHED)):
-                path.unlink(missing_ok=True)
-                self._shelf.forget(name)
+                self._folder.sweep()
 
     def _settled(self, table: sa.Table, before_ms: int, now_ms: int) -> list[Kept]:
         found: list[Kept] = []
@@ -144,6 +146,7 @@ class Lake:
         for kept in records:
             months.setdefault(_month(kept.time_ms), []).append(kept)
         names = {month: new_name(table.name, month) for month in sorted(months)}
+        self._folder.announce(names.values())
         sizes = {month: write_partition(self._shelf.folder / names[month], months[month]) for month in names}
         with self._storage.writing() as connection:
             first = take(connection, _PARTITION, len(names))
@@ -164,6 +167,7 @@ class Lake:
                 if moved != len(positions):
                     # somebody was erased since these were read; the file must not keep what is gone
                     mark_partitions(connection, [number])
+            keep(connection, names.values())
             mark = {"name": _mark_name(table), "value": records[-1].position}
             upsert(connection, tables.counters, [mark], update=("value",))
         for row in self._stale():
@@ -196,12 +200,15 @@ class Lake:
         with self._storage.reading() as connection:
             alive = frozenset(connection.execute(sa.select(table.c.position).where(mine)).scalars())
         name = new_name(row.kind, row.month)
+        self._folder.announce([name])
         kept, left_out = copy_partition(self._shelf.folder / row.file, self._shelf.folder / name, alive.__contains__)
         columns = tables.partitions.c
         with self._storage.writing() as connection:
             still = connection.execute(sa.select(sa.func.count()).select_from(table).where(mine)).scalar_one()
             if still != kept:
                 return None
+            drop(connection, [row.file])
+            keep(connection, [name])
             if kept:
                 connection.execute(
                     sa.update(tables.partitions)
@@ -210,8 +217,7 @@ class Lake:
                 )
             else:
                 connection.execute(sa.delete(tables.partitions).where(columns.partition == row.partition))
-        (self._shelf.folder / row.file).unlink(missing_ok=True)
-        self._shelf.forget(row.file)
+        self._folder.remove(row.file)
         return left_out
 
 
