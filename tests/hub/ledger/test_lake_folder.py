@@ -11,6 +11,7 @@ from hub_records import NOW_MS
 from lake_world import ANN, BOB, CANARY, DAY_MS, compact, files, fill, told
 
 from edgewise.errors import UnavailableError
+from hub.ledger.dialect import TakenError
 from hub.ledger.lake_folder import ASIDE, ASIDE_DAYS, OWNER
 from hub.ledger.ledger import Ledger, open_ledger
 
@@ -115,3 +116,24 @@ def test_a_lake_that_nobody_signed_is_known_by_its_files(folder: Path) -> None:
         shutil.move(folder / "moved", folder / "lake")
         compact(ledger)
         assert told(ledger) == before
+
+
+@pytest.mark.usefixtures("in_sqlite")
+def test_one_file_that_two_folders_name_has_one_hub_and_one_lake(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'shared' / 'all.db'}"
+    first, second = Ledger.of(tmp_path / "a", url), Ledger.of(tmp_path / "b", url)
+    try:
+        with (
+            first.storage.serving(),
+            pytest.raises(TakenError, match="another hub serves this ledger"),
+            second.storage.serving(),
+        ):
+            pytest.fail("two hubs")
+        with second.storage.serving():
+            fill(first)
+            compact(first)
+            assert told(second) == told(first)
+            assert first.storage.shelf.folder == second.storage.shelf.folder == tmp_path / "shared" / "all.db.lake"
+    finally:
+        first.close()
+        second.close()
