@@ -39,6 +39,8 @@ class Storage(ABC):
 
     place: str
     """What messages call it: a path or a URL, without a password."""
+    lake_after_days: int | None
+    """When records become old where no setting says so; None: never."""
     shelf: Shelf
     """Where whole records lie once they are old."""
     _writer: sa.Engine

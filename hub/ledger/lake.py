@@ -43,6 +43,8 @@ class Compacted(NamedTuple):
     files: int = 0
     bytes: int = 0
     """Of the files."""
+    is_full: bool = False
+    """It stopped at a bound: there is more to move."""
 
 
 class Rewritten(NamedTuple):
@@ -75,11 +77,16 @@ class Lake:
         with self._turn():
             self._folder.lapse(now_ms)
             for table in _KINDS:
-                records = self._settled(table, before_ms, now_ms)
-                enough = len(records) >= least_records or sum(len(one.record) for one in records) >= MOST_BYTES
-                if records and enough:
-                    moved = self._move(table, records, now_ms)
-                    done = Compacted(*(before + more for before, more in zip(done, moved, strict=True)))
+                goes_back, records = self._settled(table, before_ms, now_ms, least_records)
+                is_full = len(records) >= MOST_RECORDS or sum(len(one.kept.record) for one in records) >= MOST_BYTES
+                if goes_back or is_full or len(records) >= least_records:
+                    moved = self._move(table, records, now_ms, goes_back=goes_back)
+                    done = Compacted(
+                        done.records + moved.records,
+                        done.files + moved.files,
+                        done.bytes + moved.bytes,
+                        done.is_full or is_full,
+                    )
         return done
 
     def rewrite(self, subjects: Collection[SubjectId] | None = None) -> Rewritten:
@@ -119,11 +126,16 @@ class Lake:
             finally:
                 self._folder.sweep()
 
-    def _settled(self, table: sa.Table, before_ms: int, now_ms: int) -> list[Kept]:
-        found: list[Kept] = []
+    def _settled(self, table: sa.Table, before_ms: int, now_ms: int, least_records: int) -> tuple[bool, list[_Settled]]:
+        """Whether it goes back to records that came out of the lake, and what is to move."""
+        found: list[_Settled] = []
         size = 0
         with self._storage.reading() as connection:
-            position = _mark(connection, table)
+            position = _value(connection, _mark_name(table))
+            # going back means to pass by all that was moved since: only for enough of them
+            goes_back = _value(connection, _out_name(table)) >= least_records
+            if goes_back:
+                position = min(position, _value(connection, _first_out_name(table)) - 1)
             while len(found) < MOST_RECORDS and size < MOST_BYTES:
                 rows = connection.execute(
                     sa.select(*_columns(table))
@@ -133,18 +145,19 @@ class Lake:
                 ).all()
                 for row in rows:
                     if before_ms <= row.received_ms <= now_ms:
-                        return found
-                    found.append(Kept(*row[:-1]))
+                        return goes_back, found
+                    found.append(_Settled(Kept(*row[:-1]), row.received_ms))
                     size += len(row.record)
                 if len(rows) < _PAGE:
                     break
                 position = rows[-1].position
-        return found
+        return goes_back, found
 
-    def _move(self, table: sa.Table, records: list[Kept], now_ms: int) -> Compacted:
+    def _move(self, table: sa.Table, records: list[_Settled], now_ms: int, *, goes_back: bool) -> Compacted:
         months: dict[str, list[Kept]] = {}
-        for kept in records:
-            months.setdefault(_month(kept.time_ms), []).append(kept)
+        for kept, received_ms in records:
+            # not when it happened: clients say that, and each of them would have files of his own
+            months.setdefault(_month(received_ms), []).append(kept)
         names = {month: new_name(table.name, month) for month in sorted(months)}
         self._folder.announce(names.values())
         sizes = {month: write_partition(self._shelf.folder / names[month], months[month]) for month in names}
@@ -168,10 +181,15 @@ class Lake:
                     # somebody was erased since these were read; the file must not keep what is gone
                     mark_partitions(connection, [number])
             keep(connection, names.values())
-            mark = {"name": _mark_name(table), "value": records[-1].position}
-            upsert(connection, tables.counters, [mark], update=("value",))
-        for row in self._stale():
-            while self._rewrite(row) is None:
+            if goes_back:
+                gone = (_out_name(table), _first_out_name(table))
+                connection.execute(sa.delete(tables.counters).where(tables.counters.c.name.in_(gone)))
+            if records:
+                # also when it went back: what lies between is passed by once more
+                mark = {"name": _mark_name(table), "value": records[-1].kept.position}
+                upsert(connection, tables.counters, [mark], update=("value",))
+        for stale in self._stale():
+            while self._rewrite(stale) is None:
                 pass
         return Compacted(len(records), len(names), sum(sizes.values()))
 
@@ -221,6 +239,11 @@ class Lake:
         return left_out
 
 
+class _Settled(NamedTuple):
+    kept: Kept
+    received_ms: int
+
+
 class PartitionRow(NamedTuple):
     """One file of the lake, as the database names it."""
 
@@ -228,7 +251,7 @@ class PartitionRow(NamedTuple):
     kind: str
     """`events` or `decisions`."""
     month: str
-    """`2026-11`, of the time at which things happened, UTC."""
+    """`2026-11`, in which the records came, UTC."""
     file: str
     """Below the lake."""
     first_position: int
@@ -268,6 +291,15 @@ def mark_stale(connection: sa.Connection, subjects: Collection[SubjectId]) -> No
     mark_partitions(connection, sorted(numbers))
 
 
+def took_out(connection: sa.Connection, table: sa.Table, positions: Collection[int]) -> None:
+    """Records were changed, and lie in the database again; they go back once they are many."""
+    if positions:
+        first = _value(connection, _first_out_name(table))
+        row = {"name": _first_out_name(table), "value": min([*positions, *([first] if first else [])])}
+        upsert(connection, tables.counters, [row], update=("value",))
+        take(connection, _out_name(table), len(positions))
+
+
 def metadata_table(kind: str) -> sa.Table:
     """The table of a kind of records."""
     return {table.name: table for table in _KINDS}[kind]
@@ -298,12 +330,20 @@ def _columns(table: sa.Table) -> list[sa.ColumnElement[Any]]:
 
 
 def _mark_name(table: sa.Table) -> str:
+    """Counter: up to which position records of a kind were moved."""
     return f"lake {table.name}"
 
 
-def _mark(connection: sa.Connection, table: sa.Table) -> int:
-    """Up to where records of a kind were moved."""
-    query = sa.select(tables.counters.c.value).where(tables.counters.c.name == _mark_name(table))
+def _out_name(table: sa.Table) -> str:
+    return f"lake {table.name} out"
+
+
+def _first_out_name(table: sa.Table) -> str:
+    return f"lake {table.name} first out"
+
+
+def _value(connection: sa.Connection, counter: str) -> int:
+    query = sa.select(tables.counters.c.value).where(tables.counters.c.name == counter)
     return connection.execute(query).scalar_one_or_none() or 0
 
 

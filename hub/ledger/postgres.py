@@ -54,6 +54,9 @@ class _TextDumper(StrDumper):
 class PostgresStorage(Storage):
     """Writers queue at an advisory lock, which the server itself frees when one dies. Readers see a snapshot."""
 
+    lake_after_days = None
+    """Files on the hub's disk would not outlive its machine."""
+
     def __init__(self, url: sa.URL, place: str, lake_dir: Path | None = None) -> None:
         """`place` is the URL without its password."""
         url = url.set(drivername="postgresql+psycopg")

@@ -36,6 +36,8 @@ class SqliteStorage(Storage):
     held with sound versions as well: waiting for a lock is fairer than SQLite's own busy polling.
     """
 
+    lake_after_days = 30
+
     def __init__(self, url: sa.URL) -> None:
         if not url.database or url.database == ":memory:":
             raise InputError(
