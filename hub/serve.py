@@ -26,6 +26,7 @@ from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
 from hub.ledger.dialect import Serving as ServingRight
 from hub.ledger.dialect import TakenError
+from hub.ledger.lake import Compacted
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
@@ -44,6 +45,7 @@ from hub.webhooks.secrets import WebhookSecrets
 _GC_THRESHOLDS: Final = (100_000, 20, 50)
 _RENEW_S: Final = 2.0
 """How soon a hub finds out that its database has forgotten it."""
+_BETWEEN_TURNS_S: Final = 0.5
 
 
 class Serving(NamedTuple):
@@ -200,11 +202,17 @@ async def _keep_facts(keeper: FactsKeeper, every_ms: int, log: Log) -> None:
 
 
 async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log) -> None:
-    """Move old records into the lake, a bounded number a turn."""
+    """Move old records into the lake, a bounded number a turn; turns that come back full follow each other."""
+    days = ledger.storage.lake_after_days if settings.lake_after_days is None else settings.lake_after_days
+    if days is None:
+        return
+    moved = Compacted()
     while True:
-        await asyncio.sleep(settings.lake_every_ms / 1_000)
+        # between full turns as well, so that those who store have their turns
+        await asyncio.sleep(_BETWEEN_TURNS_S if moved.is_full else settings.lake_every_ms / 1_000)
+        moved = Compacted()
         now_ms = clock.now_ms()
-        before_ms = now_ms - settings.lake_after_days * DAY_MS
+        before_ms = now_ms - days * DAY_MS
         try:
             moved = await asyncio.to_thread(ledger.lake.compact, before_ms=before_ms, now_ms=now_ms)
         except EdgewiseError as missing:

@@ -71,10 +71,12 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     folder finds it there. A password belongs into PGPASSWORD, ~/.pgpass or the variable EDGEWISE_HUB_DATABASE, for it
     is not written down."""
 
-    lake_after_days: Annotated[int, Meta(ge=0, le=36_500)] = 30
-    """Events and decisions that were received longer ago move from the database into Parquet files beside it."""
+    lake_after_days: Annotated[int, Meta(ge=0, le=36_500)] | None = None
+    """Events and decisions that were received longer ago move from the database into Parquet files. By default 30 with
+    SQLite, whose files lie beside it, and never with PostgreSQL: the files lie on the hub's own disk, in `lake` in the
+    data folder, and what is backed up of the database alone would lack them."""
     lake_every_ms: Annotated[int, Meta(ge=100)] = 60_000
-    """How often a hub looks for such; one turn moves at most 16,384 of each."""
+    """How often a hub looks for such; it moves at most 16,384 of each at a time."""
 
     # Bounds and pauses
     most_streams: Annotated[int, Meta(ge=1)] = 20_000

@@ -10,6 +10,7 @@ from edgewise.ids import SubjectId
 from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
 from hub.ledger.lake import Compacted
+from hub.ledger.lake_folder import OWNER
 from hub.ledger.ledger import Ledger
 
 ANN: Final = SubjectId("a" * 32)
@@ -59,4 +60,5 @@ def compact(ledger: Ledger, *, before_ms: int = EVER, now_ms: int = EVER) -> Com
 
 def files(ledger: Ledger) -> list[str]:
     folder = ledger.storage.shelf.folder
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())[1:]  # .lock
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in found if name not in (".lock", OWNER)]

@@ -110,6 +110,26 @@ def holds_any(path: Path, subjects: Collection[str]) -> bool:
         )
 
 
+def leave_out(path: Path, subjects: Collection[str]) -> None:
+    """Write a file anew without the records of some subjects, under its own name; without any left it goes."""
+    if not holds_any(path, subjects):
+        return
+    wanted = frozenset(subjects)
+    gone: set[int] = set()
+    with _opened(path) as source:
+        for group in _groups(source, wanted):
+            table = source.read_row_group(group, ["position", "subject"])
+            rows = zip(table["position"].to_pylist(), table["subject"].to_pylist(), strict=True)
+            gone.update(position for position, whose in rows if whose in wanted)
+    moved_ns = path.stat().st_mtime_ns
+    kept, _ = copy_partition(path, path, lambda position: position not in gone)
+    if kept:
+        os.utime(path, ns=(moved_ns, moved_ns))
+    else:
+        path.unlink()
+        sync_folder(path.parent)
+
+
 def new_name(kind: str, month: str) -> str:
     """A file's name below the lake that was never used: `events/2026-11/….parquet`."""
     return f"{kind}/{month}/{secrets.token_hex(8)}{SUFFIX}"

@@ -30,6 +30,11 @@ class Shelf:
         self._lock = threading.Lock()
 
     @property
+    def is_known(self) -> bool:
+        """Whether anybody said where the files are."""
+        return self._folder is not None
+
+    @property
     def folder(self) -> Path:
         """Where the files are. Raises UnavailableError when nobody said."""
         if self._folder is None:

@@ -39,6 +39,8 @@ class Storage(ABC):
 
     place: str
     """What messages call it: a path or a URL, without a password."""
+    lake_after_days: int | None
+    """When records become old where no setting says so; None: never."""
     shelf: Shelf
     """Where whole records lie once they are old."""
     _writer: sa.Engine
@@ -89,8 +91,18 @@ class Storage(ABC):
 
         Raises UnavailableError when the writer's place was not free within WRITER_WAIT_MS, or the database refuses.
         """
-        with self._mutex, self._explained(), self._turn() as connection:
+        with self._writers_place(), self._explained(), self._turn() as connection:
             yield connection
+
+    @contextmanager
+    def _writers_place(self) -> Iterator[None]:
+        """The mutex, with a deadline: a scrub by another thread holds it for as long as it rewrites the database."""
+        if not self._mutex.acquire(timeout=WRITER_WAIT_MS / 1_000):
+            raise UnavailableError(f"{self.place}: another thread has been writing for {WRITER_WAIT_MS / 1_000:.0f} s")
+        try:
+            yield
+        finally:
+            self._mutex.release()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
@@ -112,6 +124,11 @@ class Serving(ABC):
 
 class TakenError(UnavailableError):
     """Another hub serves this ledger."""
+
+
+def already_served(place: str) -> TakenError:
+    """What the second hub is told."""
+    return TakenError(f"{place}: another hub serves this ledger already; two hubs would tell nodes different things")
 
 
 def engine_options() -> dict[str, Any]:

@@ -95,7 +95,7 @@ class Erasing:
 
     def _empty_lake(self, subjects: Sequence[SubjectId]) -> Removed | None:
         """Write the files of old records anew that hold what was deleted; None where none does."""
-        if not any(partition.is_stale for partition in self.lake.partitions()):
+        if not self.lake.needs_rewriting():
             return None
         records, files = self.lake.rewrite(subjects)
         return Removed(rows=records, files=files)

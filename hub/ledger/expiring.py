@@ -15,7 +15,7 @@ from edgewise.ids import Producer, SubjectId
 from edgewise.records import EventRecord, decode_record, encode_record
 from hub.ledger import canonical, tables
 from hub.ledger.dialect import Storage, chunks, id_chunks, upsert
-from hub.ledger.lake import mark_partitions
+from hub.ledger.lake import mark_partitions, took_out
 from hub.ledger.records import columns_of, reading, whole
 from hub.ledger.writing import POSITION, take
 
@@ -127,6 +127,11 @@ class Expiring:
                 take(connection, "rewards", -outcomes)
             for some in id_chunks(gone):
                 deleted += connection.execute(sa.delete(tables.events).where(columns.position.in_(some))).rowcount
+            out: list[int] = []
+            for some in id_chunks([*trimmed]):
+                in_lake = sa.and_(columns.position.in_(some), columns.partition.is_not(None))
+                out += connection.execute(sa.select(columns.position).where(in_lake)).scalars()
+            took_out(connection, tables.events, out)
             for position, record in trimmed.items():
                 changed = sa.update(tables.events).where(columns.position == position)
                 connection.execute(changed.values(record=record, partition=None))

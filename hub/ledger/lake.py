@@ -2,9 +2,9 @@
 
 The database decides. A row that names a partition has its record there; the file's other rows do not exist any more. So
 each step is one transaction between two states that are both whole, and a crash leaves at worst a file that nobody
-names, which the next turn removes:
+names, which the next turn removes (`lake_folder`):
 
-    write files durably | commit: rows name them, their records go | remove files that nobody names
+    announce files | write them durably | commit: rows name them, their records go | remove what is announced still
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from edgewise.ids import SubjectId
-from hub.durable import UNFINISHED, locked
-from hub.lake.partition import SUFFIX, Kept, copy_partition, holds_any, new_name, write_partition
+from hub.durable import locked
+from hub.lake.partition import Kept, copy_partition, holds_any, new_name, write_partition
 from hub.lake.shelf import Shelf
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, chunks, id_chunks, upsert
+from hub.ledger.lake_folder import LakeFolder, drop, keep
 from hub.ledger.writing import take
 
 MOST_RECORDS: Final = 16_384
@@ -42,6 +43,8 @@ class Compacted(NamedTuple):
     files: int = 0
     bytes: int = 0
     """Of the files."""
+    is_full: bool = False
+    """It stopped at a bound: there is more to move."""
 
 
 class Rewritten(NamedTuple):
@@ -57,6 +60,7 @@ class Lake:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self._folder = LakeFolder(storage)
 
     @property
     def _shelf(self) -> Shelf:
@@ -66,31 +70,44 @@ class Lake:
         """Move the oldest records that were received before `before_ms`; one turn, at most MOST_RECORDS of a kind.
 
         Records go in the order of their positions. What says to be received after `now_ms` was numbered by a clock that
-        is wrong, and counts as old. Raises UnavailableError when the database or the disk refuses; then nothing moved.
+        is wrong, and counts as old. Raises UnavailableError when the database or the disk refuses, or the folder is
+        another ledger's; then nothing moved.
         """
         done = Compacted()
         with self._turn():
+            self._folder.lapse(now_ms)
             for table in _KINDS:
-                records = self._settled(table, before_ms, now_ms)
-                enough = len(records) >= least_records or sum(len(one.record) for one in records) >= MOST_BYTES
-                if records and enough:
-                    moved = self._move(table, records, now_ms)
-                    done = Compacted(*(before + more for before, more in zip(done, moved, strict=True)))
+                goes_back, records = self._settled(table, before_ms, now_ms, least_records)
+                is_full = len(records) >= MOST_RECORDS or sum(len(one.kept.record) for one in records) >= MOST_BYTES
+                if goes_back or is_full or len(records) >= least_records:
+                    moved = self._move(table, records, now_ms, goes_back=goes_back)
+                    done = Compacted(
+                        done.records + moved.records,
+                        done.files + moved.files,
+                        done.bytes + moved.bytes,
+                        done.is_full or is_full,
+                    )
         return done
 
     def rewrite(self, subjects: Collection[SubjectId] | None = None) -> Rewritten:
         """Write those partitions anew that hold records which the database has no more, and remove the old files.
 
         Call it once the rows are deleted. `subjects` are the persons whose rows went: only files that hold one of them
-        are looked at, and those marked by `mark_stale`. None compares every partition with the database.
+        are looked at, and those marked by `mark_stale`. None compares every partition with the database. What was set
+        aside loses them as well. Raises UnavailableError as `compact`.
         """
         done = Rewritten()
         with self._turn():
+            self._folder.purge(subjects)
             for row in self._concerned(subjects):
                 while (left_out := self._rewrite(row)) is None:
                     pass  # more was erased while it was written
                 done = Rewritten(done.records + left_out, done.files + (left_out > 0))
         return done
+
+    def needs_rewriting(self) -> bool:
+        """Whether a file may hold what the database has no more."""
+        return bool(self._stale()) or self._folder.has_aside()
 
     def partitions(self) -> list[PartitionRow]:
         """Every partition, by number."""
@@ -100,28 +117,25 @@ class Lake:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Nobody else writes files meanwhile; what nobody names goes at its beginning and at its end."""
-        folder = self._shelf.folder
-        with locked(folder / ".lock"):
-            self._sweep()
+        """Nobody else writes files meanwhile; what is left over goes at its beginning and at its end."""
+        with locked(self._shelf.folder / ".lock"):
+            self._folder.claim()
+            self._folder.sweep()
             try:
                 yield
             finally:
-                self._sweep()
+                self._folder.sweep()
 
-    def _sweep(self) -> None:
-        named = {row.file for row in self.partitions()}
-        for path in self._shelf.folder.glob("*/*/*"):
-            name = path.relative_to(self._shelf.folder).as_posix()
-            if name not in named and (path.suffix == SUFFIX or path.name.endswith(UNFINISHED)):
-                path.unlink(missing_ok=True)
-                self._shelf.forget(name)
-
-    def _settled(self, table: sa.Table, before_ms: int, now_ms: int) -> list[Kept]:
-        found: list[Kept] = []
+    def _settled(self, table: sa.Table, before_ms: int, now_ms: int, least_records: int) -> tuple[bool, list[_Settled]]:
+        """Whether it goes back to records that came out of the lake, and what is to move."""
+        found: list[_Settled] = []
         size = 0
         with self._storage.reading() as connection:
-            position = _mark(connection, table)
+            position = _value(connection, _mark_name(table))
+            # going back means to pass by all that was moved since: only for enough of them
+            goes_back = _value(connection, _out_name(table)) >= least_records
+            if goes_back:
+                position = min(position, _value(connection, _first_out_name(table)) - 1)
             while len(found) < MOST_RECORDS and size < MOST_BYTES:
                 rows = connection.execute(
                     sa.select(*_columns(table))
@@ -131,19 +145,21 @@ class Lake:
                 ).all()
                 for row in rows:
                     if before_ms <= row.received_ms <= now_ms:
-                        return found
-                    found.append(Kept(*row[:-1]))
+                        return goes_back, found
+                    found.append(_Settled(Kept(*row[:-1]), row.received_ms))
                     size += len(row.record)
                 if len(rows) < _PAGE:
                     break
                 position = rows[-1].position
-        return found
+        return goes_back, found
 
-    def _move(self, table: sa.Table, records: list[Kept], now_ms: int) -> Compacted:
+    def _move(self, table: sa.Table, records: list[_Settled], now_ms: int, *, goes_back: bool) -> Compacted:
         months: dict[str, list[Kept]] = {}
-        for kept in records:
-            months.setdefault(_month(kept.time_ms), []).append(kept)
+        for kept, received_ms in records:
+            # not when it happened: clients say that, and each of them would have files of his own
+            months.setdefault(_month(received_ms), []).append(kept)
         names = {month: new_name(table.name, month) for month in sorted(months)}
+        self._folder.announce(names.values())
         sizes = {month: write_partition(self._shelf.folder / names[month], months[month]) for month in names}
         with self._storage.writing() as connection:
             first = take(connection, _PARTITION, len(names))
@@ -164,10 +180,16 @@ class Lake:
                 if moved != len(positions):
                     # somebody was erased since these were read; the file must not keep what is gone
                     mark_partitions(connection, [number])
-            mark = {"name": _mark_name(table), "value": records[-1].position}
-            upsert(connection, tables.counters, [mark], update=("value",))
-        for row in self._stale():
-            while self._rewrite(row) is None:
+            keep(connection, names.values())
+            if goes_back:
+                gone = (_out_name(table), _first_out_name(table))
+                connection.execute(sa.delete(tables.counters).where(tables.counters.c.name.in_(gone)))
+            if records:
+                # also when it went back: what lies between is passed by once more
+                mark = {"name": _mark_name(table), "value": records[-1].kept.position}
+                upsert(connection, tables.counters, [mark], update=("value",))
+        for stale in self._stale():
+            while self._rewrite(stale) is None:
                 pass
         return Compacted(len(records), len(names), sum(sizes.values()))
 
@@ -196,12 +218,15 @@ class Lake:
         with self._storage.reading() as connection:
             alive = frozenset(connection.execute(sa.select(table.c.position).where(mine)).scalars())
         name = new_name(row.kind, row.month)
+        self._folder.announce([name])
         kept, left_out = copy_partition(self._shelf.folder / row.file, self._shelf.folder / name, alive.__contains__)
         columns = tables.partitions.c
         with self._storage.writing() as connection:
             still = connection.execute(sa.select(sa.func.count()).select_from(table).where(mine)).scalar_one()
             if still != kept:
                 return None
+            drop(connection, [row.file])
+            keep(connection, [name])
             if kept:
                 connection.execute(
                     sa.update(tables.partitions)
@@ -210,9 +235,13 @@ class Lake:
                 )
             else:
                 connection.execute(sa.delete(tables.partitions).where(columns.partition == row.partition))
-        (self._shelf.folder / row.file).unlink(missing_ok=True)
-        self._shelf.forget(row.file)
+        self._folder.remove(row.file)
         return left_out
+
+
+class _Settled(NamedTuple):
+    kept: Kept
+    received_ms: int
 
 
 class PartitionRow(NamedTuple):
@@ -222,7 +251,7 @@ class PartitionRow(NamedTuple):
     kind: str
     """`events` or `decisions`."""
     month: str
-    """`2026-11`, of the time at which things happened, UTC."""
+    """`2026-11`, in which the records came, UTC."""
     file: str
     """Below the lake."""
     first_position: int
@@ -262,6 +291,15 @@ def mark_stale(connection: sa.Connection, subjects: Collection[SubjectId]) -> No
     mark_partitions(connection, sorted(numbers))
 
 
+def took_out(connection: sa.Connection, table: sa.Table, positions: Collection[int]) -> None:
+    """Records were changed, and lie in the database again; they go back once they are many."""
+    if positions:
+        first = _value(connection, _first_out_name(table))
+        row = {"name": _first_out_name(table), "value": min([*positions, *([first] if first else [])])}
+        upsert(connection, tables.counters, [row], update=("value",))
+        take(connection, _out_name(table), len(positions))
+
+
 def metadata_table(kind: str) -> sa.Table:
     """The table of a kind of records."""
     return {table.name: table for table in _KINDS}[kind]
@@ -292,12 +330,20 @@ def _columns(table: sa.Table) -> list[sa.ColumnElement[Any]]:
 
 
 def _mark_name(table: sa.Table) -> str:
+    """Counter: up to which position records of a kind were moved."""
     return f"lake {table.name}"
 
 
-def _mark(connection: sa.Connection, table: sa.Table) -> int:
-    """Up to where records of a kind were moved."""
-    query = sa.select(tables.counters.c.value).where(tables.counters.c.name == _mark_name(table))
+def _out_name(table: sa.Table) -> str:
+    return f"lake {table.name} out"
+
+
+def _first_out_name(table: sa.Table) -> str:
+    return f"lake {table.name} first out"
+
+
+def _value(connection: sa.Connection, counter: str) -> int:
+    query = sa.select(tables.counters.c.value).where(tables.counters.c.name == counter)
     return connection.execute(query).scalar_one_or_none() or 0
 
 

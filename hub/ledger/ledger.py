@@ -62,7 +62,8 @@ class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedge
     def open(cls, url: str, lake_dir: Path | None = None) -> Self:
         """Open, and create or upgrade the tables.
 
-        `lake_dir` is where whole records lie once they are old; by default beside a SQLite file.
+        `lake_dir` is where whole records of a PostgreSQL database lie once they are old; a SQLite file has them beside
+        it.
 
         Raises InputError for a URL that is none, UnavailableError when the database cannot be used.
         """

@@ -37,12 +37,15 @@ def without_password(url: sa.URL) -> str:
 
 
 def storage_at(text: str, lake_dir: Path | None = None) -> Storage:
-    """Connect. Raises InputError for a URL that is none, UnavailableError when the database cannot be used."""
+    """Connect. `lake_dir` is where PostgreSQL's old records lie; a file has them beside it.
+
+    Raises InputError for a URL that is none, UnavailableError when the database cannot be used.
+    """
     url = parsed_url(text)
     if url.drivername == "sqlite":
         from hub.ledger.sqlite import SqliteStorage
 
-        return SqliteStorage(url, lake_dir)
+        return SqliteStorage(url)
     try:
         from hub.ledger.postgres import PostgresStorage
     except ImportError:

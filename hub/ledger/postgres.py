@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 from typing_extensions import override
 
 from edgewise.errors import EdgewiseError, InputError, UnavailableError
-from hub.ledger.dialect import WRITER_WAIT_MS, Serving, Storage, TakenError, engine_options, refusing
+from hub.ledger.dialect import WRITER_WAIT_MS, Serving, Storage, already_served, engine_options, refusing
 
 OLDEST_VERSION: Final = 14
 """Major version; older ones get no corrections any more (postgresql.org/support/versioning)."""
@@ -34,6 +35,7 @@ IDLE_MS: Final = 120_000
 CONNECT_S: Final = 10
 SCHEMA: Final = r"[a-z_][a-z0-9_]{0,62}"
 
+_POLL_MS: Final = 20
 _WRITER: Final = 0x65647765
 _SERVER: Final = 0x65647766
 _REFUSED: Final = frozenset({"42501", "42P01", "3F000"})
@@ -51,6 +53,9 @@ class _TextDumper(StrDumper):
 
 class PostgresStorage(Storage):
     """Writers queue at an advisory lock, which the server itself frees when one dies. Readers see a snapshot."""
+
+    lake_after_days = None
+    """Files on the hub's disk would not outlive its machine."""
 
     def __init__(self, url: sa.URL, place: str, lake_dir: Path | None = None) -> None:
         """`place` is the URL without its password."""
@@ -120,8 +125,12 @@ class PostgresStorage(Storage):
 
     @override
     def scrub(self) -> None:
-        """Write every table anew without its dead rows; the server's own log of writes (WAL) is its operator's."""
-        with self._mutex, self._explained(), self._writer.connect() as connection:
+        """Write every table anew without its dead rows; the server's own log of writes (WAL) is its operator's.
+
+        Rows that somebody may still see would be copied like living ones, so it waits until nobody does.
+        """
+        self._wait_for_views()
+        with self._writers_place(), self._explained(), self._writer.connect() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT")
             parameters = {"classid": _WRITER, "objid": self._key}
             connection.execute(sa.text("SELECT pg_advisory_lock(:classid, :objid)"), parameters)
@@ -130,8 +139,24 @@ class PostgresStorage(Storage):
                 for table in sa.inspect(connection).get_table_names():
                     connection.exec_driver_sql(f'VACUUM (FULL) "{table}"')
             finally:
-                connection.exec_driver_sql("RESET statement_timeout")
+                # RESET would bring back the server's own bound, which is none
+                connection.exec_driver_sql(f"SET statement_timeout = {STATEMENT_MS}")
                 connection.execute(sa.text("SELECT pg_advisory_unlock(:classid, :objid)"), parameters)
+
+    def _wait_for_views(self) -> None:
+        """Until no snapshot, transaction or replication slot is older than now.
+
+        Raises UnavailableError that names one which is there still after WRITER_WAIT_MS.
+        """
+        deadline = time.monotonic() + WRITER_WAIT_MS / 1_000
+        with self._explained(), self.connect() as connection:
+            now = connection.execute(_NEXT_TRANSACTION).scalar_one()
+            while (older := connection.execute(_OLDER_VIEWS, {"now": now}).scalars().first()) is not None:
+                if time.monotonic() > deadline:
+                    raise UnavailableError(
+                        f"{self.place}: {older} may still see what was deleted, so its bytes cannot go yet"
+                    )
+                time.sleep(_POLL_MS / 1_000)  # the server tells nobody when a snapshot ends
 
     @override
     def close(self) -> None:
@@ -235,10 +260,7 @@ class _ServingLock(Serving):
             parameters = {"classid": _SERVER, "objid": self._storage._key}  # noqa: SLF001
             if not connection.execute(_TRY_LOCK, parameters).scalar_one():
                 connection.close()
-                raise TakenError(
-                    f"{self._storage.place}: another hub serves this ledger already; "
-                    "two hubs would tell nodes different things"
-                )
+                raise already_served(self._storage.place)
             self._connection = connection
 
     def close(self) -> None:
@@ -272,4 +294,18 @@ def _text(_type: sa.Text, _compiler: Any, type_expression: Any = None, **_: Any)
 
 
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(:classid, :objid)")
+_NEXT_TRANSACTION: Final = sa.text("SELECT CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS xid) AS text)")
+_OLDER_VIEWS: Final = sa.text("""
+    SELECT 'session ' || pid || ' (' || application_name || ')' FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND greatest(
+        age(backend_xid),
+        CASE WHEN datname IS NULL OR datname = current_database() THEN age(backend_xmin) END
+    ) > age(CAST(:now AS xid))
+    UNION ALL SELECT 'the replication slot ' || slot_name FROM pg_replication_slots
+    WHERE age(xmin) > age(CAST(:now AS xid))
+    UNION ALL SELECT 'the prepared transaction ' || gid FROM pg_prepared_xacts
+    WHERE age(transaction) > age(CAST(:now AS xid))
+""")
+"""What keeps rows that were deleted before the transaction `now`, as VACUUM sees it: snapshots of this database and
+running transactions of all."""
 _TRY_LOCK: Final = sa.text("SELECT pg_try_advisory_lock(:classid, :objid)")

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from edgewise.errors import InputError, UnavailableError
 from hub.lake.shelf import Shelf
-from hub.ledger.dialect import WRITER_WAIT_MS, Serving, Storage, engine_options, refusing
+from hub.ledger.dialect import WRITER_WAIT_MS, Serving, Storage, already_served, engine_options, refusing
 
 _POLL_MS: Final = 2
 _READS: Final = ("query_only=ON", "wal_autocheckpoint=0")
@@ -36,13 +36,15 @@ class SqliteStorage(Storage):
     held with sound versions as well: waiting for a lock is fairer than SQLite's own busy polling.
     """
 
-    def __init__(self, url: sa.URL, lake_dir: Path | None = None) -> None:
+    lake_after_days = 30
+
+    def __init__(self, url: sa.URL) -> None:
         if not url.database or url.database == ":memory:":
             raise InputError(
                 f"sqlite:///{url.database or ''} names no file; a ledger in memory would not outlive its process"
             )
         self.path = Path(url.database)
-        super().__init__(str(self.path), self.path.parent / "lake" if lake_dir is None else lake_dir)
+        super().__init__(str(self.path), _lake_beside(self.path))
         self._lock_path = self.path.with_name(self.path.name + ".writer")
         self._closed = False
         try:
@@ -84,13 +86,25 @@ class SqliteStorage(Storage):
     @override
     @contextmanager
     def serving(self) -> Iterator[Serving]:
-        # the file lies in the data folder, and who serves that holds the folder's own lock
-        yield _ServingFile()
+        # a URL may name one file for two data folders, and each hub holds the lock of its own folder only
+        path = self.path.with_name(self.path.name + ".server")
+        try:
+            held = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError as refused:
+            raise UnavailableError(f"{path}: cannot be opened: {refused.strerror}") from None
+        try:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise already_served(self.place) from None
+            yield _ServingFile()
+        finally:
+            os.close(held)
 
     @override
     def scrub(self) -> None:
         """Fold the WAL file into the database, write that anew without its free pages, and empty the WAL file again."""
-        with self._mutex, self._explained(), self._locked():
+        with self._writers_place(), self._explained(), self._locked():
             connection = self._writer.raw_connection()
             try:
                 cursor = connection.cursor()
@@ -138,6 +152,11 @@ class SqliteStorage(Storage):
             yield
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+
+def _lake_beside(path: Path) -> Path:
+    """Old records of a file lie beside it, wherever the data folder is that names it: they belong to the ledger."""
+    return path.parent / ("lake" if path.name == "ledger.db" else f"{path.name}.lake")
 
 
 class _ServingFile(Serving):

@@ -106,6 +106,10 @@ def test_single_fields_go_and_the_rest_of_the_event_stays(tmp_path: Path, *, is_
         if is_old:
             assert ledger.lake.compact(before_ms=NOW_MS * 2, now_ms=NOW_MS * 2, least_records=1).records == 2
         assert run(ledger, retention, now_ms=NOW_MS).fields == 2
+        if is_old:  # what came out of the lake goes back, once it is enough
+            assert ledger.lake.compact(before_ms=NOW_MS * 2, now_ms=NOW_MS * 2, least_records=2).records == 0
+            assert ledger.lake.compact(before_ms=NOW_MS * 2, now_ms=NOW_MS * 2, least_records=1).records == 1
+            assert ledger.lake.compact(before_ms=NOW_MS * 2, now_ms=NOW_MS * 2, least_records=1).records == 0
         first, second = ledger.events_of(SUBJECT)
         assert first.traits == {"plan": "gold"}
         assert json.loads(first.body)["properties"] == {"plan": "gold"}

@@ -72,9 +72,17 @@ def test_a_turn_is_bounded_and_few_records_wait(ledger: Ledger, monkeypatch: pyt
     monkeypatch.setattr(module, "_PAGE", 2)
     turns = []
     while (moved := compact(ledger)).records:
-        turns.append(moved.records)
+        turns.append((moved.records, moved.is_full))
         assert told(ledger) == before
-    assert turns == [10, 6, 2]
+    assert turns == [(10, True), (6, True), (2, False)]
+
+
+def test_what_clients_say_of_the_time_makes_no_files(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        records = [event(seq, time_ms=seq * 40 * DAY_MS, received_ms=NOW_MS) for seq in range(20)]
+        ledger.store([Batch(NODE, payloads(*records))], NOW_MS)
+        assert compact(ledger).files == 1
+        assert [row.month for row in ledger.lake.partitions()] == ["2023-11"]
 
 
 def test_one_persons_records_are_found_in_a_file_of_many_row_groups(tmp_path: Path) -> None:

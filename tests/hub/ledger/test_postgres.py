@@ -10,7 +10,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 import sqlalchemy as sa
-from hub_records import NODE, NOW_MS, event, payloads
+from hub_records import NODE, NOW_MS, SUBJECT, event, payloads
 
 from edgewise.errors import InputError, UnavailableError
 from edgewise.ids import NodeId, Producer, SubjectId
@@ -134,6 +134,40 @@ def test_a_ledger_in_sqlite_is_not_left_behind_unnoticed(
         Ledger.of(tmp_path, postgres)
     with open_ledger(tmp_path) as after:
         assert after.totals().events == 1
+
+
+def test_a_ledger_is_not_left_for_another_database_unless_it_is_said(
+    postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    Ledger.of(tmp_path, postgres).close()
+    remembered = (tmp_path / "ledger.json").read_bytes()
+    other = sa.make_url(postgres).set(database="other").render_as_string(hide_password=False)
+    for wrong in (other, f"{postgres}?schema=other", f"sqlite:///{tmp_path / 'ledger.db'}"):
+        with pytest.raises(InputError, match=r"ledger\.json says that this hub's ledger lies there"):
+            ledger_url(tmp_path, wrong)
+    assert (tmp_path / "ledger.json").read_bytes() == remembered
+    assert "u:w@" in ledger_url(tmp_path, with_user(postgres, "u", "w"))
+    (tmp_path / "ledger.json").unlink()
+    assert "/other" in ledger_url(tmp_path, other)
+    with pytest.raises(InputError, match=r"ledger\.json says"):
+        ledger_url(tmp_path, postgres)
+
+
+def test_a_scrub_waits_for_whoever_sees_what_was_deleted(
+    postgres: str, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(ledger, 0)
+    monkeypatch.setattr("hub.ledger.postgres.WRITER_WAIT_MS", 10)
+    with psycopg.connect(postgres, application_name="dump") as dump:
+        dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        dump.execute("SELECT 1")
+        ledger.erase(SUBJECT, NOW_MS)
+        with pytest.raises(UnavailableError, match=r"session \d+ \(dump\) may still see"):
+            ledger.scrub()
+    ledger.scrub()
+    with ledger.storage.writing() as connection:
+        assert connection.exec_driver_sql("SHOW statement_timeout").scalar_one() == "10min"
 
 
 def test_storing_goes_on_after_the_server_was_restarted(url: str, ledger: Ledger) -> None:

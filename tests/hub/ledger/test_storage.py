@@ -163,3 +163,16 @@ def test_processes_write_one_after_the_other_while_another_reads(tmp_path: Path)
 )
 def test_versions_with_the_wal_reset_bug_are_known(version: tuple[int, int, int], has_bug: bool) -> None:  # noqa: FBT001
     assert wal_reset_bug(version) is has_bug
+
+
+def test_who_waits_for_a_scrub_is_told_after_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, either_database: str
+) -> None:
+    assert either_database
+    with open_ledger(tmp_path) as ledger:
+        monkeypatch.setattr("hub.ledger.dialect.WRITER_WAIT_MS", 10)
+        with ledger.storage._writers_place():
+            with pytest.raises(UnavailableError, match="another thread has been writing"):
+                ledger.store([Batch(Producer("n-a/1/0"), payloads(event(0)))], NOW_MS)
+            assert list(ledger.events()) == []
+        ledger.store([Batch(Producer("n-a/1/0"), payloads(event(0)))], NOW_MS)

@@ -16,7 +16,6 @@ from hub.ledger.batch import Batch
 from hub.ledger.ledger import open_ledger
 from hub.ledger.suppression import SuppressionList
 
-pytestmark = pytest.mark.usefixtures("in_sqlite")
 OTHER = SubjectId("6" * 32)
 
 
