@@ -17,6 +17,7 @@ from hub.imports.source_rows import SourceRow
 from hub.sources.document import SourceDocument
 from hub.sources.fault import Fault
 from hub.sources.moments import written
+from hub.sources.rule import Head
 from hub.sources.translate import Piece, Translator
 
 MOST_LINES: Final = 10_000
@@ -36,7 +37,7 @@ class _Aside(msgspec.Struct, frozen=True, array_like=True):
     products: list[dict[str, Any]]
     key: tuple[str, ...]
     head: bytes
-    """The call and the vault's fields."""
+    """The call, the vault's fields, and when consent was stated."""
 
 
 class _Pieces:
@@ -45,14 +46,14 @@ class _Pieces:
     def __init__(self) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(_Aside).decode
-        self._decode_head = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any] | None]).decode
+        self._decode_head = msgspec.msgpack.Decoder(Head).decode
         self._written: tuple[object, bytes] = (None, b"")
-        self._read: tuple[bytes, tuple[dict[str, Any], dict[str, Any] | None]] = (b"", ({}, None))
+        self._read: tuple[bytes, Head] = (b"", Head({}, None, None))
 
     def write(self, piece: Piece) -> bytes:
         """Of a piece with a group."""
         if self._written[0] is not piece.call:
-            self._written = (piece.call, self._encode((piece.call, piece.contact)))
+            self._written = (piece.call, self._encode(Head(piece.call, piece.contact, piece.consent_ms)))
         head = self._written[1]
         return self._encode(
             _Aside(piece.rule, piece.group or (), piece.number, piece.time_ms, piece.products, piece.key, head)
@@ -63,8 +64,10 @@ class _Pieces:
         aside = self._decode(payload)
         if self._read[0] != aside.head:
             self._read = (aside.head, self._decode_head(aside.head))
-        call, contact = self._read[1]
-        return Piece(aside.rule, aside.group, aside.number, aside.time_ms, call, aside.products, aside.key, contact)
+        head = self._read[1]
+        return Piece(
+            aside.rule, aside.group, aside.number, aside.time_ms, head.call, aside.products, aside.key, *head[1:]
+        )
 
 
 class RowCall(NamedTuple):
@@ -77,6 +80,8 @@ class RowCall(NamedTuple):
     contact_key: str
     has_time: bool
     """Whether the source says when it happened."""
+    consent_ms: int | None
+    """When its consent was stated, where the source says so."""
 
 
 @dataclass
@@ -170,7 +175,7 @@ class Calls:
         call = self._translator.join(pieces)
         rows = tuple(piece.number for piece in pieces)
         key = "" if first.contact is None else self._translator.contact_key(first)
-        return RowCall(rows, call, first.contact, key, first.time_ms is not None)
+        return RowCall(rows, call, first.contact, key, first.time_ms is not None, first.consent_ms)
 
 
 def _latest_ms(document: SourceDocument, now_ms: int) -> int | None:

@@ -293,7 +293,7 @@ def _sort(reading: _Reading, visitors: Visitors, intake: Intake, runs: SortedRun
         for (row_call, call), subject in zip(some, subjects, strict=True):
             grants = visitors.grants(subject, call.consent)
             nobody = is_nobody(row_call.call)
-            said = None if nobody else stated_with(call, subject, reading.now_ms)
+            said = None if nobody else stated_with(call, subject, reading.now_ms, row_call.consent_ms)
             # what a person stated is kept also where nothing else may be; its event names nobody then
             is_kept = grants.personalisation or grants.analytics or nobody or said is not None
             record = reading.record(row_call, call, intake, grants if is_kept else _GRANTED)

@@ -147,6 +147,7 @@ def _fields(said: SourceDocument | RecordRule) -> Iterator[tuple[tuple[str, ...]
     match said:
         case SourceDocument():
             named[("time",)] = said.time
+            named[("consent_time",)] = said.consent_time
             named.update({("identifiers", name): field for name, field in said.identifiers.items()})
             named.update({("vault", name): field for name, field in said.vault.items()})
             if not isinstance(said.consent, str):

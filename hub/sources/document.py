@@ -212,6 +212,9 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     """Kind (`userId`, `anonymousId`, `email`, `phone`, …) -> where it stands."""
     consent: Literal["granted", "site-default"] | dict[Purpose, Field] = "site-default"
     """What counts where the visitor has said nothing: `granted` is your statement that they agreed to all purposes."""
+    consent_time: FieldOrColumn | None = None
+    """When the row's `consent` was stated. Only then a grant lasts, against what the person denied before: a row's own
+    time says when anybody edited it. A denial lasts in any case."""
     records: Annotated[list[RecordRule], Meta(min_length=1)]
     vault: dict[str, FieldOrColumn] = {}
     """What is kept as it is written, for linkage and mail: `first_name`, `surname`, `dob`, `email`, …"""

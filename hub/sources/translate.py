@@ -35,6 +35,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     key: tuple[str, ...]
     contact: dict[str, Any] | None
     """Fields for the vault."""
+    consent_ms: int | None = None
+    """When the consent of the call was stated; None: the source does not say."""
 
 
 class Translator:
@@ -132,10 +134,8 @@ class Translator:
         key = _values(rule.key, row) if rule.key else group or ()
         if key is None:
             raise Fault(", ".join(column for column, _ in rule.key), None, "empty", "what the row is called by")
-        call, contact = head
-        return Piece(
-            position, group, number, rule.time_ms(row), call, rule.products(row), (*key, *entry) if key else (), contact
-        )
+        named = (*key, *entry) if key else ()
+        return Piece(position, group, number, rule.time_ms(row), head.call, rule.products(row), named, *head[1:])
 
     def _entries(self, rule: Rule, row: Row) -> Iterator[Any]:
         assert rule.entries is not None

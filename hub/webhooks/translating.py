@@ -52,6 +52,7 @@ class _Found(NamedTuple):
     call: dict[str, Any]
     contact: dict[str, Any] | None = None
     contact_key: str = ""
+    consent_ms: int | None = None
 
 
 def translate(
@@ -158,7 +159,7 @@ class _Maker:
                 refused += [_refusal(piece.number, each, fault) for piece, each in some]
                 continue
             key = "" if first.contact is None else self._translator.contact_key(first)
-            self._ready.append(_Found(first.number, row, call, first.contact, key))
+            self._ready.append(_Found(first.number, row, call, first.contact, key, first.consent_ms))
         return self._ready
 
 
@@ -192,7 +193,7 @@ def _records(
         site_currency=intake.site_currency,
         vouched=True,
     )
-    said = stated_with(call, subject, now_ms)
+    said = stated_with(call, subject, now_ms, one.consent_ms)
     if said is not None:
         # a denial is kept even of somebody of whom nothing else may be; its event, which names nobody then, tells it
         # from its repetition

@@ -234,7 +234,7 @@ def test_lines_of_a_receipt_are_one_purchase_and_a_long_card_number_keeps_its_di
     assert bought["context"]["externalIds"][0]["id"] == "9007199254740993"
 
 
-def test_what_was_stated_without_a_time_only_ever_denies() -> None:
+def test_a_consent_without_a_time_of_its_own_only_ever_denies() -> None:
     def call(marketing: str, **more: Any) -> Any:
         context = {"consent": {"categoryPreferences": {"marketing": marketing == "granted"}}}
         said = {"type": "identify", "userId": "u", "context": context, **more}
@@ -242,9 +242,15 @@ def test_what_was_stated_without_a_time_only_ever_denies() -> None:
 
     subject = SubjectId("s" * 32)
     assert stated_with(call("granted"), subject, 1_000) is None
-    granted = stated_with(call("granted", timestamp="1970-01-01T00:00:00.500Z"), subject, 1_000)
+    of_the_row = call("granted", timestamp="1970-01-01T00:00:00.500Z")
+    assert stated_with(of_the_row, subject, 1_000) is None, "a row's own time says when anybody edited it"
+    assert stated_with(of_the_row, subject, 1_000, -1) is None
+    granted = stated_with(of_the_row, subject, 1_000, 400)
     assert granted is not None
-    assert granted.time_ms <= 1_000
+    assert granted.time_ms == 400
+    later = stated_with(of_the_row, subject, 1_000, 2_000)
+    assert later is not None
+    assert later.time_ms == 1_000, "nobody stated anything later than now"
     denied_now = stated_with(call("denied"), subject, 1_000)
     assert denied_now is not None
     assert stated_with(call("denied"), SubjectId(""), 1_000) is None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hub_records import NODE, payloads, preference
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from edgewise.clock import ManualClock
 from edgewise.consent import Consent, ConsentState
 from edgewise.errors import InputError
 from edgewise.ids import MessageId, SubjectId
+from edgewise.profile.preferences import decode_preferences
 from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import subject_of
 from hub.imports.source_import import preview_source
@@ -333,3 +335,27 @@ def test_named_events_are_found(ledger: Ledger, tmp_path: Path) -> None:
     ids = [event.message_id for event in ledger.events_of(SubjectId(CUSTOMER))]
     found = ledger.events_named([*ids, MessageId("none")])
     assert set(found) == set(ids)
+
+
+def marketing_of(ledger: Ledger, subject: SubjectId) -> ConsentState | None:
+    return decode_preferences(ledger.profiles([subject])[subject].preferences).stored_consent.marketing
+
+
+def test_an_edited_contact_grants_nothing_that_the_person_denied_in_between(ledger: Ledger, tmp_path: Path) -> None:
+    opt = {"marketing": {"column": "opt", "type": "boolean"}}
+    said = document(CONTACTS, consent={**opt, "personalisation": {"value": True}})
+    row = {**CONTACT, "opt": True, "changed": "2025-01-10T00:00:00Z"}
+    imported(ledger, written(tmp_path / "a.jsonl", [row]), said)
+    denied = Consent(marketing=ConsentState.DENIED)
+    by_himself = msgspec.structs.replace(preference(0, subject=CUSTOMER, consent=denied), time_ms=1_748_736_000_000)
+    ledger.store([Batch(NODE, payloads(by_himself))], NOW_MS)
+    edited = {**row, "city": "York", "changed": "2025-12-10T00:00:00Z", "opted": "2025-01-10T00:00:00Z"}
+    imported(ledger, written(tmp_path / "b.jsonl", [edited]), said)
+    assert marketing_of(ledger, CUSTOMER) is ConsentState.DENIED
+    timed = document(CONTACTS, consent=said.consent, consent_time="opted")
+    edited["city"] = "Leeds"
+    imported(ledger, written(tmp_path / "c.jsonl", [edited]), timed)
+    assert marketing_of(ledger, CUSTOMER) is ConsentState.DENIED
+    again = {**edited, "city": "Hull", "opted": "2025-12-20T00:00:00Z"}
+    imported(ledger, written(tmp_path / "d.jsonl", [again]), timed)
+    assert marketing_of(ledger, CUSTOMER) is ConsentState.GRANTED, "he opted in again, and the source says when"
