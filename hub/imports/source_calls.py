@@ -15,7 +15,7 @@ from hub.imports.sorted_runs import SortedRuns
 from hub.imports.source_rejects import SourceRejects
 from hub.imports.source_rows import SourceRow
 from hub.sources.document import SourceDocument
-from hub.sources.fault import Fault
+from hub.sources.fault import UNFORESEEN, Fault, as_fault
 from hub.sources.moments import written
 from hub.sources.rule import Head
 from hub.sources.translate import Piece, Translator
@@ -115,11 +115,14 @@ class Calls:
                 self.counts.rows += 1
                 try:
                     yield from self._of(row, groups)
-                except Fault as fault:
-                    self._rejects.add(row.number, fault)
-                    for group in self._translator.group_of(row.values):
-                        groups.add((_place(*group), row.number), _REFUSED)
+                except (Fault, *UNFORESEEN) as wrong:
+                    self._refuse(row, as_fault(wrong), groups)
             yield from self._grouped(groups)
+
+    def _refuse(self, row: SourceRow, fault: Fault, groups: SortedRuns) -> None:
+        self._rejects.add(row.number, fault)
+        for group in self._translator.group_of(row.values):
+            groups.add((_place(*group), row.number), _REFUSED)
 
     def _of(self, row: SourceRow, groups: SortedRuns) -> Iterator[RowCall]:
         if row.fault is not None:
@@ -138,9 +141,12 @@ class Calls:
                 column, moment = self._translator.time_column(piece), written(piece.time_ms)
                 raise Fault(column, moment, "too early", "a time since 1970")
         alone = [self._call([piece]) for piece in pieces if piece.group is None]
-        for piece in pieces:
-            if piece.group is not None:
-                groups.add((_place(piece.rule, piece.group), row.number), self._pieces.write(piece))
+        # written before the first is added: a row gives everything or nothing
+        aside = [
+            (_place(piece.rule, piece.group), self._pieces.write(piece)) for piece in pieces if piece.group is not None
+        ]
+        for place, payload in aside:
+            groups.add((place, row.number), payload)
         yield from alone
 
     def _grouped(self, groups: SortedRuns) -> Iterator[RowCall]:
@@ -163,8 +169,8 @@ class Calls:
                 try:
                     # more than one where 64 bits of the digest are equal
                     calls = [self._call(some) for some in pieces.values()]
-                except Fault as found:
-                    fault = found
+                except (Fault, *UNFORESEEN) as wrong:
+                    fault = as_fault(wrong)
             if fault is not None:
                 for number in rows:
                     self._rejects.add(number, fault)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from hub.sources.document import SourceDocument
-from hub.sources.fault import Fault
+from hub.sources.fault import UNFORESEEN, Fault
 from hub.sources.moments import written
 from hub.sources.paths import Row, getter
 from hub.sources.robots import is_robot
@@ -81,7 +81,7 @@ class Translator:
             try:
                 if rule.group and rule.where(row) and (group := _values(rule.group, row)):
                     found.append((position, group))
-            except Fault:
+            except (Fault, *UNFORESEEN):
                 continue
         return found
 

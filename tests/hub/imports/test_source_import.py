@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -359,3 +360,47 @@ def test_an_edited_contact_grants_nothing_that_the_person_denied_in_between(ledg
     again = {**edited, "city": "Hull", "opted": "2025-12-20T00:00:00Z"}
     imported(ledger, written(tmp_path / "d.jsonl", [again]), timed)
     assert marketing_of(ledger, CUSTOMER) is ConsentState.GRANTED, "he opted in again, and the source says when"
+
+
+ODD: dict[str, Any] = {
+    "kind": "analytics",
+    "key": ["id"],
+    "consent": "granted",
+    "time": "at",
+    "timezone": "Europe/Berlin",
+    "dates": ["iso", "epoch"],
+    "identifiers": {"anonymousId": "visitor"},
+    "records": [{"event": "Seen", "properties": {"what": "what"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"at": "0001-01-01T00:00:00"},
+        {"at": -99999999999},
+        {"what": json.loads("[" * 700 + "]" * 700)},
+        {"what": 10**30},
+        {"what": 10**4000},
+        {"visitor": "v\0"},
+        {"visitor": json.loads("[" * 700 + "]" * 700)},
+    ],
+    ids=["year 1", "long before", "deep", "big", "huge", "nul", "deep id"],
+)
+@pytest.mark.parametrize("group", [[], ["id"]])
+def test_no_row_ends_an_import(ledger: Ledger, tmp_path: Path, row: dict[str, Any], group: list[str]) -> None:
+    sound = {"id": 1, "at": "2025-01-01", "visitor": "v", "what": 1}
+    path = written(tmp_path / "x.jsonl", [{**sound, "id": 2, **row}, sound])
+    said = document({**ODD, "records": [{**ODD["records"][0], "group": group}]})
+    report = imported(ledger, path, said, name="web")
+    assert (report.stored, report.rejected) == (1, 1)
+    (reject,) = rejects(tmp_path, "web")
+    assert reject["row"] == "1"
+    assert reject["reason"]
+    assert reject["expected"]
+
+
+def test_half_a_character_in_a_nested_name_is_replaced_as_in_a_text(ledger: Ledger, tmp_path: Path) -> None:
+    row = {"id": 1, "at": "2025-01-01", "visitor": "v", "what": {"a\ud800": "b\ud800"}}
+    report = imported(ledger, written(tmp_path / "x.jsonl", [row]), document(ODD), name="web")
+    assert (report.stored, report.rejected) == (1, 0)
