@@ -218,6 +218,60 @@ def test_rows_of_one_delivery_stand_for_themselves(world: World) -> None:
     assert {kept["row"] for kept in world.rejects("mail")} == {"9", "10"}
 
 
+def test_no_row_takes_the_rest_of_its_delivery_with_it(world: World) -> None:
+    sound = samples.SENDGRID[1]
+    hostile = [
+        {**sound, "sg_event_id": "h1", "timestamp": -99999999999},
+        {**sound, "sg_event_id": "h2", "timestamp": "\ud800"},
+        {**sound, "sg_event_id": "h3", "url": {"\ud800": 1}, "timestamp": "soon \ud800"},
+        {**sound, "sg_event_id": "h4", "url": json.loads("[" * 700 + "]" * 700)},
+        {**sound, "sg_event_id": "h5", "reason": "x\0" * 200, "sg_message_id": "\ud800"},
+    ]
+    body = samples.body([*hostile, sound])
+    answer = world.post("mail", body, SENDGRID.sign(body, MARCH_MS))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stored"] == 1
+    assert answer.json()["rejected"] == len(hostile)
+    assert all(kept["reason"] for kept in world.rejects("mail"))
+
+
+def test_no_call_of_segments_takes_the_rest_of_its_delivery_with_it(world: World) -> None:
+    world.apply(calls={"of": "segment", "topic": {"texts": ["text"]}})
+    sound = {"type": "track", "event": "Signed Up", "userId": "u1", "messageId": "m-1"}
+    hostile: list[Any] = [
+        {**sound, "messageId": "m-2", "event": "\ud800"},
+        {**sound, "messageId": "m-3", "properties": "none"},
+        {**sound, "messageId": "m-4\0"},
+        {**sound, "messageId": "m-5", "event": "e" * 1_000},
+    ]
+    fine = [{**sound, "messageId": "m-6", "properties": None}, sound]
+    body = samples.body({"batch": [*hostile, *fine]})
+    answer = world.post("calls", body, senders.segment(body))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["stored"], answer.json()["rejected"]) == (2, 4)
+
+
+def test_numbers_of_segments_calls_stay_numbers(world: World) -> None:
+    properties = (
+        b'{"revenue": 12.5, "deep": {"share": 0.25}, "whole": 3, "id": 12345678901234567890123.5, "tiny": 1e-400}'
+    )
+    body = b'{"type": "track", "event": "Rated", "userId": "u", "messageId": "m-1", "properties": %s}' % properties
+    assert world.post("calls", body, senders.segment(body)).json()["stored"] == 1
+    [event] = world.events()
+    said = json.loads(event.body)["properties"]
+    assert (said["revenue"], said["deep"], said["whole"]) == (12.5, {"share": 0.25}, 3)
+    assert isinstance(said["tiny"], float)
+
+
+@pytest.mark.parametrize("number", ["1e99999999", "-1e99999999", "1e-99999999", "1e5000", "9" * 200])
+def test_no_number_makes_the_hub_write_its_digits_for_hours(world: World, number: str) -> None:
+    event = {**samples.SENDGRID[1], "sg_message_id": "NUMBER", "asm_group_id": "NUMBER", "reason": "NUMBER"}
+    body = samples.body([event]).replace(b'"NUMBER"', number.encode())
+    answer = world.post("mail", body, SENDGRID.sign(body, MARCH_MS))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stored"] + answer.json()["rejected"] == 1
+
+
 def test_an_unsubscribe_is_the_persons_word(world: World) -> None:
     body = samples.body(samples.SENDGRID)
     assert world.post("mail", body, SENDGRID.sign(body, MARCH_MS)).status_code == 200
