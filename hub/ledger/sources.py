@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,8 @@ from hub.ledger.rows import ContactRow, SourceRun, typed
 from hub.ledger.suppressed import erasures_of, is_erased
 
 PAGE: Final = 1_000
+_RANGES: Final = 200
+"""Of ids, in one statement."""
 _event = msgspec.msgpack.Decoder(EventRecord)
 
 
@@ -99,6 +101,21 @@ class SourceLedger:
 
         events = [_event.decode(payload) for _, payload in reading(self.storage, read)] if message_ids else []
         return {event.message_id: event for event in events}
+
+    def statements_of(self, keys: Collection[str]) -> dict[str, list[MessageId]]:
+        """Ids of stored events that begin with each of these, which end with `.`; in the order of storing."""
+        columns = tables.events.c
+        found: dict[str, list[MessageId]] = {}
+        with self.storage.reading() as connection:
+            ordered = sorted(keys)
+            for start in range(0, len(ordered), _RANGES):
+                some = ordered[start : start + _RANGES]
+                # `/` comes right behind `.`; both databases compare bytes
+                ranges = [sa.and_(columns.message_id >= key, columns.message_id < f"{key[:-1]}/") for key in some]
+                query = sa.select(columns.message_id).where(sa.or_(*ranges)).order_by(columns.position)
+                for message_id in connection.execute(query).scalars():
+                    found.setdefault(message_id[: message_id.rindex(".") + 1], []).append(MessageId(message_id))
+        return found
 
 
 def _rank(contact: ContactRow) -> tuple[int, bytes]:

@@ -206,7 +206,7 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     """Rows of robots, told by their user agent, are dropped and counted."""
     time: FieldOrColumn | None = None
     key: list[Column] = []
-    """Columns that name a row. The same key again changes nothing (`identify`: unless what it says is new). Without a
+    """Columns that name a row. The same key again changes nothing (`identify`: unless it says something else than last). Without a
     key, equal rows are one."""
     identifiers: dict[str, FieldOrColumn] = {}
     """Kind (`userId`, `anonymousId`, `email`, `phone`, …) -> where it stands."""

@@ -69,6 +69,11 @@ class Rule:
         self.label = said.label or (said.event if isinstance(said.event, str) else said.type)
         """Tells this rule's calls from those of others."""
 
+    @property
+    def has_time(self) -> bool:
+        """Whether the document says where it stands when something happened."""
+        return self._time is not None
+
     def time_ms(self, row: Row) -> int | None:
         """When it happened; None where the document does not say where that stands."""
         if self._time is None:

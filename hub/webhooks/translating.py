@@ -23,6 +23,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.sources.document import SourceDocument
 from hub.sources.fault import UNFORESEEN, Fault, as_fault
+from hub.sources.repeating import ids_after, key_of
 from hub.sources.stating import stated_with
 from hub.sources.translate import Piece, Translator
 from hub.topics.tickets import Topics, without_texts
@@ -97,7 +98,20 @@ def translate(
         kept = next((record for record in made if isinstance(record, EventRecord) and record.subject), None)
         if kept is not None and one.contact is not None:
             contacts.append(ContactRow(name, one.contact_key, kept.subject, one.contact, kept.time_ms))
-    return Translated(records, refused, contacts, facts, passed_over, trouble)
+    return Translated(_named(records, ledger), refused, contacts, facts, passed_over, trouble)
+
+
+def _named(records: Sequence[EventRecord | PreferenceRecord], ledger: Ledger) -> list[EventRecord | PreferenceRecord]:
+    """The records, those that say nothing of when by what was said before them."""
+    events = [record for record in records if isinstance(record, EventRecord)]
+    keys = {key for event in events if (key := key_of(event.message_id)) is not None}
+    if not keys:
+        return list(records)
+    ids = iter(ids_after([event.message_id for event in events], ledger.statements_of(keys)))
+    return [
+        msgspec.structs.replace(record, message_id=next(ids)) if isinstance(record, EventRecord) else record
+        for record in records
+    ]
 
 
 def _calls(

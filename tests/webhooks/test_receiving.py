@@ -381,3 +381,16 @@ def test_the_document_of_the_api_tells_of_webhooks(world: World) -> None:
     said = world.client.get("/openapi.json").json()["paths"]["/api/v1/sources/{name}/webhook"]["post"]
     assert said["security"] == [{}]
     assert {"200", "401", "404", "413", "503"} <= set(said["responses"])
+
+
+def test_what_is_said_again_after_another_word_is_heard(world: World) -> None:
+    records = [{"type": "identify", "key": ["id"], "traits": {"tier": "tier"}}]
+    webhook = {"carries": "rows"}
+    world.apply(
+        crm={"of": "segment", "kind": "crm", "webhook": webhook, "identifiers": {"userId": "id"}, "records": records}
+    )
+    news = []
+    for tier in (0.2, 0.9, 0.9, 0.2, 0.2):
+        body = samples.body({"id": "u1", "tier": tier})
+        news.append(world.post("crm", body, senders.segment(body)).json()["stored"])
+    assert news == [1, 1, 0, 1, 0]

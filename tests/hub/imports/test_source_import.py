@@ -404,3 +404,23 @@ def test_half_a_character_in_a_nested_name_is_replaced_as_in_a_text(ledger: Ledg
     row = {"id": 1, "at": "2025-01-01", "visitor": "v", "what": {"a\ud800": "b\ud800"}}
     report = imported(ledger, written(tmp_path / "x.jsonl", [row]), document(ODD), name="web")
     assert (report.stored, report.rejected) == (1, 0)
+
+
+def test_what_was_said_before_something_else_is_said_anew(ledger: Ledger, tmp_path: Path) -> None:
+    said = document({key: value for key, value in CONTACTS.items() if key != "time"})
+
+    def stored(*cities: str) -> int:
+        rows = [{**CONTACT, "city": city} for city in cities]
+        before = ledger.profiles([CUSTOMER])
+        report = imported(ledger, written(tmp_path / "x.jsonl", rows), said)
+        assert (report.stored + report.known, report.rejected) == (len(cities), 0)
+        assert report.stored > 0 or ledger.profiles([CUSTOMER]) == before
+        return report.stored
+
+    assert [stored("York"), stored("Hull"), stored("York"), stored("York")] == [1, 1, 1, 0]
+    assert [stored("Leeds", "York"), stored("Leeds", "York"), stored("York", "Hull")] == [2, 0, 1]
+    assert said_cities(ledger) == ["York", "Hull", "York", "Leeds", "York", "Hull"]
+
+
+def said_cities(ledger: Ledger) -> list[str]:
+    return [str(event.traits["city"]) for event in ledger.events_of(CUSTOMER)]
