@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -101,6 +101,22 @@ class SourceLedger:
 
         events = [_event.decode(payload) for _, payload in reading(self.storage, read)] if message_ids else []
         return {event.message_id: event for event in events}
+
+    def fact_moments(self, source: str, items: Collection[str]) -> dict[str, int]:
+        """Item -> when the newest numbers held that a source told of it, in milliseconds; of those that it told of."""
+        columns = tables.fact_moments.c
+        with self.storage.reading() as connection:
+            query = sa.select(columns.item, columns.time_ms)
+            rows = connection.execute(
+                query.where(columns.source == source, among(connection, columns.item, list(items)))
+            )
+            return {row.item: row.time_ms for row in rows}
+
+    def keep_fact_moments(self, source: str, moments: Mapping[str, int]) -> None:
+        """Keep when numbers of items held."""
+        rows = [{"source": source, "item": item, "time_ms": time_ms} for item, time_ms in moments.items()]
+        with self.storage.writing() as connection:
+            upsert(connection, tables.fact_moments, rows, update=("time_ms",))
 
     def statements_of(self, keys: Collection[str]) -> dict[str, list[MessageId]]:
         """Ids of stored events that begin with each of these, which end with `.`; in the order of storing."""

@@ -49,6 +49,8 @@ def _document(document: SourceDocument, say: Say) -> Iterator[Problem]:
     for kind in document.identifiers:
         yield from _kind(kind, ("identifiers", kind), say)
     if document.facts is not None:
+        if document.facts.time is not None:
+            yield from _field(field_of(document.facts.time), ("facts", "time"), document, say)
         yield from _conditions(document.facts.where, ("facts",), say)
     labels: dict[str, int] = {}
     for position, rule in enumerate(document.records):

@@ -154,6 +154,9 @@ class ItemFacts(Part, frozen=True, kw_only=True):
 
     where: list[Condition] = []
     item: FieldOrColumn
+    time: FieldOrColumn | None = None
+    """When the numbers held. What is not newer than what was heard of the item is passed over: deliveries overtake each
+    other, and one that somebody kept may be sent again. None: the last delivery holds."""
     numbers: Annotated[dict[str, ItemNumber], Meta(min_length=1)]
 
 
@@ -206,8 +209,8 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     """Rows of robots, told by their user agent, are dropped and counted."""
     time: FieldOrColumn | None = None
     key: list[Column] = []
-    """Columns that name a row. The same key again changes nothing (`identify`: unless it says something else than last). Without a
-    key, equal rows are one."""
+    """Columns that name a row. The same key again changes nothing (`identify`: unless it says something else than
+    last). Without a key, equal rows are one."""
     identifiers: dict[str, FieldOrColumn] = {}
     """Kind (`userId`, `anonymousId`, `email`, `phone`, …) -> where it stands."""
     consent: Literal["granted", "site-default"] | dict[Purpose, Field] = "site-default"

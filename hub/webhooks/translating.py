@@ -27,7 +27,7 @@ from hub.sources.repeating import ids_after, key_of
 from hub.sources.stating import stated_with
 from hub.sources.translate import Piece, Translator
 from hub.topics.tickets import Topics, without_texts
-from hub.webhooks.facts import FactsReader
+from hub.webhooks.facts import FactsReader, Numbers, newer
 from hub.webhooks.rejects import Refused
 
 _encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
@@ -40,8 +40,8 @@ class Translated(NamedTuple):
     refused: list[Refused]
     contacts: list[ContactRow]
     """What the source's document keeps in plain words."""
-    facts: dict[str, dict[str, float]]
-    """Item -> name -> number."""
+    facts: dict[str, Numbers]
+    """Of items."""
     passed_over: int
     """Rows that no rule is for, of robots, of people who granted nothing, from before an erasure."""
     trouble: str
@@ -116,11 +116,11 @@ def _named(records: Sequence[EventRecord | PreferenceRecord], ledger: Ledger) ->
 
 def _calls(
     name: str, document: SourceDocument, rows: Sequence[Any], refused: list[Refused]
-) -> tuple[list[_Found], dict[str, dict[str, float]], int]:
+) -> tuple[list[_Found], dict[str, Numbers], int]:
     """Rows of one group make one call; those of other deliveries come too late for it."""
     reader = None if document.facts is None else FactsReader(document.facts, document)
     maker = _Maker(name, document)
-    facts: dict[str, dict[str, float]] = {}
+    facts: dict[str, Numbers] = {}
     passed_over = 0
     for number, row in enumerate(rows, 1):
         try:
@@ -132,7 +132,7 @@ def _calls(
             refused.append(_refusal(number, row, wrong))
             continue
         passed_over += not makes_calls and said is None
-        if said is not None:
+        if said is not None and newer(said[1], facts.get(said[0])):
             facts[said[0]] = said[1]
     return maker.found(refused), facts, passed_over
 

@@ -377,6 +377,37 @@ def test_what_a_product_webhook_says_of_now_is_a_live_fact(tmp_path: Path) -> No
     made.hooks.close()
 
 
+def test_of_an_items_numbers_the_newest_hold_in_whatever_order_they_come(tmp_path: Path) -> None:
+    shop = FactsShop(tmp_path)
+    made = World(tmp_path, shop.shop.ledger, shop.board)
+    made.apply(shop={"of": "shopify"})
+
+    def post(stock: int, at: str) -> int:
+        variants = [{"id": 1, "price": "4.50", "inventory_quantity": stock}]
+        body = samples.body({**samples.SHOPIFY_PRODUCT, "id": TEA, "updated_at": at, "variants": variants})
+        answer = made.post("shop", body, senders.shopify(body)).json()
+        assert answer["rejected"] == (not at)
+        return int(answer["facts"])
+
+    def stock() -> float:
+        sheet = shop.signed()
+        assert sheet is not None
+        return sheet.columns["stock"][TEA]
+
+    assert [post(7, "2026-03-01T10:00:00Z"), post(3, "2026-03-01T12:00:00Z")] == [1, 1]
+    assert [post(9, "2026-03-01T11:00:00Z"), post(8, "2026-03-01T12:00:00Z"), post(5, "")] == [0, 0, 0]
+    assert stock() == 3
+    made.hooks.close()
+    again = World(tmp_path, shop.shop.ledger, shop.board)
+    made = again
+    assert post(7, "2026-03-01T10:00:00Z") == 0, "also by a hub that was started anew"
+    assert post(6, "2199-01-01T00:00:00Z") == 1
+    made.clock.advance(1_000)
+    assert post(2, "2199-01-01T00:00:00Z") == 1, "a clock that runs ahead silences nothing"
+    assert stock() == 2
+    made.hooks.close()
+
+
 def test_the_document_of_the_api_tells_of_webhooks(world: World) -> None:
     said = world.client.get("/openapi.json").json()["paths"]["/api/v1/sources/{name}/webhook"]["post"]
     assert said["security"] == [{}]
