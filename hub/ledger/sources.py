@@ -121,16 +121,23 @@ class SourceLedger:
     def statements_of(self, keys: Collection[str]) -> dict[str, list[MessageId]]:
         """Ids of stored events that begin with each of these, which end with `.`; in the order of storing."""
         columns = tables.events.c
-        found: dict[str, list[MessageId]] = {}
+        rows: list[tuple[int, str]] = []
+        ordered = sorted(keys)
         with self.storage.reading() as connection:
-            ordered = sorted(keys)
             for start in range(0, len(ordered), _RANGES):
                 some = ordered[start : start + _RANGES]
-                # `/` comes right behind `.`; both databases compare bytes
-                ranges = [sa.and_(columns.message_id >= key, columns.message_id < f"{key[:-1]}/") for key in some]
-                query = sa.select(columns.message_id).where(sa.or_(*ranges)).order_by(columns.position)
-                for message_id in connection.execute(query).scalars():
-                    found.setdefault(message_id[: message_id.rindex(".") + 1], []).append(MessageId(message_id))
+                # `/` comes right behind `.`; both databases compare bytes. Sorted here: asked to, SQLite would go
+                # through the whole table by position
+                each = [
+                    sa.select(columns.position, columns.message_id).where(
+                        columns.message_id >= key, columns.message_id < f"{key[:-1]}/"
+                    )
+                    for key in some
+                ]
+                rows += [(row.position, row.message_id) for row in connection.execute(sa.union_all(*each))]
+        found: dict[str, list[MessageId]] = {}
+        for _, message_id in sorted(rows):
+            found.setdefault(message_id[: message_id.rindex(".") + 1], []).append(MessageId(message_id))
         return found
 
 
