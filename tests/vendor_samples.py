@@ -101,6 +101,7 @@ WOO_PRODUCT: dict[str, Any] = {
     "sku": "MUG",
     "price": "8.50",
     "regular_price": "9.50",
+    "date_modified_gmt": "2026-03-01T14:00:00",
     "stock_quantity": 0,
     "status": "publish",
 }

@@ -29,6 +29,7 @@ from hub.imports.lines import Line, read_lines
 from hub.imports.past_calls import past_call
 from hub.imports.sorted_runs import SortedRuns
 from hub.imports.visitors import Visitors
+from hub.ledger.batch import fault_of
 from hub.ledger.ledger import Ledger
 
 AT_ONCE: Final = 2_000
@@ -171,7 +172,7 @@ class _Reader:
             self.without_consent += 1
             return None
         named = call.message_id or MessageId(f"line-{hashlib.sha256(line.content).hexdigest()[:32]}")
-        return record_of(
+        record = record_of(
             call,
             producer=Producer(""),
             seq=0,
@@ -183,6 +184,9 @@ class _Reader:
             vouched=True,
             site_currency=self._intake.site_currency,
         )
+        if unstorable := fault_of(record):
+            raise InputError(unstorable, (Problem("$", f"cannot be stored: {unstorable}"),))
+        return record
 
 
 def _store(

@@ -15,8 +15,9 @@ from hub.imports.sorted_runs import SortedRuns
 from hub.imports.source_rejects import SourceRejects
 from hub.imports.source_rows import SourceRow
 from hub.sources.document import SourceDocument
-from hub.sources.fault import Fault
+from hub.sources.fault import UNFORESEEN, Fault, as_fault
 from hub.sources.moments import written
+from hub.sources.rule import Head
 from hub.sources.translate import Piece, Translator
 
 MOST_LINES: Final = 10_000
@@ -36,7 +37,7 @@ class _Aside(msgspec.Struct, frozen=True, array_like=True):
     products: list[dict[str, Any]]
     key: tuple[str, ...]
     head: bytes
-    """The call and the vault's fields."""
+    """The call, the vault's fields, and when consent was stated."""
 
 
 class _Pieces:
@@ -45,14 +46,14 @@ class _Pieces:
     def __init__(self) -> None:
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(_Aside).decode
-        self._decode_head = msgspec.msgpack.Decoder(tuple[dict[str, Any], dict[str, Any] | None]).decode
+        self._decode_head = msgspec.msgpack.Decoder(Head).decode
         self._written: tuple[object, bytes] = (None, b"")
-        self._read: tuple[bytes, tuple[dict[str, Any], dict[str, Any] | None]] = (b"", ({}, None))
+        self._read: tuple[bytes, Head] = (b"", Head({}, None, None))
 
     def write(self, piece: Piece) -> bytes:
         """Of a piece with a group."""
         if self._written[0] is not piece.call:
-            self._written = (piece.call, self._encode((piece.call, piece.contact)))
+            self._written = (piece.call, self._encode(Head(piece.call, piece.contact, piece.consent_ms)))
         head = self._written[1]
         return self._encode(
             _Aside(piece.rule, piece.group or (), piece.number, piece.time_ms, piece.products, piece.key, head)
@@ -63,8 +64,10 @@ class _Pieces:
         aside = self._decode(payload)
         if self._read[0] != aside.head:
             self._read = (aside.head, self._decode_head(aside.head))
-        call, contact = self._read[1]
-        return Piece(aside.rule, aside.group, aside.number, aside.time_ms, call, aside.products, aside.key, contact)
+        head = self._read[1]
+        return Piece(
+            aside.rule, aside.group, aside.number, aside.time_ms, head.call, aside.products, aside.key, *head[1:]
+        )
 
 
 class RowCall(NamedTuple):
@@ -77,6 +80,8 @@ class RowCall(NamedTuple):
     contact_key: str
     has_time: bool
     """Whether the source says when it happened."""
+    consent_ms: int | None
+    """When its consent was stated, where the source says so."""
 
 
 @dataclass
@@ -110,11 +115,14 @@ class Calls:
                 self.counts.rows += 1
                 try:
                     yield from self._of(row, groups)
-                except Fault as fault:
-                    self._rejects.add(row.number, fault)
-                    for group in self._translator.group_of(row.values):
-                        groups.add((_place(*group), row.number), _REFUSED)
+                except (Fault, *UNFORESEEN) as wrong:
+                    self._refuse(row, as_fault(wrong), groups)
             yield from self._grouped(groups)
+
+    def _refuse(self, row: SourceRow, fault: Fault, groups: SortedRuns) -> None:
+        self._rejects.add(row.number, fault)
+        for group in self._translator.group_of(row.values):
+            groups.add((_place(*group), row.number), _REFUSED)
 
     def _of(self, row: SourceRow, groups: SortedRuns) -> Iterator[RowCall]:
         if row.fault is not None:
@@ -133,9 +141,12 @@ class Calls:
                 column, moment = self._translator.time_column(piece), written(piece.time_ms)
                 raise Fault(column, moment, "too early", "a time since 1970")
         alone = [self._call([piece]) for piece in pieces if piece.group is None]
-        for piece in pieces:
-            if piece.group is not None:
-                groups.add((_place(piece.rule, piece.group), row.number), self._pieces.write(piece))
+        # written before the first is added: a row gives everything or nothing
+        aside = [
+            (_place(piece.rule, piece.group), self._pieces.write(piece)) for piece in pieces if piece.group is not None
+        ]
+        for place, payload in aside:
+            groups.add((place, row.number), payload)
         yield from alone
 
     def _grouped(self, groups: SortedRuns) -> Iterator[RowCall]:
@@ -158,8 +169,8 @@ class Calls:
                 try:
                     # more than one where 64 bits of the digest are equal
                     calls = [self._call(some) for some in pieces.values()]
-                except Fault as found:
-                    fault = found
+                except (Fault, *UNFORESEEN) as wrong:
+                    fault = as_fault(wrong)
             if fault is not None:
                 for number in rows:
                     self._rejects.add(number, fault)
@@ -170,7 +181,7 @@ class Calls:
         call = self._translator.join(pieces)
         rows = tuple(piece.number for piece in pieces)
         key = "" if first.contact is None else self._translator.contact_key(first)
-        return RowCall(rows, call, first.contact, key, first.time_ms is not None)
+        return RowCall(rows, call, first.contact, key, first.time_ms is not None, first.consent_ms)
 
 
 def _latest_ms(document: SourceDocument, now_ms: int) -> int | None:

@@ -30,10 +30,11 @@ from hub.imports.source_rejects import SHOWN, SourceRejects
 from hub.imports.source_rows import SourceRows
 from hub.imports.source_storing import Storing, carried
 from hub.imports.visitors import Visitors
+from hub.ledger.batch import fault_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import SourceRun
 from hub.sources.document import SourceDocument
-from hub.sources.fault import Fault
+from hub.sources.fault import UNFORESEEN, Fault, as_fault
 from hub.sources.identifying import is_nobody
 from hub.sources.moments import written
 from hub.sources.stating import stated_with
@@ -213,12 +214,16 @@ class _Reading:
     def calls(self) -> Iterator[tuple[RowCall, Call]]:
         """Every call that is one for intake, too; the rows of others are refused."""
         for row_call in self._with_topics():
-            raw = _encode_call(row_call.call)
-            named = _NOBODY if is_nobody(row_call.call) else None
             try:
-                yield row_call, decode_call(raw, type=None, fallback_id=named, most_bytes=MOST_CALL_BYTES)
+                raw = _encode_call(row_call.call)
+                named = _NOBODY if is_nobody(row_call.call) else None
+                call = decode_call(raw, type=None, fallback_id=named, most_bytes=MOST_CALL_BYTES)
             except InputError as wrong:
                 self._refuse(row_call, wrong)
+            except UNFORESEEN as wrong:
+                self._refuse(row_call, as_fault(wrong))
+            else:
+                yield row_call, call
 
     def _with_topics(self) -> Iterator[RowCall]:
         row_calls = self._calls.of(self._rows)
@@ -236,7 +241,7 @@ class _Reading:
         """The record of a call, without its number; None, and its rows refused, where intake refuses it."""
         assert call.message_id is not None
         try:
-            return record_of(
+            record = record_of(
                 call,
                 producer=Producer(""),
                 seq=0,
@@ -252,6 +257,13 @@ class _Reading:
         except InputError as wrong:
             self._refuse(row_call, wrong)
             return None
+        except UNFORESEEN as wrong:
+            self._refuse(row_call, as_fault(wrong))
+            return None
+        if unstorable := fault_of(record):
+            self._refuse(row_call, Fault("", None, "cannot be stored", unstorable))
+            return None
+        return record
 
     def count(self, record: EventRecord) -> None:
         """Take an event into the report."""
@@ -278,9 +290,11 @@ class _Reading:
         return imported
 
     def _refuse(self, row_call: RowCall, wrong: InputError) -> None:
-        path, message = wrong.problems[0]
+        if not isinstance(wrong, Fault):
+            path, message = wrong.problems[0]
+            wrong = Fault(path, None, "refused by intake", message)
         for number in row_call.rows:
-            self._rejects.add(number, Fault(path, None, "refused by intake", message))
+            self._rejects.add(number, wrong)
 
 
 def _sort(reading: _Reading, visitors: Visitors, intake: Intake, runs: SortedRuns) -> None:
@@ -293,7 +307,7 @@ def _sort(reading: _Reading, visitors: Visitors, intake: Intake, runs: SortedRun
         for (row_call, call), subject in zip(some, subjects, strict=True):
             grants = visitors.grants(subject, call.consent)
             nobody = is_nobody(row_call.call)
-            said = None if nobody else stated_with(call, subject, reading.now_ms)
+            said = None if nobody else stated_with(call, subject, reading.now_ms, row_call.consent_ms)
             # what a person stated is kept also where nothing else may be; its event names nobody then
             is_kept = grants.personalisation or grants.analytics or nobody or said is not None
             record = reading.record(row_call, call, intake, grants if is_kept else _GRANTED)

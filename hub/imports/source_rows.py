@@ -6,7 +6,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,6 +14,7 @@ from hub.imports.delimited import NumberedLines, records
 from hub.imports.source_text import BoundedLines, Encoding, encoding_of, refuse_undecoded, unpacked
 from hub.sources.document import SourceDocument
 from hub.sources.fault import Fault
+from hub.sources.money import json_number
 from hub.sources.paths import first_column
 from hub.sources.translate import rows_of
 from hub.tables import FileFormat, csv_delimiter, file_format
@@ -26,7 +26,6 @@ MOST_JSON_BYTES: Final = 256 << 20
 """A JSON document is held as a whole; longer exports are JSON lines."""
 _PARQUET_ROWS: Final = 4_096
 _REPORTED_ROWS: Final = 1_000
-_MOST_DIGITS: Final = 40
 _DELIMITER_HINT: Final = re.compile('"?sep=([^"\\r\\n])"?')
 """A first line that Excel reads and writes."""
 _OTHER_DELIMITERS: Final = ",;\t|"
@@ -263,7 +262,7 @@ def _format_of(path: Path) -> str:
 def _read_json(text: str) -> Any:
     """Strict where exports go wrong: no key twice; numbers keep every digit; NaN, which is no JSON, is nothing."""
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_float=_number, parse_constant=lambda _: None)
+        return json.loads(text, object_pairs_hook=_once, parse_float=json_number, parse_constant=lambda _: None)
     except (ValueError, RecursionError) as wrong:
         raise Fault("", text, str(wrong)[:200], "JSON") from None
 
@@ -280,8 +279,3 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise ValueError(f"the key {twice[:50]!r} is there twice")
     return found
-
-
-def _number(text: str) -> Decimal | float:
-    found = Decimal(text)
-    return found if abs(found.adjusted()) < _MOST_DIGITS and len(text) < 2 * _MOST_DIGITS else float(text)

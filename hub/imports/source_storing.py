@@ -18,6 +18,7 @@ from hub.imports.source_rejects import SourceRejects
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.sources.fault import Fault
+from hub.sources.repeating import Statements, key_of
 from hub.topics.tickets import FOUND, TOPIC_MODEL
 
 
@@ -60,10 +61,38 @@ class Storing:
         """Store everything that was sorted."""
         ordered = iter(runs)
         done = 0
+        aside: dict[str, list[_Carried]] = {}
         while some := [_decode(payload) for _, payload in islice(ordered, AT_ONCE)]:
-            self._store(some)
+            if named := self._named(some, aside):
+                self._store(named)
             done += len(some)
             progress(done)
+        waiting = iter(aside.items())
+        while keys := dict(islice(waiting, AT_ONCE)):
+            found: list[_Carried] = []
+            stored = self._ledger.statements_of(keys)
+            for key, of_key in keys.items():
+                ids = Statements(stored.get(key, ())).ids([one.record.message_id for one in of_key])
+                found += [_called(one, message_id) for one, message_id in zip(of_key, ids, strict=True)]
+            self._store(found)
+
+    def _named(self, some: Sequence[_Carried], aside: dict[str, list[_Carried]]) -> list[_Carried]:
+        """Those that can be stored now. Only the rest of the file shows whether what was said before is said anew."""
+        keys = [key_of(one.record.message_id) for one in some]
+        wanted = {key for key in keys if key is not None}
+        if not wanted:
+            return list(some)
+        stored = self._ledger.statements_of(wanted)
+        said = {key: Statements(stored.get(key, ())) for key in wanted}
+        found = []
+        for one, key in zip(some, keys, strict=True):
+            if key is None:
+                found.append(one)
+            elif key in aside or said[key].is_open(one.record.message_id):
+                aside.setdefault(key, []).append(one)
+            else:
+                found.append(_called(one, *said[key].ids([one.record.message_id])))
+        return found
 
     def _store(self, some: Sequence[_Carried]) -> None:
         events = [one.record for one in some]
@@ -91,6 +120,12 @@ class Storing:
                 if one.contact is not None and one.record.subject
             ]
         )
+
+
+def _called(one: _Carried, message_id: MessageId) -> _Carried:
+    if one.record.message_id == message_id:
+        return one
+    return msgspec.structs.replace(one, record=msgspec.structs.replace(one.record, message_id=message_id))
 
 
 _DIFFERS = Fault("", "", "known by its key, with other content", "the same as before, or another key")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -17,6 +17,8 @@ from hub.ledger.rows import ContactRow, SourceRun, typed
 from hub.ledger.suppressed import erasures_of, is_erased
 
 PAGE: Final = 1_000
+_RANGES: Final = 200
+"""Of ids, in one statement."""
 _event = msgspec.msgpack.Decoder(EventRecord)
 
 
@@ -105,6 +107,44 @@ class SourceLedger:
 
         events = [_event.decode(payload) for _, payload in reading(self.storage, read)] if message_ids else []
         return {event.message_id: event for event in events}
+
+    def fact_moments(self, source: str, items: Collection[str]) -> dict[str, int]:
+        """Item -> when the newest numbers held that a source told of it, in milliseconds; of those that it told of."""
+        columns = tables.fact_moments.c
+        with self.storage.reading() as connection:
+            query = sa.select(columns.item, columns.time_ms)
+            rows = connection.execute(
+                query.where(columns.source == source, among(connection, columns.item, list(items)))
+            )
+            return {row.item: row.time_ms for row in rows}
+
+    def keep_fact_moments(self, source: str, moments: Mapping[str, int]) -> None:
+        """Keep when numbers of items held."""
+        rows = [{"source": source, "item": item, "time_ms": time_ms} for item, time_ms in moments.items()]
+        with self.storage.writing() as connection:
+            upsert(connection, tables.fact_moments, rows, update=("time_ms",))
+
+    def statements_of(self, keys: Collection[str]) -> dict[str, list[MessageId]]:
+        """Ids of stored events that begin with each of these, which end with `.`; in the order of storing."""
+        columns = tables.events.c
+        rows: list[tuple[int, str]] = []
+        ordered = sorted(keys)
+        with self.storage.reading() as connection:
+            for start in range(0, len(ordered), _RANGES):
+                some = ordered[start : start + _RANGES]
+                # `/` comes right behind `.`; both databases compare bytes. Sorted here: asked to, SQLite would go
+                # through the whole table by position
+                each = [
+                    sa.select(columns.position, columns.message_id).where(
+                        columns.message_id >= key, columns.message_id < f"{key[:-1]}/"
+                    )
+                    for key in some
+                ]
+                rows += [(row.position, row.message_id) for row in connection.execute(sa.union_all(*each))]
+        found: dict[str, list[MessageId]] = {}
+        for _, message_id in sorted(rows):
+            found.setdefault(message_id[: message_id.rindex(".") + 1], []).append(MessageId(message_id))
+        return found
 
 
 def _rank(contact: ContactRow) -> tuple[int, bytes]:

@@ -421,3 +421,13 @@ suggestions = Table(
     Index(None, "state"),
 )
 """Pairs of records that are probably one person, for people to accept or refuse; `evidence` is words, no values."""
+
+fact_moments = Table(
+    "fact_moments",
+    metadata,
+    Column("source", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("source", "item"),
+)
+"""When the newest numbers held that a source's deliveries told of an item."""

@@ -49,6 +49,8 @@ def _document(document: SourceDocument, say: Say) -> Iterator[Problem]:
     for kind in document.identifiers:
         yield from _kind(kind, ("identifiers", kind), say)
     if document.facts is not None:
+        if document.facts.time is not None:
+            yield from _field(field_of(document.facts.time), ("facts", "time"), document, say)
         yield from _conditions(document.facts.where, ("facts",), say)
     labels: dict[str, int] = {}
     for position, rule in enumerate(document.records):
@@ -147,6 +149,7 @@ def _fields(said: SourceDocument | RecordRule) -> Iterator[tuple[tuple[str, ...]
     match said:
         case SourceDocument():
             named[("time",)] = said.time
+            named[("consent_time",)] = said.consent_time
             named.update({("identifiers", name): field for name, field in said.identifiers.items()})
             named.update({("vault", name): field for name, field in said.vault.items()})
             if not isinstance(said.consent, str):

@@ -154,6 +154,9 @@ class ItemFacts(Part, frozen=True, kw_only=True):
 
     where: list[Condition] = []
     item: FieldOrColumn
+    time: FieldOrColumn | None = None
+    """When the numbers held. What is not newer than what was heard of the item is passed over: deliveries overtake each
+    other, and one that somebody kept may be sent again. None: the last delivery holds."""
     numbers: Annotated[dict[str, ItemNumber], Meta(min_length=1)]
 
 
@@ -206,12 +209,15 @@ class SourceDocument(Part, frozen=True, kw_only=True):
     """Rows of robots, told by their user agent, are dropped and counted."""
     time: FieldOrColumn | None = None
     key: list[Column] = []
-    """Columns that name a row. The same key again changes nothing (`identify`: unless what it says is new). Without a
-    key, equal rows are one."""
+    """Columns that name a row. The same key again changes nothing (`identify`: unless it says something else than
+    last). Without a key, equal rows are one."""
     identifiers: dict[str, FieldOrColumn] = {}
     """Kind (`userId`, `anonymousId`, `email`, `phone`, …) -> where it stands."""
     consent: Literal["granted", "site-default"] | dict[Purpose, Field] = "site-default"
     """What counts where the visitor has said nothing: `granted` is your statement that they agreed to all purposes."""
+    consent_time: FieldOrColumn | None = None
+    """When the row's `consent` was stated. Only then a grant lasts, against what the person denied before: a row's own
+    time says when anybody edited it. A denial lasts in any case."""
     records: Annotated[list[RecordRule], Meta(min_length=1)]
     vault: dict[str, FieldOrColumn] = {}
     """What is kept as it is written, for linkage and mail: `first_name`, `surname`, `dob`, `email`, …"""

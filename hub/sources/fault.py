@@ -6,6 +6,9 @@ from typing import Any, Final
 
 from edgewise.errors import InputError, Problem
 
+UNFORESEEN: Final = (ValueError, ArithmeticError, RecursionError, AttributeError, TypeError)
+"""What a row raises in code that nobody thought would meet it. The last resort of whoever goes through many rows: it
+costs that row, not the rest of the file or delivery."""
 _SHOWN: Final = 200
 
 
@@ -22,6 +25,18 @@ class Fault(InputError):  # noqa: N818  # one of many in a file, not the end of 
         where = f"column {column}" if column else "the row"
         message = f"expected {expected}, got {self.value!r} ({reason})"
         super().__init__(f"{where}: {message}", (Problem(column or "$", message),))
+
+
+def as_fault(wrong: Exception) -> Fault:
+    """A Fault itself; one of `UNFORESEEN` in a sentence."""
+    if isinstance(wrong, Fault):
+        return wrong
+    if isinstance(wrong, RecursionError):
+        return Fault("", None, "nested too deeply", "a row with fewer levels")
+    said = shown(wrong).partition("\n")[0]
+    return Fault(
+        "", None, f"cannot be read: {type(wrong).__name__}: {said}", "text, numbers and dates as JSON has them"
+    )
 
 
 def shown(value: Any) -> str:

@@ -16,6 +16,8 @@ _UNITS_MS: Final = {"epoch": Decimal(1_000), "epoch_ms": Decimal(1), "epoch_us":
 FORMS: Final = ("iso", *_UNITS_MS)
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND: Final = dt.timedelta(milliseconds=1)
+_LEAST_MS: Final = -62_135_596_800_000
+"""The first millisecond of the year 1."""
 _MOST_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
 _REMEMBERED: Final = 20_000
@@ -51,10 +53,12 @@ def reader(column: str, forms: Sequence[str], timezone: str) -> Callable[[Any], 
         known = remembered.get(value)
         if known is not None:
             return known
-        if isinstance(value, dt.datetime):
-            found = {_ms(value, zone)}
-        elif isinstance(value, dt.date):
-            found = {_ms(dt.datetime(value.year, value.month, value.day), zone)}  # noqa: DTZ001  # the zone is added
+        if isinstance(value, dt.date):
+            midnight = dt.datetime(value.year, value.month, value.day)  # noqa: DTZ001  # the zone is added
+            try:
+                found = {_ms(value if isinstance(value, dt.datetime) else midnight, zone)}
+            except OverflowError:  # a zone takes the first hours of the year 1 out of all years
+                found = set()
         else:
             text = value.strip() if isinstance(value, str) else value
             found = {moment for form in forms if (moment := _read(text, form, zone)) is not None}
@@ -63,8 +67,8 @@ def reader(column: str, forms: Sequence[str], timezone: str) -> Callable[[Any], 
         if not found:
             raise Fault(column, value, "no date", expected)
         moment = found.pop()
-        if not abs(moment) <= _MOST_MS:
-            raise Fault(column, value, "out of range", "a date before the year 10000")
+        if not _LEAST_MS <= moment <= _MOST_MS:
+            raise Fault(column, value, "out of range", "a date of the years 1 to 9999")
         if len(remembered) >= _REMEMBERED:
             remembered.clear()
         remembered[value] = moment

@@ -28,6 +28,8 @@ _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?")
 _CODE: Final = re.compile(r"^([A-Z]{3})\s*(?=[-+(.\d])|(?<=[\d)])\s*([A-Z]{3})$")
 _BLANKS: Final = dict.fromkeys(map(ord, " \u00a0\u202f\u2009'\u2019"))
 _MOST: Final = Decimal(10) ** 18
+_MOST_DIGITS: Final = 19
+_MOST_WRITTEN_DIGITS: Final = 40
 
 
 def number(column: str, value: Any, mark: str) -> Decimal:
@@ -49,7 +51,7 @@ def number(column: str, value: Any, mark: str) -> Decimal:
         found = Decimal(text)
     else:
         raise _no_number(column, value, mark)
-    if not found.is_finite() or abs(found) > _MOST:
+    if not found.is_finite() or found.adjusted() >= _MOST_DIGITS or abs(found) > _MOST:
         raise Fault(column, value, "out of range", "a number of at most 18 digits")
     return found
 
@@ -68,8 +70,17 @@ def converted(money: Decimal, rate: Decimal, currency: str) -> Decimal:
 
 
 def plain(value: Decimal) -> int | float:
-    """As JSON would have it; a whole number is an integer of any size."""
-    return int(value) if value == value.to_integral_value() else float(value)
+    """As JSON would have it; a whole number is an integer, but for one that no 64 bits hold."""
+    # asked first: the digits of 1e99999999 would be made for hours
+    is_short = value.adjusted() < _MOST_DIGITS
+    return int(value) if is_short and value == value.to_integral_value() else float(value)
+
+
+def json_number(text: str) -> Decimal | float:
+    """A number of JSON with all of its digits, as far as any honest one goes; beyond that as near as a float is."""
+    found = Decimal(text)
+    is_short = abs(found.adjusted()) < _MOST_WRITTEN_DIGITS and len(text) < 2 * _MOST_WRITTEN_DIGITS
+    return found if is_short else float(text)
 
 
 def _ungrouped(text: str, mark: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hub.sources.conditions import holds
 from hub.sources.document import Field, FieldOrColumn, RecordRule, SourceDocument, field_of
@@ -14,6 +14,16 @@ from hub.sources.values import AROUND, Reader, Readers
 
 ENTRY: Final = "@"
 """The column that holds the entry, in a rule with `each`."""
+
+
+class Head(NamedTuple):
+    """What all rows of a group say alike."""
+
+    call: dict[str, Any]
+    contact: dict[str, Any] | None
+    """Fields for the vault."""
+    consent_ms: int | None
+    """When the call's consent was stated, where the source says so."""
 
 
 class Rule:
@@ -39,6 +49,8 @@ class Rule:
         self._context = _readers(said.context, head)
         consent = {} if isinstance(document.consent, str) else document.consent
         self._consent = [(purpose, head.reader(field, "boolean")) for purpose, field in consent.items()]
+        stated = document.consent_time
+        self._consent_time = None if stated is None else head.moment(field_of(stated))
         self._scores = _readers({} if said.scores is None else said.scores.fields, head, "decimal")
         self._model = None if said.scores is None else head.reader(field_of(said.scores.model), "text")
         self._vault = _readers(document.vault, head, "text")
@@ -53,9 +65,14 @@ class Rule:
         self._each = None if said.products is None or said.products.each is None else other.get(said.products.each)
         self.columns = head.columns | other.columns | (set() if self._each else inner.columns)
         self._head_getters = [Readers(document).get(column) for column in sorted(head.columns)]
-        self._last: tuple[tuple[Any, ...], tuple[dict[str, Any], dict[str, Any] | None]] | None = None
+        self._last: tuple[tuple[Any, ...], Head] | None = None
         self.label = said.label or (said.event if isinstance(said.event, str) else said.type)
         """Tells this rule's calls from those of others."""
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the document says where it stands when something happened."""
+        return self._time is not None
 
     def time_ms(self, row: Row) -> int | None:
         """When it happened; None where the document does not say where that stands."""
@@ -66,8 +83,8 @@ class Rule:
             raise Fault(self.time_column, None, "empty", "when it happened")
         return moment
 
-    def head(self, row: Row) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
-        """Everything of the call but its products, time and id, and the vault's fields; None: no call of this row."""
+    def head(self, row: Row) -> Head | None:
+        """Everything of the call but its products, time and id; None: no call of this row."""
         if not self.group:
             return self._read_head(row)
         raw = tuple([get(row) for get in self._head_getters])
@@ -94,7 +111,7 @@ class Rule:
         stated = [{**entry, AROUND: row} for entry in entries if isinstance(entry, Mapping)]
         return [found for entry in stated if (found := _filled(self._product, entry))]
 
-    def _read_head(self, row: Row) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+    def _read_head(self, row: Row) -> Head | None:
         call = self._named(row)
         if call is None:
             return None
@@ -114,7 +131,8 @@ class Rule:
         traits = {**_filled(self._traits, row), **self._scored(row)}
         pieces = {"properties": properties, "traits": traits, "context": context}
         call.update((name, piece) for name, piece in pieces.items() if piece)
-        return call, _filled(self._vault, row) or None
+        consent_ms = self._consent_time(row) if consent and self._consent_time is not None else None
+        return Head(call, _filled(self._vault, row) or None, consent_ms)
 
     def _named(self, row: Row) -> dict[str, Any] | None:
         """Type and name of the call; None where the row has no event."""

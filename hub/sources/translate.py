@@ -9,9 +9,10 @@ from typing import Any, Final
 import msgspec
 
 from hub.sources.document import SourceDocument
-from hub.sources.fault import Fault
+from hub.sources.fault import UNFORESEEN, Fault
 from hub.sources.moments import written
 from hub.sources.paths import Row, getter
+from hub.sources.repeating import untimed_id
 from hub.sources.robots import is_robot
 from hub.sources.rule import ENTRY, Rule
 
@@ -35,6 +36,8 @@ class Piece(msgspec.Struct, frozen=True, array_like=True):
     key: tuple[str, ...]
     contact: dict[str, Any] | None
     """Fields for the vault."""
+    consent_ms: int | None = None
+    """When the consent of the call was stated; None: the source does not say."""
 
 
 class Translator:
@@ -79,7 +82,7 @@ class Translator:
             try:
                 if rule.group and rule.where(row) and (group := _values(rule.group, row)):
                     found.append((position, group))
-            except Fault:
+            except (Fault, *UNFORESEEN):
                 continue
         return found
 
@@ -117,8 +120,7 @@ class Translator:
 
     def contact_key(self, piece: Piece) -> str:
         """What the vault calls a row: a digest of its key, else of its fields."""
-        said = _canonical.encode(list(piece.key) or piece.contact)
-        return hashlib.sha256(said).hexdigest()[:32]
+        return _digest(list(piece.key) or piece.contact)
 
     def _piece(self, position: int, rule: Rule, row: Row, number: int, entry: tuple[str, ...]) -> Piece | None:
         head = rule.head(row)
@@ -132,10 +134,8 @@ class Translator:
         key = _values(rule.key, row) if rule.key else group or ()
         if key is None:
             raise Fault(", ".join(column for column, _ in rule.key), None, "empty", "what the row is called by")
-        call, contact = head
-        return Piece(
-            position, group, number, rule.time_ms(row), call, rule.products(row), (*key, *entry) if key else (), contact
-        )
+        named = (*key, *entry) if key else ()
+        return Piece(position, group, number, rule.time_ms(row), head.call, rule.products(row), named, *head[1:])
 
     def _entries(self, rule: Rule, row: Row) -> Iterator[Any]:
         assert rule.entries is not None
@@ -149,12 +149,21 @@ class Translator:
     def _message_id(self, rule: Rule, piece: Piece, call: Mapping[str, Any]) -> str:
         """`NAME:` and a digest: of the key, else of what the call says. A key itself may name a person.
 
-        What is said of a person may change under the same key, so there the digest is of both.
+        What is said of a person may change under the same key, so there the digest is of both; and change back, which
+        only `repeating` can tell from a file that is read again, where nothing says when.
         """
         parts: list[Any] = [rule.label, *piece.key]
+        if rule.said.type == "identify" and not rule.has_time:
+            who = (call.get("userId"), call.get("anonymousId"), call.get("context", {}).get("externalIds"))
+            named = parts if piece.key else [*parts, *who, call.get("context", {}).get("traits")]
+            return untimed_id(self.name, _digest(named), _digest([*parts, call]))
         if not piece.key or rule.said.type == "identify":
             parts.append(call)
-        return f"{self.name}:{hashlib.sha256(_canonical.encode(parts)).hexdigest()[:32]}"
+        return f"{self.name}:{_digest(parts)}"
+
+
+def _digest(said: Any) -> str:
+    return hashlib.sha256(_canonical.encode(said)).hexdigest()[:32]
 
 
 def rows_of(payload: Any, document: SourceDocument) -> Iterable[Any]:

@@ -24,6 +24,9 @@ AROUND: Final = "^"
 """The column that holds the row around an entry of a list."""
 MOST_ID_CHARACTERS: Final = 200
 _MOST_ENTRIES: Final = 200
+_MOST_DEPTH: Final = 32
+_LEAST_WHOLE: Final = -(2**63)
+_BEYOND_WHOLE: Final = 2**64
 _TRUE: Final = frozenset({"true", "yes", "y", "1", "t", "on"})
 _FALSE: Final = frozenset({"false", "no", "n", "0", "f", "off"})
 _WHOLE_FLOAT: Final = 2**53
@@ -215,28 +218,41 @@ def _said(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
-def _as_it_comes(column: str, value: Any, most: int) -> Any:  # noqa: PLR0911  # one a type
+def _as_it_comes(column: str, value: Any, most: int, depth: int = 0) -> Any:  # noqa: PLR0911, C901  # one a type
+    if depth > _MOST_DEPTH:
+        raise Fault(column, None, "nested too deeply", f"at most {_MOST_DEPTH} levels")
     match value:
         case str():
             return _text(column, value, most)
-        case bool() | int():
+        case bool():
             return value
+        case int():
+            return _in_64_bits(column, value)
         case float():
             return value if math.isfinite(value) else None
         case Decimal():
-            return money.plain(value) if value.is_finite() else None
+            return _in_64_bits(column, money.plain(value)) if value.is_finite() else None
         case dt.datetime():
             return moments.written(moments.reader(column, ["iso"], "UTC")(value))
         case dt.date():
             return value.isoformat()
         case list():
-            return [_as_it_comes(column, entry, most) for entry in value[:_MOST_ENTRIES]]
+            return [_as_it_comes(column, entry, most, depth + 1) for entry in value[:_MOST_ENTRIES]]
         case Mapping():
-            return {str(name): _as_it_comes(column, entry, most) for name, entry in list(value.items())[:_MOST_ENTRIES]}
+            entries = list(value.items())[:_MOST_ENTRIES]
+            named = [(_text(column, str(name), most), entry) for name, entry in entries]
+            return {name: _as_it_comes(column, entry, most, depth + 1) for name, entry in named if name is not None}
         case None:
             return None
         case _:
             raise Fault(column, value, type(value).__name__, "text, a number, a date, true or false")
+
+
+def _in_64_bits(column: str, found: float) -> float:
+    """A whole number beyond them has no place in what records are made of."""
+    if isinstance(found, int) and not _LEAST_WHOLE <= found < _BEYOND_WHOLE:
+        raise Fault(column, found, "out of range", "a whole number of 64 bits; an identifier says `type: id`")
+    return found
 
 
 def _text(column: str, value: Any, most: int) -> str | None:
@@ -278,7 +294,7 @@ def _read_id(column: str, value: Any, _: Row) -> str | None:
         if not value.is_integer() or abs(value) >= _WHOLE_FLOAT:
             raise Fault(column, value, "inexact", "an identifier as text or whole number; this one lost digits")
         found = str(int(value))
-    elif isinstance(value, Decimal) and value == value.to_integral_value():
+    elif _is_whole(value):
         found = str(int(value))
     else:
         raise Fault(column, value, "no identifier", "text or a whole number")
@@ -287,6 +303,13 @@ def _read_id(column: str, value: Any, _: Row) -> str | None:
     if not found.isprintable():
         raise Fault(column, value, "unprintable", "an identifier of printable characters")
     return found or None
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number whose digits can be written: those of 1e99999999 would be made for hours."""
+    if not isinstance(value, Decimal) or not value.is_finite() or value.adjusted() > MOST_ID_CHARACTERS:
+        return False
+    return value == value.to_integral_value()
 
 
 def _without_zeros(text: str) -> str:

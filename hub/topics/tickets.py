@@ -57,7 +57,7 @@ class Topics:
             InputError: the model that the document names was never trained here. The calls are as they were.
             ModelRefused: the model is no topic model, or failed. The calls are as they were.
         """
-        named = [(call["properties"], text) for call in calls if (text := _text(part, call))]
+        named = [(_properties(call), text) for call in calls if (text := _text(part, call))]
         unknown = [(properties, text) for properties, text in named if TOPIC not in properties]
         if part.model is not None and unknown:
             with self._mutex:
@@ -95,9 +95,15 @@ def without_texts(part: TopicPart, calls: Calls) -> None:
     if not part.keep_text:
         for call in calls:
             for name in part.texts:
-                call.get("properties", {}).pop(name, None)
+                _properties(call).pop(name, None)
+
+
+def _properties(call: dict[str, Any]) -> dict[str, Any]:
+    """Those of a call, as they lie in it; others say what they like there, and intake refuses what is no object."""
+    found = call.get("properties")
+    return found if isinstance(found, dict) else {}
 
 
 def _text(part: TopicPart, call: dict[str, Any]) -> str:
-    properties = call.get("properties", {})
+    properties = _properties(call)
     return "\n".join(text for name in part.texts if isinstance(text := properties.get(name), str) and text.strip())

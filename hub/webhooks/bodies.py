@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any, Final, NoReturn
 from urllib.parse import parse_qsl
 
 from edgewise.errors import MALFORMED, InputError
 from hub.sources.document import SourceDocument
+from hub.sources.money import json_number
 from hub.sources.translate import rows_of
 from hub.sources.webhook_part import Signer, Webhook
 from hub.webhooks.signatures import MOST_FIELDS
@@ -61,7 +61,7 @@ def _text(body: bytes) -> str:
 def _json(text: str) -> Any:
     try:
         # decimals as they are written: an amount is money, and an id may be longer than a float
-        return json.loads(text, parse_float=Decimal, parse_constant=_no_number)
+        return json.loads(text, parse_float=json_number, parse_constant=_no_number)
     except MALFORMED as wrong:
         raise InputError(f"no JSON: {wrong}") from None
 

@@ -8,6 +8,7 @@ cannot be used: those are kept aside with the reason and counted. Only what anot
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -28,7 +29,7 @@ from hub.sources.document import SourceDocument, SourceName
 from hub.sources.kept import KeptSources
 from hub.topics.tickets import Topics
 from hub.webhooks.bodies import rows_in
-from hub.webhooks.facts import put_facts
+from hub.webhooks.facts import Numbers, put_facts
 from hub.webhooks.rejects import HookRejects, Refused
 from hub.webhooks.secrets import WebhookSecrets
 from hub.webhooks.signatures import Delivery, fault_of, is_ping
@@ -94,6 +95,7 @@ class Hooks:
         self._log = log
         self._topics = Topics(data_dir)
         self._rejects: dict[str, HookRejects] = {}
+        self._facts_mutex = threading.Lock()  # of two deliveries at once the newer one holds
         self._said: set[tuple[str, str]] = set()
 
     def close(self) -> None:
@@ -182,9 +184,10 @@ class Hooks:
         )
         return len(rows), translated
 
-    def _put_facts(self, name: str, said: dict[str, dict[str, float]]) -> int:
+    def _put_facts(self, name: str, said: dict[str, Numbers]) -> int:
         try:
-            return put_facts(self._board, said, by=f"hook/{name}")
+            with self._facts_mutex:
+                return put_facts(self._board, self._ledger, name, said, now_ms=self._clock.now_ms())
         except RefusedError as refused:  # sent again it would be refused again
             self._say(name, f"live facts of a webhook: {refused}")
             return 0

@@ -5,6 +5,7 @@ They have the same ids, so that neither counts what the other has stored.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,17 +18,19 @@ from edgewise.naming import subject_of_call
 from edgewise.records import EventRecord, PreferenceRecord
 from hub.imports.events import Intake
 from hub.imports.visitors import Visitors
+from hub.ledger.batch import fault_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.sources.document import SourceDocument
-from hub.sources.fault import Fault
+from hub.sources.fault import UNFORESEEN, Fault, as_fault
+from hub.sources.repeating import ids_after, key_of
 from hub.sources.stating import stated_with
 from hub.sources.translate import Piece, Translator
 from hub.topics.tickets import Topics, without_texts
-from hub.webhooks.facts import FactsReader
+from hub.webhooks.facts import FactsReader, Numbers, newer
 from hub.webhooks.rejects import Refused
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encode = msgspec.json.Encoder(enc_hook=str, decimal_format="number").encode
 
 
 class Translated(NamedTuple):
@@ -37,8 +40,8 @@ class Translated(NamedTuple):
     refused: list[Refused]
     contacts: list[ContactRow]
     """What the source's document keeps in plain words."""
-    facts: dict[str, dict[str, float]]
-    """Item -> name -> number."""
+    facts: dict[str, Numbers]
+    """Of items."""
     passed_over: int
     """Rows that no rule is for, of robots, of people who granted nothing, from before an erasure."""
     trouble: str
@@ -52,6 +55,7 @@ class _Found(NamedTuple):
     call: dict[str, Any]
     contact: dict[str, Any] | None = None
     contact_key: str = ""
+    consent_ms: int | None = None
 
 
 def translate(
@@ -77,7 +81,7 @@ def translate(
         try:
             call = decode_call(_encode(one.call), type=None)
             decoded.append((one, call, subject_of_call(call, intake.subject_key, vouched=True)))
-        except InputError as wrong:
+        except (InputError, *UNFORESEEN) as wrong:
             refused.append(_refusal(one.number, one.row, wrong))
     visitors = Visitors(ledger, intake.default_consent)
     visitors.look_up({subject for _, _, subject in decoded})
@@ -86,7 +90,7 @@ def translate(
     for one, call, subject in decoded:
         try:
             made = _records(name, one, call, subject, visitors=visitors, intake=intake, now_ms=now_ms)
-        except InputError as wrong:
+        except (InputError, *UNFORESEEN) as wrong:
             refused.append(_refusal(one.number, one.row, wrong))
             continue
         passed_over += not made
@@ -94,16 +98,29 @@ def translate(
         kept = next((record for record in made if isinstance(record, EventRecord) and record.subject), None)
         if kept is not None and one.contact is not None:
             contacts.append(ContactRow(name, one.contact_key, kept.subject, one.contact, kept.time_ms))
-    return Translated(records, refused, contacts, facts, passed_over, trouble)
+    return Translated(_named(records, ledger), refused, contacts, facts, passed_over, trouble)
+
+
+def _named(records: Sequence[EventRecord | PreferenceRecord], ledger: Ledger) -> list[EventRecord | PreferenceRecord]:
+    """The records, those that say nothing of when by what was said before them."""
+    events = [record for record in records if isinstance(record, EventRecord)]
+    keys = {key for event in events if (key := key_of(event.message_id)) is not None}
+    if not keys:
+        return list(records)
+    ids = iter(ids_after([event.message_id for event in events], ledger.statements_of(keys)))
+    return [
+        msgspec.structs.replace(record, message_id=next(ids)) if isinstance(record, EventRecord) else record
+        for record in records
+    ]
 
 
 def _calls(
     name: str, document: SourceDocument, rows: Sequence[Any], refused: list[Refused]
-) -> tuple[list[_Found], dict[str, dict[str, float]], int]:
+) -> tuple[list[_Found], dict[str, Numbers], int]:
     """Rows of one group make one call; those of other deliveries come too late for it."""
     reader = None if document.facts is None else FactsReader(document.facts, document)
     maker = _Maker(name, document)
-    facts: dict[str, dict[str, float]] = {}
+    facts: dict[str, Numbers] = {}
     passed_over = 0
     for number, row in enumerate(rows, 1):
         try:
@@ -111,11 +128,11 @@ def _calls(
                 raise Fault("", row, type(row).__name__, "an object")  # noqa: TRY301  # as every other fault of a row
             makes_calls = maker.add(number, row)
             said = None if reader is None else reader.numbers_of(row)
-        except Fault as fault:
-            refused.append(_refusal(number, row, fault))
+        except (Fault, *UNFORESEEN) as wrong:
+            refused.append(_refusal(number, row, wrong))
             continue
         passed_over += not makes_calls and said is None
-        if said is not None:
+        if said is not None and newer(said[1], facts.get(said[0])):
             facts[said[0]] = said[1]
     return maker.found(refused), facts, passed_over
 
@@ -131,8 +148,9 @@ class _Maker:
         self._ready: list[_Found] = []
 
     def add(self, number: int, row: dict[str, Any]) -> bool:
-        """Whether the row gives anything to a call. Raises Fault."""
+        """Whether the row gives anything to a call. Raises Fault, or one of `UNFORESEEN`."""
         if self._has_calls:
+            _encode(row)  # what cannot be written is refused before a model reads its texts
             self._ready.append(_Found(number, row, row))
             return True
         if self._translator.is_robot(row):
@@ -154,11 +172,11 @@ class _Maker:
             first, row = some[0]
             try:
                 call = self._translator.join([piece for piece, _ in some])
-            except Fault as fault:
-                refused += [_refusal(piece.number, each, fault) for piece, each in some]
+            except (Fault, *UNFORESEEN) as wrong:
+                refused += [_refusal(piece.number, each, wrong) for piece, each in some]
                 continue
             key = "" if first.contact is None else self._translator.contact_key(first)
-            self._ready.append(_Found(first.number, row, call, first.contact, key))
+            self._ready.append(_Found(first.number, row, call, first.contact, key, first.consent_ms))
         return self._ready
 
 
@@ -192,7 +210,9 @@ def _records(
         site_currency=intake.site_currency,
         vouched=True,
     )
-    said = stated_with(call, subject, now_ms)
+    if unstorable := fault_of(record):
+        raise Fault("", None, "cannot be stored", unstorable)
+    said = stated_with(call, subject, now_ms, one.consent_ms)
     if said is not None:
         # a denial is kept even of somebody of whom nothing else may be; its event, which names nobody then, tells it
         # from its repetition
@@ -200,13 +220,25 @@ def _records(
     return [record] if keeps else []
 
 
-def _refusal(number: int, row: Any, wrong: InputError | None) -> Refused:
-    content = _encode(row).decode("utf-8", "backslashreplace")
+def _refusal(number: int, row: Any, wrong: Exception | None) -> Refused:
+    content = _written(row)
     match wrong:
         case None:
             return Refused(number, "", "", "", "", content)
-        case Fault():
-            return Refused(number, wrong.column, wrong.value, wrong.reason, wrong.expected, content)
-        case _:
+        case InputError() if not isinstance(wrong, Fault):
             problem = wrong.problems[0] if wrong.problems else Problem("", wrong.message)
             return Refused(number, problem.path, "", "no valid call", problem.message, content)
+        case _:
+            fault = as_fault(wrong)
+            return Refused(number, fault.column, fault.value, fault.reason, fault.expected, content)
+
+
+def _written(row: Any) -> str:
+    """A row as JSON, for people's eyes where it is refused: also one that is no row at all."""
+    try:
+        return _encode(row).decode("utf-8")
+    except UNFORESEEN:
+        try:
+            return json.dumps(row, default=str)  # lone surrogates as they came, escaped
+        except UNFORESEEN:
+            return f"{type(row).__name__}, which cannot be written as JSON"

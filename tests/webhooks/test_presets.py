@@ -183,6 +183,49 @@ def test_zendesks_own_events_open_and_close_a_ticket() -> None:
     assert opened["properties"]["priority"] == "normal"
 
 
+def test_a_ticket_that_is_opened_again_is_open_until_it_is_closed_again() -> None:
+    def changed(previous: str, current: str, time: str) -> Call:
+        return {**samples.ZENDESK_SOLVED, "time": time, "event": {"current": current, "previous": previous}}
+
+    told = [
+        samples.ZENDESK_CREATED,
+        changed("NEW", "OPEN", "2026-03-03T08:00:00Z"),
+        changed("OPEN", "SOLVED", "2026-03-04T08:00:00Z"),
+        changed("SOLVED", "OPEN", "2026-03-05T08:00:00Z"),
+        changed("OPEN", "SOLVED", "2026-03-06T08:00:00Z"),
+        changed("SOLVED", "CLOSED", "2026-03-10T08:00:00Z"),
+    ]
+    found = calls("zendesk", *told)
+    assert names(found) == ["Ticket Opened", "Ticket Closed", "Ticket Opened", "Ticket Closed"]
+    assert len({call["messageId"] for call in found}) == 4
+    assert {call["properties"]["ticket_id"] for call in found} == {"35437"}
+    rated = {**samples.ZENDESK_TICKET, "updated_at": "2026-03-09T09:30:00Z"}
+    assert calls("zendesk", samples.ZENDESK_TICKET, rated)[1::2] != calls("zendesk", rated, rated)[1::2]
+
+
+def test_who_complains_of_spam_denies_marketing_and_whose_address_is_dead_does_not() -> None:
+    cleaned = {"type": "cleaned", "fired_at": "2026-03-26 22:01:00"}
+    of = {"list_id": "a6b5da1054", "email": "mia.berg@post.example"}
+    rows = [{**cleaned, "data": {**of, "reason": reason}} for reason in ("abuse", "hard")]
+    assert names(calls("mailchimp", *rows)) == ["Email Marked as Spam", "Email Bounced"]
+    assert denied("mailchimp", *rows) == [False, None]
+
+
+def test_nothing_raw_lies_in_properties() -> None:
+    bounce = {**samples.SENDGRID[5], "event": "bounce", "reason": "550 <mia.berg@post.example>: no such user"}
+    told = [*calls("sendgrid", bounce), *calls("shopify", samples.SHOPIFY_CART)]
+    assert names(told) == ["Email Bounced", "Cart Viewed"]
+    written = json.dumps([call.get("properties", {}) for call in told])
+    assert "mia.berg" not in written
+    assert samples.SHOPIFY_CART["token"] not in written
+
+
+@pytest.mark.parametrize("agent", ["okhttp/4.12.0", "axios/1.7.2", "python-requests/2.32"])
+def test_an_order_is_no_robots_whatever_sent_it(agent: str) -> None:
+    translator = Translator(document("woocommerce"), "woo")
+    assert not translator.is_robot({**samples.WOO_ORDER, "customer_user_agent": agent})
+
+
 def test_a_contact_reads_alike_from_csv_and_from_json() -> None:
     csv, api = calls("hubspot", samples.HUBSPOT_CSV_ROW, samples.HUBSPOT_API_ROW, over={"timezone": "Europe/Berlin"})
     assert csv["timestamp"] == "2026-02-01T13:05:00.000Z"
@@ -234,7 +277,7 @@ def test_lines_of_a_receipt_are_one_purchase_and_a_long_card_number_keeps_its_di
     assert bought["context"]["externalIds"][0]["id"] == "9007199254740993"
 
 
-def test_what_was_stated_without_a_time_only_ever_denies() -> None:
+def test_a_consent_without_a_time_of_its_own_only_ever_denies() -> None:
     def call(marketing: str, **more: Any) -> Any:
         context = {"consent": {"categoryPreferences": {"marketing": marketing == "granted"}}}
         said = {"type": "identify", "userId": "u", "context": context, **more}
@@ -242,9 +285,15 @@ def test_what_was_stated_without_a_time_only_ever_denies() -> None:
 
     subject = SubjectId("s" * 32)
     assert stated_with(call("granted"), subject, 1_000) is None
-    granted = stated_with(call("granted", timestamp="1970-01-01T00:00:00.500Z"), subject, 1_000)
+    of_the_row = call("granted", timestamp="1970-01-01T00:00:00.500Z")
+    assert stated_with(of_the_row, subject, 1_000) is None, "a row's own time says when anybody edited it"
+    assert stated_with(of_the_row, subject, 1_000, -1) is None
+    granted = stated_with(of_the_row, subject, 1_000, 400)
     assert granted is not None
-    assert granted.time_ms <= 1_000
+    assert granted.time_ms == 400
+    later = stated_with(of_the_row, subject, 1_000, 2_000)
+    assert later is not None
+    assert later.time_ms == 1_000, "nobody stated anything later than now"
     denied_now = stated_with(call("denied"), subject, 1_000)
     assert denied_now is not None
     assert stated_with(call("denied"), SubjectId(""), 1_000) is None

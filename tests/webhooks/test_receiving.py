@@ -218,6 +218,60 @@ def test_rows_of_one_delivery_stand_for_themselves(world: World) -> None:
     assert {kept["row"] for kept in world.rejects("mail")} == {"9", "10"}
 
 
+def test_no_row_takes_the_rest_of_its_delivery_with_it(world: World) -> None:
+    sound = samples.SENDGRID[1]
+    hostile = [
+        {**sound, "sg_event_id": "h1", "timestamp": -99999999999},
+        {**sound, "sg_event_id": "h2", "timestamp": "\ud800"},
+        {**sound, "sg_event_id": "h3", "url": {"\ud800": 1}, "timestamp": "soon \ud800"},
+        {**sound, "sg_event_id": "h4", "url": json.loads("[" * 700 + "]" * 700)},
+        {**sound, "sg_event_id": "h5", "reason": "x\0" * 200, "sg_message_id": "\ud800"},
+    ]
+    body = samples.body([*hostile, sound])
+    answer = world.post("mail", body, SENDGRID.sign(body, MARCH_MS))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stored"] == 1
+    assert answer.json()["rejected"] == len(hostile)
+    assert all(kept["reason"] for kept in world.rejects("mail"))
+
+
+def test_no_call_of_segments_takes_the_rest_of_its_delivery_with_it(world: World) -> None:
+    world.apply(calls={"of": "segment", "topic": {"texts": ["text"]}})
+    sound = {"type": "track", "event": "Signed Up", "userId": "u1", "messageId": "m-1"}
+    hostile: list[Any] = [
+        {**sound, "messageId": "m-2", "event": "\ud800"},
+        {**sound, "messageId": "m-3", "properties": "none"},
+        {**sound, "messageId": "m-4\0"},
+        {**sound, "messageId": "m-5", "event": "e" * 1_000},
+    ]
+    fine = [{**sound, "messageId": "m-6", "properties": None}, sound]
+    body = samples.body({"batch": [*hostile, *fine]})
+    answer = world.post("calls", body, senders.segment(body))
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["stored"], answer.json()["rejected"]) == (2, 4)
+
+
+def test_numbers_of_segments_calls_stay_numbers(world: World) -> None:
+    properties = (
+        b'{"revenue": 12.5, "deep": {"share": 0.25}, "whole": 3, "id": 12345678901234567890123.5, "tiny": 1e-400}'
+    )
+    body = b'{"type": "track", "event": "Rated", "userId": "u", "messageId": "m-1", "properties": %s}' % properties
+    assert world.post("calls", body, senders.segment(body)).json()["stored"] == 1
+    [event] = world.events()
+    said = json.loads(event.body)["properties"]
+    assert (said["revenue"], said["deep"], said["whole"]) == (12.5, {"share": 0.25}, 3)
+    assert isinstance(said["tiny"], float)
+
+
+@pytest.mark.parametrize("number", ["1e99999999", "-1e99999999", "1e-99999999", "1e5000", "9" * 200])
+def test_no_number_makes_the_hub_write_its_digits_for_hours(world: World, number: str) -> None:
+    event = {**samples.SENDGRID[1], "sg_message_id": "NUMBER", "asm_group_id": "NUMBER", "reason": "NUMBER"}
+    body = samples.body([event]).replace(b'"NUMBER"', number.encode())
+    answer = world.post("mail", body, SENDGRID.sign(body, MARCH_MS))
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["stored"] + answer.json()["rejected"] == 1
+
+
 def test_an_unsubscribe_is_the_persons_word(world: World) -> None:
     body = samples.body(samples.SENDGRID)
     assert world.post("mail", body, SENDGRID.sign(body, MARCH_MS)).status_code == 200
@@ -323,7 +377,51 @@ def test_what_a_product_webhook_says_of_now_is_a_live_fact(tmp_path: Path) -> No
     made.hooks.close()
 
 
+def test_of_an_items_numbers_the_newest_hold_in_whatever_order_they_come(tmp_path: Path) -> None:
+    shop = FactsShop(tmp_path)
+    made = World(tmp_path, shop.shop.ledger, shop.board)
+    made.apply(shop={"of": "shopify"})
+
+    def post(stock: int, at: str) -> int:
+        variants = [{"id": 1, "price": "4.50", "inventory_quantity": stock}]
+        body = samples.body({**samples.SHOPIFY_PRODUCT, "id": TEA, "updated_at": at, "variants": variants})
+        answer = made.post("shop", body, senders.shopify(body)).json()
+        assert answer["rejected"] == (not at)
+        return int(answer["facts"])
+
+    def stock() -> float:
+        sheet = shop.signed()
+        assert sheet is not None
+        return sheet.columns["stock"][TEA]
+
+    assert [post(7, "2026-03-01T10:00:00Z"), post(3, "2026-03-01T12:00:00Z")] == [1, 1]
+    assert [post(9, "2026-03-01T11:00:00Z"), post(8, "2026-03-01T12:00:00Z"), post(5, "")] == [0, 0, 0]
+    assert stock() == 3
+    made.hooks.close()
+    again = World(tmp_path, shop.shop.ledger, shop.board)
+    made = again
+    assert post(7, "2026-03-01T10:00:00Z") == 0, "also by a hub that was started anew"
+    assert post(6, "2199-01-01T00:00:00Z") == 1
+    made.clock.advance(1_000)
+    assert post(2, "2199-01-01T00:00:00Z") == 1, "a clock that runs ahead silences nothing"
+    assert stock() == 2
+    made.hooks.close()
+
+
 def test_the_document_of_the_api_tells_of_webhooks(world: World) -> None:
     said = world.client.get("/openapi.json").json()["paths"]["/api/v1/sources/{name}/webhook"]["post"]
     assert said["security"] == [{}]
     assert {"200", "401", "404", "413", "503"} <= set(said["responses"])
+
+
+def test_what_is_said_again_after_another_word_is_heard(world: World) -> None:
+    records = [{"type": "identify", "key": ["id"], "traits": {"tier": "tier"}}]
+    webhook = {"carries": "rows"}
+    world.apply(
+        crm={"of": "segment", "kind": "crm", "webhook": webhook, "identifiers": {"userId": "id"}, "records": records}
+    )
+    news = []
+    for tier in (0.2, 0.9, 0.9, 0.2, 0.2):
+        body = samples.body({"id": "u1", "tier": tier})
+        news.append(world.post("crm", body, senders.segment(body)).json()["stored"])
+    assert news == [1, 1, 0, 1, 0]

@@ -158,6 +158,12 @@ def test_an_impossible_time_is_refused_and_not_put_right(ledger: Ledger, tmp_pat
     assert row["expected"] == f"expected between 1970 and now, got {stated.replace('Z', '+00:00')}"
 
 
+@pytest.mark.parametrize("changes", [{"messageId": "m\0"}, {"event": "a\0b"}])
+def test_what_no_database_holds_is_refused_alone(ledger: Ledger, tmp_path: Path, changes: dict[str, Any]) -> None:
+    imported = run(ledger, written(tmp_path / "x.jsonl", call(1), call(2, **changes)))
+    assert (imported.stored, imported.rejected) == (1, 1)
+
+
 def test_the_first_and_the_last_possible_time_are_kept(ledger: Ledger, tmp_path: Path) -> None:
     now = dt.datetime.fromtimestamp((NOW_MS + 10**10) / 1_000, dt.UTC).isoformat()
     path = written(tmp_path / "history.jsonl", call(1, timestamp="1970-01-01T00:00:01Z"), call(2, timestamp=now))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hub_records import NODE, payloads, preference
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +20,7 @@ from edgewise.clock import ManualClock
 from edgewise.consent import Consent, ConsentState
 from edgewise.errors import InputError
 from edgewise.ids import MessageId, SubjectId
+from edgewise.profile.preferences import decode_preferences
 from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import subject_of
 from hub.imports.source_import import preview_source
@@ -343,3 +346,91 @@ def test_named_events_are_found(ledger: Ledger, tmp_path: Path) -> None:
     ids = [event.message_id for event in ledger.events_of(SubjectId(CUSTOMER))]
     found = ledger.events_named([*ids, MessageId("none")])
     assert set(found) == set(ids)
+
+
+def marketing_of(ledger: Ledger, subject: SubjectId) -> ConsentState | None:
+    return decode_preferences(ledger.profiles([subject])[subject].preferences).stored_consent.marketing
+
+
+def test_an_edited_contact_grants_nothing_that_the_person_denied_in_between(ledger: Ledger, tmp_path: Path) -> None:
+    opt = {"marketing": {"column": "opt", "type": "boolean"}}
+    said = document(CONTACTS, consent={**opt, "personalisation": {"value": True}})
+    row = {**CONTACT, "opt": True, "changed": "2025-01-10T00:00:00Z"}
+    imported(ledger, written(tmp_path / "a.jsonl", [row]), said)
+    denied = Consent(marketing=ConsentState.DENIED)
+    by_himself = msgspec.structs.replace(preference(0, subject=CUSTOMER, consent=denied), time_ms=1_748_736_000_000)
+    ledger.store([Batch(NODE, payloads(by_himself))], NOW_MS)
+    edited = {**row, "city": "York", "changed": "2025-12-10T00:00:00Z", "opted": "2025-01-10T00:00:00Z"}
+    imported(ledger, written(tmp_path / "b.jsonl", [edited]), said)
+    assert marketing_of(ledger, CUSTOMER) is ConsentState.DENIED
+    timed = document(CONTACTS, consent=said.consent, consent_time="opted")
+    edited["city"] = "Leeds"
+    imported(ledger, written(tmp_path / "c.jsonl", [edited]), timed)
+    assert marketing_of(ledger, CUSTOMER) is ConsentState.DENIED
+    again = {**edited, "city": "Hull", "opted": "2025-12-20T00:00:00Z"}
+    imported(ledger, written(tmp_path / "d.jsonl", [again]), timed)
+    assert marketing_of(ledger, CUSTOMER) is ConsentState.GRANTED, "he opted in again, and the source says when"
+
+
+ODD: dict[str, Any] = {
+    "kind": "analytics",
+    "key": ["id"],
+    "consent": "granted",
+    "time": "at",
+    "timezone": "Europe/Berlin",
+    "dates": ["iso", "epoch"],
+    "identifiers": {"anonymousId": "visitor"},
+    "records": [{"event": "Seen", "properties": {"what": "what"}}],
+}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"at": "0001-01-01T00:00:00"},
+        {"at": -99999999999},
+        {"what": json.loads("[" * 700 + "]" * 700)},
+        {"what": 10**30},
+        {"what": 10**4000},
+        {"visitor": "v\0"},
+        {"visitor": json.loads("[" * 700 + "]" * 700)},
+    ],
+    ids=["year 1", "long before", "deep", "big", "huge", "nul", "deep id"],
+)
+@pytest.mark.parametrize("group", [[], ["id"]])
+def test_no_row_ends_an_import(ledger: Ledger, tmp_path: Path, row: dict[str, Any], group: list[str]) -> None:
+    sound = {"id": 1, "at": "2025-01-01", "visitor": "v", "what": 1}
+    path = written(tmp_path / "x.jsonl", [{**sound, "id": 2, **row}, sound])
+    said = document({**ODD, "records": [{**ODD["records"][0], "group": group}]})
+    report = imported(ledger, path, said, name="web")
+    assert (report.stored, report.rejected) == (1, 1)
+    (reject,) = rejects(tmp_path, "web")
+    assert reject["row"] == "1"
+    assert reject["reason"]
+    assert reject["expected"]
+
+
+def test_half_a_character_in_a_nested_name_is_replaced_as_in_a_text(ledger: Ledger, tmp_path: Path) -> None:
+    row = {"id": 1, "at": "2025-01-01", "visitor": "v", "what": {"a\ud800": "b\ud800"}}
+    report = imported(ledger, written(tmp_path / "x.jsonl", [row]), document(ODD), name="web")
+    assert (report.stored, report.rejected) == (1, 0)
+
+
+def test_what_was_said_before_something_else_is_said_anew(ledger: Ledger, tmp_path: Path) -> None:
+    said = document({key: value for key, value in CONTACTS.items() if key != "time"})
+
+    def stored(*cities: str) -> int:
+        rows = [{**CONTACT, "city": city} for city in cities]
+        before = ledger.profiles([CUSTOMER])
+        report = imported(ledger, written(tmp_path / "x.jsonl", rows), said)
+        assert (report.stored + report.known, report.rejected) == (len(cities), 0)
+        assert report.stored > 0 or ledger.profiles([CUSTOMER]) == before
+        return report.stored
+
+    assert [stored("York"), stored("Hull"), stored("York"), stored("York")] == [1, 1, 1, 0]
+    assert [stored("Leeds", "York"), stored("Leeds", "York"), stored("York", "Hull")] == [2, 0, 1]
+    assert said_cities(ledger) == ["York", "Hull", "York", "Leeds", "York", "Hull"]
+
+
+def said_cities(ledger: Ledger) -> list[str]:
+    return [str(event.traits["city"]) for event in ledger.events_of(CUSTOMER)]

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.usefixtures("either_database")
 ANN, MAIL, DEVICE, BO = (SubjectId(digit * 32) for digit in "abcd")
 IMPERSONAL = {
     "counters",
+    "fact_moments",
     "fact_sheets",
     "facts",
     "gaps",  # numbers without a record
