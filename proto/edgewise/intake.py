@@ -36,6 +36,8 @@ _DROPPED_TRAITS: Final = frozenset(
 )
 _NEVER_IN_PROPERTIES: Final = frozenset({"email", "phone", "userid", "anonymousid"})
 """In any case, with or without underscores, at any depth: they belong into the call, where they are hashed."""
+_SCORES: Final = "score."
+"""Of traits that a vendor's model states, by a source: they may decide what a person is shown."""
 _MAX_DEPTH: Final = 64
 """Of properties; nobody's are nested half as deep."""
 _KEPT_CONTEXT: Final = ("page", "locale", "timezone", "campaign", "library", "device", "screen", "app")
@@ -190,7 +192,7 @@ def record_of(
         touches=said.touches,
         decision_id=_property(call.properties, "decisionId", DecisionId),
         placement=_property(call.properties, "placement", PlacementName),
-        traits=_traits(call.traits) if identified and call.type == "identify" else {},
+        traits=_traits(call.traits, vouched=vouched) if identified and call.type == "identify" else {},
         identifiers=identifiers_of(call, subject_key) if identified else {},
         currency=said.currency,
         engaged_ms=said.engaged_ms,
@@ -230,11 +232,13 @@ def _property(properties: Mapping[str, Any], name: str, kind: Callable[[str], An
     return kind(stated)
 
 
-def _traits(traits: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
+def _traits(traits: Mapping[str, Any], *, vouched: bool) -> dict[str, str | int | float | bool | None]:
     kept: dict[str, str | int | float | bool | None] = {}
     for name, value in sorted(traits.items()):
         if name in _DROPPED_TRAITS or name in (EMAIL, PHONE) or len(name) > MAX_TEXT:
             continue
+        if name.startswith(_SCORES) and not vouched:
+            raise _wrong(f"$.traits.{name}", f"expected no trait that begins with {_SCORES!r}: a source states scores")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise _wrong(f"$.traits.{name}", f"expected an integer of 64 bits, got {value!r:.80}")
         if value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_TEXT):
