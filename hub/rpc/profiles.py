@@ -142,7 +142,8 @@ class Profiles(ProfilesServicer):
                 snapshot = pb.Snapshot(profile=row.profile, preferences=row.preferences)
                 news.append(pb.SyncResponse(subject=subject, snapshot=snapshot))
             elif subject in erased:
-                news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure()))
+                # with its time: he may have come back, and have stated something that is on its way here
+                news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure(time_ms=erased[subject])))
             elif subject in left:
                 # a node may hold the profile of a person that this subject belongs to no more
                 news.append(pb.SyncResponse(subject=subject, snapshot=_NOTHING))

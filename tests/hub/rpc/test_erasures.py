@@ -71,7 +71,8 @@ def test_a_node_that_does_not_count_erasures_hears_of_those_that_it_caches(tmp_p
             hub.ledger.follow(listed)
             sync = hub.profiles.Sync()
             await sync.write(follow(OTHER))
-            assert told(await sync.read()) == (OTHER, 0, 0)
+            # The time, so that the node keeps what was stated there since.
+            assert told(await sync.read()) == (OTHER, 0, NOW_MS)
             await sync.write(pb.SyncRequest(add=["7" * 32]))
             assert (await sync.read()).WhichOneof("news") == "unknown"
 
