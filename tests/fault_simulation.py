@@ -81,7 +81,14 @@ class Hub:
         streams = Streams(1_000, meters)
         feed = ErasureFeed(self.ledger, None, clock)
         profiles = Profiles(
-            self.ledger, Interest(1_000, meters), threads, feed, streams=streams, meters=meters, log=quiet
+            self.ledger,
+            Interest(1_000, meters),
+            threads,
+            feed,
+            writer=threads,
+            streams=streams,
+            meters=meters,
+            log=quiet,
         )
         inbox = Inbox(
             self.ledger, clock, threads, most_bytes=1 << 20, on_stored=profiles.stored, meters=meters, log=quiet
