@@ -250,7 +250,9 @@ class World:
         unused: Any = None
         self.interest = Interest(100_000, meters)
         feed = ErasureFeed(self.ledger, None, SystemClock())
-        self.profiles = Profiles(self.ledger, self.interest, unused, feed, streams=unused, meters=meters, log=quiet)
+        self.profiles = Profiles(
+            self.ledger, self.interest, unused, feed, writer=unused, streams=unused, meters=meters, log=quiet
+        )
         state: Any = _Counter()
         self.syncs = [
             ProfileSync(cache, NodeId(f"n{n}"), bell=asyncio.Event(), state=state, log=quiet)

@@ -22,7 +22,7 @@ from fault_node import Node, Parts, Worker
 from fault_proxy import Way
 from fault_releases import Publishing, site
 from fault_seeds import Random
-from fault_time import START_MS, LoopClock
+from fault_time import LoopClock
 from fault_witness import Witness
 
 from edge.agent.install import RETRY_MOST_MS
@@ -44,6 +44,8 @@ from hub.rpc.profiles import Profiles
 from hub.rpc.uplink import Uplink as UplinkService
 
 VISITORS = 3
+MOST_AHEAD_MS = 10_000
+"""No node's clock is that far ahead of the hub's."""
 QUIET_S = 60.0
 """Simulated seconds within which everything must have come through once all faults have ended."""
 FOLLOWS_S = QUIET_S + 2 * RETRY_MOST_MS / 1_000
@@ -79,7 +81,14 @@ class Hub:
         streams = Streams(1_000, meters)
         feed = ErasureFeed(self.ledger, None, clock)
         profiles = Profiles(
-            self.ledger, Interest(1_000, meters), threads, feed, streams=streams, meters=meters, log=quiet
+            self.ledger,
+            Interest(1_000, meters),
+            threads,
+            feed,
+            writer=threads,
+            streams=streams,
+            meters=meters,
+            log=quiet,
         )
         inbox = Inbox(
             self.ledger, clock, threads, most_bytes=1 << 20, on_stored=profiles.stored, meters=meters, log=quiet
@@ -278,7 +287,8 @@ class World:
         away = self.random.choice([None, *self.nodes])
         if away is not None:
             away.network.silence(*Way)
-        self.hub.ledger.erase(subject, START_MS)
+        # Later than all that a node has written, whose clock may be ahead: what is later than an erasure is kept.
+        self.hub.ledger.erase(subject, LoopClock(asyncio.get_running_loop()).now_ms() + MOST_AHEAD_MS)
         await asyncio.sleep(self.random.random() * 0.5)
         if away is not None:
             if self.random.random() < 0.5:

@@ -192,8 +192,11 @@ def _traits(events: list[EventRecord]) -> dict[str, Trait]:
     stated: dict[str, list[Trait]] = defaultdict(list)
     for event in events:
         for name, value in event.traits.items():
-            stated[name].append(Trait(event.time_ms, event.producer, event.seq, value))
-    return {name: max(traits, key=lambda trait: trait.stamp) for name, traits in stated.items()}
+            stated[name].append(Trait(event.time_ms, event.producer, event.seq, value, event.vouched))
+    return {
+        name: max(traits, key=lambda each: (each.vouched, each.time_ms, each.producer, each.seq))
+        for name, traits in stated.items()
+    }
 
 
 def _identifiers(events: list[EventRecord]) -> dict[str, list[SubjectId]]:

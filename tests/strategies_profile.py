@@ -77,6 +77,7 @@ def histories(draw: st.DrawFn, *, producers: int = 3, most: int = 12) -> dict[Pr
                 ticket=draw(st.sampled_from(["", "t1", "t2", "t3"])),
                 mood=draw(st.sampled_from([None, -1.0, 0.5])),
                 traits=draw(st.dictionaries(st.sampled_from(["plan", "age"]), st.integers(0, 3), max_size=2)),
+                vouched=draw(st.booleans()),
                 identifiers=draw(
                     st.dictionaries(
                         st.just("userId"), st.sampled_from([SubjectId("a" * 32), SubjectId("b" * 32)]), max_size=1

@@ -90,7 +90,9 @@ class ProfileSync:
                 heard()
                 was_asked = SubjectId(news.subject) in self._asked
                 self._asked.pop(SubjectId(news.subject), None)
-                await in_thread(self._thread, self._take, news, was_asked)
+                if not await in_thread(self._thread, self._take, news, was_asked):
+                    call.cancel()
+                    break
         finally:
             # gRPC goes on asking for requests of a stream that has failed; it must not get what the next one is to ask.
             ended.set()
@@ -156,7 +158,11 @@ class ProfileSync:
         if part:
             yield part
 
-    def _take(self, news: SyncResponse, was_asked: bool) -> None:  # noqa: FBT001  # positional for a thread
+    def _take(self, news: SyncResponse, was_asked: bool) -> bool:  # noqa: FBT001  # positional for a thread
+        """False when an erasure could not be carried out: a later one would confirm it as well.
+
+        The next stream begins behind the last that was confirmed.
+        """
         subject = SubjectId(news.subject)
         try:
             match news.WhichOneof("news"):
@@ -175,6 +181,8 @@ class ProfileSync:
         except (UnavailableError, *MALFORMED) as failed:
             # It comes again with the next change; until then the node decides with what it has.
             self._log.warning("a profile from the hub was not taken over", subject=subject, detail=str(failed))
+            return not (isinstance(failed, UnavailableError) and news.WhichOneof("news") == "erasure")
+        return True
 
     def _erase(self, subject: SubjectId, erasure: Erasure) -> None:
         self._cache.erase(subject, until_ms=erasure.time_ms)

@@ -236,7 +236,8 @@ class ProfileCache:
     def erase(self, subject: SubjectId, *, until_ms: int = 0) -> None:
         """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot.
 
-        `until_ms`: where all of it is later, the visitor has come back and keeps it; 0: everything goes.
+        `until_ms`: where all of it is later, the visitor has come back and keeps it, and in any case what he has stated
+        later; 0: everything goes.
 
         Raises:
             CacheError: as `apply`; nothing was forgotten.
@@ -246,7 +247,7 @@ class ProfileCache:
             key = bytes.fromhex(subject)
             if until_ms and self._rows.is_later(txn, key, until_ms) and self._statements.are_later(txn, key, until_ms):
                 return
-            known = [self._rows.forget(txn, key), self._statements.forget(txn, key)]
+            known = [self._rows.forget(txn, key), self._statements.forget(txn, key, until_ms or None)]
             for name in ("wanted", "evicted"):
                 txn.delete(key, db=self._db[name])
             known.append(RecentDecisions(self.file).forget(txn, subject))

@@ -25,6 +25,7 @@ from edgewise.profile.preferences import (
     Preferences,
     decode_preferences,
     encode_preferences,
+    later_than,
     merge_preferences,
     state,
 )
@@ -48,10 +49,10 @@ class Statements:
     def state(self, txn: Txn, key: bytes, record: PreferenceRecord) -> None:
         """Let a statement hold; one that was applied before, here or by the hub, changes nothing.
 
-        One that asks to be erased takes all back that was stated before it.
+        One that asks to be erased takes all back that was stated before it, also where it is read later.
         """
         if record.erasure:
-            self.forget(txn, key)
+            self.forget(txn, key, record.time_ms)
             return
         own = self._read(txn, key, "stated") or Preferences()
         known = self._read(txn, key, "preferences")
@@ -85,9 +86,16 @@ class Statements:
         else:
             self._write(txn, key, "preferences", base)
 
-    def forget(self, txn: Txn, key: bytes) -> bool:
-        """Delete both for good: what is deleted is overwritten first. False when there was nothing."""
+    def forget(self, txn: Txn, key: bytes, until_ms: int | None = None) -> bool:
+        """Delete for good what was stated until then, or everything; what is deleted is overwritten first.
+
+        False when there was nothing.
+        """
+        later = [None if until_ms is None else self._read(txn, key, name) for name in NAMES]
         known = [delete(txn, key, self._db[name]) for name in NAMES]
+        for name, stated in zip(NAMES, later, strict=True):
+            if stated is not None and until_ms is not None and stated.latest_ms > until_ms:
+                self._write(txn, key, name, later_than(stated, until_ms))
         return any(known)
 
     def are_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:

@@ -131,8 +131,9 @@ class Reception:
         return taken
 
     async def _hear(self, offers: Sequence[Offer], caller: Caller) -> None:
-        """Let the hub speak first about proven visitors of whom this node has not heard; others are served at once."""
-        if not (caller.is_server or caller.visitor is not None):
+        """Let the hub speak first about whoever is no mere pseudonym, and of whom this node has not heard."""
+        may_wait = caller.is_server or caller.visitor is not None
+        if not may_wait and all(offer.call.anonymous_id is not None for offer in offers):
             return
         unheard: dict[SubjectId, None] = {}
         for start in range(0, len(offers), AT_ONCE):

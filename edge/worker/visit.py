@@ -86,9 +86,10 @@ def recognise(
 
     `key` is the site's key of subjects. A `user_id` counts only if a server vouches for it, and then before any device;
     an `anonymous_id` is a pseudonym. `tracked` is whose record a call would be that names neither, or only a userId
-    that nobody vouches for: it is counted as that subject's, and nothing else follows from it. `is_new`: the id was
-    made for this request, so that nobody can have stated anything under it. With a hub, a proven visitor who has no
-    row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
+    that nobody vouches for: it is counted as that subject's, and nothing else follows from it. But he is no pseudonym
+    of one browser: he may have denied it anywhere, so that he is heard first like a proven visitor. `is_new`: the id
+    was made for this request, so that nobody can have stated anything under it. With a hub, a proven visitor who has
+    no row here is unheard (`proto/decisions/0009-unheard-visitors.md`).
 
     Where a page names a pseudonym and the browser proves another id, the statements of both hold: the will belongs to
     the person in front of it, under whatever name; likewise where a server names a user and his device.
@@ -104,9 +105,12 @@ def recognise(
     others = {own, device} - {ANONYMOUS, subject}
     for other in sorted(others):
         preferences = merge_preferences(preferences, reading.preferences(other))
-    proven = {own, subject, device} if caller.is_server and not is_new else {own}
+    heard_first = {own} if device or own else {tracked}
+    if caller.is_server and not is_new:
+        heard_first = {own, subject, device}
     standings = {
-        each: standing(reading, each, has_hub=has_hub and each in proven) for each in {*others, subject} - {ANONYMOUS}
+        each: standing(reading, each, has_hub=has_hub and each in heard_first)
+        for each in {*others, subject} - {ANONYMOUS}
     }
     is_unheard = not all(each.is_heard for each in standings.values())
     grants = effective(

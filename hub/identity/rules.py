@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from edgewise.identifiers import normalised
+from edgewise.identifiers import PREVIOUS, normalised
 from edgewise.ids import SubjectId
 from edgewise.subjects import subject_of
 
@@ -41,7 +41,8 @@ class IdentityFile(msgspec.Struct, frozen=True):
     """`identity.yaml` of a site."""
 
     kinds: Annotated[list[Kind], Meta(min_length=1, max_length=50)]
-    """Strongest first. Kinds that are not listed come last."""
+    """Strongest first. Kinds that are not listed hold as without a file and come behind; but an alias's (`previousId`)
+    stays before all, unless it is listed."""
     blocked: dict[KindName, list[Annotated[str, Meta(min_length=1, max_length=500)]]] = {}
     """Kind -> values that name nobody here, beside those that name nobody anywhere (`edgewise.identifiers`)."""
     browsers_link: bool = False
@@ -75,7 +76,7 @@ OTHER: Final = Kind("other", limit=5)
 
 DEFAULT_RULES: Final = IdentityRules(
     kinds=(
-        Kind("previousId", limit=20),
+        Kind(PREVIOUS, limit=20),
         Kind(USER, limit=1, most_people=500),
         Kind("email", limit=5, most_users=3),
         Kind("phone", limit=5, most_users=3),
@@ -92,11 +93,18 @@ DEFAULT_RULES: Final = IdentityRules(
 
 
 def rules_of(file: IdentityFile, subject_key: bytes) -> IdentityRules:
-    """The rules of a file, its blocked values normalised and hashed with the site's key."""
+    """The rules of a file over the built-in ones, its blocked values normalised and hashed with the site's key.
+
+    A short file changes what it names and nothing else: colleagues are not joined by their group because of it.
+    """
+    listed = {each.kind for each in file.kinds}
+    others = [each for each in DEFAULT_RULES.kinds if each.kind not in listed]
+    aliases = [each for each in others if each.kind == PREVIOUS]
+    kinds = (*aliases, *file.kinds, *(each for each in others if each.kind != PREVIOUS))
     blocked = {
         subject_of(subject_key, kind, named)
         for kind, values in file.blocked.items()
         for value in values
         if (named := normalised(kind, value))
     }
-    return IdentityRules(tuple(file.kinds), tuple(sorted(blocked)), file.most_identifiers, file.browsers_link)
+    return IdentityRules(kinds, tuple(sorted(blocked)), file.most_identifiers, file.browsers_link)

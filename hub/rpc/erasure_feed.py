@@ -14,13 +14,13 @@ from edgewise.seal import sealed
 from edgewise.v1 import profiles_pb2 as pb
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import Listed, SuppressionList
-from hub.rpc.interest import Follower
+from hub.rpc.interest import Confirmation, Follower
 
 ENTRIES_AT_ONCE: Final = 64
 
 
 class ErasureFeed:
-    """What is to be told to whom. All but `is_due` read and write files: they are for a thread."""
+    """What is to be told to whom. All but `is_due` read files, and `confirm` writes: they are for threads."""
 
     def __init__(self, ledger: Ledger, suppressions: SuppressionList | None, clock: Clock) -> None:
         """Without a list nothing is told; erasures still go to the nodes that cache somebody."""
@@ -39,15 +39,29 @@ class ErasureFeed:
         """Whether there is something to tell, as of the last look."""
         return follower.erased_through is not None and follower.erased_through < self._length
 
-    def heard(self, follower: Follower, node: NodeId, request: pb.SyncRequest) -> None:
-        """A node says how far it has got. On another list, or on none, it begins at the first erasure."""
+    def heard(self, follower: Follower, request: pb.SyncRequest) -> Confirmation | None:
+        """A node says how far it has got: what is to be written down of it, which is a writer's to do.
+
+        On another list, or on none, it begins at the first erasure. None where it says nothing new on this stream.
+        """
         listed = self._listed()
         self._length = max(self._length, len(listed.entries))
         through = min(request.erased_through, len(listed.entries)) if request.erasure_list == listed.name else 0
         if follower.erased_through is None:
             follower.erased_through = through
-        if listed.name and request.erasure_list == listed.name:
-            self._ledger.confirm_erasures(node, listed.name, through, self._clock.now_ms())
+        said = Confirmation(listed.name, through)
+        if not listed.name or request.erasure_list != listed.name or said == follower.confirmed:
+            return None
+        follower.confirmed = said
+        return said
+
+    def is_written(self, node: NodeId, said: Confirmation) -> bool:
+        """Whether the ledger knows it already, as after most reconnects."""
+        return any((row.node, row.list, row.through) == (node, *said) for row in self._ledger.node_erasures())
+
+    def confirm(self, node: NodeId, said: Confirmation) -> None:
+        """Write down how far a node has got."""
+        self._ledger.confirm_erasures(node, said.list, said.through, self._clock.now_ms())
 
     def due(self, follower: Follower) -> list[pb.SyncResponse]:
         """The next erasures that a node is to be told of; they count as told."""

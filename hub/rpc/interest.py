@@ -8,9 +8,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from edgewise.ids import SubjectId
 from hub.meters import Meters
+
+
+class Confirmation(NamedTuple):
+    """A node has carried out the erasures of a list up to a number."""
+
+    list: str
+    through: int
 
 
 class Follower:
@@ -23,6 +31,8 @@ class Follower:
         self.ended = False
         self.erased_through: int | None = None
         """Up to which number the node was told of erasures; None where it has not said that it counts them."""
+        self.confirmed: Confirmation | None = None
+        """What the node has said last on this stream of how far it has carried them out."""
 
     def take(self, most: int) -> list[SubjectId]:
         """Up to `most` subjects with news, oldest news first; they count as told."""

@@ -51,15 +51,20 @@ class Profiles(ProfilesServicer):
         reader: Executor,
         feed: ErasureFeed | None = None,
         *,
+        writer: Executor,
         streams: Streams,
         meters: Meters,
         log: Log,
     ) -> None:
-        """Without a `feed` erasures are told to the nodes that cache the person, and to no others."""
+        """`writer` is the one thread that writes the ledger.
+
+        Without a `feed` erasures are told to the nodes that cache the person, and to no others.
+        """
         self._ledger = ledger
         self._interest = interest
         self._reader = reader
         self._feed = feed
+        self._writer = writer
         self._streams = streams
         self._meters = meters
         self._log = log
@@ -142,7 +147,8 @@ class Profiles(ProfilesServicer):
                 snapshot = pb.Snapshot(profile=row.profile, preferences=row.preferences)
                 news.append(pb.SyncResponse(subject=subject, snapshot=snapshot))
             elif subject in erased:
-                news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure()))
+                # with its time: he may have come back, and have stated something that is on its way here
+                news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure(time_ms=erased[subject])))
             elif subject in left:
                 # a node may hold the profile of a person that this subject belongs to no more
                 news.append(pb.SyncResponse(subject=subject, snapshot=_NOTHING))
@@ -152,22 +158,27 @@ class Profiles(ProfilesServicer):
             self._meters.pushed.labels(one.WhichOneof("news")).inc()
         return [sealed(one) for one in news]
 
-    async def _listen(self, requests: AsyncIterator[pb.SyncRequest], follower: Follower) -> InputError | None:
-        """Take what the node follows until it ends, or says what makes no sense."""
+    async def _listen(self, requests: AsyncIterator[pb.SyncRequest], follower: Follower) -> EdgewiseError | None:
+        """Take what the node follows until it ends, says what makes no sense, or the ledger cannot be asked."""
         node: NodeId | None = None
         try:
             async for request in requests:
                 node = node_of(request.node_id) if node is None else node
                 if self._feed is not None and request.HasField("erased_through"):
-                    await self._in_reader(self._feed.heard, follower, node, request)
+                    await self._heard(self._feed, follower, node, request)
                 self._interest.unfollow(follower, map(_subject, request.remove))
                 self._interest.follow(follower, map(_subject, request.add))
-        except InputError as wrong:
+        except EdgewiseError as wrong:
             return wrong
         finally:
             follower.ended = True
             follower.wake.set()
         return None
+
+    async def _heard(self, feed: ErasureFeed, follower: Follower, node: NodeId, request: pb.SyncRequest) -> None:
+        said = await self._in_reader(feed.heard, follower, request)
+        if said is not None and not await self._in_reader(feed.is_written, node, said):
+            await asyncio.get_running_loop().run_in_executor(self._writer, feed.confirm, node, said)
 
 
 def _subject(text: str) -> SubjectId:

@@ -97,7 +97,9 @@ class RpcServer:
         )
         interest = Interest(settings.most_profiles_per_node, meters)
         feed = ErasureFeed(ledger, suppressions, clock)
-        self._profiles = Profiles(ledger, interest, self._readers, feed, streams=streams, meters=meters, log=log)
+        self._profiles = Profiles(
+            ledger, interest, self._readers, feed, writer=self._writer, streams=streams, meters=meters, log=log
+        )
         self._inbox = Inbox(
             ledger,
             clock,

@@ -48,8 +48,13 @@ _SPEAKS_FOR_NOBODY: Final = frozenset({GROUP, PREVIOUS, USER, ANONYMOUS_ID})
 
 
 def is_blocked(value: str) -> bool:
-    """Whether a value names nobody, whatever its kind: empty, `null`, `00000000-0000-0000-0000-000000000000`."""
-    stripped = value.strip()
+    """Whether a value names nobody, whatever its kind: empty, `null`, `00000000-0000-0000-0000-000000000000`.
+
+    Also where it only looks different: fullwidth letters, invisible characters.
+    """
+    if len(value) > MOST_CHARACTERS:
+        return False
+    stripped = value.strip() if value.isascii() and value.isprintable() else _visible(value)
     return len(stripped) <= _MOST_BLOCKED_CHARACTERS and _BLOCKED.fullmatch(stripped) is not None
 
 
@@ -57,9 +62,9 @@ def normalised(kind: str, value: str, region: str | None = None) -> str:
     """The one spelling of an identifier; "" where it names nobody.
 
     E-mail addresses: Unicode's compatibility form (NFKC) without invisible characters and white space around, lower
-    case, the domain as it stands in DNS (IDNA). Telephone numbers: E.164, where the number is international, or
-    `region` (ISO 3166, `GB`) says whose national numbers these are; any other number is its digits. All other kinds
-    stay as they are.
+    case, the domain as it stands in DNS (IDNA); nobody's without something on both sides of an @. Telephone numbers:
+    E.164, where the number is international, or `region` (ISO 3166, `GB`) says whose national numbers these are; any
+    other number is its digits. All other kinds stay as they are.
     """
     if len(value) > MOST_CHARACTERS or is_blocked(value):
         return ""
@@ -119,15 +124,22 @@ def _hash(subject_key: bytes, name: str, value: str) -> SubjectId:
 
 
 def _email(value: str) -> str:
-    folded = unicodedata.normalize("NFKC", value)
-    plain = "".join(mark for mark in folded if unicodedata.category(mark) not in {"Cf", "Cc"}).strip().lower()
-    local, at, domain = plain.rpartition("@")
-    if not at or domain.isascii():
+    plain = _visible(value).lower()
+    local, _, domain = plain.rpartition("@")
+    if not (local and domain):
+        return ""
+    if domain.isascii():
         return plain
     try:
         return f"{local}@{domain.encode('idna').decode()}"
     except UnicodeError:
         return plain  # no domain that DNS could hold; still one spelling
+
+
+def _visible(value: str) -> str:
+    """Unicode's compatibility form without invisible characters, and without white space around."""
+    folded = unicodedata.normalize("NFKC", value)
+    return "".join(mark for mark in folded if unicodedata.category(mark) not in {"Cf", "Cc"}).strip()
 
 
 def _phone(value: str, region: str | None) -> str:

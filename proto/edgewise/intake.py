@@ -6,6 +6,7 @@ Follows Segment's HTTP tracking API. What its properties say of items, money, ti
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +15,6 @@ from msgspec import Meta
 
 from edgewise.consent import Consent, ConsentState, Grants
 from edgewise.errors import InputError, Problem, problem_of
-from edgewise.identifiers import EMAIL, PHONE
 from edgewise.ids import DecisionId, MessageId, PlacementName, Producer
 from edgewise.money import SITE_CURRENCY
 from edgewise.naming import identifiers_of, names_of, subject_of_call
@@ -31,11 +31,22 @@ CallType = Literal["track", "identify", "page", "screen", "group", "alias"]
 _Id = Annotated[str, Meta(min_length=1, max_length=200)] | int
 _Number = int | float | None
 
-_DROPPED_TRAITS: Final = frozenset(
-    {"name", "firstName", "lastName", "first_name", "last_name", "username", "address", "avatar", "birthday"}
-)
 _NEVER_IN_PROPERTIES: Final = frozenset({"email", "phone", "userid", "anonymousid"})
-"""In any case, with or without underscores, at any depth: they belong into the call, where they are hashed."""
+"""As `_folded`, at any depth: they belong into the call, where they are hashed."""
+_DROPPED_TRAITS: Final = _NEVER_IN_PROPERTIES | frozenset(
+    (
+        *("name", "firstname", "middlename", "lastname", "fullname", "givenname", "familyname", "surname"),
+        *("displayname", "nickname", "username", "avatar", "birthday", "birthdate", "dateofbirth", "dob"),
+        *("address", "address1", "address2", "street", "street1", "street2", "streetaddress", "emailaddress"),
+        *("mobile", "mobilephone", "mobilenumber", "phonenumber", "telephone", "tel", "cell", "cellphone", "fax"),
+    )
+)
+"""As `_folded`: what names a person is no trait; nodes get all traits."""
+_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
+"""An e-mail address, by any name: too many names are possible."""
+_SCORES: Final = "score."
+"""Of traits that a vendor's model states, by a source: they may decide what a person is shown."""
+_JOINTS: Final = str.maketrans("", "", "_- ")
 _MAX_DEPTH: Final = 64
 """Of properties; nobody's are nested half as deep."""
 _KEPT_CONTEXT: Final = ("page", "locale", "timezone", "campaign", "library", "device", "screen", "app")
@@ -130,6 +141,7 @@ def decode_call(
     kind = type or envelope.type
     if kind is None:
         raise _wrong("$.type", "expected one of track, identify, page, screen, group, alias; got nothing")
+    _refuse_nul(envelope)
     names = names_of(envelope, kind, fallback_id)
     if kind == "track" and envelope.event is None:
         raise _wrong("$.event", "expected the name of what was done, such as 'Product Viewed'; got nothing")
@@ -190,7 +202,7 @@ def record_of(
         touches=said.touches,
         decision_id=_property(call.properties, "decisionId", DecisionId),
         placement=_property(call.properties, "placement", PlacementName),
-        traits=_traits(call.traits) if identified and call.type == "identify" else {},
+        traits=_traits(call.traits, vouched=vouched) if identified and call.type == "identify" else {},
         identifiers=identifiers_of(call, subject_key) if identified else {},
         currency=said.currency,
         engaged_ms=said.engaged_ms,
@@ -225,16 +237,35 @@ def _property(properties: Mapping[str, Any], name: str, kind: Callable[[str], An
     stated = properties.get(name)
     if stated is None:
         return None
-    if not isinstance(stated, str) or not 0 < len(stated) <= 200:  # noqa: PLR2004
-        raise _wrong(f"$.properties.{name}", f"expected a text of 1 to 200 characters, got {stated!r:.80}")
+    if not isinstance(stated, str) or not 0 < len(stated) <= 200 or "\0" in stated:  # noqa: PLR2004
+        raise _wrong(f"$.properties.{name}", f"expected a text of 1 to 200 characters without NUL, got {stated!r:.80}")
     return kind(stated)
 
 
-def _traits(traits: Mapping[str, Any]) -> dict[str, str | int | float | bool | None]:
+def _refuse_nul(envelope: Envelope) -> None:
+    """Databases hold no text with the character NUL, so that a record with one could never be stored."""
+    for path, value in (
+        ("messageId", envelope.message_id),
+        ("anonymousId", envelope.anonymous_id),
+        ("userId", envelope.user_id),
+        ("previousId", envelope.previous_id),
+        ("groupId", envelope.group_id),
+        ("event", envelope.event),
+        ("name", envelope.name),
+    ):
+        if isinstance(value, str) and "\0" in value:
+            raise _wrong(f"$.{path}", f"expected a text without the character NUL, got {value!r:.80}")
+
+
+def _traits(traits: Mapping[str, Any], *, vouched: bool) -> dict[str, str | int | float | bool | None]:
     kept: dict[str, str | int | float | bool | None] = {}
     for name, value in sorted(traits.items()):
-        if name in _DROPPED_TRAITS or name in (EMAIL, PHONE) or len(name) > MAX_TEXT:
+        if len(name) > MAX_TEXT or _folded(name) in _DROPPED_TRAITS:
             continue
+        if isinstance(value, str) and _ADDRESS.search(value):
+            continue
+        if name.startswith(_SCORES) and not vouched:
+            raise _wrong(f"$.traits.{name}", f"expected no trait that begins with {_SCORES!r}: a source states scores")
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise _wrong(f"$.traits.{name}", f"expected an integer of 64 bits, got {value!r:.80}")
         if value is None or isinstance(value, int | float) or (isinstance(value, str) and len(value) <= MAX_TEXT):
@@ -247,6 +278,11 @@ def _body(call: Call) -> bytes:
     return _encoder.encode({"properties": _unnamed(call.properties, _MAX_DEPTH), "context": context})
 
 
+def _folded(name: str) -> str:
+    """One spelling of `firstName`, `first_name`, `First Name`, `first-name`."""
+    return name.translate(_JOINTS).lower()
+
+
 def _unnamed(value: Any, depth: int) -> Any:
     """Properties without what names a person."""
     if not depth:
@@ -256,7 +292,7 @@ def _unnamed(value: Any, depth: int) -> Any:
             return {
                 name: _unnamed(inner, depth - 1)
                 for name, inner in value.items()
-                if name.replace("_", "").lower() not in _NEVER_IN_PROPERTIES
+                if _folded(name) not in _NEVER_IN_PROPERTIES
             }
         case list():
             return [_unnamed(inner, depth - 1) for inner in value]

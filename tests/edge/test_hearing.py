@@ -27,6 +27,7 @@ from edgewise.subjects import subject_of
 SERVER = Caller(
     is_public=True, is_operator=False, is_server=True, visitor=None, pseudonym=None, opts_out=False, origin=None
 )
+PUBLIC = SERVER._replace(is_server=False)
 ANN, BOB = (subject_of(KEYS.subject_key, "userId", name) for name in ("ann", "bob"))
 
 
@@ -53,10 +54,13 @@ async def speak(desk: Desk) -> None:
     desk.cache.snapshot(BOB, encode_profile(Profile()), encode_preferences(stated))
 
 
-def test_what_a_server_reports_is_taken_by_what_the_hub_says_of_each_visitor(tmp_path: Path) -> None:
+@pytest.mark.parametrize("caller", [SERVER, PUBLIC], ids=["server", "write key"])
+def test_what_is_reported_of_users_is_taken_by_what_the_hub_says_of_each(tmp_path: Path, caller: Caller) -> None:
+    """Also by a client that has the public write key only, as Segment's own ones for servers do."""
+
     async def story() -> list[EventRecord]:
         desk = desk_of(tmp_path, connected=True)
-        _, taken = await asyncio.gather(speak(desk), Reception(desk).take([offer("ann"), offer("bob")], SERVER))
+        _, taken = await asyncio.gather(speak(desk), Reception(desk).take([offer("ann"), offer("bob")], caller))
         assert [each.outcome for each in taken] == ["accepted", "without_consent"]
         written = events(desk)
         await desk.close()

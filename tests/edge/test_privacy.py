@@ -53,6 +53,7 @@ def test_a_visitor_is_forgotten_at_once_and_the_hub_is_told_first(tmp_path: Path
         assert answer.status_code == 202
         assert answer.headers["cache-control"] == "private, no-store"
         assert "Max-Age=0" in answer.headers["set-cookie"]
+        assert "It has no hub: what it wrote down of you stays in its log" in answer.json()["note"]
         (record,) = requests(desk)
         assert (record.erasure, record.subject, lane_of(record)) == (answer.json()["id"], subject(), Lane.PREFERENCE)
         assert profile_of(desk) is None

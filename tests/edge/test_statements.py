@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 
 import pytest
 from cache_world import statement
-from hub_records import SUBJECT
+from hub_records import SUBJECT, preference
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.node.layout import NodePaths
 from edge.profiles.cache import ProfileCache
+from edge.profiles.recall import statements_in
+from edge.spool.writer import SpoolWriter
 from edgewise.consent import Consent, ConsentState
 from edgewise.ids import Producer, SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences, state
@@ -203,3 +207,37 @@ def test_what_holds_is_the_hubs_last_word_and_what_was_stated_here_that_it_does_
             for one in (SUBJECT, OTHER):
                 assert held(cache, one) == twin.expected(one)
         cache.close()
+
+
+@pytest.mark.parametrize("until_ms", [3, 0])
+def test_an_erasure_takes_nothing_back_that_was_stated_after_it(cache: ProfileCache, until_ms: int) -> None:
+    """The hub's answer about somebody erased may come after he has come back and opted out."""
+    cache.state(SUBJECT, statement(2, producer=HERE[0], less=("x",)))
+    cache.state(SUBJECT, statement(5, producer=HERE[1], dial=0))
+    cache.unknown(SUBJECT)
+    cache.erase(SUBJECT, until_ms=until_ms)
+    left = cache.preferences(SUBJECT)
+    if until_ms:
+        assert (left.dial.value, left.less.value, left.applied) == (0, (), {HERE[1]: 5})
+        cache.snapshot(SUBJECT, NO_PROFILE, encode_preferences(Preferences()))
+        assert cache.preferences(SUBJECT).dial.value == 0
+    else:
+        assert left == Preferences()
+
+
+@pytest.mark.parametrize("order", [HERE, HERE[::-1]])
+def test_what_was_erased_stays_so_and_what_was_stated_since_holds_in_any_order_of_folders(
+    cache: ProfileCache, tmp_path: Path, order: tuple[Producer, Producer]
+) -> None:
+    async def fill(name: Producer, *said: dict[str, Any]) -> None:
+        spool = SpoolWriter(NodePaths(tmp_path).producer(1, HERE.index(name)), producer=name, most_bytes=1 << 20)
+        for seq, fields in enumerate(said):
+            spool.append(preference(seq, producer=name, received_ms=1, **{"dial": None, **fields}))
+        await spool.close()
+
+    first, second = order
+    asyncio.run(fill(first, {"time_ms": 1, "less": ("x",)}, {"time_ms": 5, "dial": 0}))
+    asyncio.run(fill(second, {"time_ms": 3, "erasure": "E"}))
+    cache.recall(statements_in(tmp_path / "spool"), is_all=True)
+    left = cache.preferences(SUBJECT)
+    assert (left.dial.value, left.less.value) == (0, ())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from agent_world import Node, patiently, running_agent
 from cache_world import statement, view
 
+from edge.profiles.cache_file import CacheError
 from edge.profiles.forgetting import Confirmed
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
@@ -167,5 +169,29 @@ def test_who_has_come_back_since_keeps_what_is_his(tmp_path: Path) -> None:
             hub.tell_erasures("list-1", ANN, time_ms=1_000)  # long before
             await eventually(lambda: hub.confirmed[-1] == ("list-1", 1))
             assert items(node, ANN) == {"one"}
+
+    patiently(story())
+
+
+def test_an_erasure_that_failed_is_not_confirmed_by_a_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with FakeHub(SignedSite("shop")) as hub, running_agent(tmp_path, hub) as node:
+            await eventually(lambda: hub.confirmed == [("", 0)])
+            erase, failures = node.cache.erase, [CacheError("the map is full")]
+
+            def fails_once(subject: SubjectId, *, until_ms: int = 0) -> None:
+                if failures:
+                    raise failures.pop()
+                erase(subject, until_ms=until_ms)
+
+            monkeypatch.setattr(node.cache, "erase", fails_once)
+            hub.tell_erasures("list-1", ANN, BOB)
+            # The next stream begins where nothing was confirmed; what was told on the last one is not taken.
+            await eventually(lambda: hub.confirmed == [("", 0), ("", 0)])
+            assert node.cache.erased_through() == Confirmed()
+            hub.tell_erasures("list-1", ANN, BOB)
+            await eventually(lambda: hub.confirmed[-1] == ("list-1", 2))
 
     patiently(story())

@@ -119,3 +119,16 @@ def test_a_map_that_is_full_keeps_the_values_with_the_smallest_hash_and_whole_co
     kept = fold(Profile(), events).affinity["category"]
     assert set(kept) == set(sorted((f"c{number}" for number in range(700)), key=hash64)[:MAX_VALUES])
     assert {sum(weight for _, weight in days) for days in kept.values()} == {2}
+
+
+def test_a_trait_that_nobody_vouches_for_replaces_none_that_a_source_gave_in_any_order() -> None:
+    given, claimed, repeated = (
+        msgspec.structs.replace(event(number, "identify"), type="identify", time_ms=START_MS + number, traits=traits)
+        for number, traits in enumerate(({"plan": "gold"}, {"plan": "none", "hobby": "tea"}, {"plan": "free"}))
+    )
+    given = msgspec.structs.replace(given, vouched=True)
+    for events in ([given, claimed, repeated], [repeated, claimed, given]):
+        profile = fold(Profile(), events)
+        assert {name: trait.value for name, trait in profile.traits.items()} == {"plan": "gold", "hobby": "tea"}
+        assert merge(fold(Profile(), events[:1]), fold(Profile(), events[1:])) == profile
+        assert decode_profile(encode_profile(profile)) == profile

@@ -35,7 +35,9 @@ def hashes(**named: str) -> dict[str, str]:
         ("email", "\uff41\uff4e\uff4e\uff20example.org", "ann@example.org"),
         ("email", "ann@MÜNCHEN.example", "ann@xn--mnchen-3ya.example"),
         ("email", "ann\u202e@example.org", "ann@example.org"),
-        ("email", "no address", "no address"),
+        ("email", "no address", ""),
+        ("email", "@example.org", ""),
+        ("email", "ann@ ", ""),
         ("email", "a@" + "ü" * 70, "a@" + "ü" * 70),
         ("phone", "+44 (0)20 7946 0958", "+442079460958"),
         ("phone", "\uff0b44 20 7946 0958", "+442079460958"),
@@ -62,6 +64,7 @@ def test_a_region_says_whose_national_numbers_they_are() -> None:
     [
         *("null", "NULL", "None", "undefined", "Unknown", "anonymous", "guest", "NaN", "N/A", "true"),
         *("0", "000-00", "-", "-1"),
+        *("null\u200b", "\uff4eull", "\u200b\uff2e\uff35\uff2c\uff2c\u2060", "\uff10\uff10", "un\u00adknown", "\u200b"),
         *("", "  ", "00000000-0000-0000-0000-000000000000", "[object Object]", "(not set)"),
     ],
 )

@@ -26,7 +26,13 @@ def nothing_known(_: ItemId) -> dict[str, AttributeValue] | None:
     return None
 
 
-def record(call: dict[str, Any], grants: Grants = ALL, known: dict[str, AttributeValue] | None = None) -> EventRecord:
+def record(
+    call: dict[str, Any],
+    grants: Grants = ALL,
+    known: dict[str, AttributeValue] | None = None,
+    *,
+    vouched: bool = False,
+) -> EventRecord:
     decoded = decode_call(msgspec.json.encode({"anonymousId": "a-1", **call}), type=None)
     return record_of(
         decoded,
@@ -37,6 +43,7 @@ def record(call: dict[str, Any], grants: Grants = ALL, known: dict[str, Attribut
         grants=grants,
         received_ms=RECEIVED_MS,
         attributes_of=lambda _: known,
+        vouched=vouched,
     )
 
 
@@ -254,3 +261,28 @@ def test_no_properties_at_all_raise_anything_else(anything: Any) -> None:
     for name in ("product_id", "price", "quantity", "rating", "products", "category"):
         with contextlib.suppress(InputError):
             record(viewed(**{"product_id": "p", name: anything}))
+
+
+def test_scores_are_for_sources_and_servers_to_state() -> None:
+    call = {"type": "identify", "userId": "42", "traits": {"score.acme.churn": 0}}
+    with pytest.raises(InputError) as refused:
+        record(call)
+    assert [problem.path for problem in refused.value.problems] == ["$.traits.score.acme.churn"]
+    assert record(call, vouched=True).traits == {"score.acme.churn": 0}
+
+
+def test_what_names_a_person_is_no_trait_however_it_is_spelled() -> None:
+    named = {"Email": "x@y.z", "firstname": "Ann", "Full Name": "Ann O.", "mobile": "+44", "Mobile-Phone": "+44"}
+    hidden = {"STREET": "Elm 1", "contact": "Ann <ann@example.org>", "user_id": "42"}
+    kept = record(
+        {"type": "identify", "traits": {**named, **hidden, "plan": "gold", "handle": "@ann", "city": "Leeds"}}
+    )
+    assert kept.traits == {"plan": "gold", "handle": "@ann", "city": "Leeds"}
+
+
+@pytest.mark.parametrize("field", ["messageId", "anonymousId", "userId", "previousId", "groupId", "event", "name"])
+def test_no_name_holds_a_nul(field: str) -> None:
+    said = {"type": "track", "event": "Product Viewed", "anonymousId": "a", field: "x\0y"}
+    with pytest.raises(InputError, match="without the character NUL") as refused:
+        decode_call(msgspec.json.encode(said), type=None)
+    assert [problem.path for problem in refused.value.problems] == [f"$.{field}"]

@@ -27,6 +27,12 @@ _WHERE: Final = (
     "sources of every fact; whoever runs the site exports it by `edgewise profile export`."
 )
 
+_FOLLOWS: Final = "This node has forgotten you. The hub of the site, all other nodes and everything beside them follow."
+_FOLLOWS_NOT: Final = (
+    "This node uses nothing of you any more. It has no hub: what it wrote down of you stays in its log, together with "
+    "this request, until a hub takes both, or whoever runs the site deletes the log."
+)
+
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 
 
@@ -43,7 +49,8 @@ class ErasureAnswer(msgspec.Struct, frozen=True):
     id: str
     """By which the hub's certificate names it (`request`)."""
     state: str = "accepted"
-    """The node has forgotten the visitor; the hub, all other nodes and everything beside them follow."""
+    """The node serves nothing of the visitor any more; `note` says what follows."""
+    note: str = ""
 
 
 class ExportAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,7 +99,8 @@ class PrivacyRoutes:
         desk.wanted.discard(subject)
         desk.cache.erase(subject)
         await desk.spool.commit()
-        return json_answer(ErasureAnswer(record.erasure), status=HTTPStatus.ACCEPTED, headers=[PRIVATE, _NO_COOKIE])
+        answer = ErasureAnswer(record.erasure, note=_FOLLOWS if desk.has_hub else _FOLLOWS_NOT)
+        return json_answer(answer, status=HTTPStatus.ACCEPTED, headers=[PRIVATE, _NO_COOKIE])
 
     async def export(self, exchange: Exchange) -> Answer:
         """What this node holds of the visitor; the hub has more."""

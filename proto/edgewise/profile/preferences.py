@@ -65,6 +65,19 @@ class Preferences(msgspec.Struct):
         return Consent(**said)
 
 
+def later_than(preferences: Preferences, until_ms: int) -> Preferences:
+    """What of it was stated after a moment; of a producer of whom nothing is left nothing counts as applied."""
+    kept = Preferences(consent={of: said for of, said in preferences.consent.items() if said.stamp[0] > until_ms})
+    for name in ("dial", "mute", "more", "less"):
+        if (said := getattr(preferences, name)).stamp[0] > until_ms:
+            setattr(kept, name, said)
+    stamps = [kept.dial.stamp, kept.mute.stamp, kept.more.stamp, kept.less.stamp]
+    stamps += [said.stamp for said in kept.consent.values()]
+    speakers = {producer for _, _, producer, _ in stamps}
+    kept.applied = {name: seq for name, seq in preferences.applied.items() if name in speakers}
+    return kept
+
+
 def state(preferences: Preferences, record: PreferenceRecord) -> bool:
     """Apply one statement in place; False when its producer's sequence says that it was applied before."""
     if record.seq <= preferences.applied.get(record.producer, -1):

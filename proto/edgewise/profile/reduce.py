@@ -312,7 +312,7 @@ def _state(profile: Profile, event: EventRecord) -> None:
         known = traits.get(name)
         if known is None and not has_place(profile.bars, TRAITS, traits, name, MAX_TRAITS):
             continue
-        stated = Trait(event.time_ms, event.producer, event.seq, stated_value)
+        stated = Trait(event.time_ms, event.producer, event.seq, stated_value, event.vouched)
         if known is None or stated.stamp > known.stamp:
             traits[name] = stated
 

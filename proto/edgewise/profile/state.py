@@ -57,17 +57,19 @@ class Impression(msgspec.Struct, frozen=True, array_like=True, order=True, gc=Fa
 
 
 class Trait(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The latest value that somebody stated."""
+    """The latest value that somebody stated whose word counts most."""
 
     time_ms: int
     producer: Producer
     seq: int
     value: str | int | float | bool | None
+    vouched: bool = False
+    """A source or a server stated it. Last, so that profiles without it are read, and older code reads this."""
 
     @property
-    def stamp(self) -> tuple[int, Producer, int]:
-        """What decides which statement is later."""
-        return (self.time_ms, self.producer, self.seq)
+    def stamp(self) -> tuple[bool, int, Producer, int]:
+        """What decides which statement holds: the latest, but whoever has the public write key unsays no source."""
+        return (self.vouched, self.time_ms, self.producer, self.seq)
 
 
 class Orders(msgspec.Struct, frozen=True, array_like=True):

@@ -34,7 +34,7 @@ class Hub:
         threads: Any = unused
         feed = ErasureFeed(ledger, None, SystemClock())
         self.profiles = Profiles(
-            ledger, self.interest, threads, feed, streams=threads, meters=meters, log=log("critical")
+            ledger, self.interest, threads, feed, writer=threads, streams=threads, meters=meters, log=log("critical")
         )
         self._seq = 0
 
