@@ -133,3 +133,12 @@ def empty_ledger(folder: Path) -> Ledger:
 def is_sound(connection: sa.Connection) -> bool:
     """Whether the database finds its own file sound; PostgreSQL has no such question, and says so at every read."""
     return connection.dialect.name != "sqlite" or connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+mostly_sqlite = pytest.mark.parametrize(
+    "either_database",
+    ["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
+    indirect=True,
+    scope="module",
+)
+"""For properties of many small transactions, which take PostgreSQL long: there in `make test-slow` only."""

@@ -126,8 +126,13 @@ MISTAKES: list[tuple[str, Parts, Sequence[str], str]] = [
 ]
 
 
+RARE = {"whoever comes is trusted"}
+"""Found after many histories."""
+
+
 @pytest.mark.parametrize(
-    ("parts", "mishaps", "said"), [each[1:] for each in MISTAKES], ids=[each[0] for each in MISTAKES]
+    ("parts", "mishaps", "said"),
+    [pytest.param(*each, id=name, marks=[pytest.mark.slow] if name in RARE else []) for name, *each in MISTAKES],
 )
 def test_a_mistake_is_found(folder: Path, parts: Parts, mishaps: Sequence[str], said: str) -> None:
     meters, found = Meters(), ""

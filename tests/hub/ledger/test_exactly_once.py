@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 import sqlalchemy as sa
-from databases import empty_ledger, is_sound
+from databases import empty_ledger, is_sound, mostly_sqlite
 from hub_records import NOW_MS, decision, event, gap, preference
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +101,7 @@ one_step = st.tuples(
 )
 
 
+@mostly_sqlite
 @given(
     written=st.tuples(*[st.lists(one_record, max_size=12)] * len(PRODUCERS)),
     steps=st.lists(one_step, max_size=12),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import mostly_sqlite
 from hub_records import NODE, NOW_MS, SUBJECT, decision, decision_id, event, payloads
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,7 @@ def old(seq: int, days: int, **changes: Any) -> EventRecord:
     return event(seq, time_ms=NOW_MS - days * DAY_MS, received_ms=NOW_MS, **changes)
 
 
+@mostly_sqlite
 @given(ages=st.lists(st.integers(0, 20), min_size=1, max_size=12), limit=st.integers(1, 20))
 @settings(max_examples=25)
 def test_a_profile_is_what_the_remaining_events_make_of_it(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from databases import mostly_sqlite
 from hub_records import NOW_MS
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ def change(ledger: Ledger, said: dict[str, dict[ItemId, float | None]], *, at_ms
     return 0 if row is None else row.version
 
 
+@mostly_sqlite
 @given(st.lists(changes, max_size=8), st.integers(0, 8))
 def test_every_version_is_what_a_plain_history_says_also_after_forgetting(
     tmp_path_factory: pytest.TempPathFactory, story: list[dict[str, dict[ItemId, float | None]]], forgotten: int

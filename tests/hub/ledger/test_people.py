@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from databases import empty_ledger
+from databases import empty_ledger, mostly_sqlite
 from hub_records import NODE, NOW_MS, event, payloads, preference
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,13 +29,6 @@ from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, Change, StoredProfile
 
 pytestmark = pytest.mark.usefixtures("either_database")
-mostly_sqlite = pytest.mark.parametrize(
-    "either_database",
-    ["sqlite", pytest.param("postgresql", marks=[pytest.mark.slow, pytest.mark.timeout(600)])],
-    indirect=True,
-    scope="module",
-)
-"""For properties, whose many small transactions take PostgreSQL a minute."""
 
 KEY = b"k" * 32
 KINDS = {"u": "userId", "a": "anonymousId", "e": "email", "g": "groupId"}

@@ -14,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from databases import is_sound
+from databases import is_sound, mostly_sqlite
 from hub_records import NOW_MS, event, payloads
 
 from edgewise.errors import InputError, UnavailableError
@@ -125,6 +125,7 @@ with open_ledger(Path(sys.argv[2])) as ledger:
 """
 
 
+@mostly_sqlite
 @pytest.mark.usefixtures("either_database")
 @pytest.mark.process
 def test_processes_write_one_after_the_other_while_another_reads(tmp_path: Path) -> None:
