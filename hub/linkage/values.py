@@ -40,8 +40,7 @@ def phone(value: str) -> str | None:
 
 def postcode(value: str) -> str | None:
     """Without case; the blank within stays, because it parts area from street."""
-    text = plain(value)
-    return None if text is None else text.replace("-", " ")
+    return plain(value.replace("-", " "))
 
 
 def date_order(values: Iterable[str]) -> DateOrder:
