@@ -44,7 +44,7 @@ BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
         Need("event", "Content Clicked", 0.10, "which module worked, to learn from"),
         Need("item", "topic", 0.20, "time is spent on topics"),
         Need("trait", "job_title", 0.10, "career stage swaps modules"),
-        Need("event", "Email Clicked", 0.10, "reading begins in the newsletter"),
+        Need("event", "Email Link Clicked", 0.10, "reading begins in the newsletter"),
         Need("identifier", "userId", 0.10, "the same reader on telephone and desk"),
     ),
 }
