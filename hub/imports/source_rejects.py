@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import os
 from collections import Counter
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from edgewise.errors import Problem, UnavailableError
+from edgewise.errors import Problem
+from hub.imports.reject_table import RejectTable
 from hub.sources.fault import Fault
 
 SHOWN: Final = 20
@@ -26,31 +25,16 @@ class SourceRejects:
         self.first: list[tuple[int, Fault]] = []
         self.reasons: Counter[str] = Counter()
         """Column and reason -> rows."""
-        self._writer: Any = None
+        self._table = None if path is None else RejectTable(path, ["row", "column", "value", "reason", "expected"])
 
     def __enter__(self) -> Self:
-        if self.path is not None:
-            self._beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-            try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                # what is refused names people as well as what is not
-                opened = os.open(self._beside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
-                self._file = os.fdopen(opened, "w", encoding="utf-8", newline="", errors="backslashreplace")
-            except OSError as refused:
-                raise UnavailableError(f"{self.path.parent}: cannot be written: {refused.strerror}") from None
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerow(["row", "column", "value", "reason", "expected"])
+        if self._table is not None:
+            self._table.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self.path is None:
-            return
-        self._file.close()
-        if self.count:
-            self._beside.replace(self.path)
-        else:
-            self._beside.unlink()
-            self.path.unlink(missing_ok=True)
+    def __exit__(self, *why: object) -> None:
+        if self._table is not None:
+            self._table.__exit__(*why)
 
     def add(self, row: int, fault: Fault) -> None:
         """Note one row."""
@@ -60,10 +44,10 @@ class SourceRejects:
             self.reasons[kind] += 1
         if len(self.first) < SHOWN:
             self.first.append((row, fault))
-        if self._writer is not None:
+        if self._table is not None:
             # a spreadsheet would run a cell that begins like a formula
             value = f"'{fault.value}" if fault.value[:1] in "=+-@" and not _is_number(fault.value) else fault.value
-            self._writer.writerow([row, fault.column, value, fault.reason, fault.expected])
+            self._table.write([row, fault.column, value, fault.reason, fault.expected])
 
     def problems(self) -> tuple[Problem, ...]:
         """The first ones, as error messages list them."""
