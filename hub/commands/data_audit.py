@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from edgewise.errors import InputError, UnavailableError
+from edgewise.errors import UnavailableError
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import demand_folders
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -48,8 +49,7 @@ def audit(
     from hub.ledger.ledger import open_ledger
 
     terminal = Terminal(json=json, quiet=quiet)
-    if report is not None and not report.parent.is_dir():
-        raise InputError(f"{report}: there is no folder {report.parent}")
+    demand_folders(report)
     now_ms = SystemClock().now_ms() if as_of is None else _end_of(as_of)
     contents = _contents(site)
     needs = needs_of(journey, {} if contents is None else contents.journeys)

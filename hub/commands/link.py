@@ -10,7 +10,7 @@ import typer
 
 from edgewise.errors import InputError, UnavailableError
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import separator, usage
+from hub.commands.options import demand_folders, separator, usage
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,8 +68,7 @@ def link(
         roles = role_settings(role or [])
     if not 0 < threshold < 1:
         raise typer.BadParameter(f"{threshold:g}, expected more than 0 and less than 1", param_hint="--threshold")
-    if report is not None and not report.parent.is_dir():
-        raise InputError(f"{report}: there is no folder {report.parent}")
+    demand_folders(report)
     paths = [left] if right is None else [left, right]
     with terminal.working("reading") as working:
         linkage = link_files(

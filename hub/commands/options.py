@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -21,6 +22,13 @@ def usage(option: str) -> Iterator[None]:
         yield
     except InputError as wrong:
         raise typer.BadParameter(str(wrong), param_hint=option) from wrong
+
+
+def demand_folders(*files: Path | None) -> None:
+    """Before long work begins: every file that is to be written has a folder. Raises InputError."""
+    for file in files:
+        if file is not None and not file.parent.is_dir():
+            raise InputError(f"{file}: there is no folder {file.parent}")
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -9,9 +9,8 @@ from typing import Annotated
 
 import typer
 
-from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import names, separator
+from hub.commands.options import demand_folders, names, separator
 
 app = typer.Typer(help="Run an exported model on a file.", no_args_is_help=True)
 
@@ -39,8 +38,7 @@ def onnx(
     from hub.score_table import score_table
 
     terminal = Terminal(json=json, quiet=quiet)
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: there is no folder {out.parent}")
+    demand_folders(out)
     with _progress(terminal, quiet=quiet) as progress:
         scored = score_table(
             model,

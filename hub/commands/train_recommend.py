@@ -11,7 +11,7 @@ import typer
 
 from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import separator, usage
+from hub.commands.options import demand_folders, separator, usage
 
 MOVIELENS: Final = "movielens"
 
@@ -79,8 +79,7 @@ def recommend(
     with usage("--set"):
         chosen_settings = settings_of(method, settings or [])
     between = separator(delimiter)
-    if report is not None and not report.parent.is_dir():
-        raise InputError(f"{report}: there is no folder {report.parent}")
+    demand_folders(report)
     if interactions == MOVIELENS:
         path = _movielens(data_dir)
         user, item, time = user or "user_id", item or "item_id", time or "timestamp"

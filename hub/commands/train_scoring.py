@@ -9,9 +9,8 @@ import msgspec
 import typer
 from rich.console import Group
 
-from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import names, separator, usage
+from hub.commands.options import demand_folders, names, separator, usage
 from hub.train.scoring.choices import ModelName, ScoreKind
 
 if TYPE_CHECKING:
@@ -57,9 +56,7 @@ def scoring(
         raise typer.BadParameter("judge by folds or by a test file, not both", param_hint="--cv, --test")
     with usage("--set"):
         chosen_settings = settings_of(model, settings or [])
-    for written in (report, export):
-        if written is not None and not written.parent.is_dir():
-            raise InputError(f"{written}: there is no folder {written.parent}")
+    demand_folders(report, export)
     plan = Plan(
         table=data,
         target=target,

@@ -9,9 +9,8 @@ import msgspec
 import typer
 from rich.console import Group
 
-from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import separator, usage
+from hub.commands.options import demand_folders, separator, usage
 from hub.data_dir import DataDir
 from hub.train.scoring.choices import ModelName
 
@@ -61,9 +60,7 @@ def topics(
     if name is not None:
         with usage("--name"):
             topic_model_path(data_dir, name)
-    for written in (report, export):
-        if written is not None and not written.parent.is_dir():
-            raise InputError(f"{written}: there is no folder {written.parent}")
+    demand_folders(report, export)
     plan = TopicsPlan(
         table=data,
         text=text,
