@@ -126,7 +126,12 @@ def _rate(ground: Ground) -> Row:
     payloads = [payload for each in visitors for payload in each]
     decode_us = US * seconds_each(lambda turn: decode_record(payloads[turn % len(payloads)]), effort.window_s / 4)
     sizes = [len(encode_profile(replay(each))) for each in visitors]
-    detail = {"visitors": VISITORS, "events_each": EVENTS, "decode_us": decode_us, "profile_bytes": np.mean(sizes)}
+    detail = {
+        "visitors": VISITORS,
+        "events_each": EVENTS,
+        "decode_us": decode_us,
+        "profile_bytes": float(np.mean(sizes)),
+    }
     short = f"of {US / np.median(runs):.1f} us an event, {decode_us:.1f} us go into decoding its record"
     return judge("P11", "profile replay: events decoded and folded, one core", FOLDED, runs, short=short, detail=detail)
 
