@@ -232,7 +232,7 @@ class _Audit:
             lost,
             concerned,
             f"Let {source} deliver again: its newest data is {_days(rhythm.silent_days)} old, and it usually brings "
-            f"some every {_days(rhythm.usual_days or 0)}; {concerned:,} people are known from it.",
+            f"some every {_days(rhythm.usual_days or 0).removeprefix('1 ')}; {concerned:,} people are known from it.",
         )
 
     def _duplicates(self, suggested: Collection[tuple[SubjectId, SubjectId]]) -> list[Fix]:
