@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from needs import lacking
@@ -75,14 +76,14 @@ def test_the_edge_holds_no_trainer_is_small_and_decides(environment: Path, tmp_p
     assert "no trainer" in run(environment / "python", CHECK_EDGE_IMAGE, cwd=tmp_path)
     installed_bytes = sum(path.stat().st_size for path in environment.parent.rglob("*") if path.is_file())
     assert installed_bytes < 300e6, f"edgewise[edge] takes {installed_bytes / 1e6:.0f} MB, the bound is 300 MB"
-    answer = decide_once(environment, tmp_path)
-    hero = answer["placements"]["home_hero"]
+    heroes = [answer["placements"]["home_hero"] for answer in decide_often(environment, tmp_path)]
+    hero = next(each for each in heroes if each["reason"] != "EXPLORE")  # about one decision in twenty tries something
     assert hero["items"]
     assert hero["reason"] in {"MODEL", "RULE"}
 
 
-def decide_once(environment: Path, folder: Path) -> dict:  # type: ignore[type-arg]
-    """Start an edge node from the wheel alone, ask it once, stop it."""
+def decide_often(environment: Path, folder: Path) -> list[dict[str, Any]]:
+    """Start an edge node from the wheel alone, ask it eight times, stop it."""
     command: list[str | Path] = [
         environment / "edgewise",
         "edge",
@@ -103,13 +104,13 @@ def decide_once(environment: Path, folder: Path) -> dict:  # type: ignore[type-a
                 "import json, sys, urllib.request as u\n"
                 f"q = u.Request({url!r} + '/v1/decide', headers={{'content-type': 'application/json'}},\n"
                 "  data=json.dumps({'anonymousId': 'a', 'placements': [{'name': 'home_hero'}]}).encode())\n"
-                "print(u.urlopen(q, timeout=20).read().decode())\n"
+                "print(json.dumps([json.load(u.urlopen(q, timeout=20)) for _ in range(8)]))\n"
             )
-            answer: dict[str, object] = json.loads(run(environment / "python", "-c", script, cwd=folder))
+            answers: list[dict[str, Any]] = json.loads(run(environment / "python", "-c", script, cwd=folder))
         finally:
             node.terminate()
         assert node.wait(timeout=30) == 0
-    return answer
+    return answers
 
 
 @pytest.mark.parametrize("environment", ["[hub]"], indirect=True)
