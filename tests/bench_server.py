@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, cast
 import uvloop
 from typing_extensions import override
 
+from edge.worker.http1.server import TURNS_TO_CONNECT
+
 
 class Asked(NamedTuple):
     """One request, as it came; `number` counts from 0 over all connections."""
@@ -65,10 +67,19 @@ class _Talk(asyncio.Protocol):
         self._numbers = numbers
         self._tasks = tasks
         self._held = b""
+        self.over = asyncio.Event()
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.over.set()
+
+    async def end(self) -> None:
+        self._transport.abort()
+        await self.over.wait()
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -99,15 +110,28 @@ class _Talk(asyncio.Protocol):
 @asynccontextmanager
 async def listening(answer: Answering) -> AsyncIterator[str]:
     """Serve on a free port of the loop that runs; gives the URL."""
-    numbers, tasks = itertools.count(), set[asyncio.Task[None]]()
-    server = await asyncio.get_running_loop().create_server(lambda: _Talk(answer, numbers, tasks), "127.0.0.1", 0)
+    numbers, tasks, talks = itertools.count(), set[asyncio.Task[None]](), list[_Talk]()
+
+    def talk() -> _Talk:
+        talks.append(_Talk(answer, numbers, tasks))
+        return talks[-1]
+
+    server = await asyncio.get_running_loop().create_server(talk, "127.0.0.1", 0)
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        # What was accepted in this turn is closed as well, with asyncio and with uvloop (see `Server.deafen`).
+        asyncio.get_running_loop().remove_reader(server.sockets[0].fileno())
+        for _ in range(TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
         server.close()
+        for _ in range(TURNS_TO_CONNECT):
+            await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for each in talks:
+            await each.end()
 
 
 @contextmanager

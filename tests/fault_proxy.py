@@ -15,6 +15,7 @@ from enum import Enum
 from typing import NamedTuple, Self
 
 _CHUNK_BYTES = 64 << 10
+_TURNS_TO_SERVE = 4
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -93,6 +94,10 @@ class FaultProxy:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
+        # What was accepted in this turn of the loop first reaches `_serve`: asyncio would leave it open for ever.
+        asyncio.get_running_loop().remove_reader(self._server.sockets[0].fileno())
+        for _turn in range(_TURNS_TO_SERVE):
+            await asyncio.sleep(0)
         self._server.close()
         while self._serving:
             # Not cancelled: the streams of Python 3.11 log that as an error of theirs.

@@ -481,6 +481,23 @@ def test_a_closed_connection_is_freed_without_a_collector(running: Running) -> N
 
 
 # --- the end ------------------------------------------------------------------------------------------------------
+def test_what_was_accepted_in_the_turn_of_the_stop_is_closed_too() -> None:
+    with serving() as running:
+        connected, holds = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            holds.set()
+            assert connected.wait(TIMEOUT_S)
+            running.loop.call_soon(running.server.stop)  # runs in the turn in which the connection is accepted
+
+        running.loop.call_soon_threadsafe(hold)
+        assert holds.wait(TIMEOUT_S)
+        with running.client() as client:
+            connected.set()
+            assert client.is_closed()
+        running.join()
+
+
 def test_a_server_that_stops_finishes_what_has_begun() -> None:
     with serving() as running, running.client() as idle, running.client() as half, running.client() as held:
         idle.send(get("/"))

@@ -29,6 +29,8 @@ from edgewise.clock import Clock
 
 SWEEP_S: Final = 0.25
 OVERLOADED: Final = "more requests than this node can answer in time; try again"
+TURNS_TO_CONNECT: Final = 3
+"""Of the event loop, from the accept of a connection to `connection_made`: asyncio takes two, uvloop one."""
 HURRIED_S: Final = 0.005
 """While more connections have to end than may at once."""
 
@@ -66,6 +68,7 @@ class Server:
         self.overloaded_closing = _refusal(OVERLOADED, closes=True)
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Server | None = None
+        self._deafening: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._emptied = asyncio.Event()
 
@@ -87,14 +90,16 @@ class Server:
                 )
                 await self._stopping.wait()
                 self.deafen()
+                if self._deafening is not None:
+                    await self._deafening
                 await self._leave(patience_s)
         finally:
             sweeping.cancel()
 
     def deafen(self) -> None:
-        """Take no new connections."""
-        if self._accepting is not None:
-            self._accepting.close()
+        """Take no new connections; whoever was accepted before is still heard."""
+        if self._accepting is not None and self._deafening is None:
+            self._deafening = asyncio.create_task(self._close_door(self._accepting), name="close door")
 
     def stop(self) -> None:
         """End `serve`."""
@@ -144,6 +149,15 @@ class Server:
             has_more = self.deadlines.sweep(self.now_ms())
             await asyncio.sleep(HURRIED_S if has_more else SWEEP_S)
 
+    async def _close_door(self, accepting: asyncio.Server) -> None:
+        loop = asyncio.get_running_loop()
+        for listening in accepting.sockets:
+            loop.remove_reader(listening.fileno())  # nothing to remove in uvloop, which accepts until the close
+        # asyncio drops, open and unheard of, what it has accepted but not yet connected when its server closes.
+        await _turn(TURNS_TO_CONNECT)
+        accepting.close()
+        await _turn(TURNS_TO_CONNECT)
+
     async def _leave(self, patience_s: float) -> None:
         self.is_leaving = True
         for connection in tuple(self.connections):
@@ -169,6 +183,11 @@ def tls_context(files: TlsFiles) -> ssl.SSLContext:
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(files.certificate, files.key)
     return context
+
+
+async def _turn(times: int) -> None:
+    for _ in range(times):
+        await asyncio.sleep(0)
 
 
 def _spent_ms() -> float:
