@@ -25,12 +25,13 @@ tools:
 # What opens ledgers: beside what `make test` runs on both databases, all of it runs on PostgreSQL in `make test-slow`.
 ON_POSTGRESQL := $(addprefix tests/,contract hub imports linkage process prove release sources train webhooks)
 
+# Three at a time on two cores: many tests wait for processes of their own.
 test: setup tools
-	pytest -n 2 --dist worksteal
+	pytest -n 3 --dist worksteal
 
 test-slow: setup tools
 	pytest -m slow
-	pytest -n 2 --dist worksteal --database postgresql $(ON_POSTGRESQL)
+	pytest -n 3 --dist worksteal --database postgresql $(ON_POSTGRESQL)
 
 check: setup
 	ruff check && ruff format --check
