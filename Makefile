@@ -1,4 +1,4 @@
-.PHONY: setup tools demo test test-slow check bench lock generate starter
+.PHONY: setup tools demo test test-slow check bench bench-accuracy lock generate starter
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -44,9 +44,13 @@ check: setup
 bench: setup
 	PYTHONPATH=tests python -m figures --json figures.json --report figures.html $(ARGS)
 
+# How good the models are on public data, beside published numbers; ARGS="--only movielens" one data set.
+bench-accuracy: setup
+	PYTHONPATH=tests python -m accuracy --json accuracy.json --report accuracy.html $(ARGS)
+
 # For maintainers: pin again, and write the generated protocol code again.
 lock: setup
-	uv pip compile pyproject.toml --extra edge --extra hub --extra postgres --group dev --python-version 3.11 --upgrade \
+	uv pip compile pyproject.toml --extra edge --extra hub --extra postgres --extra tune --group dev --python-version 3.11 --upgrade \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-annotate --no-header -o requirements.lock
 generate: setup
 	python proto/generate.py
