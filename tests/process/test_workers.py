@@ -233,7 +233,7 @@ def test_a_new_bundle_is_served_by_all_without_a_failed_request(tmp_path: Path) 
 
 @pytest.mark.parametrize("server", ["edgewise", "granian"])
 def test_either_server_answers_limits_and_drains(tmp_path: Path, server: str) -> None:
-    with running(tmp_path, workers=1, server=server, body_timeout_ms=300, header_timeout_ms=500) as node:
+    with running(tmp_path, workers=1, server=server, body_timeout_ms=1_500, header_timeout_ms=500) as node:
         assert node.decide()["placements"][HERO]["items"]
         assert node.ask("POST", "/v1/decide", {"x": "y" * (2 << 20)})[0] == 413
         head = f"POST /v1/decide HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {BASIC}\r\n"
