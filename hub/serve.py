@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -39,6 +40,7 @@ from hub.rpc.server import RpcServer
 from hub.settings import HubSettings, on_loopback
 from hub.sources.document import SourceDocument
 from hub.sources.kept import KeptSources
+from hub.threads import to_its_end
 from hub.webhooks.receiving import Hooks, LiveIntake
 from hub.webhooks.secrets import WebhookSecrets
 
@@ -135,16 +137,14 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            refreshing.cancel()
-            keeping.cancel()
-            rights.cancel()
-            holding.cancel()
-            settling.cancel()
+            beside = (refreshing, keeping, rights, holding, settling)
+            for task in beside:
+                task.cancel()
             log.info("stopping")
             await rpc.stop()
             await http.stop()
             hooks.close()
-            await asyncio.wait([rights])  # its thread still writes; the ledger is closed next
+            await asyncio.wait(beside)  # their threads still write; the ledger is closed next
 
 
 def _hooks(
@@ -182,7 +182,7 @@ async def _refresh(repository: Repository, every_ms: int, log: Log) -> None:
     """Keep the signatures of the online roles from expiring."""
     while True:
         try:
-            if await asyncio.to_thread(repository.refresh):
+            if await to_its_end(repository.refresh):
                 log.info("online metadata signed again")
         except EdgewiseError as missing:
             log.warning("online metadata cannot be signed again; nodes will turn STALE", reason=str(missing))
@@ -193,7 +193,7 @@ async def _keep_facts(keeper: FactsKeeper, every_ms: int, log: Log) -> None:
     """Count trends, renew numbers, publish what a command that died had not."""
     while True:
         try:
-            await asyncio.to_thread(keeper.keep)
+            await to_its_end(keeper.keep)
         except EdgewiseError as missing:
             log.warning("live facts cannot be kept up; nodes go on with those that they have", reason=str(missing))
         except Exception:  # a mistake of ours here must not leave nodes without a hub
@@ -214,7 +214,7 @@ async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log)
         now_ms = clock.now_ms()
         before_ms = now_ms - days * DAY_MS
         try:
-            moved = await asyncio.to_thread(ledger.lake.compact, before_ms=before_ms, now_ms=now_ms)
+            moved = await to_its_end(partial(ledger.lake.compact, before_ms=before_ms, now_ms=now_ms))
         except EdgewiseError as missing:
             log.warning("old records stay in the database", reason=str(missing))
         except Exception:  # as above
@@ -230,7 +230,7 @@ async def _hold(right: ServingRight, rpc: RpcServer, log: Log) -> None:
     while True:
         await asyncio.sleep(_RENEW_S)
         try:
-            await asyncio.to_thread(right.renew)
+            await to_its_end(right.renew)
         except TakenError as taken:
             rpc.fail(str(taken))
             return

@@ -97,35 +97,40 @@ def suggestions(
 def _decided(
     ledger: Ledger, accept: int | None, refuse: int | None, *, who: str, now_ms: int
 ) -> tuple[dict[str, Any], str]:
-    from edgewise.errors import RefusedError
     from hub.ledger.rows import AuditEntry
     from hub.ledger.suggestions import SuggestionState
 
     number = accept or refuse or 0
-    verb, state = ("accept", SuggestionState.ACCEPTED) if accept is not None else ("refuse", SuggestionState.REFUSED)
     open_ = next((each for each in ledger.suggestions(SuggestionState.OPEN) if each.number == number), None)
-    if open_ is not None and accept is not None:
-        left, right = open_.left_subject, open_.right_subject
-        known = known_between(ledger, left, right)
-        if not known.joined(left, right) and not known.would_join(left, right):
-            raise RefusedError(
-                "kept-apart",
-                f"suggestion {number} cannot be accepted: subjects of theirs were stated to be two people",
-            )
-    audit = AuditEntry(who, f"profile suggestion {verb}", str(number), {} if open_ is None else _pair(open_))
-    # decided first: a merge that is then refused would leave a decision that can be taken back, not the reverse
-    decided = ledger.decide_suggestion(number, state, audit, now_ms)
+    pair = {} if open_ is None else _pair(open_)
     changed = 0
-    if accept is not None:
-        reason = f"suggestion {number}, probability {decided.probability:.4f}: " + "; ".join(
-            each.words for each in decided.evidence if each.weight > 0
+    if accept is None:
+        decided = ledger.refuse_suggestion(
+            number, AuditEntry(who, "profile suggestion refuse", str(number), pair), now_ms
         )
-        changed = len(
-            ledger.state_merge(decided.left_subject, decided.right_subject, who=who, reason=reason, now_ms=now_ms)
-        )
-    did = "are one person now" if accept is not None else "stay two people and are not suggested again"
+        did = "stay two people and are not suggested again"
+    else:
+        reason = "" if open_ is None else _reason(ledger, open_)
+        audit = AuditEntry(who, "profile suggestion accept", str(number), pair)
+        decided, others = ledger.accept_suggestion(number, audit, reason, now_ms)
+        changed, did = len(others), "are one person now"
     told = {"number": number, "state": decided.state, **_pair(decided), "changed": changed}
     return told, f"{decided.left_subject} and {decided.right_subject} {did}"
+
+
+def _reason(ledger: Ledger, suggestion: Suggestion) -> str:
+    """What the merge is stated for. Raises RefusedError where people have said that they are two."""
+    from edgewise.errors import RefusedError
+
+    left, right = suggestion.left_subject, suggestion.right_subject
+    known = known_between(ledger, left, right)
+    if not known.joined(left, right) and not known.would_join(left, right):
+        raise RefusedError(
+            "kept-apart",
+            f"suggestion {suggestion.number} cannot be accepted: subjects of theirs were stated to be two people",
+        )
+    words = "; ".join(each.words for each in suggestion.evidence if each.weight > 0)
+    return f"suggestion {suggestion.number}, probability {suggestion.probability:.4f}: {words}"
 
 
 def _pair(suggestion: Suggestion) -> dict[str, Any]:

@@ -103,14 +103,16 @@ class PeopleRows:
 
         Raises InputError for a subject with itself.
         """
-        return self._state(MERGE, left, right, who=who, reason=reason, now_ms=now_ms)
+        with self.storage.writing() as connection:
+            return state(connection, MERGE, left, right, who=who, reason=reason, now_ms=now_ms)
 
     def state_unmerge(self, left: SubjectId, right: SubjectId, *, who: str, reason: str, now_ms: int) -> Nodes:
         """Take back that two subjects are one person; where nobody had stated it, state that they are two.
 
         Returns the subjects whose person has other members now. Raises InputError for a subject with itself.
         """
-        return self._state(UNMERGE, left, right, who=who, reason=reason, now_ms=now_ms)
+        with self.storage.writing() as connection:
+            return state(connection, UNMERGE, left, right, who=who, reason=reason, now_ms=now_ms)
 
     def links(self) -> Iterator[LinkRow]:
         """Every link, sorted by subject, identifier and kind; page by page."""
@@ -194,28 +196,34 @@ class PeopleRows:
             append(connection, audit, now_ms)
             return regroup(connection, _every_node(connection), revision)
 
-    def _state(self, kind: str, left: SubjectId, right: SubjectId, *, who: str, reason: str, now_ms: int) -> Nodes:
-        if left == right:
-            raise InputError(f"subject {left} twice; expected two")
-        left, right = pair_of(left, right)
-        with self.storage.writing() as connection:
-            position = take(connection, POSITION, 1)
-            row = StatementRow(position, now_ms, kind, left, right, who, reason)
-            connection.execute(
-                tables.identity_statements.insert(),
-                {
-                    "position": position,
-                    "time_ms": now_ms,
-                    "kind": kind,
-                    "left_subject": left,
-                    "right_subject": right,
-                    "who": who,
-                    "reason": reason,
-                },
-            )
-            detail = {"with": right, "reason": reason}
-            append(connection, AuditEntry(who, f"profile {kind}", left, detail), row.time_ms)
-            return regroup(connection, {left, right}, position)
+
+def state(
+    connection: sa.Connection, kind: str, left: SubjectId, right: SubjectId, *, who: str, reason: str, now_ms: int
+) -> Nodes:
+    """Write down a statement of a person; returns the subjects whose person has other members now.
+
+    Raises InputError for a subject with itself.
+    """
+    if left == right:
+        raise InputError(f"subject {left} twice; expected two")
+    left, right = pair_of(left, right)
+    position = take(connection, POSITION, 1)
+    row = StatementRow(position, now_ms, kind, left, right, who, reason)
+    connection.execute(
+        tables.identity_statements.insert(),
+        {
+            "position": position,
+            "time_ms": now_ms,
+            "kind": kind,
+            "left_subject": left,
+            "right_subject": right,
+            "who": who,
+            "reason": reason,
+        },
+    )
+    detail = {"with": right, "reason": reason}
+    append(connection, AuditEntry(who, f"profile {kind}", left, detail), row.time_ms)
+    return regroup(connection, {left, right}, position)
 
 
 def _people(connection: sa.Connection, subjects: Collection[SubjectId]) -> dict[SubjectId, tuple[SubjectId, ...]]:

@@ -10,8 +10,11 @@ import sqlalchemy as sa
 
 from edgewise.errors import InputError
 from edgewise.ids import SubjectId
+from hub.identity.resolve import MERGE
 from hub.ledger import tables
 from hub.ledger.dialect import Storage
+from hub.ledger.links import Nodes
+from hub.ledger.people import state
 from hub.ledger.registry import append
 from hub.ledger.rows import AuditEntry, typed
 
@@ -58,12 +61,12 @@ class SuggestionRows:
 
     storage: Storage
 
-    def suggestions(self, state: SuggestionState | None = None) -> list[Suggestion]:
+    def suggestions(self, decision: SuggestionState | None = None) -> list[Suggestion]:
         """All, or those of one state; most probable first."""
         columns = tables.suggestions.c
         query = sa.select(tables.suggestions).order_by(columns.probability.desc(), columns.number)
-        if state is not None:
-            query = query.where(columns.state == state)
+        if decision is not None:
+            query = query.where(columns.state == decision)
         with self.storage.reading() as connection:
             return [typed(row, Suggestion) for row in connection.execute(query).mappings()]
 
@@ -81,8 +84,8 @@ class SuggestionRows:
             number = max((number for number, _ in known.values()), default=0)
             rows = []
             for each in found:
-                before, state = known.get((each.left_subject, each.right_subject), (None, SuggestionState.OPEN))
-                if state != SuggestionState.OPEN:
+                before, decision = known.get((each.left_subject, each.right_subject), (None, SuggestionState.OPEN))
+                if decision != SuggestionState.OPEN:
                     continue
                 if before is None:
                     number += 1
@@ -92,17 +95,33 @@ class SuggestionRows:
                 connection.execute(tables.suggestions.insert(), rows)
             append(connection, audit, now_ms)
 
-    def decide_suggestion(self, number: int, state: SuggestionState, audit: AuditEntry, now_ms: int) -> Suggestion:
-        """Accept or refuse an open suggestion; returns it as it is now. Raises InputError for any other number."""
-        columns = tables.suggestions.c
-        query = sa.select(tables.suggestions).where(columns.number == number)
+    def accept_suggestion(self, number: int, audit: AuditEntry, reason: str, now_ms: int) -> tuple[Suggestion, Nodes]:
+        """The two are one person: decided and stated together; also returns the subjects whose person changed.
+
+        Raises InputError for a number that is not open.
+        """
         with self.storage.writing() as connection:
-            row = connection.execute(query).mappings().one_or_none()
-            if row is None:
-                raise InputError(f"there is no suggestion {number}; `edgewise profile suggestions` lists them")
-            if row["state"] != SuggestionState.OPEN:
-                raise InputError(f"suggestion {number} is {row['state']} already, by {row['who']}")
-            decided = {"state": state.value, "decided_ms": now_ms, "who": audit.who}
-            connection.execute(sa.update(tables.suggestions).where(columns.number == number).values(**decided))
-            append(connection, audit, now_ms)
-            return typed({**row, **decided}, Suggestion)
+            decided = _decide(connection, number, SuggestionState.ACCEPTED, audit, now_ms)
+            pair = decided.left_subject, decided.right_subject
+            return decided, state(connection, MERGE, *pair, who=audit.who, reason=reason, now_ms=now_ms)
+
+    def refuse_suggestion(self, number: int, audit: AuditEntry, now_ms: int) -> Suggestion:
+        """The two stay two, and are not suggested again. Raises InputError for a number that is not open."""
+        with self.storage.writing() as connection:
+            return _decide(connection, number, SuggestionState.REFUSED, audit, now_ms)
+
+
+def _decide(
+    connection: sa.Connection, number: int, decision: SuggestionState, audit: AuditEntry, now_ms: int
+) -> Suggestion:
+    columns = tables.suggestions.c
+    query = sa.select(tables.suggestions).where(columns.number == number)
+    row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise InputError(f"there is no suggestion {number}; `edgewise profile suggestions` lists them")
+    if row["state"] != SuggestionState.OPEN:
+        raise InputError(f"suggestion {number} is {row['state']} already, by {row['who']}")
+    decided = {"state": decision.value, "decided_ms": now_ms, "who": audit.who}
+    connection.execute(sa.update(tables.suggestions).where(columns.number == number).values(**decided))
+    append(connection, audit, now_ms)
+    return typed({**row, **decided}, Suggestion)

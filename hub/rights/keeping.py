@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -22,8 +22,8 @@ from hub.rights.person import person_of
 from hub.rights.retaining import Retained, steps
 from hub.rights.retention import in_force
 from hub.settings import HubSettings
+from hub.threads import to_its_end
 
-T = TypeVar("T")
 MOST_REQUESTS: Final = 1_000
 """Looked at in one turn; those that keep failing are among them."""
 FIRST_WAIT_MS: Final = 1_000
@@ -52,7 +52,7 @@ class RightsKeeper:
         """Until cancelled. What fails is told, and tried again."""
         while True:
             try:
-                await _to_its_end(self._erase)
+                await to_its_end(self._erase)
             except EdgewiseError as refused:
                 self._log.error("erasures were not carried out", reason=str(refused))
             except Exception:  # noqa: BLE001  # a mistake of ours must not end what others asked for
@@ -100,23 +100,13 @@ class RightsKeeper:
     async def _retain(self) -> None:
         retained = Retained()
         now_ms = self._clock.now_ms()
-        retention = await _to_its_end(in_force, self._data_dir)
+        retention = await to_its_end(in_force, self._data_dir)
         work: Iterator[None] = steps(self._ledger, retention, self._data_dir, retained, now_ms=now_ms)
-        while await _to_its_end(next, work, True) is None:  # noqa: ASYNC110  # nothing is waited for: it paces
+        while await to_its_end(next, work, True) is None:  # noqa: ASYNC110  # nothing is waited for: it paces
             await asyncio.sleep(BETWEEN_STEPS_S)
         if retained.total:
-            await _to_its_end(note_retained, self._ledger, "hub", retained, now_ms)
+            await to_its_end(note_retained, self._ledger, "hub", retained, now_ms)
             self._log.info("what was too old is deleted", rows=retained.total)
-
-
-async def _to_its_end(work: Callable[..., T], *args: Any) -> T:
-    """Run it in a thread; who is cancelled meanwhile waits for that, as the ledger is closed behind him."""
-    running = asyncio.ensure_future(asyncio.to_thread(work, *args))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait([running])
-        raise
 
 
 def note_retained(ledger: Ledger, who: str, retained: Retained, now_ms: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,7 +18,7 @@ from hub.ledger.rows import ContactRow
 from hub.ledger.suppression import SuppressionList
 from hub.log import start_log
 from hub.rights.certificate import Certificates
-from hub.rights.keeping import FIRST_WAIT_MS, RightsKeeper, _to_its_end
+from hub.rights.keeping import FIRST_WAIT_MS, RightsKeeper
 from hub.settings import HubSettings
 
 pytestmark = pytest.mark.usefixtures("in_sqlite")
@@ -60,26 +58,3 @@ def test_one_request_that_fails_stops_nobody_and_is_written_down_once(tmp_path: 
         hers, _ = sorted(Certificates(tmp_path).readable(), key=lambda each: each.number)
         assert hers.erased_ms == hers.compacted_ms == clock.now_ms()
         assert len(SuppressionList(tmp_path).listed().entries) == 2
-
-
-def test_who_is_cancelled_waits_for_his_thread() -> None:
-    """The ledger is closed behind him."""
-    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
-
-    def work() -> None:
-        begun.set()
-        may_end.wait()
-        ended.set()
-
-    async def story() -> None:
-        task = asyncio.create_task(_to_its_end(work))
-        await asyncio.to_thread(begun.wait)
-        task.cancel()
-        await asyncio.wait([task], timeout=0)
-        assert not task.done()
-        may_end.set()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert ended.is_set()
-
-    asyncio.run(story())
