@@ -74,18 +74,19 @@ class Shop:
         table = contents.features
         items = ItemTable(with_statistics(contents.catalogue, fitted.statistics))
         neighbours = fitted.neighbours
-        features = CompiledFeatures(table, items, neighbours)
+        made = vectors_of(contents.policy, table, contents.catalogue, contents.vectors)
+        vectors = None if made is None else decode_vectors(made)
+        features = CompiledFeatures(table, items, neighbours, vectors)
         taken = features_of(table, recipe)
         self.features = taken
         self._columns = np.array([features.column_of[feature.name] for feature in taken.features], np.intp)
-        vectors = vectors_of(contents.policy, contents.catalogue, contents.vectors)
         self._bundle = Bundle(
             Manifest(BundleVersion(0), None, contents.policy.site.name, 0, 1, PROTOCOL_VERSION, {}, {}, {}),
             "",
             policy=contents.policy,
             features=features,
             neighbours=neighbours,
-            vectors=None if vectors is None else decode_vectors(vectors),
+            vectors=vectors,
             golden=Golden({}),
             models={},
         )
