@@ -104,7 +104,9 @@ def _directions(catalogue: Catalogue, recipe: VectorRecipe) -> NDArray[np.float6
     kept = sorted(sorted(shared, key=lambda term: -owners[term])[:MOST_TERMS])
     if not kept:
         return np.zeros((len(documents), 1))
-    weigher: Any = TfidfVectorizer(analyzer=lambda document: document, vocabulary=kept, sublinear_tf=True)
+    weigher: Any = TfidfVectorizer(
+        analyzer=lambda document: document, vocabulary=kept, sublinear_tf=True, lowercase=False
+    )
     weights = weigher.fit_transform(documents)
     width = min(recipe.width, len(kept), len(documents))
     if width == len(kept):
