@@ -23,6 +23,7 @@ from edge.node.keys import load_site_keys
 from edge.node.layout import producer_of
 from edge.node.status import AgentStatus, read_last_status, worker_statuses
 from edge.node.trust import fingerprint, metadata_expires_ms, pinned_root
+from edge.place_of_ip import check_places
 from edge.profiles.generation import current_place
 from edge.settings import EdgeSettings
 from edge.spool.contents import segments_of
@@ -67,6 +68,7 @@ def examine(settings: EdgeSettings, clock: Clock) -> list[Finding]:
         node.supervisor,
         node.port,
         node.certificate,
+        node.places,
         node.operators,
         node.enrolment,
         node.bundle,
@@ -178,6 +180,16 @@ class _Node:
             yield Finding("certificate", "warning", f"{file} expires in {left_days:.1f} days", cure)
         else:
             yield Finding("certificate", "ok", f"{file} is valid for {left_days:.0f} days")
+
+    def places(self) -> Iterator[Finding]:
+        """The databases that tell where visitors come from can be read."""
+        try:
+            found = check_places(self.settings)
+        except InputError as wrong:
+            yield Finding("places", "failure", wrong.message, "mend the file or the setting; until then no start")
+            return
+        if found:
+            yield Finding("places", "ok", "; ".join(found))
 
     def operators(self) -> Iterator[Finding]:
         """Who may look into the node and force its answers."""

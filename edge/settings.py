@@ -117,6 +117,14 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     queue_delay_most_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 8.0
     """Who waits longer gets default content; where that is shown anyhow, or beyond four times as long, 503."""
 
+    # Visitors' surroundings
+    place_databases: list[str] = []
+    """MaxMind DB files (.mmdb) that tell a country, or a kind of network, by address; the first one that knows tells.
+    Asked where a request's context does not say; the address itself is never kept. Read again by a reload: replace a
+    file by renaming, never by writing into it."""
+    trusted_proxies: list[str] = []
+    """Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed. Nobody else's is."""
+
     # Keys
     operator_keys_sha256: list[KeyDigest] = []
     """May use options.force, options.debug, /status and /metrics."""

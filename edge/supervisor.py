@@ -33,6 +33,7 @@ from edge.node.keys import load_site_keys
 from edge.node.starter import FolderBundle, install_starter, install_tried, is_starter, read_folder
 from edge.node.status import AgentStatus, write_status
 from edge.node.trust import UNFINISHED, metadata_expires_ms
+from edge.place_of_ip import check_places
 from edge.probation import CacheProbation, Probation
 from edge.process import Process
 from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
@@ -110,7 +111,7 @@ class Supervisor:
             UnavailableError: the folder is in use, the port is taken, or the workers do not start.
             BundleRefused: the bundle that was named is not acceptable.
         """
-        self._check_certificate(self._settings)
+        self._check_files(self._settings)
         with (
             hold_folder(self._paths),
             open_door(self._settings.host, self._settings.port, self._passed) as door,
@@ -206,8 +207,12 @@ class Supervisor:
         if verdict.code:
             raise BundleRefused(verdict.code, f"--bundle {self._settings.bundle}: {verdict.message}")
 
-    def _check_certificate(self, settings: EdgeSettings) -> None:
-        """An expired one is worth a warning only: some visitors may still take it, without it nobody comes in."""
+    def _check_files(self, settings: EdgeSettings) -> None:
+        """Certificate and databases of places. Raises InputError before any worker meets a wrong one.
+
+        An expired certificate is worth a warning only: some visitors may still take it, without it nobody comes in.
+        """
+        check_places(settings)
         validity = check_tls(settings)
         if validity is not None and not validity.begins_ms <= self._clock.now_ms() < validity.ends_ms:
             self._log.warning("the certificate has expired, or is not valid yet", file=settings.tls_certificate)
@@ -265,7 +270,7 @@ class Supervisor:
         fixed = [name for name in FIXED if getattr(settings, name) != getattr(self._settings, name)]
         if fixed:
             raise InputError(f"{', '.join(fixed)} cannot change while the node runs: restart it")
-        self._check_certificate(settings)
+        self._check_files(settings)
         return settings
 
     async def _worker_ended(self, worker: Process, code: int) -> None:

@@ -21,6 +21,7 @@ from edgewise.attributes import texts_of
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.policy import ByVectors, Policy
 from edgewise.bundle.vectors import Int8s, encode_vectors, quantised
+from edgewise.features.table import ContentCosine, FeatureTable
 from edgewise.nearness import EXACT_ITEMS
 from hub.site.recipes import VectorRecipe
 
@@ -34,10 +35,11 @@ _SAMPLED_PER_LIST: Final = 64
 _WORD: Final = re.compile(r"\w\w+")
 
 
-def vectors_of(policy: Policy, catalogue: Catalogue, recipe: VectorRecipe) -> bytes | None:
-    """The resource `vectors.msgpack`; None where no arm retrieves by vectors. A pure function."""
+def vectors_of(policy: Policy, features: FeatureTable, catalogue: Catalogue, recipe: VectorRecipe) -> bytes | None:
+    """The resource `vectors.msgpack`; None where no arm and no feature asks for vectors. A pure function."""
     arms = [arm for placement in policy.placements.values() for arm in placement.arms.values()]
-    if not any(isinstance(arm.retrieval, ByVectors) for arm in arms):
+    retrieves = any(isinstance(arm.retrieval, ByVectors) for arm in arms)
+    if not (retrieves or any(isinstance(feature, ContentCosine) for feature in features.features)):
         return None
     return content_vectors(catalogue, recipe)
 
@@ -102,7 +104,9 @@ def _directions(catalogue: Catalogue, recipe: VectorRecipe) -> NDArray[np.float6
     kept = sorted(sorted(shared, key=lambda term: -owners[term])[:MOST_TERMS])
     if not kept:
         return np.zeros((len(documents), 1))
-    weigher: Any = TfidfVectorizer(analyzer=lambda document: document, vocabulary=kept, sublinear_tf=True)
+    weigher: Any = TfidfVectorizer(
+        analyzer=lambda document: document, vocabulary=kept, sublinear_tf=True, lowercase=False
+    )
     weights = weigher.fit_transform(documents)
     width = min(recipe.width, len(kept), len(documents))
     if width == len(kept):

@@ -1,17 +1,20 @@
 """The feature table, read literally: one candidate, one feature at a time, over plain dicts. Slow on purpose."""
 
+import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgewise.bundle.vectors import Vectors
 from edgewise.consent import Grants
 from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.ids import ItemId
+from edgewise.nearness import taste
 from edgewise.profile.cart import CartOperation
-from edgewise.profile.read import history, shares, shares_of, window_count
+from edgewise.profile.read import decayed, history, shares, shares_of, window_count
 from edgewise.profile.state import DAY_MS, Profile
 from edgewise.request import Context
 
@@ -29,8 +32,10 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
     grants: Grants,
     now_ms: int,
     weights: Weights,
+    held: Mapping[ItemId, Mapping[str, Any]] | None = None,
+    vectors: Mapping[ItemId, Sequence[int]] | None = None,
 ) -> np.float32:
-    """One cell of the matrix."""
+    """One cell of the matrix; of a cross, `naive_cross` makes it. `held`: attributes of the catalogue's items."""
     if feature.purpose is not None and not grants.allows(feature.purpose):
         return np.float32(math.nan)
     value: float
@@ -96,7 +101,117 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
             value = naive_number(context.attributes.get(attribute))
         case declared.ContextIs(field=field, value=text):
             value = naive_is(naive_field(context, field), text)
+        case declared.AffinitySum(dimension=dimension, half_life_days=half_life_days):
+            named = naive_values(attributes.get(dimension))
+            days_of = profile.affinity.get(dimension, {})
+            weights_of = [decayed(days_of.get(each, []), now_ms, half_life_days) for each in named]
+            value = sum(weights_of) if named else math.nan
+        case declared.AffinityWindow(dimension=dimension, days=days):
+            named = naive_values(attributes.get(dimension))
+            value = sum(
+                times
+                for each in named
+                for day, times in profile.affinity.get(dimension, {}).get(each, [])
+                if 0 <= now_ms // DAY_MS - day < days
+            )
+            value = value if named else math.nan
+        case declared.LastMatch(dimension=dimension, last=last):
+            theirs = [naive_values((held or {}).get(each, {}).get(dimension)) for each in history(profile, last)]
+            theirs = [each for each in theirs if each]
+            named = naive_values(attributes.get(dimension))
+            shared = sum(not set(each).isdisjoint(named) for each in theirs)
+            value = shared / len(theirs) if theirs and named else math.nan
+        case declared.ContentCosine():
+            value = naive_cosine(feature, item, profile, now_ms, vectors or {})
+        case declared.DecayedCount(kind=kind, half_life_days=half_life_days):
+            value = decayed(profile.counts.get(Kind(kind), []), now_ms, half_life_days)
+        case declared.LocalHour() | declared.LocalWeekday():
+            if context.utc_offset_minutes is None:
+                return np.float32(math.nan)
+            zone = dt.timezone(dt.timedelta(minutes=context.utc_offset_minutes))
+            local = dt.datetime.fromtimestamp(now_ms / 1_000, zone)
+            value = local.hour if isinstance(feature, declared.LocalHour) else local.weekday()
+        case declared.Code(of=path, values=values):
+            codes = [values.index(text) for text in naive_texts(path, attributes, context, profile) if text in values]
+            value = codes[0] if codes else math.nan
+        case declared.Hash(of=path, buckets=buckets):
+            texts = naive_texts(path, attributes, context, profile)
+            value = naive_fnv1a32(texts[0]) % buckets if texts else math.nan
+        case declared.TraitValue(trait=trait):
+            value = naive_number(naive_trait(profile, trait))
+        case declared.TraitIs(trait=trait, value=text):
+            value = naive_is(naive_trait(profile, trait), text)
+        case declared.Position(serve_as=serve_as):
+            value = serve_as
+        case declared.Cross():
+            value = math.nan
     return np.float32(value)
+
+
+def naive_cross(feature: declared.Cross, table: declared.FeatureTable, row: Sequence[np.float32]) -> np.float32:
+    """A cross of cells of its row."""
+    cells = {each.name: (each, cell) for each, cell in zip(table.features, row, strict=True)}
+    (_, first), (other, second) = (cells[name] for name in feature.of)
+    if feature.how == "product":
+        product = float(first) * float(second)
+        return np.float32(product if abs(product) <= float(np.finfo(np.float32).max) else math.nan)
+    match other:
+        case declared.Code(values=values):
+            return np.float32(float(first) * len(values) + float(second))
+        case declared.Hash(buckets=buckets):
+            return np.float32(float(first) * buckets + float(second))
+        case _:
+            raise AssertionError("only codes make pairs")
+
+
+def naive_cosine(
+    feature: declared.ContentCosine,
+    item: ItemId,
+    profile: Profile,
+    now_ms: int,
+    vectors: Mapping[ItemId, Sequence[int]],
+) -> float:
+    """By fractions of nothing but whole numbers; the taste itself is `nearness.taste`'s, which has its own twin."""
+    rows = np.array([list(vectors[each]) for each in vectors], np.int8).reshape(len(vectors), -1)
+    made = Vectors(
+        list(vectors), {each: code for code, each in enumerate(vectors)}, rows, rows[:0], np.zeros(0, np.int32)
+    )
+    wanted = taste(history(profile, feature.last), profile, made, now_ms, feature.half_life_days) if vectors else None
+    if wanted is None or item not in vectors:
+        return math.nan
+    theirs = vectors[item]
+    liked = [int(each) for each in wanted.tolist()]
+    length = math.sqrt(sum(each * each for each in theirs) * sum(each * each for each in liked))
+    return sum(a * b for a, b in zip(theirs, liked, strict=True)) / length if length else math.nan
+
+
+def naive_texts(path: str, attributes: Mapping[str, Any], context: Context, profile: Profile) -> list[str]:
+    """What a code is made of, as it is written."""
+    root, _, rest = path.partition(".")
+    if root == "item":
+        value = attributes.get(rest)
+    elif root == "context":
+        value = naive_field(context, rest)
+    else:
+        value = naive_trait(profile, rest.removeprefix("traits."))
+    if isinstance(value, list):
+        return [each for each in value if each]
+    if isinstance(value, bool):
+        return [str(value).lower()]
+    if isinstance(value, float) and value == int(value):
+        return [str(int(value))]
+    return [str(value)] if value not in {None, ""} else []
+
+
+def naive_trait(profile: Profile, name: str) -> Any:
+    return profile.traits[name].value if name in profile.traits else None
+
+
+def naive_fnv1a32(text: str) -> int:
+    value = 2_166_136_261
+    for byte in text.encode():
+        value = ((value ^ byte) * 16_777_619) % 2**32
+    return value
 
 
 def operations_of(profile: Profile) -> list[CartOperation]:

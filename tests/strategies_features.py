@@ -9,16 +9,18 @@ from world import NOW_MS
 from edgewise.attributes import CONTEXT_FIELDS
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
+from edgewise.bundle.vectors import Vectors, decode_vectors, encode_vectors, quantised
 from edgewise.consent import Grants, Purpose
 from edgewise.events import DIMENSIONS, TOUCHING, Kind
 from edgewise.features import table as declared
+from edgewise.features.encodings import codes_of
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, Producer
 from edgewise.profile.cart import Cart, CartOperation
 from edgewise.profile.habits import COUNTABLE
-from edgewise.profile.state import DAY_MS, NO_ORDERS, Impression, LastTouch, Orders, Profile
+from edgewise.profile.state import DAY_MS, NO_ORDERS, Impression, LastTouch, Orders, Profile, Trait
 from edgewise.profile.tickets import Desk, Mood, Ticket
-from edgewise.request import Candidate, Context, Device, Geo, Page
+from edgewise.request import Candidate, Context, Device, Geo, Network, Page
 
 ITEMS = tuple(ItemId(f"i{number}") for number in range(9))
 """Not all of them are in a catalogue or among the neighbours."""
@@ -99,6 +101,9 @@ def profiles(draw: st.DrawFn) -> Profile:
             st.dictionaries(st.sampled_from(sorted(TOUCHING)), st.lists(st.integers(0, 3), max_size=12), max_size=3)
         ),
         cart=draw(st.none() | st.builds(Cart, st.none(), st.lists(operations, max_size=6).map(sorted))),
+        traits=draw(
+            st.dictionaries(names, st.builds(Trait, *stamps, texts | numbers | st.booleans() | st.none()), max_size=3)
+        ),
         desk=draw(st.none() | st.builds(Desk, st.dictionaries(texts, tickets, max_size=3), st.none() | moods)),
     )
 
@@ -110,6 +115,8 @@ contexts = st.builds(
     locale=texts,
     timezone=texts,
     geo=st.builds(Geo, texts),
+    network=st.builds(Network, texts),
+    utc_offset_minutes=st.none() | st.sampled_from([-720, -210, 0, 345, 840]),
     attributes=stated,
 )
 
@@ -155,11 +162,49 @@ def features(draw: st.DrawFn, name: str) -> declared.Feature:
         declared.ActiveDays(**common, days=draw(st.integers(1, 90))),
         declared.ContextValue(**common, attribute=draw(names)),
         declared.ContextIs(**common, field=draw(fields), value=draw(texts)),
+        declared.AffinitySum(**common, dimension=dimension, half_life_days=half_life_days),
+        declared.AffinityWindow(**common, dimension=dimension, days=draw(st.integers(1, 180))),
+        declared.LastMatch(**common, dimension=dimension, last=draw(st.integers(1, 64))),
+        declared.ContentCosine(**common, half_life_days=half_life_days, last=max(1, last)),
+        declared.DecayedCount(**common, kind=draw(st.sampled_from(list(Kind))), half_life_days=half_life_days),
+        declared.LocalHour(**common),
+        declared.LocalWeekday(**common),
+        declared.TraitValue(**common, trait=draw(names)),
+        declared.TraitIs(**common, trait=draw(names), value=draw(texts)),
+        declared.Position(**common, serve_as=draw(st.sampled_from([1.0, 3.0]))),
+        *(draw(codes(f"{name}")) for _ in range(2)),
     ]
     return draw(st.sampled_from(of_each_type))
 
 
 @st.composite
+def codes(draw: st.DrawFn, name: str) -> declared.Code | declared.Hash:
+    """Of an item, a page or a visitor."""
+    roots = [f"item.{draw(names)}", f"profile.traits.{draw(names)}", "context.device.type", "context.attributes.price"]
+    path, purpose = draw(st.sampled_from(roots)), draw(st.none() | st.sampled_from(list(Purpose)))
+    values = draw(st.lists(texts.filter(bool), unique=True, min_size=1, max_size=4))
+    if draw(st.booleans()):
+        return declared.Code(name=name, purpose=purpose, of=path, values=tuple(values))
+    return declared.Hash(name=name, purpose=purpose, of=path, buckets=draw(st.integers(2, 1_000)))
+
+
+@st.composite
 def tables(draw: st.DrawFn) -> FeatureTable:
-    """Up to twelve features."""
-    return FeatureTable([draw(features(f"f{number}")) for number in range(draw(st.integers(0, 12)))])
+    """Up to twelve features, and crosses of some of them."""
+    plain = [draw(features(f"f{number}")) for number in range(draw(st.integers(0, 12)))]
+    crosses: list[declared.Feature] = []
+    for number in range(draw(st.integers(0, 2)) if plain else 0):
+        first, second = draw(st.sampled_from(plain)), draw(st.sampled_from(plain))
+        hows = ["product", "pair"] if codes_of(first) and codes_of(second) else ["product"]
+        how: Any = draw(st.sampled_from(hows))
+        purpose = draw(st.none() | st.sampled_from(list(Purpose)))
+        crosses.append(declared.Cross(name=f"x{number}", purpose=purpose, of=(first.name, second.name), how=how))
+    return FeatureTable(draw(st.permutations([*plain, *crosses])))
+
+
+@st.composite
+def vectors(draw: st.DrawFn) -> Vectors:
+    """Content vectors of some items, of three components; some are about nothing."""
+    known = draw(st.lists(items, unique=True, min_size=1))
+    drawn = [draw(st.lists(st.integers(-3, 3), min_size=3, max_size=3)) for _ in known]
+    return decode_vectors(encode_vectors(known, quantised(np.array(drawn, np.float64))))

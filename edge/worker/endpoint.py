@@ -37,6 +37,8 @@ class Exchange(NamedTuple):
     Not when its first byte came: a visitor's slow line must not cost him his deadline."""
     waited_ms: float = 0.0
     """In queues, before anybody looked at it."""
+    peer: str = ""
+    """Address of the connection; blank where there is none."""
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
@@ -103,6 +105,7 @@ class Endpoint:
                 is_secure=scope.get("scheme") == "https",
                 started_ms=desk.clock.monotonic_ms() - scope.get(WAITED_MS, 0.0),
                 waited_ms=scope.get(WAITED_MS, 0.0),
+                peer=(scope.get("client") or ("",))[0],
             )
         )
 

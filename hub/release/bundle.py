@@ -101,7 +101,7 @@ def build_resources(
     neighbours = _neighbours(models)
     if neighbours is not None:
         resources[NEIGHBOURS] = neighbours
-    vectors = vectors_of(contents.policy, contents.catalogue, contents.vectors)
+    vectors = vectors_of(contents.policy, contents.features, contents.catalogue, contents.vectors)
     if vectors is not None:
         resources[VECTORS] = vectors
     _nothing_missing(contents, entries, neighbours)

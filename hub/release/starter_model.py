@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgewise.bundle.catalogue import Item
 from edgewise.bundle.golden import golden_rows
 from edgewise.bundle.items import ItemTable
+from edgewise.bundle.vectors import decode_vectors
 from edgewise.consent import Grants
 from edgewise.features.compile import CompiledFeatures
 from edgewise.ids import MessageId, Producer, SubjectId
@@ -23,6 +24,7 @@ from edgewise.profile.state import DAY_MS, Profile
 from edgewise.records import EventRecord, Touch
 from edgewise.request import Context, Device
 from hub.artefacts import Artefacts
+from hub.content_vectors import vectors_of
 from hub.site.loading import SiteContents
 
 NOW_MS: Final = 1_793_491_200_000
@@ -71,7 +73,9 @@ def simulate(contents: SiteContents) -> tuple[NDArray[np.float32], NDArray[np.fl
     """Every visitor is shown every item once: features float32 (n, F), and 1 where the visitor clicked, else 0."""
     draw = np.random.default_rng(SEED)
     items = contents.catalogue.items
-    features = CompiledFeatures(contents.features, ItemTable(contents.catalogue))
+    made = vectors_of(contents.policy, contents.features, contents.catalogue, contents.vectors)
+    vectors = None if made is None else decode_vectors(made)
+    features = CompiledFeatures(contents.features, ItemTable(contents.catalogue), vectors=vectors)
     parts, clicks = [], []
     for visitor in range(VISITORS):
         taste = _Taste(draw, items)

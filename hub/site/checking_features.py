@@ -7,18 +7,9 @@ from collections.abc import Iterator
 from edgewise.attributes import ATTRIBUTE_PREFIX, CONTEXT_FIELDS, is_context_field
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS, Kind
-from edgewise.features.table import (
-    Affinity,
-    AffinityMatch,
-    ContextIs,
-    DistinctCount,
-    Feature,
-    ItemAttribute,
-    ItemIs,
-    PriceDistance,
-    Rate,
-    WindowCount,
-)
+from edgewise.features import table as declared
+from edgewise.features.encodings import CONTEXT, ITEM, TRAITS, is_source, wrong_cross
+from edgewise.features.table import Feature
 from edgewise.profile.habits import COUNTABLE
 from hub.site.checking_recipes import statistics_of
 from hub.site.converting import did_you_mean
@@ -36,33 +27,70 @@ def check_features(files: Files) -> Iterator[Problem]:
             yield place.problem(("name",), f"the feature {feature.name!r} is there already ({where}); rename one")
         first.setdefault(feature.name, place)
         yield from _feature(feature, attributes, place)
+        if isinstance(feature, declared.Cross):
+            wrong = wrong_cross(feature, {each.name: each for each, _ in files.features})
+            if wrong is not None:
+                yield place.problem(("of",), f"{wrong}; there are {', '.join(first) or 'no others'}")
 
 
 def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[Problem]:
     match feature:
-        case ItemAttribute(attribute=attribute) | ItemIs(attribute=attribute) | PriceDistance(attribute=attribute):
-            if attribute not in attributes:
-                yield place.problem(
-                    ("attribute",), f"no item has an attribute {attribute!r}; {did_you_mean(attribute, attributes)}"
-                )
-        case Affinity(dimension=dimension) | AffinityMatch(dimension=dimension):
+        case (
+            declared.ItemAttribute(attribute=attribute)
+            | declared.ItemIs(attribute=attribute)
+            | declared.PriceDistance(attribute=attribute)
+        ):
+            yield from _attribute(attribute, attributes, "attribute", place)
+        case (
+            declared.Affinity(dimension=dimension)
+            | declared.AffinityMatch(dimension=dimension)
+            | declared.AffinitySum(dimension=dimension)
+            | declared.AffinityWindow(dimension=dimension)
+            | declared.LastMatch(dimension=dimension)
+        ):
             if dimension not in DIMENSIONS:
                 cure = did_you_mean(dimension, DIMENSIONS)
                 yield place.problem(("dimension",), f"profiles keep no affinity for {dimension!r}; {cure}")
-        case WindowCount(kind=kind):
+        case declared.WindowCount(kind=kind) | declared.DecayedCount(kind=kind):
             yield from _kind(kind, "kind", place)
-        case Rate() | DistinctCount():
+        case declared.Rate() | declared.DistinctCount():
             yield from _counted(feature, place)
-        case ContextIs(field=field):
-            if not is_context_field(field):
-                cure = did_you_mean(field, [*CONTEXT_FIELDS, f"{ATTRIBUTE_PREFIX}NAME"])
-                yield place.problem(("field",), f"no field {field!r} of the context; {cure}")
+        case declared.ContextIs(field=field):
+            yield from _field(field, "field", place)
+        case declared.Code() | declared.Hash():
+            yield from _coded(feature, attributes, place)
         case _:
             pass
 
 
-def _counted(feature: Rate | DistinctCount, place: Place) -> Iterator[Problem]:
-    if isinstance(feature, DistinctCount):
+def _attribute(named: str, attributes: set[str], field: str, place: Place) -> Iterator[Problem]:
+    if named not in attributes:
+        yield place.problem((field,), f"no item has an attribute {named!r}; {did_you_mean(named, attributes)}")
+
+
+def _field(named: str, field: str, place: Place) -> Iterator[Problem]:
+    if not is_context_field(named):
+        cure = did_you_mean(named, [*CONTEXT_FIELDS, f"{ATTRIBUTE_PREFIX}NAME"])
+        yield place.problem((field,), f"no field {named!r} of the context; {cure}")
+
+
+def _coded(feature: declared.Code | declared.Hash, attributes: set[str], place: Place) -> Iterator[Problem]:
+    if feature.of.startswith(ITEM) and is_source(feature.of):
+        yield from _attribute(feature.of.removeprefix(ITEM), attributes, "of", place)
+    elif feature.of.startswith(CONTEXT):
+        yield from _field(feature.of.removeprefix(CONTEXT), "of", place)
+    elif not is_source(feature.of):
+        message = f"nothing can be coded by {feature.of!r}; write {ITEM}NAME, {CONTEXT}FIELD or {TRAITS}NAME"
+        yield place.problem(("of",), message)
+    if isinstance(feature, declared.Code):
+        for position, value in enumerate(feature.values):
+            if not value or value in feature.values[:position]:
+                what = f"the value {value!r} is listed twice" if value else "a value is blank"
+                yield place.problem(("values", position), f"{what}; remove it")
+
+
+def _counted(feature: declared.Rate | declared.DistinctCount, place: Place) -> Iterator[Problem]:
+    if isinstance(feature, declared.DistinctCount):
         if feature.of not in COUNTABLE:
             yield place.problem(
                 ("of",), f"nothing counts different {feature.of!r}; {did_you_mean(feature.of, COUNTABLE)}"

@@ -21,6 +21,7 @@ from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
 from edgewise.records import EventRecord, PreferenceRecord
 from hub.site.recipes import Outcome
+from hub.train.contexts import context_of
 from hub.train.history import History, kind_of_event
 from hub.train.shop import Choice, Matrix, Shop
 
@@ -223,6 +224,7 @@ def _choices(
                     record.grants,
                     moment_ms,
                     wanted=wanted_items(record, outcome),
+                    context=context_of(record, moment_ms),
                     draw=draw if number < whole_from else None,
                 )
                 yield None if choice is None else _Made(number, visitor, choice)

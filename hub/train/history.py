@@ -22,6 +22,7 @@ from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord
 from hub.ledger.batch import parts_of
 from hub.ledger.canonical import Folding
 from hub.ledger.ledger import Ledger
+from hub.train.contexts import Pages
 
 
 class Deed(NamedTuple):
@@ -96,8 +97,12 @@ class History:
 
 def read_history(ledger: Ledger) -> History:
     """Everything that the ledger holds now."""
-    records: list[Folding] = [msgspec.structs.replace(event, body=b"") for _, event in ledger.events()]
-    records += [_without_rows(decision) for _, decision in ledger.decisions() if decision.impressions]
+    pages, records = Pages(), list[Folding]()
+    for _, decision in ledger.decisions():
+        pages.remember(decision)
+        if decision.impressions:
+            records.append(_without_rows(decision))
+    records += [pages.on_its_page(event) for _, event in ledger.events()]
     records += [said for _, said in ledger.preferences()]
     return History(records, ledger.persons())
 

@@ -39,6 +39,7 @@ from hub.train.items import FittedItems
 Matrix = NDArray[np.float32]
 NOWHERE: Final = 1 << 30
 """The rank of what is in no list."""
+_NO_PAGE: Final = Context()
 
 
 class Seat(NamedTuple):
@@ -74,18 +75,19 @@ class Shop:
         table = contents.features
         items = ItemTable(with_statistics(contents.catalogue, fitted.statistics))
         neighbours = fitted.neighbours
-        features = CompiledFeatures(table, items, neighbours)
+        made = vectors_of(contents.policy, table, contents.catalogue, contents.vectors)
+        vectors = None if made is None else decode_vectors(made)
+        features = CompiledFeatures(table, items, neighbours, vectors)
         taken = features_of(table, recipe)
         self.features = taken
         self._columns = np.array([features.column_of[feature.name] for feature in taken.features], np.intp)
-        vectors = vectors_of(contents.policy, contents.catalogue, contents.vectors)
         self._bundle = Bundle(
             Manifest(BundleVersion(0), None, contents.policy.site.name, 0, 1, PROTOCOL_VERSION, {}, {}, {}),
             "",
             policy=contents.policy,
             features=features,
             neighbours=neighbours,
-            vectors=None if vectors is None else decode_vectors(vectors),
+            vectors=vectors,
             golden=Golden({}),
             models={},
         )
@@ -105,14 +107,15 @@ class Shop:
         now_ms: int,
         *,
         wanted: Sequence[ItemId],
+        context: Context = _NO_PAGE,
         draw: Callable[[NDArray[np.bool_]], NDArray[np.bool_]] | None = None,
     ) -> Choice | None:
-        """The candidates of a visitor at a moment.
+        """The candidates of a visitor at a moment, on a page.
 
         None when he may not be personalised, or nothing of what he wanted may be shown to him. `draw` gets which of
         the retrieved candidates were wanted and says which of them to keep.
         """
-        entry = self._enter(profile, said, grants, now_ms)
+        entry = self._enter(profile, said, grants, now_ms, context)
         if entry is None:
             return None
         visitor, pool = entry.visitor, entry.catalogued.pool
@@ -139,12 +142,14 @@ class Shop:
             rank_by_rule=best_rank(rule_scores(pool, eligible, rule), ranked_by_rule),
         )
 
-    def _enter(self, profile: Profile, said: Preferences, grants: Grants, now_ms: int) -> Entry | None:
+    def _enter(
+        self, profile: Profile, said: Preferences, grants: Grants, now_ms: int, context: Context
+    ) -> Entry | None:
         question = Question(
             decision_id=DecisionId(""),
             unit="",
             placements=(PlacementRequest(self.seat.placement),),
-            context=Context(),
+            context=context,
             grants=grants,
             dial=said.dial.value,
             mute=said.mute.value,

@@ -7,7 +7,7 @@ these can hold and answers "missing" (NaN, nothing, False) for what it cannot us
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from edgewise.request import Context
@@ -54,16 +54,18 @@ def is_or_contains(value: Attribute, text: str) -> bool:
     return value is not None and text in value
 
 
-CONTEXT_FIELDS: Final = (
-    "page.path",
-    "page.referrer",
-    "page.url",
-    "page.title",
-    "device.type",
-    "locale",
-    "timezone",
-    "geo.country",
-)
+_READERS: Final[dict[str, Callable[[Context], str]]] = {
+    "page.path": lambda context: context.page.path,
+    "page.referrer": lambda context: context.page.referrer,
+    "page.url": lambda context: context.page.url,
+    "page.title": lambda context: context.page.title,
+    "device.type": lambda context: context.device.type,
+    "locale": lambda context: context.locale,
+    "timezone": lambda context: context.timezone,
+    "geo.country": lambda context: context.geo.country,
+    "network.type": lambda context: context.network.type,
+}
+CONTEXT_FIELDS: Final = tuple(_READERS)
 """Fields of the context by name; `attributes.NAME` names one of its attributes."""
 ATTRIBUTE_PREFIX: Final = "attributes."
 
@@ -77,23 +79,5 @@ def context_field(context: Context, field: str) -> Attribute:
     """A field of the context; None where the page says nothing (a blank text says nothing) or no such field exists."""
     if field.startswith(ATTRIBUTE_PREFIX):
         return context.attributes.get(field.removeprefix(ATTRIBUTE_PREFIX))
-    match field:
-        case "page.path":
-            text = context.page.path
-        case "page.referrer":
-            text = context.page.referrer
-        case "page.url":
-            text = context.page.url
-        case "page.title":
-            text = context.page.title
-        case "device.type":
-            text = context.device.type
-        case "locale":
-            text = context.locale
-        case "timezone":
-            text = context.timezone
-        case "geo.country":
-            text = context.geo.country
-        case _:
-            return None
-    return text or None
+    read = _READERS.get(field)
+    return None if read is None else read(context) or None

@@ -22,7 +22,9 @@ from edgewise.bundle.policy import ByAttribute, ByPriority, Ranking
 from edgewise.decision import Why
 from edgewise.eligibility import attributes_of
 from edgewise.features import table as declared
-from edgewise.features.compile import CompiledFeatures, Matrix, OfValues, Rows, dimension_of, source_of
+from edgewise.features.coding import item_attribute, source, written
+from edgewise.features.compile import CompiledFeatures, Matrix, Rows, measure_of
+from edgewise.features.granted import OfValues, dimension_of
 from edgewise.features.view import View
 from edgewise.ids import ModelName
 from edgewise.reasons import Reason
@@ -161,16 +163,29 @@ class _Explained:
                 causes.append(self._of_affinity(_with_sentence(feature, _BECAUSE_OF_VALUE), value, value))
         return [cause for cause in causes if cause is not None]
 
-    def _cause(self, feature: declared.Feature, value: float, weight: float) -> _Cause | None:
+    def _cause(  # noqa: PLR0911  # one a kind of feature
+        self, feature: declared.Feature, value: float, weight: float
+    ) -> _Cause | None:
         """The cause to tell for one feature; None where it would not be true, or its sentence cannot be filled."""
         if math.isnan(value):
             return None
         match feature:
             case declared.NeighbourScore() | declared.NeighbourMax():
                 return self._of_neighbours(feature, value, weight)
-            case declared.Affinity() | declared.AffinityMatch() | declared.TimeShare():
+            case (
+                declared.Affinity()
+                | declared.AffinityMatch()
+                | declared.TimeShare()
+                | declared.AffinitySum()
+                | declared.AffinityWindow()
+            ):
                 return self._of_affinity(feature, value, weight)
-            case declared.ItemIs(value=text) | declared.ContextIs(value=text):
+            case declared.LastMatch() | declared.Code() | declared.Hash():
+                return self._of_texts(feature, value, weight)
+            case declared.Position() | declared.Cross():
+                # The same for all; and a product of two things is nobody's reason.
+                return None
+            case declared.ItemIs(value=text) | declared.ContextIs(value=text) | declared.TraitIs(value=text):
                 return _filled(feature, weight, text) if value == 1 else None
             case (
                 declared.WindowCount()
@@ -183,6 +198,8 @@ class _Explained:
                 | declared.Visits()
                 | declared.ActiveDays()
                 | declared.Spent()
+                | declared.DecayedCount()
+                | declared.ContentCosine()
             ):
                 return _filled(feature, weight, number_text(value)) if value > 0 else None
             case _:
@@ -206,9 +223,32 @@ class _Explained:
         if not value > 0:
             return None
         attributes = attributes_of(self._features.items, self._candidate())
-        shares = self._view.shares(source_of(feature), feature.half_life_days)
+        measured = self._view.measured(measure_of(feature))
         values = texts_of(attributes.get(dimension_of(feature)))
-        return _filled(feature, weight, max(values, key=lambda text: shares.get(text, 0.0)))
+        return _filled(feature, weight, max(values, key=lambda text: measured.get(text, 0.0)))
+
+    def _of_texts(
+        self, feature: declared.LastMatch | declared.Code | declared.Hash, value: float, weight: float
+    ) -> _Cause | None:
+        """By texts, because the number itself means nothing to anybody.
+
+        A match by the latest of the last items that shares a value, and the first value that it shares.
+        """
+        items = self._features.items
+        attributes = attributes_of(items, self._candidate())
+        if not isinstance(feature, declared.LastMatch):
+            attribute = item_attribute(feature)
+            coded = source(self._view, feature.of) if attribute is None else attributes.get(attribute)
+            known = [text for text in written(coded) if isinstance(feature, declared.Hash) or text in feature.values]
+            return _filled(feature, weight, known[0]) if known else None
+        values = texts_of(attributes.get(feature.dimension)) if value > 0 else ()
+        for item in self._view.history()[: feature.last]:
+            touched = items.item(item)
+            theirs = () if touched is None else texts_of(touched.attributes.get(feature.dimension))
+            shared = next((text for text in values if text in theirs), None)
+            if shared is not None:
+                return _Cause(weight, feature, items.title(item), shared)
+        return None
 
     def _candidate(self) -> Candidate:
         return Candidate(self._id) if self._rows.brought is None else self._rows.brought[0]

@@ -58,6 +58,12 @@ class Geo(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     country: Text = ""
 
 
+class Network(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """`type`: how the visitor is connected, as coarse as `mobile`, `home`, `business`, `hosting`, `satellite`."""
+
+    type: Text = ""
+
+
 class Context(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What is known of the page view itself, without any profile."""
 
@@ -67,6 +73,9 @@ class Context(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     timezone: Text = ""
     geo: Geo = Geo()
     attributes: Attributes = {}
+    network: Network = Network()
+    utc_offset_minutes: Annotated[int, Meta(ge=-1_080, le=1_080)] | None = None
+    """How far the visitor's clock is ahead of UTC; where the page does not say, a node takes it from `timezone`."""
 
 
 class Options(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import strategies_features as some
 import world
-from features_naive import naive_feature
+from features_naive import naive_cross, naive_feature
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
+from edgewise.bundle.vectors import Vectors
 from edgewise.consent import NOTHING, Grants, Purpose
 from edgewise.events import Kind
 from edgewise.features import table as declared
@@ -39,6 +40,7 @@ def twin(
     catalogue: Catalogue,
     neighbours: Neighbours | None,
     candidates: list[Candidate],
+    vectors: Vectors | None = None,
     **visitor: Any,
 ) -> np.ndarray[Any, np.dtype[np.float32]]:
     known = {item.id: item.attributes for item in catalogue.items}
@@ -47,15 +49,30 @@ def twin(
         attributes = {**known.get(candidate.id, {}), **candidate.attributes}
         for column, feature in enumerate(table.features):
             matrix[row, column] = naive_feature(
-                feature, item=candidate.id, attributes=attributes, weights=weights_of(neighbours), **visitor
+                feature,
+                item=candidate.id,
+                attributes=attributes,
+                weights=weights_of(neighbours),
+                held=known,
+                vectors=rows_of(vectors),
+                **visitor,
             )
+        for column, feature in enumerate(table.features):
+            granted = feature.purpose is None or visitor["grants"].allows(feature.purpose)
+            if isinstance(feature, declared.Cross) and granted:
+                matrix[row, column] = naive_cross(feature, table, list(matrix[row]))
     return matrix
+
+
+def rows_of(vectors: Vectors | None) -> dict[ItemId, list[int]]:
+    return {} if vectors is None else dict(zip(vectors.items, vectors.rows.tolist(), strict=True))
 
 
 @given(
     table=some.tables(),
     catalogue=some.catalogues(),
     neighbours=st.none() | some.neighbours(),
+    vectors=st.none() | some.vectors(),
     candidates=st.lists(some.candidates, max_size=6),
     profile=some.profiles(),
     context=some.contexts,
@@ -66,13 +83,20 @@ def test_every_cell_equals_its_naive_twin(
     table: FeatureTable,
     catalogue: Catalogue,
     neighbours: Neighbours | None,
+    vectors: Vectors | None,
     candidates: list[Candidate],
     profile: Profile,
     context: Context,
     grants: Grants,
 ) -> None:
-    compiled = CompiledFeatures(table, ItemTable(catalogue), neighbours)
-    visitor = {"profile": profile, "context": context, "grants": grants, "now_ms": world.NOW_MS}
+    compiled = CompiledFeatures(table, ItemTable(catalogue), neighbours, vectors)
+    visitor: dict[str, Any] = {
+        "vectors": vectors,
+        "profile": profile,
+        "context": context,
+        "grants": grants,
+        "now_ms": world.NOW_MS,
+    }
     matrix = compiled.compute(profile, context, grants, world.NOW_MS, candidates)
     assert matrix.dtype == np.float32
     assert matrix.shape == (len(candidates), len(table.features))

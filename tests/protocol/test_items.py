@@ -21,7 +21,7 @@ from edgewise.attributes import (
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.items import UNKNOWN, ItemTable
 from edgewise.ids import ItemId
-from edgewise.request import Context, Device, Geo, Page
+from edgewise.request import Context, Device, Geo, Network, Page
 
 anything: st.SearchStrategy[Any] = st.one_of(
     some.scalars,
@@ -82,9 +82,15 @@ def test_is_or_contains() -> None:
 
 def test_context_fields() -> None:
     context = Context(
-        Page("/p", "r", "u", "t"), Device("mobile"), "en-GB", "Europe/Berlin", Geo("DE"), {"weather": "sunny"}
+        Page("/p", "r", "u", "t"),
+        Device("mobile"),
+        "en-GB",
+        "Europe/Berlin",
+        Geo("DE"),
+        {"weather": "sunny"},
+        Network("home"),
     )
-    expected = ["/p", "r", "u", "t", "mobile", "en-GB", "Europe/Berlin", "DE"]
+    expected = ["/p", "r", "u", "t", "mobile", "en-GB", "Europe/Berlin", "DE", "home"]
     assert [context_field(context, field) for field in CONTEXT_FIELDS] == expected
     assert context_field(context, "attributes.weather") == "sunny"
     assert context_field(context, "attributes.wind") is None

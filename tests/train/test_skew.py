@@ -40,6 +40,29 @@ from hub.train.shop import Shop
 
 LIST = PlacementName("film_list")
 ASKED = {"placements": [{"name": LIST}], "options": {"force": {LIST: "challenger"}}}
+PAGES = [
+    {"device": {"type": "mobile"}, "geo": {"country": "DE"}, "utcOffsetMinutes": 60, "attributes": {"rain": True}},
+    {"device": {"type": "desktop"}, "locale": "en-GB", "network": {"type": "home"}, "utcOffsetMinutes": -300},
+    {},
+]
+MORE_FEATURES = """
+- {type: affinity_sum, name: genre_sum, dimension: category, half_life_days: 30}
+- {type: affinity_window, name: genre_week, dimension: category, days: 7}
+- {type: last_match, name: genre_again, dimension: category, last: 5, sentence: "Because you chose {value} lately"}
+- {type: content_cosine, name: about, sentence: "Because it is like what you watched"}
+- {type: decayed_count, name: rated_lately, kind: review, half_life_days: 7}
+- {type: local_hour, name: hour, purpose: null}
+- {type: local_weekday, name: weekday, purpose: null}
+- {type: code, name: genre_code, of: item.category, values: [Drama, Comedy, Action], purpose: null}
+- {type: code, name: device, of: context.device.type, values: [mobile, desktop], purpose: null}
+- {type: hash, name: country, of: context.geo.country, buckets: 64, purpose: null}
+- {type: context_is, name: at_home, field: network.type, value: home, purpose: null}
+- {type: context_value, name: rain, attribute: rain, purpose: null}
+- {type: trait_value, name: vendor_score, trait: score.vendor}
+- {type: cross, name: genre_on_device, of: [genre_code, device], how: pair, purpose: null}
+- {type: cross, name: liked_and_popular, of: [genre, popularity]}
+- {type: position, name: slot}
+"""
 LIVED = 90
 """Ratings of the future that are lived on the node."""
 
@@ -69,6 +92,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     _, story = film_shop(folder / "site", history)
     site = folder / "site" / "site.yaml"
     site.write_text(site.read_text().replace("feature_sample_share: 0.02", "feature_sample_share: 1.0"))
+    (folder / "site" / "features" / "more.yaml").write_text(MORE_FEATURES)
     contents = load_site(folder / "site")
     clock = ManualClock(NOW_MS)
     make_keys(folder / "hub")
@@ -100,9 +124,10 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
                 stored = ledger.profile(subject(visitor))
                 assert stored is not None
                 desk.cache.snapshot(subject(visitor), stored.profile, stored.preferences)
-            for rated in story.future[:LIVED]:
+            for number, rated in enumerate(story.future[:LIVED]):
                 clock.advance(7_000_000)
-                told = client.post("/v1/decide", json={"anonymousId": rated.visitor, **ASKED}).json()
+                asked = {"anonymousId": rated.visitor, "context": PAGES[number % len(PAGES)], **ASKED}
+                told = client.post("/v1/decide", json=asked).json()
                 decision = DecisionId(told["decisionId"])
                 shown[decision] = [ItemId(item["id"]) for item in told["placements"][LIST]["items"]]
                 said = {"product_id": rated.item, "rating": rated.rating, "decisionId": decision, "placement": LIST}
@@ -153,6 +178,9 @@ def test_rows_that_nodes_logged_are_the_rows_that_training_replays(
     assert {lived.after.deeds[deed].record.subject for deed in replayed.deed} & {
         deed.record.subject for deed in lived.before.deeds
     }, "some of it about visitors with a past"
+    told = np.isfinite(replayed.matrix).mean(axis=0)
+    silent = {name for name, share in zip(replayed.names, told.tolist(), strict=True) if not share}
+    assert silent == {"vendor_score"}, "nobody states one here; of everything else there must be something to compare"
     skewed = 0
     for choice in range(replayed.choices):
         place = place_of[lived.after.deeds[replayed.deed[choice]].moment_ms]

@@ -13,6 +13,7 @@ from edge.worker.desk import Desk
 from edge.worker.endpoint import JSON, PRIVATE, Exchange
 from edge.worker.problems import Answer, Headers
 from edge.worker.reception import Reception
+from edge.worker.surroundings import Surroundings
 from edgewise.errors import InputError, Problem
 from edgewise.request import Attributes, DecideRequest
 
@@ -31,6 +32,7 @@ class DecideRoute:
         self._desk = desk
         self._reception = reception
         self._decider = Decider(desk, reception)
+        self._surroundings = Surroundings(desk.settings, desk.log)
 
     async def post(self, exchange: Exchange) -> Answer:
         """No await between decoding and encoding; only for events that came along the disk is waited for."""
@@ -40,6 +42,11 @@ class DecideRoute:
             _refuse_nan(request)
         else:
             request = _json_decoder.decode(exchange.body)
+        context = self._surroundings.completed(
+            request.context, exchange.peer, exchange.headers, self._desk.clock.now_ms()
+        )
+        if context is not request.context:
+            request = msgspec.structs.replace(request, context=context)
         decided = self._decider.decide(
             request, exchange.caller, packed=packed, started_ms=exchange.started_ms, waited_ms=exchange.waited_ms
         )

@@ -133,7 +133,7 @@ def check_contents(
     _check_catalogue(catalogue, limits)
     message = f"{len(table.features)} features, at most {limits.features} are taken"
     require(len(table.features) <= limits.features, "too_large", FEATURES, message, "$.features")
-    check_features(table, has_neighbours=neighbours is not None)
+    check_features(table, has_neighbours=neighbours is not None, has_vectors=vectors is not None)
     if neighbours is not None:
         loudest = float(np.abs(neighbours.weights).max(initial=0.0))
         message = f"a weight of {loudest:g}, at most {LOUDEST:g} is taken"

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgewise.attributes import is_context_field
-from edgewise.bundle.manifest import FEATURES, NEIGHBOURS
+from edgewise.bundle.manifest import FEATURES, NEIGHBOURS, VECTORS
 from edgewise.bundle.refusal import require
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features import table as declared
+from edgewise.features.encodings import CONTEXT, ITEM, TRAITS, is_source, wrong_cross
 from edgewise.profile.habits import COUNTABLE
 
 
-def check_features(table: declared.FeatureTable, *, has_neighbours: bool) -> None:
+def check_features(table: declared.FeatureTable, *, has_neighbours: bool, has_vectors: bool) -> None:
     """Raises BundleRefused."""
+    of = {feature.name: feature for feature in table.features}
     for position, feature in enumerate(table.features):
         path, name = f"$.features[{position}]", feature.name
         match feature:
             case declared.NeighbourScore() | declared.NeighbourMax():
                 message = f"feature {name!r} needs {NEIGHBOURS}"
                 require(has_neighbours, "missing_resource", FEATURES, message, path)
-            case declared.Affinity(dimension=dimension) | declared.AffinityMatch(dimension=dimension):
+            case declared.ContentCosine():
+                require(has_vectors, "missing_resource", FEATURES, f"feature {name!r} needs {VECTORS}", path)
+            case declared.Cross() | declared.Code() | declared.Hash() | declared.TraitValue() | declared.TraitIs():
+                _check_encoding(feature, of, path)
+            case (
+                declared.Affinity(dimension=dimension)
+                | declared.AffinityMatch(dimension=dimension)
+                | declared.AffinitySum(dimension=dimension)
+                | declared.AffinityWindow(dimension=dimension)
+                | declared.LastMatch(dimension=dimension)
+            ):
                 message = f"no dimension {dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
                 require(dimension in DIMENSIONS, "dangling", FEATURES, message, f"{path}.dimension")
-            case declared.WindowCount(kind=kind):
-                _require_kind(kind, f"{path}.kind")
-            case declared.Rate(kind=kind, per=per):
-                _require_kind(kind, f"{path}.kind")
-                _require_kind(per, f"{path}.per")
-                message = f"feature {name!r} expects more successes than trials before anything happens"
-                is_sound = feature.prior_successes <= feature.prior_trials
-                require(is_sound, "invalid", FEATURES, message, f"{path}.prior_successes")
-            case declared.DistinctCount(of=of):
-                message = f"nothing counts different {of!r}; there are {', '.join(COUNTABLE)}"
-                require(of in COUNTABLE, "dangling", FEATURES, message, f"{path}.of")
+            case declared.WindowCount() | declared.DecayedCount() | declared.Rate() | declared.DistinctCount():
+                _check_counted(feature, path)
             case declared.ContextIs(field=field):
                 message = f"no context field {field!r}"
                 require(is_context_field(field), "dangling", FEATURES, message, f"{path}.field")
@@ -56,8 +61,44 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool) -> Non
                 | declared.TicketMood()
                 | declared.Visits()
                 | declared.ActiveDays()
+                | declared.LocalHour()
+                | declared.LocalWeekday()
+                | declared.Position()
             ):
                 pass
+
+
+def _check_counted(
+    feature: declared.WindowCount | declared.DecayedCount | declared.Rate | declared.DistinctCount, path: str
+) -> None:
+    match feature:
+        case declared.WindowCount(kind=kind) | declared.DecayedCount(kind=kind):
+            _require_kind(kind, f"{path}.kind")
+        case declared.Rate(kind=kind, per=per):
+            _require_kind(kind, f"{path}.kind")
+            _require_kind(per, f"{path}.per")
+            message = f"feature {feature.name!r} expects more successes than trials before anything happens"
+            is_sound = feature.prior_successes <= feature.prior_trials
+            require(is_sound, "invalid", FEATURES, message, f"{path}.prior_successes")
+        case declared.DistinctCount(of=of):
+            message = f"nothing counts different {of!r}; there are {', '.join(COUNTABLE)}"
+            require(of in COUNTABLE, "dangling", FEATURES, message, f"{path}.of")
+
+
+def _check_encoding(
+    feature: declared.Cross | declared.Code | declared.Hash | declared.TraitValue | declared.TraitIs,
+    of: Mapping[str, declared.Feature],
+    path: str,
+) -> None:
+    match feature:
+        case declared.Cross():
+            wrong = wrong_cross(feature, of)
+            require(wrong is None, "dangling", FEATURES, f"feature {feature.name!r}: {wrong}", f"{path}.of")
+        case declared.Code(of=named) | declared.Hash(of=named):
+            message = f"no value {named!r}; expected {ITEM}NAME, {CONTEXT}FIELD or {TRAITS}NAME"
+            require(is_source(named), "dangling", FEATURES, message, f"{path}.of")
+        case declared.TraitValue(trait=trait) | declared.TraitIs(trait=trait):
+            require(bool(trait), "blank", FEATURES, f"feature {feature.name!r} names no trait", f"{path}.trait")
 
 
 def _require_kind(kind: str, path: str) -> None:

@@ -150,7 +150,7 @@ def load_bundle(
         golden=golden,
         limits=limits,
     )
-    features = CompiledFeatures(table, ItemTable(catalogue), neighbours)
+    features = CompiledFeatures(table, ItemTable(catalogue), neighbours, vectors)
     models = {name: _model(entry, features, resources) for name, entry in manifest.models.items()}
     return Bundle(
         manifest,

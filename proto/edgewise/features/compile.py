@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from copy import copy
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,95 +17,25 @@ from numpy.typing import NDArray
 from edgewise.attributes import Attribute, is_or_contains, number_of, texts_of
 from edgewise.bundle.items import UNKNOWN, ItemTable
 from edgewise.bundle.neighbours import Neighbours
+from edgewise.bundle.vectors import Vectors
 from edgewise.consent import Grants
 from edgewise.features import table as declared
-from edgewise.features.constants import Constant, constant_of
-from edgewise.features.view import NeighbourIndex, View
+from edgewise.features.coding import coder_of, item_attribute
+from edgewise.features.crossing import cross, crossings
+from edgewise.features.granted import SUMS, GrantedColumns, OfBoth, OfValues, dimension_of
+from edgewise.features.likeness import Likeness
+from edgewise.features.matching import shares, stated_shares
+from edgewise.features.rows import Codes, Rows, joined
+from edgewise.features.view import Measure, NeighbourIndex, View
 from edgewise.ids import ItemId
 from edgewise.profile.state import DAY_MS, TOPIC_MS, Profile
 from edgewise.request import Candidate, Context
 
 Matrix = NDArray[np.float32]
-Codes = NDArray[np.intp]
+Meaning = Callable[[Attribute], float]
+"""What a column says of an attribute."""
 
-
-class Rows:
-    """Which candidates a matrix is about.
-
-    `codes` are catalogue codes, shape (n,), `bundle.items.UNKNOWN` for what the catalogue does not hold. `brought`
-    are the candidates that the caller brought, n of them, or None when all come from the catalogue.
-    """
-
-    __slots__ = ("brought", "codes")
-
-    def __init__(self, codes: Codes, brought: Sequence[Candidate] | None = None) -> None:
-        """`brought[i]` belongs to `codes[i]`."""
-        self.codes = codes
-        self.brought = brought
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def take(self, places: Codes) -> Rows:
-        """The rows at `places`, in their order."""
-        brought = None if self.brought is None else [self.brought[place] for place in places.tolist()]
-        return Rows(self.codes[places], brought)
-
-
-def joined(parts: Sequence[Rows]) -> Rows:
-    """All rows of `parts`, one behind the other; catalogue rows stay what they are."""
-    if len(parts) == 1:
-        return parts[0]
-    codes = np.concatenate([part.codes for part in parts])
-    if all(part.brought is None for part in parts):
-        return Rows(codes)
-    return Rows(codes, [candidate for part in parts for candidate in part.brought or [_PLAIN] * len(part)])
-
-
-_PLAIN: Final = Candidate(ItemId(""))
-"""Stands for a catalogue row among brought ones: it states no attribute of its own."""
-
-OfValues = declared.Affinity | declared.AffinityMatch | declared.TimeShare
-"""Features of the values that a candidate has in a dimension."""
-_OF_ATTRIBUTES: Final = (declared.ItemAttribute, declared.ItemIs, declared.PriceDistance)
-
-
-class _Granted:
-    """The columns to fill under one combination of grants."""
-
-    __slots__ = ("absent", "affinities", "constant_columns", "constants", "neighbours", "prices", "since_item")
-
-    def __init__(self, features: list[declared.Feature], grants: Grants) -> None:
-        self.neighbours: list[tuple[int, declared.NeighbourScore | declared.NeighbourMax]] = []
-        self.affinities: dict[str, list[tuple[int, OfValues]]] = {}
-        """By dimension."""
-        self.since_item: list[int] = []
-        self.prices: list[int] = []
-        constants: list[tuple[int, Constant]] = []
-        absent: list[int] = []
-        for column, feature in enumerate(features):
-            if feature.purpose is not None and not grants.allows(feature.purpose):
-                absent.append(column)
-                continue
-            match feature:
-                case declared.NeighbourScore() | declared.NeighbourMax():
-                    self.neighbours.append((column, feature))
-                case declared.Affinity() | declared.AffinityMatch():
-                    self.affinities.setdefault(feature.dimension, []).append((column, feature))
-                case declared.TimeShare():
-                    self.affinities.setdefault("topic", []).append((column, feature))
-                case declared.DaysSinceItem():
-                    self.since_item.append(column)
-                case declared.PriceDistance():
-                    self.prices.append(column)
-                case declared.ItemAttribute() | declared.ItemIs():
-                    pass  # they lie in the template
-                case _:
-                    constants.append((column, constant_of(feature)))
-        self.neighbours.sort(key=lambda entry: entry[1].last)  # 0, all of the history, holds the rest
-        self.absent = np.array(absent, np.intp)
-        self.constant_columns = np.array([column for column, _ in constants], np.intp)
-        self.constants = [constant for _, constant in constants]
+__all__ = ["Codes", "OfValues", "Rows", "dimension_of", "joined"]
 
 
 class CompiledFeatures:
@@ -114,60 +44,70 @@ class CompiledFeatures:
     Immutable once made, so that threads may share it.
     """
 
-    def __init__(self, table: declared.FeatureTable, items: ItemTable, neighbours: Neighbours | None = None) -> None:
-        """Raises ValueError for a feature that cannot be computed: an event kind that does not exist."""
+    def __init__(
+        self,
+        table: declared.FeatureTable,
+        items: ItemTable,
+        neighbours: Neighbours | None = None,
+        vectors: Vectors | None = None,
+    ) -> None:
+        """Without vectors nothing is like anything. Raises ValueError for a feature that cannot be computed.
+
+        Such as an event kind that does not exist, or a cross of what is not in the table.
+        """
         self.features: tuple[declared.Feature, ...] = tuple(table.features)
         self.names: tuple[str, ...] = tuple(feature.name for feature in table.features)
         self.sentences: tuple[str, ...] = tuple(feature.sentence for feature in table.features)
         self.column_of: dict[str, int] = {name: column for column, name in enumerate(self.names)}
         self.items = items
         self.index = None if neighbours is None else NeighbourIndex(neighbours)
+        self._likeness = None if vectors is None else Likeness(vectors, items.ids)
         self._neighbour_code = self._neighbour_codes()
         self._template = np.full((len(items) + 1, len(self.features)), np.nan, np.float32)
-        self._stated: dict[str, list[tuple[int, Callable[[Attribute], float]]]] = {}
+        self._stated: dict[str, list[tuple[int, Meaning]]] = {}
         for column, feature in enumerate(self.features):
             match feature:
                 case declared.ItemAttribute(attribute=attribute):
-                    self._template[:, column] = items.numbers(attribute)
-                    self._stated.setdefault(attribute, []).append((column, number_of))
+                    self._describe(column, attribute, number_of, items.numbers(attribute))
                 case declared.ItemIs(attribute=attribute, value=value):
-                    self._template[:, column] = [
-                        *(is_or_contains(item.attributes.get(attribute), value) for item in items.items),
-                        False,
-                    ]
-                    self._stated.setdefault(attribute, []).append((column, _is(value)))
-                case declared.Affinity(dimension=dimension) | declared.AffinityMatch(dimension=dimension):
+                    self._describe(column, attribute, _is(value))
+                case declared.PriceDistance(attribute=attribute, decimals=decimals):
+                    self._describe(column, attribute, _octave(decimals), _octaves(items.numbers(attribute), decimals))
+                case declared.Code() | declared.Hash() if (named := item_attribute(feature)) is not None:
+                    self._describe(column, named, coder_of(feature))
+                case (
+                    declared.Affinity(dimension=dimension)
+                    | declared.AffinityMatch(dimension=dimension)
+                    | declared.AffinitySum(dimension=dimension)
+                    | declared.AffinityWindow(dimension=dimension)
+                    | declared.LastMatch(dimension=dimension)
+                ):
                     items.dimension(dimension)
                 case declared.TimeShare():
                     items.dimension("topic")
-                case declared.PriceDistance(attribute=attribute, decimals=decimals):
-                    self._template[:, column] = _octaves(items.numbers(attribute), decimals)
-                    self._stated.setdefault(attribute, []).append((column, _octave(decimals)))
                 case _:
                     pass
         self._telling: dict[tuple[int, ...], tuple[int, ...]] = {}
-        self._granted = [_Granted(table.features, _grants(bits)) for bits in range(8)]
+        made_of_others = crossings(self.features, self.column_of)
+        self._granted = [GrantedColumns(self.features, made_of_others, _grants(bits)) for bits in range(8)]
 
     def under(self, items: ItemTable, live: Collection[str]) -> Self:
         """The same features of the same items with the live numbers of `items`; only their columns are made anew."""
         made = copy(self)
         made.items = items
         made._template = template = self._template.copy()  # noqa: SLF001  # of its own class
-        for column, feature in enumerate(self.features):
-            if not isinstance(feature, _OF_ATTRIBUTES) or feature.attribute not in live:
-                continue
-            numbers = items.numbers(feature.attribute)
-            if isinstance(feature, declared.PriceDistance):
-                template[:, column] = _octaves(numbers, feature.decimals)
-            elif isinstance(feature, declared.ItemIs):
-                said = items.live(feature.attribute)
-                assert said is not None
-                changed = np.flatnonzero(~np.isnan(said))
-                template[changed, column] = [
-                    is_or_contains(number, feature.value) for number in numbers[changed].tolist()
-                ]
-            else:
-                template[:, column] = numbers
+        for attribute in live:
+            for column, meaning in self._stated.get(attribute, ()):
+                feature, numbers = self.features[column], items.numbers(attribute)
+                if isinstance(feature, declared.PriceDistance):
+                    template[:, column] = _octaves(numbers, feature.decimals)
+                elif isinstance(feature, declared.ItemAttribute):
+                    template[:, column] = numbers
+                else:
+                    said = items.live(attribute)
+                    assert said is not None
+                    changed = np.flatnonzero(~np.isnan(said))
+                    template[changed, column] = [meaning(number) for number in numbers[changed].tolist()]
         return made
 
     def view(self, profile: Profile, context: Context, now_ms: int) -> View:
@@ -223,31 +163,23 @@ class CompiledFeatures:
     def matrix(self, view: View, rows: Rows, grants: Grants) -> Matrix:
         """As `compute`, for a view that was made before."""
         granted = self._granted[grants.personalisation + 2 * grants.analytics + 4 * grants.marketing]
-        codes = rows.codes
-        matrix = self._template.take(codes, axis=0)
+        matrix = self._template.take(rows.codes, axis=0)
         if rows.brought is not None:
             self._state(matrix, rows.brought)
         if len(granted.constants):
             matrix[:, granted.constant_columns] = [constant(view) for constant in granted.constants]
         if granted.neighbours:
-            speaking = self.neighbour_codes(rows)
-            for column, feature in granted.neighbours:
-                vector = (
-                    view.neighbour_sum(feature.last)
-                    if isinstance(feature, declared.NeighbourScore)
-                    else view.neighbour_max(feature.last)
-                )
-                matrix[:, column] = vector[speaking]
+            self._neighbours(matrix, view, rows, granted)
         if granted.affinities:
             self._affinities(matrix, view, rows, granted)
         if granted.prices:
             matrix[:, granted.prices] = np.abs(matrix[:, granted.prices] - np.float32(view.price_octave()))
-        if granted.since_item:
-            days = self._days_since(view, rows)
-            for column in granted.since_item:
-                matrix[:, column] = days
+        for column, feature in granted.of_both:
+            matrix[:, column] = self._of_both(feature, view, rows)
         if len(granted.absent):
             matrix[:, granted.absent] = np.nan
+        # Last, so that what is made of something absent is absent.
+        cross(matrix, granted.crossings)
         return matrix
 
     def neighbour_codes(self, rows: Rows) -> Codes:
@@ -271,26 +203,42 @@ class CompiledFeatures:
                 for column, meaning in self._stated.get(name, ()):
                     matrix[place, column] = meaning(value)
 
-    def _affinities(self, matrix: Matrix, view: View, rows: Rows, granted: _Granted) -> None:
+    def _describe(
+        self, column: int, attribute: str, meaning: Meaning, of_all: NDArray[np.float64] | None = None
+    ) -> None:
+        """A column that the item's attribute alone decides: of the catalogue's items once, of brought ones later."""
+        values: NDArray[np.float64] | list[float]
+        if of_all is None:
+            values = [*(meaning(item.attributes.get(attribute)) for item in self.items.items), meaning(None)]
+        else:
+            values = of_all
+        self._template[:, column] = values
+        self._stated.setdefault(attribute, []).append((column, meaning))
+
+    def _affinities(self, matrix: Matrix, view: View, rows: Rows, granted: GrantedColumns) -> None:
         for name, features in granted.affinities.items():
             dimension = self.items.dimension(name)
             codes, count = dimension.codes.take(rows.codes, axis=1), dimension.count.take(rows.codes)
-            gathered: dict[tuple[str, float], NDArray[np.float64]] = {}
+            gathered: dict[Measure, NDArray[np.float64]] = {}
             for column, feature in features:
-                half_life_days = feature.half_life_days
-                source = source_of(feature)
-                row = view.share_row(source, half_life_days, dimension)
+                measure = measure_of(feature)
+                row = view.measured_row(measure, dimension)
                 if row is None:
-                    matrix[:, column] = np.nan
+                    # A share of nothing is nothing that is known; a sum of nothing is 0.
+                    matrix[:, column] = 0.0 * count if isinstance(feature, SUMS) else np.nan
+                    if isinstance(feature, SUMS) and rows.brought is not None:
+                        self._stated_affinities(matrix, column, feature, view, rows.brought)
                     continue
-                share = gathered.get((source, half_life_days))
-                if share is None:
-                    share = gathered[source, half_life_days] = row.take(codes)
+                measured = gathered.get(measure)
+                if measured is None:
+                    measured = gathered[measure] = row.take(codes)
                 # Down the first axis NumPy adds one row after the other, so that the sum has one defined order.
-                if not isinstance(feature, declared.AffinityMatch):
-                    matrix[:, column] = np.add.reduce(share, axis=0) / count
+                if isinstance(feature, declared.AffinityMatch):
+                    matrix[:, column] = np.maximum.reduce(measured, axis=0, initial=0.0) + 0.0 * count
+                elif isinstance(feature, SUMS):
+                    matrix[:, column] = np.add.reduce(measured, axis=0) + 0.0 * count
                 else:
-                    matrix[:, column] = np.maximum.reduce(share, axis=0, initial=0.0) + 0.0 * count
+                    matrix[:, column] = np.add.reduce(measured, axis=0) / count
                 if rows.brought is not None:
                     self._stated_affinities(matrix, column, feature, view, rows.brought)
 
@@ -302,13 +250,42 @@ class CompiledFeatures:
         view: View,
         brought: Sequence[Candidate],
     ) -> None:
-        shares, dimension = view.shares(source_of(feature), feature.half_life_days), dimension_of(feature)
+        measured, dimension = view.measured(measure_of(feature)), dimension_of(feature)
         for place, candidate in enumerate(brought):
             if dimension in candidate.attributes:
                 values = texts_of(candidate.attributes[dimension])
-                of_each = [shares.get(value, 0.0) for value in values] or [np.nan]
-                is_mean = not isinstance(feature, declared.AffinityMatch)
-                matrix[place, column] = sum(of_each) / len(of_each) if is_mean else max(of_each)
+                of_each = [measured.get(value, 0.0) for value in values] or [np.nan]
+                if isinstance(feature, declared.AffinityMatch):
+                    matrix[place, column] = max(of_each)
+                else:
+                    matrix[place, column] = sum(of_each) / (1 if isinstance(feature, SUMS) else len(of_each))
+
+    def _neighbours(self, matrix: Matrix, view: View, rows: Rows, granted: GrantedColumns) -> None:
+        speaking = self.neighbour_codes(rows)
+        for column, feature in granted.neighbours:
+            vector = (
+                view.neighbour_sum(feature.last)
+                if isinstance(feature, declared.NeighbourScore)
+                else view.neighbour_max(feature.last)
+            )
+            matrix[:, column] = vector[speaking]
+
+    def _of_both(self, feature: OfBoth, view: View, rows: Rows) -> NDArray[np.float64]:
+        match feature:
+            case declared.LastMatch(dimension=name):
+                dimension = self.items.dimension(name)
+                last = view.touched(name, feature.last, dimension, self.items.code_of)
+                matches = shares(dimension, rows.codes, last)
+                if rows.brought is not None:
+                    stated_shares(matches, dimension, name, rows.brought, last)
+                return matches
+            case declared.ContentCosine():
+                if self._likeness is None:
+                    return np.full(len(rows), np.nan)
+                taste = view.taste(self._likeness.vectors, feature.half_life_days, feature.last)
+                return self._likeness.cosines(taste, rows.codes, rows.brought)
+            case declared.DaysSinceItem():
+                return self._days_since(view, rows)
 
     def _days_since(self, view: View, rows: Rows) -> NDArray[np.float64]:
         days = np.full(len(rows), np.nan)
@@ -327,18 +304,21 @@ def _grants(bits: int) -> Grants:
     return Grants(personalisation=bool(bits & 1), analytics=bool(bits & 2), marketing=bool(bits & 4))
 
 
-def _is(text: str) -> Callable[[Attribute], float]:
+def _is(text: str) -> Meaning:
     return lambda value: float(is_or_contains(value, text))
 
 
-def source_of(feature: OfValues) -> str:
-    """Whose shares they are: of a dimension's values, or of the time spent on topics."""
-    return TOPIC_MS if isinstance(feature, declared.TimeShare) else feature.dimension
-
-
-def dimension_of(feature: OfValues) -> str:
-    """Which of the candidate's attributes holds the values."""
-    return "topic" if isinstance(feature, declared.TimeShare) else feature.dimension
+def measure_of(feature: OfValues) -> Measure:
+    """What it measures of each value."""
+    match feature:
+        case declared.TimeShare(half_life_days=days):
+            return Measure("share", TOPIC_MS, days)
+        case declared.AffinitySum(dimension=dimension, half_life_days=days):
+            return Measure("sum", dimension, days)
+        case declared.AffinityWindow(dimension=dimension, days=window):
+            return Measure("window", dimension, window)
+        case declared.Affinity() | declared.AffinityMatch():
+            return Measure("share", feature.dimension, feature.half_life_days)
 
 
 def _octaves(numbers: NDArray[np.float64], decimals: int) -> NDArray[np.float64]:
@@ -347,5 +327,5 @@ def _octaves(numbers: NDArray[np.float64], decimals: int) -> NDArray[np.float64]
     return np.log2(prices * float(10**decimals))
 
 
-def _octave(decimals: int) -> Callable[[Attribute], float]:
+def _octave(decimals: int) -> Meaning:
     return lambda value: float(_octaves(np.array([number_of(value)]), decimals)[0])

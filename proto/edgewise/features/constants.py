@@ -10,13 +10,21 @@ import numpy as np
 from edgewise.attributes import context_field, is_or_contains, number_of
 from edgewise.events import Kind
 from edgewise.features import table as declared
+from edgewise.features.coding import coder_of, item_attribute, source, trait
+from edgewise.features.encodings import is_source
 from edgewise.features.view import View
 from edgewise.profile.buckets import total_since
 from edgewise.profile.cart import lines_of, value_minor_of
 from edgewise.profile.habits import active_days, distinct, visits
 from edgewise.profile.rates import Rate, rate_of
+from edgewise.profile.read import decayed
 from edgewise.profile.state import DAY_MS
 from edgewise.profile.tickets import open_tickets
+
+_MINUTE_MS: Final = 60_000
+_HOUR_MS: Final = 60 * _MINUTE_MS
+_WEEKDAY_OF_DAY_0: Final = 3
+"""1 January 1970 was a Thursday."""
 
 Constant = Callable[[View], float]
 """A feature that is the same for every candidate."""
@@ -28,9 +36,14 @@ def constant_of(feature: declared.Feature) -> Constant:
         return _of_days(feature)
     if isinstance(feature, declared.ContextValue | declared.ContextIs):
         return _of_context(feature)
+    if isinstance(feature, declared.Code | declared.Hash | declared.TraitIs | declared.TraitValue):
+        return _of_text(feature)
     if isinstance(feature, declared.DistinctCount):
         of = feature.of
         return lambda view: distinct(view.profile, of)
+    if isinstance(feature, declared.Position):
+        serve_as = feature.serve_as
+        return lambda _view: serve_as
     made = _OF_STATE.get(type(feature))
     if made is None:
         raise ValueError(f"feature {feature.name!r} is not the same for every candidate")
@@ -45,9 +58,30 @@ def _of_context(feature: declared.ContextValue | declared.ContextIs) -> Constant
     return lambda view: number_of(view.context.attributes.get(attribute))
 
 
+def _of_text(feature: declared.Code | declared.Hash | declared.TraitIs | declared.TraitValue) -> Constant:
+    match feature:
+        case declared.TraitValue(trait=name):
+            return lambda view: number_of(trait(view, name))
+        case declared.TraitIs(trait=name, value=value):
+            return lambda view: float(is_or_contains(trait(view, name), value))
+        case declared.Code(of=path) | declared.Hash(of=path):
+            if not is_source(path) or item_attribute(feature) is not None:
+                raise ValueError(f"feature {feature.name!r} is not the same for every candidate")
+            code = coder_of(feature)
+            return lambda view: code(source(view, path))
+
+
 def _of_days(
-    feature: declared.WindowCount | declared.Rate | declared.Spent | declared.Visits | declared.ActiveDays,
+    feature: declared.WindowCount
+    | declared.Rate
+    | declared.Spent
+    | declared.Visits
+    | declared.ActiveDays
+    | declared.DecayedCount,
 ) -> Constant:
+    if isinstance(feature, declared.DecayedCount):
+        faded, half_life_days = Kind(feature.kind), feature.half_life_days
+        return lambda view: decayed(view.profile.counts.get(faded, []), view.now_ms, half_life_days)
     days = feature.days
     match feature:
         case declared.WindowCount(kind=kind):
@@ -68,12 +102,28 @@ def _days_since(then_ms: int, now_ms: int) -> float:
     return max(0.0, (now_ms - then_ms) / DAY_MS) if then_ms else np.nan
 
 
+def _local(view: View) -> tuple[float, float]:
+    """Hour and weekday where the visitor is; by arithmetic, because what a database of zones says changes with it."""
+    offset_minutes = view.context.utc_offset_minutes
+    if offset_minutes is None:
+        return np.nan, np.nan
+    hours = (view.now_ms + offset_minutes * _MINUTE_MS) // _HOUR_MS
+    return float(hours % 24), float((hours // 24 + _WEEKDAY_OF_DAY_0) % 7)
+
+
 def _mood(view: View) -> float:
     desk = view.profile.desk
     return np.nan if desk is None or desk.mood is None else desk.mood.value
 
 
-_OF_DAYS: Final = (declared.WindowCount, declared.Rate, declared.Spent, declared.Visits, declared.ActiveDays)
+_OF_DAYS: Final = (
+    declared.WindowCount,
+    declared.Rate,
+    declared.Spent,
+    declared.Visits,
+    declared.ActiveDays,
+    declared.DecayedCount,
+)
 _OF_STATE: Final[dict[type, Constant]] = {
     declared.DaysSinceVisit: lambda view: _days_since(view.profile.seen_ms, view.now_ms),
     declared.DaysSinceOrder: lambda view: _days_since(view.profile.orders.last_ms, view.now_ms),
@@ -82,4 +132,6 @@ _OF_STATE: Final[dict[type, Constant]] = {
     declared.CartValue: lambda view: float(value_minor_of(view.profile.cart)),
     declared.OpenTickets: lambda view: float(len(open_tickets(view.profile.desk))),
     declared.TicketMood: _mood,
+    declared.LocalHour: lambda view: _local(view)[0],
+    declared.LocalWeekday: lambda view: _local(view)[1],
 }

@@ -11,35 +11,31 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from edgewise.consent import Purpose
+from edgewise.features.base import BaseFeature
+from edgewise.features.encodings import Code, Cross, Hash, Position, TraitIs, TraitValue
+
+__all__ = ["Code", "Cross", "Hash", "Position", "TraitIs", "TraitValue"]
 
 
-class _Feature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    name: Annotated[str, Meta(pattern="^[a-z][a-z0-9_]{0,63}$")]
-    sentence: str = ""
-    purpose: Purpose | None = Purpose.PERSONALISATION
-    """None: needs no consent, because it says nothing about a person."""
-
-
-class NeighbourScore(_Feature, frozen=True, kw_only=True, tag="neighbour_score"):
+class NeighbourScore(BaseFeature, frozen=True, kw_only=True, tag="neighbour_score"):
     """Sum of neighbour weights from the last `last` items of the profile (0: all that it keeps)."""
 
     last: Annotated[int, Meta(ge=0, le=1_024)] = 0
 
 
-class NeighbourMax(_Feature, frozen=True, kw_only=True, tag="neighbour_max"):
+class NeighbourMax(BaseFeature, frozen=True, kw_only=True, tag="neighbour_max"):
     """Largest single neighbour weight from the last `last` items (0: all)."""
 
     last: Annotated[int, Meta(ge=0, le=1_024)] = 0
 
 
-class ItemAttribute(_Feature, frozen=True, kw_only=True, tag="item_attribute"):
+class ItemAttribute(BaseFeature, frozen=True, kw_only=True, tag="item_attribute"):
     """A numeric (or true/false) attribute of the candidate; NaN where it has none."""
 
     attribute: str
 
 
-class Affinity(_Feature, frozen=True, kw_only=True, tag="affinity"):
+class Affinity(BaseFeature, frozen=True, kw_only=True, tag="affinity"):
     """Mean over the candidate's values of `dimension` of the profile's decayed share of that value, in [0, 1].
 
     share = decayed weight of the value / decayed weight of all values of the dimension; NaN without history.
@@ -49,33 +45,33 @@ class Affinity(_Feature, frozen=True, kw_only=True, tag="affinity"):
     half_life_days: Annotated[float, Meta(gt=0)]
 
 
-class AffinityMatch(_Feature, frozen=True, kw_only=True, tag="affinity_max"):
+class AffinityMatch(BaseFeature, frozen=True, kw_only=True, tag="affinity_max"):
     """As `affinity`, but the largest instead of the mean."""
 
     dimension: str
     half_life_days: Annotated[float, Meta(gt=0)]
 
 
-class WindowCount(_Feature, frozen=True, kw_only=True, tag="window_count"):
+class WindowCount(BaseFeature, frozen=True, kw_only=True, tag="window_count"):
     """How often the visitor did `kind` in the last `days` calendar days, the same for every candidate."""
 
     kind: str
     days: Annotated[int, Meta(ge=1, le=400)]
 
 
-class DaysSinceItem(_Feature, frozen=True, kw_only=True, tag="days_since_item"):
+class DaysSinceItem(BaseFeature, frozen=True, kw_only=True, tag="days_since_item"):
     """Days since the visitor last touched the candidate itself; NaN if never."""
 
 
-class DaysSinceVisit(_Feature, frozen=True, kw_only=True, tag="days_since_visit"):
+class DaysSinceVisit(BaseFeature, frozen=True, kw_only=True, tag="days_since_visit"):
     """Days since the visitor was last seen before now; NaN if never."""
 
 
-class HistoryLength(_Feature, frozen=True, kw_only=True, tag="history_length"):
+class HistoryLength(BaseFeature, frozen=True, kw_only=True, tag="history_length"):
     """How many different items the profile keeps."""
 
 
-class Rate(_Feature, frozen=True, kw_only=True, tag="rate"):
+class Rate(BaseFeature, frozen=True, kw_only=True, tag="rate"):
     """(times of `kind` + prior_successes) / (times of `per` + prior_trials) in the last `days` calendar days.
 
     The same for every candidate: how readily the visitor opens e-mails (`email_opened` per `email_delivered`), buys
@@ -89,23 +85,23 @@ class Rate(_Feature, frozen=True, kw_only=True, tag="rate"):
     prior_trials: Annotated[float, Meta(ge=0)] = 0.0
 
 
-class DaysSinceOrder(_Feature, frozen=True, kw_only=True, tag="days_since_order"):
+class DaysSinceOrder(BaseFeature, frozen=True, kw_only=True, tag="days_since_order"):
     """Days since the visitor's last order; NaN if never. How often he orders: `window_count` of `order`."""
 
 
-class Spent(_Feature, frozen=True, kw_only=True, tag="spent"):
+class Spent(BaseFeature, frozen=True, kw_only=True, tag="spent"):
     """Money of the last `days` calendar days less refunds, in minor units of the site's currency."""
 
     days: Annotated[int, Meta(ge=1, le=400)]
 
 
-class TimeShare(_Feature, frozen=True, kw_only=True, tag="time_share"):
+class TimeShare(BaseFeature, frozen=True, kw_only=True, tag="time_share"):
     """Mean over the candidate's topics of the decayed share of the visitor's time, in [0, 1]; NaN without any time."""
 
     half_life_days: Annotated[float, Meta(gt=0)]
 
 
-class PriceDistance(_Feature, frozen=True, kw_only=True, tag="price_distance"):
+class PriceDistance(BaseFeature, frozen=True, kw_only=True, tag="price_distance"):
     """How many doublings lie between the candidate's price and the prices that the visitor usually touches.
 
     0: his usual price; 1: twice or half of it. NaN where either is unknown. `decimals`: of the site's currency.
@@ -115,58 +111,113 @@ class PriceDistance(_Feature, frozen=True, kw_only=True, tag="price_distance"):
     decimals: Annotated[int, Meta(ge=0, le=4)] = 2
 
 
-class CartSize(_Feature, frozen=True, kw_only=True, tag="cart_size"):
+class CartSize(BaseFeature, frozen=True, kw_only=True, tag="cart_size"):
     """Pieces in the visitor's cart."""
 
 
-class CartValue(_Feature, frozen=True, kw_only=True, tag="cart_value"):
+class CartValue(BaseFeature, frozen=True, kw_only=True, tag="cart_value"):
     """What the cart is worth, in minor units of the site's currency, as far as prices are known."""
 
 
-class OpenTickets(_Feature, frozen=True, kw_only=True, tag="open_tickets"):
+class OpenTickets(BaseFeature, frozen=True, kw_only=True, tag="open_tickets"):
     """Tickets that the visitor waits for."""
 
 
-class TicketMood(_Feature, frozen=True, kw_only=True, tag="ticket_mood"):
+class TicketMood(BaseFeature, frozen=True, kw_only=True, tag="ticket_mood"):
     """Mood of the visitor's last ticket that told one, from -1, angry, to 1, pleased; NaN without any."""
 
 
-class DistinctCount(_Feature, frozen=True, kw_only=True, tag="distinct_count"):
+class DistinctCount(BaseFeature, frozen=True, kw_only=True, tag="distinct_count"):
     """How many different `items`, or values of a dimension (`category`, `brand`, `topic`), were ever touched."""
 
     of: str
 
 
-class Visits(_Feature, frozen=True, kw_only=True, tag="visits"):
+class Visits(BaseFeature, frozen=True, kw_only=True, tag="visits"):
     """Visits that began in the last `days` calendar days; a pause of half an hour ends one."""
 
     days: Annotated[int, Meta(ge=1, le=90)]
 
 
-class ActiveDays(_Feature, frozen=True, kw_only=True, tag="active_days"):
+class ActiveDays(BaseFeature, frozen=True, kw_only=True, tag="active_days"):
     """On how many of the last `days` calendar days there was a visit."""
 
     days: Annotated[int, Meta(ge=1, le=90)]
 
 
-class ContextValue(_Feature, frozen=True, kw_only=True, tag="context_value"):
+class ContextValue(BaseFeature, frozen=True, kw_only=True, tag="context_value"):
     """A numeric context attribute (`attributes.NAME`), the same for every candidate."""
 
     attribute: str
 
 
-class ContextIs(_Feature, frozen=True, kw_only=True, tag="context_is"):
+class ContextIs(BaseFeature, frozen=True, kw_only=True, tag="context_is"):
     """1 if a context field (`device.type`, `locale`, `geo.country`, `page.path`, `attributes.NAME`) is `value`."""
 
     field: str
     value: str
 
 
-class ItemIs(_Feature, frozen=True, kw_only=True, tag="item_is"):
+class ItemIs(BaseFeature, frozen=True, kw_only=True, tag="item_is"):
     """1 if the candidate's `attribute` is or contains `value`, else 0."""
 
     attribute: str
     value: str
+
+
+class AffinitySum(BaseFeature, frozen=True, kw_only=True, tag="affinity_sum"):
+    """Sum over the candidate's values of `dimension` of the profile's decayed weight of that value; at least 0.
+
+    What `affinity` says is relative: whoever looked at one thing once likes it as surely as whoever bought ten. This
+    is how much there was. NaN where the candidate has no value.
+    """
+
+    dimension: str
+    half_life_days: Annotated[float, Meta(gt=0)]
+
+
+class AffinityWindow(BaseFeature, frozen=True, kw_only=True, tag="affinity_window"):
+    """As `affinity_sum`, of the last `days` calendar days (UTC), today included, undecayed: a whole number."""
+
+    dimension: str
+    days: Annotated[int, Meta(ge=1, le=180)]
+
+
+class LastMatch(BaseFeature, frozen=True, kw_only=True, tag="last_match"):
+    """Share of the last `last` items that the visitor touched which have a value of `dimension` of the candidate's.
+
+    In [0, 1]; with `last: 1`, whether the last one has. Only items that the catalogue knows with a value there count;
+    NaN where none does, or the candidate has none.
+    """
+
+    dimension: str
+    last: Annotated[int, Meta(ge=1, le=64)] = 5
+
+
+class ContentCosine(BaseFeature, frozen=True, kw_only=True, tag="content_cosine"):
+    """Cosine of the candidate's content vector and what the visitor likes, in [-1, 1].
+
+    What he likes is the mean of the vectors of the last `last` items that he touched, each weighed by what a touch says
+    and halved every `half_life_days`. NaN where either has no direction.
+    """
+
+    half_life_days: Annotated[float, Meta(gt=0)] = 14.0
+    last: Annotated[int, Meta(ge=1, le=1_024)] = 100
+
+
+class DecayedCount(BaseFeature, frozen=True, kw_only=True, tag="decayed_count"):
+    """How often the visitor did `kind`, each time halved every `half_life_days`; the same for every candidate."""
+
+    kind: str
+    half_life_days: Annotated[float, Meta(gt=0)]
+
+
+class LocalHour(BaseFeature, frozen=True, kw_only=True, tag="local_hour"):
+    """The hour in the visitor's zone, from 0 to 23; NaN where the zone is not known."""
+
+
+class LocalWeekday(BaseFeature, frozen=True, kw_only=True, tag="local_weekday"):
+    """The day of the week in the visitor's zone, 0 is Monday; NaN where the zone is not known."""
 
 
 Feature = (
@@ -194,6 +245,19 @@ Feature = (
     | ContextValue
     | ContextIs
     | ItemIs
+    | AffinitySum
+    | AffinityWindow
+    | LastMatch
+    | ContentCosine
+    | DecayedCount
+    | LocalHour
+    | LocalWeekday
+    | Code
+    | Hash
+    | TraitValue
+    | TraitIs
+    | Cross
+    | Position
 )
 
 

@@ -5,7 +5,7 @@ Everything is lazy. A bundle that has no affinity feature never pays for affinit
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from edgewise.bundle.items import Dimension
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.vectors import Vectors
+from edgewise.features.matching import Touched, touched
 from edgewise.ids import ItemId
 from edgewise.nearness import Direction, taste
+from edgewise.profile.buckets import total_since
 from edgewise.profile.habits import price_octave
 from edgewise.profile.state import DAY_MS, TOPIC_MS, Profile
 from edgewise.request import Context
@@ -56,6 +58,17 @@ class Spoken(NamedTuple):
     """How loud, shape (entries,)."""
 
 
+class Measure(NamedTuple):
+    """What is measured of each value that the visitor met in one dimension."""
+
+    how: Literal["share", "sum", "window"]
+    """`share`: decayed weight / that of all values; `sum`: decayed weight; `window`: weight of the last days."""
+    of: str
+    """The dimension; TOPIC_MS: the time that was spent on topics."""
+    days: float
+    """Half-life, or length of the window."""
+
+
 class _Fading(dict[int, float]):
     """Day -> what a count of that day still weighs; computed once a day, not once a value."""
 
@@ -84,8 +97,9 @@ class View:
         self._spoken: dict[int, Spoken] = {}
         self._sums: dict[int, NDArray[np.float64]] = {}
         self._maxima: dict[int, NDArray[np.float32]] = {}
-        self._shares: dict[tuple[str, float], dict[str, float]] = {}
-        self._share_rows: dict[tuple[str, float], NDArray[np.float64] | None] = {}
+        self._measured: dict[Measure, dict[str, float]] = {}
+        self._measured_rows: dict[Measure, NDArray[np.float64] | None] = {}
+        self._touched: dict[tuple[str, int], Touched] = {}
         self._price_octave: float | None = None
         self._fading: dict[float, _Fading] = {}
         self._tastes: dict[tuple[float, int], Direction | None] = {}
@@ -147,15 +161,22 @@ class View:
             self._tastes[key] = taste(self.history()[:last], self.profile, vectors, self.now_ms, half_life_days)
         return self._tastes[key]
 
-    def shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
-        """Equal to `profile.read.shares`, to the last bit; the decay of a day is computed once, not once a value.
+    def measured(self, measure: Measure) -> dict[str, float]:
+        """Value -> the measure, above 0; what is not listed has 0. Empty without history.
 
-        TOPIC_MS in the place of a dimension: the shares of the time that was spent on topics.
+        Shares equal `profile.read.shares`, to the last bit; the decay of a day is computed once, not once a value.
         """
-        key = (dimension, half_life_days)
-        made = self._shares.get(key)
+        made = self._measured.get(measure)
         if made is None:
-            made = self._shares[key] = self._read_shares(dimension, half_life_days)
+            made = self._measured[measure] = self._measure(measure)
+        return made
+
+    def touched(self, name: str, last: int, dimension: Dimension, code_of: dict[ItemId, int]) -> Touched:
+        """As `matching.touched`, of the last `last` items of the history; `dimension` is the catalogue's `name`."""
+        key = (name, last)
+        made = self._touched.get(key)
+        if made is None:
+            made = self._touched[key] = touched(dimension, code_of, self.history()[:last])
         return made
 
     def price_octave(self) -> float:
@@ -164,12 +185,11 @@ class View:
             self._price_octave = price_octave(self.profile.price_bands)
         return self._price_octave
 
-    def share_row(self, name: str, half_life_days: float, dimension: Dimension) -> NDArray[np.float64] | None:
-        """The shares by value code, 0 for the pad; shape (values + 1,). None without history."""
-        key = (name, half_life_days)
-        if key not in self._share_rows:
-            self._share_rows[key] = self._share_row(self.shares(name, half_life_days), dimension)
-        return self._share_rows[key]
+    def measured_row(self, measure: Measure, dimension: Dimension) -> NDArray[np.float64] | None:
+        """The measure by value code, 0 for the pad; shape (values + 1,). None without history."""
+        if measure not in self._measured_rows:
+            self._measured_rows[measure] = self._row(self.measured(measure), dimension)
+        return self._measured_rows[measure]
 
     @property
     def _size(self) -> int:
@@ -201,29 +221,36 @@ class View:
         entries = int(whole.ends[speakers - 1]) if speakers else 0
         return Spoken(whole.items[:speakers], whole.ends[:speakers], whole.codes[:entries], whole.weights[:entries])
 
-    def _read_shares(self, dimension: str, half_life_days: float) -> dict[str, float]:
-        values = self.profile.topic_ms if dimension == TOPIC_MS else self.profile.affinity.get(dimension)
+    def _measure(self, measure: Measure) -> dict[str, float]:
+        how, of, days = measure
+        values = self.profile.topic_ms if of == TOPIC_MS else self.profile.affinity.get(of)
         if not values:
             return {}
-        fading = self._fading.get(half_life_days)
+        if how == "window":
+            today = self.now_ms // DAY_MS
+            sums = {value: float(total_since(buckets, today, int(days))) for value, buckets in values.items()}
+            return {value: total for value, total in sums.items() if total > 0}
+        fading = self._fading.get(days)
         if fading is None:
-            fading = self._fading[half_life_days] = _Fading(self.now_ms, half_life_days)
+            fading = self._fading[days] = _Fading(self.now_ms, days)
         weights: dict[str, float] = {}
         for value in sorted(values):
             weight = 0.0
             for day, count in values[value]:
                 weight += count * fading[day]
             weights[value] = weight
+        if how == "sum":
+            return {value: weight for value, weight in weights.items() if weight > 0}
         total = sum(weights.values())
         return {value: weight / total for value, weight in weights.items() if weight > 0} if total > 0 else {}
 
-    def _share_row(self, shares: dict[str, float], dimension: Dimension) -> NDArray[np.float64] | None:
-        if not shares:
+    def _row(self, measured: dict[str, float], dimension: Dimension) -> NDArray[np.float64] | None:
+        if not measured:
             return None
         row = np.zeros(dimension.pad + 1)
         value_code = dimension.value_code
-        for value, share in shares.items():
+        for value, amount in measured.items():
             code = value_code.get(value)
             if code is not None:
-                row[code] = share
+                row[code] = amount
         return row
