@@ -48,7 +48,9 @@ class Served:
         """What is in force beside it."""
         site = bundle.policy.site
         self.access = Access(frozenset(site.write_key_sha256), frozenset(site.origins))
-        self._scorers = {name: OnnxScorer(model.onnx) for name, model in bundle.models.items()}
+        self._scorers = {
+            name: OnnxScorer(model.onnx, outputs=model.entry.outputs) for name, model in bundle.models.items()
+        }
         self._attributors = {
             name: OnnxScorer(model.attribution)
             for name, model in bundle.models.items()
@@ -65,7 +67,10 @@ class Served:
         return made
 
     def score(self, model: ModelName, matrix: Matrix) -> NDArray[np.float32]:
-        """Scores (rows,) of a float32 matrix (rows, features). May raise anything; the answer then degrades."""
+        """Scores (rows,), or (rows, classes), of a float32 matrix (rows, features).
+
+        May raise anything; the answer then degrades.
+        """
         return self._scorers[model].score(matrix)
 
     def content(self, item: ItemId, *, packed: bool) -> msgspec.Raw:

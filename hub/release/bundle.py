@@ -91,7 +91,8 @@ def build_resources(
             _same_meaning(name, feature, declared.get(feature.name))
         attribution = None if artefacts.attribution is None else f"models/{name}.attribution.onnx"
         columns = tuple(feature.name for feature in artefacts.features.features)
-        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution)
+        kind = artefacts.kind
+        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution, kind.kind, kind.classes)
         resources[entries[name].resource] = artefacts.model
         if attribution is not None and artefacts.attribution is not None:
             resources[attribution] = artefacts.attribution

@@ -56,6 +56,7 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool) -> Non
                 | declared.TicketMood()
                 | declared.Visits()
                 | declared.ActiveDays()
+                | declared.Score()  # `check_scores` knows the models
             ):
                 pass
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.consent import Purpose
+from edgewise.ids import ModelName
 
 
 class _Feature(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -169,6 +170,16 @@ class ItemIs(_Feature, frozen=True, kw_only=True, tag="item_is"):
     value: str
 
 
+class Score(_Feature, frozen=True, kw_only=True, tag="score"):
+    """What a visitor score of the bundle says, the same for every candidate; of `of_class`, where it has classes.
+
+    NaN where the score could not be computed.
+    """
+
+    model: ModelName
+    of_class: str = msgspec.field(default="", name="class")
+
+
 Feature = (
     NeighbourScore
     | NeighbourMax
@@ -194,6 +205,7 @@ Feature = (
     | ContextValue
     | ContextIs
     | ItemIs
+    | Score
 )
 
 
