@@ -6,15 +6,15 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
-from edgewise.bundle.policy import ByModel
+from edgewise.bundle.policy import ByFormula
 from edgewise.decision import Assignment, ChosenItem, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
 from edgewise.entry import Asked, Entry
-from edgewise.explain import Attribute, Shown, attributions_of, why_modelled, why_plain, why_ruled
+from edgewise.explain import MOST_REASONS, Attribute, Shown, attributions_of, why_modelled, why_plain, why_ruled
 from edgewise.ids import ItemId
 from edgewise.policy import GREEDY, Slate, slate
-from edgewise.ranking import Ranked, Seen
+from edgewise.ranking import Ranked, Seen, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
 
@@ -33,7 +33,7 @@ def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: At
     if isinstance(ranked, Reason):
         return Answer(entry, _unranked(entry, ranked, asked))
     exploration = entry.assigned.arm.exploration
-    is_unranked = ranked.seen is None and isinstance(entry.assigned.arm.ranking, ByModel)
+    is_unranked = ranked.seen is None and ranker_of(entry.assigned.arm.ranking) is not None
     if entry.placement.safe or not entry.assigned.is_personal or is_unranked:
         # Who may not be personalised is not learned from either, so there is nothing to explore for; and around an
         # order that is not the arm's there is nothing to learn of the arm.
@@ -70,7 +70,7 @@ def _whys(
 ) -> list[tuple[Why, ...]]:
     features, seen = ranked.features, ranked.seen
     if seen is None:
-        if isinstance(entry.assigned.arm.ranking, ByModel):
+        if ranker_of(entry.assigned.arm.ranking) is not None:
             return [why_plain(reason) for reason in reasons]
         ruled = why_ruled(entry.assigned.arm.ranking, features)
         return [why_plain(reason) if reason is Reason.EXPLORE else why_plain(reason) + ruled for reason in reasons]
@@ -78,8 +78,12 @@ def _whys(
     matrix = seen.matrix.take(places, axis=0)
     attributions = attributions_of(attribute, seen.model, matrix) if Reason.MODEL in reasons else None
     shown = Shown(ranked.rows.take(places), matrix, seen.columns, attributions)
+    ranking = entry.assigned.arm.ranking
+    ruled = why_ruled(ranking, features) if isinstance(ranking, ByFormula) else ()
     return [
-        why_modelled(features, entry.visitor.view, shown, slot) if reason is Reason.MODEL else why_plain(reason)
+        (ruled + why_modelled(features, entry.visitor.view, shown, slot))[:MOST_REASONS]
+        if reason is Reason.MODEL
+        else why_plain(reason)
         for slot, reason in enumerate(reasons)
     ]
 

@@ -145,7 +145,7 @@ def check_contents(
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"
         require(len(vectors.items) <= limits.items, "too_large", VECTORS, message, "$.items")
     optional = {name for name in (NEIGHBOURS, VECTORS) if name in manifest.resources}
-    check_policy(policy, items=items, models=set(manifest.models), optional=optional)
+    check_policy(policy, items=items, models=manifest.models, optional=optional)
     _check_golden(manifest, table, golden)
     check_scores(manifest.models, table)
 

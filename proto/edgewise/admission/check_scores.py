@@ -10,6 +10,7 @@ from edgewise.bundle.refusal import require
 from edgewise.features.constants import is_constant
 from edgewise.features.table import FeatureTable, Score
 from edgewise.ids import ModelName
+from edgewise.rules import score_in
 
 Models = Mapping[ModelName, ModelEntry]
 
@@ -51,6 +52,19 @@ def wrong_with(model: ModelName, of_class: str, models: Models) -> str | None:
         said = f"no class {of_class!r}" if of_class else "a score with classes, and none is named"
         return f"{model!r}: {said}; there are {', '.join(entry.classes)}"
     return None
+
+
+def wrong_with_path(path: str, models: Models) -> str | None:
+    """Why a value that a rule names is no score of this bundle; None where it is one, or something else."""
+    named = score_in(path)
+    if named is None:
+        return None
+    if named.of_class is not None:
+        return wrong_with(named.model, named.of_class, models)
+    entry = models.get(named.model)
+    if entry is not None and entry.kind == "score" and not entry.classes:
+        return f"the score {named.model!r} has no classes, so none is the likeliest"
+    return wrong_with(named.model, entry.classes[0] if entry is not None and entry.classes else "", models)
 
 
 def circle_in(asks: Mapping[ModelName, list[ModelName]]) -> list[ModelName]:

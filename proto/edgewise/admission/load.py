@@ -26,6 +26,7 @@ from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+from edgewise.scores import ScoreModel
 
 T = TypeVar("T")
 NO_CONTENT = b"null"
@@ -69,6 +70,10 @@ class Bundle:
         self.golden = golden
         self.models = models
         self.items: ItemTable = features.items
+        self.scores = {
+            name: ScoreModel(model.entry, features) for name, model in models.items() if model.entry.kind == "score"
+        }
+        """Models that are asked about the visitor, one row a request."""
         self.placements: dict[PlacementName, Catalogued] = {
             name: Catalogued(placement, policy.collections[placement.collection], features, vectors)
             for name, placement in policy.placements.items()

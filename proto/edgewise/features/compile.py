@@ -73,7 +73,16 @@ _OF_ATTRIBUTES: Final = (declared.ItemAttribute, declared.ItemIs, declared.Price
 class _Granted:
     """The columns to fill under one combination of grants."""
 
-    __slots__ = ("absent", "affinities", "constant_columns", "constants", "neighbours", "prices", "since_item")
+    __slots__ = (
+        "absent",
+        "affinities",
+        "constant_columns",
+        "constants",
+        "neighbours",
+        "prices",
+        "scores",
+        "since_item",
+    )
 
     def __init__(self, features: list[declared.Feature], grants: Grants) -> None:
         self.neighbours: list[tuple[int, declared.NeighbourScore | declared.NeighbourMax]] = []
@@ -81,6 +90,8 @@ class _Granted:
         """By dimension."""
         self.since_item: list[int] = []
         self.prices: list[int] = []
+        self.scores: list[tuple[int, Constant]] = []
+        """Apart from other constants: each costs the call of a model."""
         constants: list[tuple[int, Constant]] = []
         absent: list[int] = []
         for column, feature in enumerate(features):
@@ -100,12 +111,22 @@ class _Granted:
                     self.prices.append(column)
                 case declared.ItemAttribute() | declared.ItemIs():
                     pass  # they lie in the template
+                case declared.Score():
+                    self.scores.append((column, constant_of(feature)))
                 case _:
                     constants.append((column, constant_of(feature)))
         self.neighbours.sort(key=lambda entry: entry[1].last)  # 0, all of the history, holds the rest
         self.absent = np.array(absent, np.intp)
         self.constant_columns = np.array([column for column, _ in constants], np.intp)
         self.constants = [constant for _, constant in constants]
+
+    def fill_constants(self, matrix: Matrix, view: View, scores: Collection[int] | None) -> None:
+        """What is the same for every candidate; of visitor scores only the columns `scores`, None: all of them."""
+        if self.constants:
+            matrix[:, self.constant_columns] = [constant(view) for constant in self.constants]
+        for column, score in self.scores:
+            if scores is None or column in scores:
+                matrix[:, column] = score(view)
 
 
 class CompiledFeatures:
@@ -220,15 +241,17 @@ class CompiledFeatures:
             rows = self.rows(rows)
         return self.matrix(self.view(profile, context, now_ms), rows, grants)
 
-    def matrix(self, view: View, rows: Rows, grants: Grants) -> Matrix:
-        """As `compute`, for a view that was made before."""
+    def matrix(self, view: View, rows: Rows, grants: Grants, scores: Collection[int] | None = None) -> Matrix:
+        """As `compute`, for a view that was made before; of visitor scores only the columns `scores` (None: all).
+
+        Raises what the view's scores raise.
+        """
         granted = self._granted[grants.personalisation + 2 * grants.analytics + 4 * grants.marketing]
         codes = rows.codes
         matrix = self._template.take(codes, axis=0)
         if rows.brought is not None:
             self._state(matrix, rows.brought)
-        if len(granted.constants):
-            matrix[:, granted.constant_columns] = [constant(view) for constant in granted.constants]
+        granted.fill_constants(matrix, view, scores)
         if granted.neighbours:
             speaking = self.neighbour_codes(rows)
             for column, feature in granted.neighbours:
