@@ -56,7 +56,7 @@ class Served:
             for name, model in bundle.models.items()
             if model.attribution is not None
         }
-        self._packed: dict[ItemId, msgspec.Raw] = {}
+        self._packed: dict[tuple[ItemId, str], msgspec.Raw] = {}
         for name, scorer in self._scorers.items():
             self._check(name, scorer)
 
@@ -73,15 +73,15 @@ class Served:
         """
         return self._scorers[model].score(matrix)
 
-    def content(self, item: ItemId, *, packed: bool) -> msgspec.Raw:
-        """The approved content, ready to be pasted into a JSON answer, or a MessagePack one if `packed`."""
+    def content(self, item: ItemId, variant: str = "", *, packed: bool) -> msgspec.Raw:
+        """The approved content, or that of a variant, to be pasted into a JSON answer, or MessagePack if `packed`."""
         if not packed:
-            return msgspec.Raw(self.bundle.content_json(item))
-        made = self._packed.get(item)
+            return msgspec.Raw(self.bundle.content_json(item, variant))
+        made = self._packed.get((item, variant))
         if made is None:
-            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(self.bundle.content_json(item))))
+            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(self.bundle.content_json(item, variant))))
             if self.bundle.item(item) is not None:
-                self._packed[item] = made
+                self._packed[item, variant] = made
         return made
 
     def attribute(self, model: ModelName, matrix: Matrix) -> Matrix:

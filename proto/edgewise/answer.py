@@ -49,14 +49,18 @@ def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: At
     if asked.question.explain:
         whys = _whys(entry, ranked, chosen, reasons, attribute)
     items = tuple(
-        ChosenItem(
-            id=item,
-            rank=slot + 1,
-            reason=reasons[slot],
-            score=float(ranked.scores[place]),
-            propensity=chosen.propensities[slot],
-            content_digest=_digest(item, entry, asked),
-            why=whys[slot],
+        _worded(
+            ChosenItem(
+                id=item,
+                rank=slot + 1,
+                reason=reasons[slot],
+                score=float(ranked.scores[place]),
+                propensity=chosen.propensities[slot],
+                content_digest=_digest(item, entry, asked),
+                why=whys[slot],
+            ),
+            entry,
+            asked,
         )
         for slot, (item, place) in enumerate(zip(ranked.features.ids(rows), chosen.places, strict=True))
     )
@@ -101,7 +105,8 @@ def _unranked(entry: Entry, reason: Reason, asked: Asked) -> PlacementDecision:
         ids = _fallback(entry, asked)
     why = why_plain(reason) if asked.question.explain else ()
     items = tuple(
-        ChosenItem(item, slot + 1, reason, 0.0, 1.0, _digest(item, entry, asked), why) for slot, item in enumerate(ids)
+        _worded(ChosenItem(item, slot + 1, reason, 0.0, 1.0, _digest(item, entry, asked), why), entry, asked)
+        for slot, item in enumerate(ids)
     )
     return PlacementDecision(items, reason, entry.assigned.name, experiment)
 
@@ -139,6 +144,19 @@ def _digest(item: ItemId, entry: Entry, asked: Asked) -> str:
     """The digest of approved content, blank for what the caller brought: its content is the page's own."""
     known = None if item in entry.brought else asked.bundle.item(item)
     return (known.approved_sha256 or "") if known is not None else ""
+
+
+def _worded(item: ChosenItem, entry: Entry, asked: Asked) -> ChosenItem:
+    """The item in the copy that is meant for this visitor. What the caller brought is the page's own words."""
+    variants = asked.bundle.variants
+    if not variants or item.id in entry.brought:
+        return item
+    chosen = variants.choose(item.id, asked.bundle.items, entry.visitor.facts)
+    if chosen is None:
+        return item
+    why = item.why + variants.why(item.id, chosen.name) if asked.question.explain else item.why
+    digest = chosen.approved_sha256 or ""
+    return msgspec.structs.replace(item, content_digest=digest, variant=chosen.name, why=why)
 
 
 def feature_rows(ranked: Ranked, seen: Seen, places: list[int] | None) -> FeatureRows:

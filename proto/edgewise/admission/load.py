@@ -27,6 +27,7 @@ from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
 from edgewise.scores import ScoreModel
+from edgewise.variants import Variants
 
 T = TypeVar("T")
 NO_CONTENT = b"null"
@@ -81,6 +82,7 @@ class Bundle:
         for dimension in DIMENSIONS:
             self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
+        self.variants = Variants(self.items)
         self._content_json = {
             item.id: encoded_content(item)
             for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
@@ -115,8 +117,13 @@ class Bundle:
         """An item of the catalogue, approved or not."""
         return self.items.item(item_id)
 
-    def content_json(self, item_id: ItemId) -> bytes:
-        """The approved content of an item as JSON; `null` for an item that is unknown or not approved."""
+    def content_json(self, item_id: ItemId, variant: str = "") -> bytes:
+        """The approved content of an item, or of one of its variants, as JSON.
+
+        `null` for an item that is unknown or not approved, and for a variant that is neither.
+        """
+        if variant:
+            return self.variants.content_json(item_id, variant) or NO_CONTENT
         return self._content_json.get(item_id, NO_CONTENT)
 
 
