@@ -30,10 +30,11 @@ from edgewise.bundle.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from edgewise.bundle.policy import ByModel, ByNeighbours, encode_policy
+from edgewise.bundle.policy import ByNeighbours, encode_policy
 from edgewise.errors import ModelRefused
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, encode_features
 from edgewise.ids import BundleVersion, ModelName
+from edgewise.ranking import ranker_of
 from hub.artefacts import Artefacts, check_attribution, check_golden
 from hub.content_vectors import vectors_of
 from hub.item_statistics import joined_statistics, with_statistics
@@ -195,10 +196,9 @@ def _nothing_missing(contents: SiteContents, entries: Mapping[ModelName, ModelEn
     asking = [f.name for f in contents.features.features if isinstance(f, (NeighbourScore, NeighbourMax))]
     for name, placement in contents.policy.placements.items():
         for arm_name, arm in placement.arms.items():
-            if isinstance(arm.ranking, ByModel) and arm.ranking.model not in entries:
-                raise ModelRefused(
-                    "artefacts", f"{name}, arm {arm_name}, ranks by {arm.ranking.model}, which has no scores"
-                )
+            model = ranker_of(arm.ranking)
+            if model is not None and model not in entries:
+                raise ModelRefused("artefacts", f"{name}, arm {arm_name}, ranks by {model}, which has no scores")
             if isinstance(arm.retrieval, ByNeighbours):
                 asking.append(f"{name}.{arm_name}")
     if asking and neighbours is None:

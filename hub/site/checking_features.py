@@ -17,6 +17,7 @@ from edgewise.features.table import (
     ItemIs,
     PriceDistance,
     Rate,
+    Score,
     WindowCount,
 )
 from edgewise.profile.habits import COUNTABLE
@@ -36,6 +37,8 @@ def check_features(files: Files) -> Iterator[Problem]:
             yield place.problem(("name",), f"the feature {feature.name!r} is there already ({where}); rename one")
         first.setdefault(feature.name, place)
         yield from _feature(feature, attributes, place)
+        if isinstance(feature, Score) and feature.model not in files.models:
+            yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
 
 
 def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[Problem]:

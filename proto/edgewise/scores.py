@@ -34,6 +34,20 @@ class ScoreFailed(Exception):  # noqa: N818  # reads as what happened
     """A score did not answer with finite numbers; `decide` begins again without any."""
 
 
+Named = float | dict[str, float]
+"""What a score says, for people: a number, or one by class."""
+
+
+def named(
+    said: Mapping[ModelName, tuple[float, ...]], models: Mapping[ModelName, ModelEntry]
+) -> dict[ModelName, Named]:
+    """The scores of a decision with the names of their classes; `models` are those of the bundle that decided."""
+    return {
+        name: dict(zip(models[name].classes, numbers, strict=True)) if models[name].classes else numbers[0]
+        for name, numbers in said.items()
+    }
+
+
 class ScoreModel:
     """One visitor score of a bundle, ready to be asked."""
 
