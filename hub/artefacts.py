@@ -6,6 +6,7 @@ golden.msgpack      rows with the scores that the trained model gave
 neighbours.msgpack  which items speak for which
 statistics.json     item attributes that training computed
 features.json       the columns that it was trained on, as they were declared then
+kind.json           what it is asked for and the classes of a visitor score; absent for a ranker
 card.json           what it is, what it was trained on, how good it was
 """
 
@@ -27,6 +28,7 @@ from edgewise.bundle.golden import (
     unpack,
     worst_error,
 )
+from edgewise.bundle.manifest import ModelKind
 from edgewise.bundle.neighbours import decode_neighbours
 from edgewise.errors import MALFORMED, ModelRefused
 from edgewise.features.table import FeatureTable, decode_features, encode_features
@@ -40,11 +42,27 @@ GOLDEN: Final = "golden.msgpack"
 NEIGHBOURS: Final = "neighbours.msgpack"
 STATISTICS: Final = "statistics.json"
 FEATURES: Final = "features.json"
+KIND: Final = "kind.json"
 CARD: Final = "card.json"
-FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, FEATURES, CARD)
+FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, FEATURES, KIND, CARD)
 
 _ONLY = ModelName("model")
 _card_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+class Kind(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a model is asked for: `kind` and `classes` as `bundle.manifest.ModelEntry` has them."""
+
+    kind: ModelKind = "ranker"
+    classes: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it says of a row."""
+        return max(1, len(self.classes))
+
+
+RANKER: Final = Kind()
 
 
 class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +76,7 @@ class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
     attribution: bytes | None = None
     neighbours: bytes | None = None
     statistics: ItemStatistics = {}
+    kind: Kind = RANKER
 
 
 def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
@@ -79,6 +98,7 @@ def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
         return
     if artefacts.golden is None or artefacts.golden.rows == 0:
         raise ModelRefused("golden", "a model without golden rows; expected some rows with the trained model's scores")
+    _check_kind(artefacts.kind, artefacts.golden)
     check_golden(artefacts.model, artefacts.golden, len(artefacts.features.features), child)
     if artefacts.attribution is not None:
         check_attribution(artefacts.attribution, artefacts.golden, child)
@@ -93,7 +113,12 @@ def check_golden(model: bytes, golden: GoldenRows, features: int, child: Scoring
     matrix, scores = _unpacked(golden)
     if matrix.shape[1] != features:
         raise ModelRefused("golden", f"golden rows of {matrix.shape[1]} columns for a model of {features} features")
-    error = worst_error(scores, child.score(model, matrix))
+    got = child.score(model, matrix)
+    if golden.outputs == 1 and got.ndim == 2 and got.shape[1] == 1:  # noqa: PLR2004  # what converters write
+        got = got[:, 0]
+    if got.shape != scores.shape:
+        raise ModelRefused("golden", f"scores of shape {got.shape}; the trained model's are {scores.shape}")
+    error = worst_error(scores, got)
     if error > RELATIVE_TOLERANCE:
         raise ModelRefused(
             "golden", f"a score differs by {error:.3g} * max(1, |y|) from the trained model's; at most 1e-5 may be"
@@ -123,6 +148,7 @@ def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
         NEIGHBOURS: artefacts.neighbours,
         STATISTICS: encode_statistics(artefacts.statistics) if artefacts.statistics else None,
         FEATURES: encode_features(artefacts.features),
+        KIND: _card_encoder.encode(artefacts.kind) if artefacts.kind != RANKER else None,
         CARD: _card_encoder.encode(card),
     }
     return {name: data for name, data in files.items() if data is not None}
@@ -138,6 +164,7 @@ def from_files(files: dict[str, bytes]) -> Artefacts:
         attribution=files.get(ATTRIBUTION),
         neighbours=files.get(NEIGHBOURS),
         statistics=decode_statistics(files[STATISTICS]) if STATISTICS in files else {},
+        kind=msgspec.json.decode(files[KIND], type=Kind) if KIND in files else RANKER,
     )
 
 
@@ -145,6 +172,16 @@ def digest_of(files: dict[str, bytes]) -> str:
     """One SHA-256 over names and contents."""
     listed = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return hashlib.sha256(_card_encoder.encode(listed)).hexdigest()
+
+
+def _check_kind(kind: Kind, golden: GoldenRows) -> None:
+    if kind.classes and (kind.kind != "score" or len(kind.classes) == 1 or len(set(kind.classes)) < len(kind.classes)):
+        said = ", ".join(kind.classes)
+        raise ModelRefused(
+            "kind", f"a {kind.kind} of the classes {said}; expected a score of two or more different ones"
+        )
+    if golden.outputs != kind.outputs:
+        raise ModelRefused("golden", f"golden scores of {golden.outputs} columns for a model of {kind.outputs}")
 
 
 def _unpacked(golden: GoldenRows) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

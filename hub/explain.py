@@ -17,10 +17,11 @@ from edgewise.admission.load import Bundle
 from edgewise.consent import Grants
 from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
 from edgewise.errors import MALFORMED, InputError, RefusedError
-from edgewise.ids import DecisionId, ItemId, PlacementName, Producer, SubjectId
+from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, PlacementRequest
+from edgewise.scores import Named, named
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import RewardRow
 from hub.release.releases import Releases
@@ -43,6 +44,8 @@ class ExplainedItem(msgspec.Struct, frozen=True):
     why: tuple[Why, ...]
     features: dict[str, float | None]
     """What the model saw; None is missing. Empty where no model ranked."""
+    variant: str = ""
+    """The copy that was shown; blank for the item's own content."""
 
 
 class ExplainedPlacement(msgspec.Struct, frozen=True):
@@ -80,6 +83,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """The profile's version: highest sequence per producer."""
     placements: dict[PlacementName, ExplainedPlacement]
     outcomes: list[RewardRow]
+    scores: dict[ModelName, Named]
+    """Visitor scores that had a say, by name and class; class numbers where the bundle is not here to name them."""
     causes: str
     """Where the `why` of the items comes from: `logged`, `decided again`, or why there is none."""
 
@@ -121,8 +126,18 @@ def explain(ledger: Ledger, replayer: Replayer, decision_id: DecisionId) -> Expl
             for name, placed in logged.placements.items()
         },
         outcomes=ledger.rewards([decision_id]),
+        scores=_scores(logged, bundle),
         causes=causes,
     )
+
+
+def _scores(logged: Decision, bundle: Bundle | None) -> dict[ModelName, Named]:
+    if bundle is not None:
+        return named(logged.scores, bundle.manifest.models)
+    return {
+        name: numbers[0] if len(numbers) == 1 else {str(place): number for place, number in enumerate(numbers)}
+        for name, numbers in logged.scores.items()
+    }
 
 
 def without_causes(decision: Decision) -> Decision:
@@ -206,6 +221,7 @@ def _item(
         propensity=item.propensity,
         why=told.why,
         features=features,
+        variant=item.variant or "",
     )
 
 

@@ -95,6 +95,8 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
             value = sum(0 <= now_ms // DAY_MS - day < days for day in begun)
         case declared.ActiveDays(days=days):
             value = sum(0 <= now_ms // DAY_MS - day < days for day, _ in profile.slots)
+        case declared.Score():
+            value = math.nan  # whoever asks without scores
         case declared.HistoryLength():
             value = len(profile.items)
         case declared.ContextValue(attribute=attribute):

@@ -167,7 +167,7 @@ FLAWS = [
         "{attribute: popularity}",
         10,
         "no 'method' here",
-        "expected one of attribute, model",
+        "expected one of attribute, formula, model",
         "{method: attribute, attribute: popularity}",
     ),
     Flaw(

@@ -86,7 +86,7 @@ def _try_model(name: ModelName, model: LoadedModel, golden: GoldenRows) -> None:
     width = len(model.entry.features)
     check_model(model.onnx, features=width)
     rows, expected = unpack(golden)
-    error = worst_error(expected, OnnxScorer(model.onnx).score(rows))
+    error = worst_error(expected, OnnxScorer(model.onnx, outputs=model.entry.outputs).score(rows))
     if not error <= RELATIVE_TOLERANCE:
         raise BundleRefused(
             "golden_mismatch", f"model {name} differs from its golden scores by {error:.3g} x max(1, |y|)"

@@ -30,26 +30,27 @@ class ScorerError(EdgewiseError):
 
 
 class OnnxScorer:
-    """One model over one matrix: `x` float32 [N, F] to float32 [N] (`score`) or [N, W] (`attribute`).
+    """One model over one matrix: `x` float32 [N, F] to float32 [N] or [N, K] (`score`) or [N, W] (`attribute`).
 
     Not checked here: run `edge.scoring.onnx_gate.check_model` on bytes that were not checked before.
     """
 
-    def __init__(self, model: bytes) -> None:
-        """Load a model.
+    def __init__(self, model: bytes, *, outputs: int = 1) -> None:
+        """Load a model that says `outputs` numbers of a row.
 
         Raises:
             ScorerError: ONNX Runtime refuses it, or it is not a model of one float32 matrix and one output.
         """
+        self._width = outputs
         self._session = open_session(model)
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ScorerError(f"a model of {len(inputs)} inputs and {len(outputs)} outputs; expected 1 and 1")
+        inputs, answers = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(answers) != 1:
+            raise ScorerError(f"a model of {len(inputs)} inputs and {len(answers)} outputs; expected 1 and 1")
         shape = inputs[0].shape
         if inputs[0].type != "tensor(float)" or len(shape) != 2 or not isinstance(shape[1], int):  # noqa: PLR2004
             raise ScorerError(f"a model over {inputs[0].type} {shape}; expected a float32 matrix [N, F]")
         self._input: str = inputs[0].name
-        self._outputs: list[str] = [outputs[0].name]
+        self._outputs: list[str] = [answers[0].name]
         self._features: int = shape[1]
 
     @property
@@ -58,13 +59,16 @@ class OnnxScorer:
         return self._features
 
     def score(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Scores of the rows, float32 (n,); no row, no score.
+        """Scores of the rows, float32 (n,), or (n, K) of a model of K > 1 outputs; no row, no score.
 
         Raises:
             ScorerError: wrong width or dtype, a score that is not finite, or a failure of ONNX Runtime.
         """
         answer = self._run(matrix)
-        if answer.ndim != 1:
+        if self._width > 1:
+            if answer.shape != (len(matrix), self._width):
+                raise ScorerError(f"scores of shape {answer.shape}; expected ({len(matrix)}, {self._width})")
+        elif answer.ndim != 1:
             if answer.ndim != 2 or answer.shape[1] != 1:  # noqa: PLR2004  # [N, 1] is what converters write
                 raise ScorerError(f"scores of shape {answer.shape}; expected ({len(matrix)},)")
             answer = answer[:, 0]

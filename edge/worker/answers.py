@@ -23,6 +23,8 @@ class ItemAnswer(msgspec.Struct, frozen=True, rename="camel"):
     content: msgspec.Raw
     """What the page renders: free JSON; null for an item that the caller brought."""
     why: tuple[Why, ...]
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    """The copy of the item that `content` is, where it is not the item's own."""
 
 
 class ExperimentAnswer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -86,8 +88,8 @@ def _placement(placed: PlacementDecision, served: Served | None, *, packed: bool
 
 
 def _item(item: ChosenItem, served: Served, *, packed: bool) -> ItemAnswer:
-    content = served.content(item.id, packed=packed)
-    return ItemAnswer(item.id, item.rank, item.reason, item.score, item.propensity, content, item.why)
+    content = served.content(item.id, item.variant or "", packed=packed)
+    return ItemAnswer(item.id, item.rank, item.reason, item.score, item.propensity, content, item.why, item.variant)
 
 
 def _experiment(assignment: Assignment | None) -> ExperimentAnswer | None:

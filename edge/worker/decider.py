@@ -247,7 +247,7 @@ class Decider:
             self._desk.counts.failed("decide")
             profile = Profile()
             outcome = ask(msgspec.structs.replace(question, degradation=Degradation.SCORER), profile)
-        if outcome.degradation is Degradation.SCORER:
+        if outcome.degradation in {Degradation.SCORER, Degradation.SCORES}:
             self._desk.counts.failed("scorer")
         return outcome, profile
 
@@ -289,6 +289,7 @@ def _debug(question: Question, outcome: Outcome | None, profile: Profile) -> dic
         "unit": question.unit,
         "degradation": question.degradation if outcome is None else outcome.degradation,
         "applied": profile.applied,
+        "scores": {} if outcome is None else outcome.decision.scores,
         "features": {
             placement: {
                 item: dict(zip(rows.names, row, strict=True))

@@ -48,13 +48,15 @@ class Served:
         """What is in force beside it."""
         site = bundle.policy.site
         self.access = Access(frozenset(site.write_key_sha256), frozenset(site.origins))
-        self._scorers = {name: OnnxScorer(model.onnx) for name, model in bundle.models.items()}
+        self._scorers = {
+            name: OnnxScorer(model.onnx, outputs=model.entry.outputs) for name, model in bundle.models.items()
+        }
         self._attributors = {
             name: OnnxScorer(model.attribution)
             for name, model in bundle.models.items()
             if model.attribution is not None
         }
-        self._packed: dict[ItemId, msgspec.Raw] = {}
+        self._packed: dict[tuple[ItemId, str], msgspec.Raw] = {}
         for name, scorer in self._scorers.items():
             self._check(name, scorer)
 
@@ -65,18 +67,21 @@ class Served:
         return made
 
     def score(self, model: ModelName, matrix: Matrix) -> NDArray[np.float32]:
-        """Scores (rows,) of a float32 matrix (rows, features). May raise anything; the answer then degrades."""
+        """Scores (rows,), or (rows, classes), of a float32 matrix (rows, features).
+
+        May raise anything; the answer then degrades.
+        """
         return self._scorers[model].score(matrix)
 
-    def content(self, item: ItemId, *, packed: bool) -> msgspec.Raw:
-        """The approved content, ready to be pasted into a JSON answer, or a MessagePack one if `packed`."""
+    def content(self, item: ItemId, variant: str = "", *, packed: bool) -> msgspec.Raw:
+        """The approved content, or that of a variant, to be pasted into a JSON answer, or MessagePack if `packed`."""
         if not packed:
-            return msgspec.Raw(self.bundle.content_json(item))
-        made = self._packed.get(item)
+            return msgspec.Raw(self.bundle.content_json(item, variant))
+        made = self._packed.get((item, variant))
         if made is None:
-            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(self.bundle.content_json(item))))
+            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(self.bundle.content_json(item, variant))))
             if self.bundle.item(item) is not None:
-                self._packed[item] = made
+                self._packed[item, variant] = made
         return made
 
     def attribute(self, model: ModelName, matrix: Matrix) -> Matrix:

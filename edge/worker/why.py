@@ -17,12 +17,14 @@ from edge.worker.live_bundle import Served
 from edgewise.bundle.policy import ByModel
 from edgewise.decision import ChosenItem, Decision, PlacementDecision, Why
 from edgewise.eligibility import readable
-from edgewise.explain import Shown, attributions_of, why_modelled, why_plain, why_ruled
+from edgewise.explain import MOST_REASONS, Shown, attributions_of, why_modelled, why_plain, why_ruled
 from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
 from edgewise.profile.state import Profile
+from edgewise.ranking import ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord, FeatureRows
 from edgewise.request import Candidate
+from edgewise.scores import Named, named
 
 
 class WhyItem(msgspec.Struct, frozen=True, rename="camel"):
@@ -35,6 +37,8 @@ class WhyItem(msgspec.Struct, frozen=True, rename="camel"):
     score: float
     propensity: float
     why: tuple[Why, ...]
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    """The copy that was shown, where it was not the item's own."""
 
 
 class WhyPlacement(msgspec.Struct, frozen=True, rename="camel"):
@@ -55,6 +59,8 @@ class WhyAnswer(msgspec.Struct, frozen=True, rename="camel"):
     used_profile: bool
     """Whether anything that is known of the visitor was looked at."""
     placements: dict[PlacementName, WhyPlacement]
+    scores: dict[ModelName, Named]
+    """What was estimated of the visitor and had a say; empty where that may not be told any more, or not named."""
 
 
 _decisions = msgspec.json.Decoder(Decision)
@@ -83,6 +89,7 @@ def explained(record: DecisionRecord, served: Served | None, profile: Profile | 
                         item.score,
                         item.propensity,
                         item.why or teller.causes(name, item, placed),
+                        item.variant,
                     )
                     for item in placed.items
                 ],
@@ -91,6 +98,7 @@ def explained(record: DecisionRecord, served: Served | None, profile: Profile | 
             )
             for name, placed in decision.placements.items()
         },
+        scores=teller.scores(decision),
     )
 
 
@@ -106,15 +114,28 @@ class _Teller:
         """As `decide` would have told them."""
         if self._served is None:
             return why_plain(item.reason)
-        bundle = self._served.bundle
+        variants = self._served.bundle.variants
+        return self._ranked(self._served, name, item, placed) + (
+            variants.why(item.id, item.variant) if item.variant else ()
+        )
+
+    def scores(self, decision: Decision) -> dict[ModelName, Named]:
+        """The visitor scores that had a say, as long as his profile may be read and the bundle is here to name them."""
+        if self._served is None or self._past is None:
+            return {}
+        return named(decision.scores, self._served.bundle.manifest.models)
+
+    def _ranked(
+        self, served: Served, name: PlacementName, item: ChosenItem, placed: PlacementDecision
+    ) -> tuple[Why, ...]:
+        bundle = served.bundle
         ranking = bundle.policy.placements[name].arms[placed.policy].ranking
         rows = self._record.shown.get(name)
-        if item.reason is Reason.MODEL and isinstance(ranking, ByModel) and rows is not None:
-            return self._modelled(self._served, ranking.model, name, rows, item.id)
-        ruled = (
-            () if isinstance(ranking, ByModel) or item.reason not in _RANKED else why_ruled(ranking, bundle.features)
-        )
-        return why_plain(item.reason) + ruled
+        model = ranker_of(ranking)
+        ruled = () if isinstance(ranking, ByModel) else why_ruled(ranking, bundle.features)
+        if item.reason is Reason.MODEL and model is not None and rows is not None:
+            return (ruled + self._modelled(served, model, name, rows, item.id))[:MOST_REASONS]
+        return why_plain(item.reason) + (ruled if model is None and item.reason in _RANKED else ())
 
     def _modelled(
         self, served: Served, model: ModelName, name: PlacementName, rows: FeatureRows, item: ItemId

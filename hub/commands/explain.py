@@ -49,6 +49,7 @@ def _shown(explained: Explanation) -> list[Any]:
         *([["mutes", mutes]] if mutes else []),
         *([["left out", explained.degradation]] if explained.degradation != "NONE" else []),
         ["profile", ", ".join(f"{source} up to {seq:,}" for source, seq in explained.applied.items()) or "empty"],
+        *([["estimated", _estimated(explained)]] if explained.scores else []),
         ["page", explained.context.page.path or "not said"],
         ["came of it", ", ".join(f"{one.kind} {one.item}" for one in explained.outcomes) or "nothing yet"],
         ["causes", explained.causes],
@@ -59,6 +60,16 @@ def _shown(explained: Explanation) -> list[Any]:
     return shown
 
 
+def _estimated(explained: Explanation) -> str:
+    """Visitor scores in one line: `churn 0.72; mood: buying 0.6, leaving 0.4`."""
+    return "; ".join(
+        f"{name} {said:.4g}"
+        if isinstance(said, float)
+        else f"{name}: " + ", ".join(f"{of_class} {number:.4g}" for of_class, number in said.items())
+        for name, said in explained.scores.items()
+    )
+
+
 def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
     arm = f", arm {placed.policy}" if placed.policy else ""
     experiment = "" if placed.experiment is None else f" of experiment {placed.experiment.key}"
@@ -67,7 +78,8 @@ def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
         [
             [
                 item.rank,
-                item.id if item.title == item.id else f"{item.title} ({item.id})",
+                (item.id if item.title == item.id else f"{item.title} ({item.id})")
+                + (f", variant {item.variant}" if item.variant else ""),
                 item.reason,
                 f"{item.score:.4g}",
                 f"{item.propensity:.4g}",

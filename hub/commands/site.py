@@ -117,7 +117,12 @@ def approve(
     approved = approve_items(folder, who, [ItemId(item) for item in items or ()])
     Terminal(json=json, quiet=quiet).result(
         {"by": who, "approved": [entry._asdict() for entry in approved]},
-        _lines(*(f"{entry.item}: approved in {entry.file}" for entry in approved))
+        _lines(
+            *(
+                f"{entry.item}{f', variant {entry.variant}' if entry.variant else ''}: approved in {entry.file}"
+                for entry in approved
+            )
+        )
         if approved
         else "nothing waits for an approval",
     )

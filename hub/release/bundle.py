@@ -30,10 +30,11 @@ from edgewise.bundle.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from edgewise.bundle.policy import ByModel, ByNeighbours, encode_policy
+from edgewise.bundle.policy import ByNeighbours, encode_policy
 from edgewise.errors import ModelRefused
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, encode_features
 from edgewise.ids import BundleVersion, ModelName
+from edgewise.ranking import ranker_of
 from hub.artefacts import Artefacts, check_attribution, check_golden
 from hub.content_vectors import vectors_of
 from hub.item_statistics import joined_statistics, with_statistics
@@ -91,7 +92,8 @@ def build_resources(
             _same_meaning(name, feature, declared.get(feature.name))
         attribution = None if artefacts.attribution is None else f"models/{name}.attribution.onnx"
         columns = tuple(feature.name for feature in artefacts.features.features)
-        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution)
+        kind = artefacts.kind
+        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution, kind.kind, kind.classes)
         resources[entries[name].resource] = artefacts.model
         if attribution is not None and artefacts.attribution is not None:
             resources[attribution] = artefacts.attribution
@@ -194,10 +196,9 @@ def _nothing_missing(contents: SiteContents, entries: Mapping[ModelName, ModelEn
     asking = [f.name for f in contents.features.features if isinstance(f, (NeighbourScore, NeighbourMax))]
     for name, placement in contents.policy.placements.items():
         for arm_name, arm in placement.arms.items():
-            if isinstance(arm.ranking, ByModel) and arm.ranking.model not in entries:
-                raise ModelRefused(
-                    "artefacts", f"{name}, arm {arm_name}, ranks by {arm.ranking.model}, which has no scores"
-                )
+            model = ranker_of(arm.ranking)
+            if model is not None and model not in entries:
+                raise ModelRefused("artefacts", f"{name}, arm {arm_name}, ranks by {model}, which has no scores")
             if isinstance(arm.retrieval, ByNeighbours):
                 asking.append(f"{name}.{arm_name}")
     if asking and neighbours is None:

@@ -17,25 +17,35 @@ from edgewise.bundle.catalogue import content_sha256
 from edgewise.errors import InputError, Problem, SiteError
 from edgewise.ids import ItemId
 from hub.durable import replace_file
-from hub.site.checking import did_you_mean_item, is_approved
-from hub.site.files import ItemFile
+from hub.site.checking import did_you_mean_item, is_approved, waits
+from hub.site.files import ItemFile, VariantFile
 from hub.site.reading import Place, raise_if_any, read_files
 
 KEY: Final = "approved"
+VARIANTS: Final = "variants"
 
 
 class Approved(NamedTuple):
-    """An item whose content was approved now."""
+    """An item whose content, or a variant of it, was approved now."""
 
     item: ItemId
     sha256: str
     file: str
+    variant: str = ""
+
+
+class _Edit(NamedTuple):
+    """Text to put in the place of other text."""
+
+    start: int
+    end: int
+    text: str
 
 
 def approve_items(folder: Path, by: str, items: Collection[ItemId] = ()) -> list[Approved]:
-    """Approve the current content of the named items, or of all whose content is not approved.
+    """Approve the current content of the named items and their variants, or of all whose content is not approved.
 
-    Items whose content is approved already stay as they are.
+    What is approved already stays as it is.
 
     Raises:
         SiteError: a file of the site cannot be read; nothing is written.
@@ -50,60 +60,95 @@ def approve_items(folder: Path, by: str, items: Collection[ItemId] = ()) -> list
     )
     waiting: dict[str, list[tuple[ItemFile, Place]]] = {}
     for item, place in files.items.values():
-        if (not items or item.id in items) and not is_approved(item):
+        if (not items or item.id in items) and waits(item):
             waiting.setdefault(place.document.file, []).append((item, place))
     edited = {file: _edited(folder / file, entries, by) for file, entries in waiting.items()}
     for file, text in edited.items():
         replace_file(folder / file, text.encode())
     return [
-        Approved(item.id, content_sha256(item.content), file)
+        Approved(item.id, content_sha256(copy.content), file, copy.name if isinstance(copy, VariantFile) else "")
         for file, entries in waiting.items()
         for item, _ in entries
+        for copy in _waiting(item)
     ]
+
+
+def _waiting(item: ItemFile) -> list[ItemFile | VariantFile]:
+    """What of an item nobody has approved: itself, then its variants."""
+    copies: list[ItemFile | VariantFile] = [item, *item.variants]
+    return [copy for copy in copies if not is_approved(copy)]
 
 
 def _edited(path: Path, entries: list[tuple[ItemFile, Place]], by: str) -> str:
     text = path.read_bytes().decode()
-    approvals = {item.id: {"by": by, "sha256": content_sha256(item.content)} for item, _ in entries}
     if path.suffix == ".jsonl":
-        return "".join(_edited_lines(text, approvals))
-    # From the end on, so that earlier positions stay right.
+        return "".join(_edited_lines(text, {item.id: item for item, _ in entries}, by))
     root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(root, yaml.SequenceNode)
     expected = yaml.safe_load(text)
-    for position in sorted((place.path[0] for _, place in entries), reverse=True):
+    edits: list[_Edit] = []
+    for item, place in entries:
+        position = place.path[0]
         assert isinstance(position, int)
-        approval = approvals[expected[position]["id"]]
-        text = _with_approval(text, root.value[position], approval)
-        expected[position][KEY] = approval
+        edits += _edits(text, root.value[position], expected[position], item, by)
+    # From the end on, so that earlier positions stay right.
+    for edit in sorted(edits, reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
     if yaml.safe_load(text) != expected:
         raise SiteError(f"{path}: cannot write the approvals into this layout; write one item a `- id:` block")
     return text
 
 
-def _edited_lines(text: str, approvals: Mapping[ItemId, dict[str, str]]) -> Iterator[str]:
+def _edits(text: str, node: yaml.Node, plain: dict[str, Any], item: ItemFile, by: str) -> Iterator[_Edit]:
+    """The edits that approve what waits of one item; `plain`, the item as it is read, is approved on the way."""
+    assert isinstance(node, yaml.MappingNode)
+    if not is_approved(item):
+        plain[KEY] = _approval(item, by)
+        yield _with_approval(text, node, "id", plain[KEY])
+    for key, value in node.value:
+        if key.value != VARIANTS:
+            continue
+        assert isinstance(value, yaml.SequenceNode)
+        for part, written, variant in zip(value.value, plain[VARIANTS], item.variants, strict=True):
+            assert isinstance(part, yaml.MappingNode)
+            if not is_approved(variant):
+                written[KEY] = _approval(variant, by)
+                yield _with_approval(text, part, "name", written[KEY])
+
+
+def _approval(copy: ItemFile | VariantFile, by: str) -> dict[str, str]:
+    return {"by": by, "sha256": content_sha256(copy.content)}
+
+
+def _edited_lines(text: str, waiting: Mapping[ItemId, ItemFile], by: str) -> Iterator[str]:
     for line in text.splitlines(keepends=True):
-        item: dict[str, Any] = msgspec.json.decode(line) if line.strip() else {}
-        approval = approvals.get(ItemId(item.get("id", "")))
-        if approval is None:
+        plain: dict[str, Any] = msgspec.json.decode(line) if line.strip() else {}
+        item = waiting.get(ItemId(plain.get("id", "")))
+        if item is None:
             yield line
-        else:
-            yield msgspec.json.encode(item | {KEY: approval}).decode() + "\n"
+            continue
+        copies: list[tuple[dict[str, Any], ItemFile | VariantFile]] = [(plain, item)]
+        copies += zip(plain.get(VARIANTS, []), item.variants, strict=True)
+        for written, copy in copies:
+            if not is_approved(copy):
+                written[KEY] = _approval(copy, by)
+        yield msgspec.json.encode(plain).decode() + "\n"
 
 
-def _with_approval(text: str, item: yaml.MappingNode, approval: dict[str, str]) -> str:
+def _with_approval(text: str, node: yaml.MappingNode, after: str, approval: dict[str, str]) -> _Edit:
+    """The approval in the place of an older one, or behind the key `after`."""
     by = msgspec.json.encode(approval["by"]).decode()  # a JSON string is a YAML string
     written = f'{{by: {by}, sha256: "{approval["sha256"]}"}}'
-    for key, value in item.value:
+    for key, value in node.value:
         if key.value == KEY:
-            return text[: value.start_mark.index] + written + text[_end(value) :]
-    key, value = next(pair for pair in item.value if pair[0].value == "id")
-    if item.flow_style:
-        end = value.end_mark.index
-        return f"{text[:end]}, {KEY}: {written}{text[end:]}"
-    end = text.find("\n", value.end_mark.index)
-    end = len(text) if end < 0 else end
-    return f"{text[:end]}\n{' ' * key.start_mark.column}{KEY}: {written}{text[end:]}"
+            return _Edit(value.start_mark.index, _end(value), written)
+    key, value = next(pair for pair in node.value if pair[0].value == after)
+    end = value.end_mark.index
+    if node.flow_style:
+        return _Edit(end, end, f", {KEY}: {written}")
+    line_end = text.find("\n", end)
+    line_end = len(text) if line_end < 0 else line_end
+    return _Edit(line_end, line_end, f"\n{' ' * key.start_mark.column}{KEY}: {written}")
 
 
 def _end(value: yaml.Node) -> int:

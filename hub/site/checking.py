@@ -11,16 +11,26 @@ from edgewise.bundle.catalogue import content_sha256
 from edgewise.bundle.policy import (
     Arm,
     ByAttribute,
+    ByFormula,
     ByModel,
     ByNeighbours,
     ByVectors,
     Everything,
     Greedy,
+    OfItem,
+    OfModel,
+    OfNumber,
+    OfScore,
     Placement,
+    Power,
+    Product,
+    Sum,
+    Term,
 )
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
-from edgewise.ids import ItemId, PlacementName
+from edgewise.formula import is_impersonal
+from edgewise.ids import ItemId, ModelName, PlacementName
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_recipes import check_recipes, statistics_of
@@ -28,7 +38,7 @@ from hub.site.checking_rules import check_rule
 from hub.site.checking_sources import check_sources
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
-from hub.site.files import CollectionFile, ExperimentFile, ItemFile
+from hub.site.files import CollectionFile, ExperimentFile, ItemFile, VariantFile
 from hub.site.reading import Files, Place
 
 
@@ -47,9 +57,14 @@ def check(files: Files) -> list[Problem]:
     ]
 
 
-def is_approved(item: ItemFile) -> bool:
+def is_approved(item: ItemFile | VariantFile) -> bool:
     """Whether a person approved the content that the item has now."""
     return item.approved is not None and item.approved.sha256 == content_sha256(item.content)
+
+
+def waits(item: ItemFile) -> bool:
+    """Whether some content of an item, its own or a variant's, waits for an approval."""
+    return not is_approved(item) or not all(map(is_approved, item.variants))
 
 
 def members(files: Files, collection: CollectionFile) -> list[ItemId]:
@@ -62,6 +77,12 @@ def _items(files: Files) -> Iterator[Problem]:
         yield from _not_json(item.content, ("content",), place.problem)
         if item.starts is not None and item.ends is not None and item.ends <= item.starts:
             yield place.problem(("ends",), f"ends {item.ends} before it starts ({item.starts}); exchange them")
+        for position, variant in enumerate(item.variants):
+            at = ("variants", position)
+            yield from _not_json(variant.content, (*at, "content"), place.problem)
+            yield from check_rule(variant.when, files.models, (*at, "when"), place.problem)
+            if variant.name in {earlier.name for earlier in item.variants[:position]}:
+                yield place.problem((*at, "name"), f"the variant {variant.name!r} is there twice; rename one")
 
 
 def _live_facts(files: Files) -> Iterator[Problem]:
@@ -141,15 +162,15 @@ def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
     yield from _fallback(files, placement, say)
     yield from _placement_experiment(files, placement, say)
     for position, rule in enumerate(placement.eligibility):
-        yield from check_rule(rule, ("eligibility", position), say)
+        yield from check_rule(rule, files.models, ("eligibility", position), say)
 
 
 def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...], say: Say) -> Iterator[Problem]:
     match arm.ranking:
         case ByModel(model):
-            if model not in files.models:
-                cure = did_you_mean(model, files.models) if files.models else f"say which one in models/{model}.yaml"
-                yield say((*path, "ranking", "model"), f"no model {model!r}; {cure}")
+            yield from _model(files, model, (*path, "ranking", "model"), say)
+        case ByFormula(formula):
+            yield from _formula(files, formula, candidates, (*path, "ranking", "formula"), say)
         case ByAttribute(attribute):
             yield from _numeric(files, attribute, candidates, (*path, "ranking", "attribute"), say)
         case _:
@@ -166,8 +187,32 @@ def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...]
             pass
 
 
+def _model(files: Files, model: ModelName, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
+    if model not in files.models:
+        cure = did_you_mean(model, files.models) if files.models else f"say which one in models/{model}.yaml"
+        yield say(path, f"no model {model!r}; {cure}")
+
+
+def _formula(
+    files: Files, formula: Term, candidates: list[ItemId], path: tuple[str | int, ...], say: Say
+) -> Iterator[Problem]:
+    """Terms are checked one by one, and told by their place in the formula."""
+    match formula:
+        case Sum(of=of) | Product(of=of):
+            for position, part in enumerate(of):
+                yield from _formula(files, part, candidates, (*path, "of", position), say)
+        case Power(of=part):
+            yield from _formula(files, part, candidates, (*path, "of"), say)
+        case OfItem(attribute=attribute):
+            yield from _numeric(files, attribute, candidates, (*path, "attribute"), say)
+        case OfScore(model=model) | OfModel(model=model):
+            yield from _model(files, model, (*path, "model"), say)
+        case OfNumber():
+            pass
+
+
 def _numeric(
-    files: Files, attribute: str, candidates: list[ItemId], path: tuple[str, ...], say: Say
+    files: Files, attribute: str, candidates: list[ItemId], path: tuple[str | int, ...], say: Say
 ) -> Iterator[Problem]:
     if attribute in statistics_of(files) or attribute in files.site.live_facts:
         return
@@ -189,8 +234,10 @@ def _impersonal(placement: Placement, say: Say) -> Iterator[Problem]:
     arm = placement.arms.get(placement.opted_out_arm)
     if arm is None:
         return
-    if isinstance(arm.ranking, ByModel) or not isinstance(arm.retrieval, Everything):
-        by = "a model" if isinstance(arm.ranking, ByModel) else "the visitor's history"
+    by_formula = isinstance(arm.ranking, ByFormula) and not is_impersonal(arm.ranking.formula)
+    by_model = isinstance(arm.ranking, ByModel) or by_formula
+    if by_model or not isinstance(arm.retrieval, Everything):
+        by = "a model" if by_model else "the visitor's history"
         message = f"the arm {placement.opted_out_arm!r} asks {by}, but it serves visitors who opted out; choose an arm"
         yield say(("opted_out_arm",), f"{message} that ranks `all` candidates by priority or attribute")
 

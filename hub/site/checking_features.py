@@ -31,6 +31,8 @@ def check_features(files: Files) -> Iterator[Problem]:
             wrong = wrong_cross(feature, {each.name: each for each, _ in files.features})
             if wrong is not None:
                 yield place.problem(("of",), f"{wrong}; there are {', '.join(first) or 'no others'}")
+        if isinstance(feature, declared.Score) and feature.model not in files.models:
+            yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
 
 
 def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[Problem]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from edgewise.bundle.policy import ByModel
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.features.table import NeighbourMax, NeighbourScore
 from edgewise.ids import ModelName
+from edgewise.ranking import ranker_of
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
 from hub.site.reading import Files
@@ -61,7 +61,7 @@ def _placement(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) ->
     ranking = [
         placement
         for placement, (contents, _) in files.placements.items()
-        if any(isinstance(arm.ranking, ByModel) and arm.ranking.model == name for arm in contents.arms.values())
+        if any(ranker_of(arm.ranking) == name for arm in contents.arms.values())
     ]
     if recipe.placement is not None and recipe.placement not in ranking:
         cure = did_you_mean(recipe.placement, ranking) if ranking else "let an arm of it rank by this model"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from edgewise.attributes import CONTEXT_FIELDS
 from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
 from edgewise.errors import Problem
 from edgewise.events import Kind
-from edgewise.rules import OPERATORS, is_path, reference
+from edgewise.ids import ModelName
+from edgewise.rules import OPERATORS, is_path, reference, score_in
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
 
@@ -28,19 +29,28 @@ _EXAMPLES: Final = (
     "profile.days_since_visit",
     "profile.traits.NAME",
     f"profile.counts.{Kind.VIEW}.7",
+    "profile.score.NAME",
+    "profile.class.NAME",
 )
 
 
-def check_rule(rule: Rule, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
-    """What is wrong with a rule that is written at `path`."""
+def check_rule(rule: Rule, models: Collection[ModelName], path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
+    """What is wrong with a rule that is written at `path`; `models` are those of the site.
+
+    Whether a model is a visitor score, and of which classes, is known when a release is built.
+    """
     match rule:
         case Every(rules) | Some(rules):
             for position, part in enumerate(rules):
-                yield from check_rule(part, (*path, "rules", position), say)
+                yield from check_rule(part, models, (*path, "rules", position), say)
         case Not(part):
-            yield from check_rule(part, (*path, "rule"), say)
+            yield from check_rule(part, models, (*path, "rule"), say)
         case Compare():
             yield from _comparison(rule, path, say)
+            for key, named in (("of", rule.of), ("to", reference(rule.to))):
+                score = None if named is None else score_in(named)
+                if score is not None and score.model and score.model not in models:
+                    yield say((*path, key), f"no model {score.model!r}; {did_you_mean(score.model, models)}")
 
 
 def _comparison(rule: Compare, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:

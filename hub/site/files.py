@@ -25,7 +25,7 @@ from msgspec import Meta
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import LiveFact, Share
+from edgewise.bundle.policy import LiveFact, Rule, Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
@@ -64,6 +64,17 @@ class Approval(msgspec.Struct, frozen=True):
     sha256: Digest
 
 
+class VariantFile(msgspec.Struct, frozen=True):
+    """Another copy of an item, for visitors of whom the rule is true."""
+
+    name: Word
+    when: Rule
+    content: dict[str, Any]
+    sentence: Annotated[str, Meta(max_length=200)] = ""
+    """For explanations; `Worded in the variant NAME` without."""
+    approved: Approval | None = None
+
+
 class ItemFile(msgspec.Struct, frozen=True):
     """Something that can be shown."""
 
@@ -73,6 +84,8 @@ class ItemFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
     starts: Moment | None = None
     ends: Moment | None = None
+    variants: list[VariantFile] = []
+    """Copies, the first whose rule holds is shown; each is approved for itself."""
 
 
 class CollectionFile(msgspec.Struct, frozen=True):

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgewise.bundle.catalogue import Catalogue, Item
+from edgewise.bundle.catalogue import Catalogue, Item, Variant
 from edgewise.bundle.policy import Experiment, Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from hub.identity.rules import IdentityFile
-from hub.site.checking import check, is_approved, members
+from hub.site.checking import check, members, waits
 from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
@@ -28,7 +28,7 @@ class SiteContents(NamedTuple):
     models: dict[ModelName, ModelUse]
     """Name in the arms -> the registered model that is meant."""
     waiting: tuple[ItemId, ...] = ()
-    """Items whose content nobody has approved yet; they are in no answer until somebody does."""
+    """Items with content, their own or a variant's, that nobody has approved yet: it is in no answer until then."""
     recipes: Mapping[ModelName, RankerRecipe] = {}
     """Name in the arms -> how that model is trained."""
     vectors: VectorRecipe = VectorRecipe()
@@ -85,7 +85,7 @@ def _contents(files: Files) -> SiteContents:
         catalogue=Catalogue([_item(item) for item, _ in files.items.values()]),
         features=FeatureTable([feature for feature, _ in files.features]),
         models={name: ModelUse(model.model or name, model.use) for name, (model, _) in files.models.items()},
-        waiting=tuple(item.id for item, _ in files.items.values() if not is_approved(item)),
+        waiting=tuple(item.id for item, _ in files.items.values() if waits(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
@@ -104,6 +104,17 @@ def _item(item: ItemFile) -> Item:
         approved_by=None if item.approved is None else item.approved.by,
         starts_ms=_milliseconds(item.starts),
         ends_ms=_milliseconds(item.ends),
+        variants=[
+            Variant(
+                name=variant.name,
+                when=variant.when,
+                content=variant.content,
+                sentence=variant.sentence,
+                approved_sha256=None if variant.approved is None else variant.approved.sha256,
+                approved_by=None if variant.approved is None else variant.approved.by,
+            )
+            for variant in item.variants
+        ],
     )
 
 

@@ -16,7 +16,6 @@ from edgewise.admission.load import Bundle
 from edgewise.bundle.golden import Golden
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.manifest import PROTOCOL_VERSION, Manifest
-from edgewise.bundle.policy import ByModel
 from edgewise.bundle.vectors import decode_vectors
 from edgewise.candidates import rule_scores
 from edgewise.consent import Grants
@@ -28,6 +27,7 @@ from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, 
 from edgewise.profile.preferences import Preferences
 from edgewise.profile.state import Profile
 from edgewise.question import Question
+from edgewise.ranking import ranker_of
 from edgewise.request import Context, PlacementRequest
 from edgewise.retrieval import retrieve
 from hub.content_vectors import vectors_of
@@ -179,7 +179,7 @@ def seat_of(contents: SiteContents, model: ModelName, recipe: RankerRecipe) -> S
         for name, placement in contents.policy.placements.items()
         if recipe.placement in (None, name)
         for arm_name, arm in placement.arms.items()
-        if isinstance(arm.ranking, ByModel) and arm.ranking.model == model
+        if ranker_of(arm.ranking) == model
     ]
     if not seats or len({seat.placement for seat in seats}) > 1:
         there = ", ".join(f"{seat.placement}.{seat.arm}" for seat in seats) or "none"

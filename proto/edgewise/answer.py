@@ -6,15 +6,15 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
-from edgewise.bundle.policy import ByModel
+from edgewise.bundle.policy import ByFormula
 from edgewise.decision import Assignment, ChosenItem, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
 from edgewise.entry import Asked, Entry
-from edgewise.explain import Attribute, Shown, attributions_of, why_modelled, why_plain, why_ruled
+from edgewise.explain import MOST_REASONS, Attribute, Shown, attributions_of, why_modelled, why_plain, why_ruled
 from edgewise.ids import ItemId
 from edgewise.policy import GREEDY, Slate, slate
-from edgewise.ranking import Ranked, Seen
+from edgewise.ranking import Ranked, Seen, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
 
@@ -33,7 +33,7 @@ def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: At
     if isinstance(ranked, Reason):
         return Answer(entry, _unranked(entry, ranked, asked))
     exploration = entry.assigned.arm.exploration
-    is_unranked = ranked.seen is None and isinstance(entry.assigned.arm.ranking, ByModel)
+    is_unranked = ranked.seen is None and ranker_of(entry.assigned.arm.ranking) is not None
     if entry.placement.safe or not entry.assigned.is_personal or is_unranked:
         # Who may not be personalised is not learned from either, so there is nothing to explore for; and around an
         # order that is not the arm's there is nothing to learn of the arm.
@@ -49,14 +49,18 @@ def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: At
     if asked.question.explain:
         whys = _whys(entry, ranked, chosen, reasons, attribute)
     items = tuple(
-        ChosenItem(
-            id=item,
-            rank=slot + 1,
-            reason=reasons[slot],
-            score=float(ranked.scores[place]),
-            propensity=chosen.propensities[slot],
-            content_digest=_digest(item, entry, asked),
-            why=whys[slot],
+        _worded(
+            ChosenItem(
+                id=item,
+                rank=slot + 1,
+                reason=reasons[slot],
+                score=float(ranked.scores[place]),
+                propensity=chosen.propensities[slot],
+                content_digest=_digest(item, entry, asked),
+                why=whys[slot],
+            ),
+            entry,
+            asked,
         )
         for slot, (item, place) in enumerate(zip(ranked.features.ids(rows), chosen.places, strict=True))
     )
@@ -70,7 +74,7 @@ def _whys(
 ) -> list[tuple[Why, ...]]:
     features, seen = ranked.features, ranked.seen
     if seen is None:
-        if isinstance(entry.assigned.arm.ranking, ByModel):
+        if ranker_of(entry.assigned.arm.ranking) is not None:
             return [why_plain(reason) for reason in reasons]
         ruled = why_ruled(entry.assigned.arm.ranking, features)
         return [why_plain(reason) if reason is Reason.EXPLORE else why_plain(reason) + ruled for reason in reasons]
@@ -78,8 +82,12 @@ def _whys(
     matrix = seen.matrix.take(places, axis=0)
     attributions = attributions_of(attribute, seen.model, matrix) if Reason.MODEL in reasons else None
     shown = Shown(ranked.rows.take(places), matrix, seen.columns, attributions)
+    ranking = entry.assigned.arm.ranking
+    ruled = why_ruled(ranking, features) if isinstance(ranking, ByFormula) else ()
     return [
-        why_modelled(features, entry.visitor.view, shown, slot) if reason is Reason.MODEL else why_plain(reason)
+        (ruled + why_modelled(features, entry.visitor.view, shown, slot))[:MOST_REASONS]
+        if reason is Reason.MODEL
+        else why_plain(reason)
         for slot, reason in enumerate(reasons)
     ]
 
@@ -97,7 +105,8 @@ def _unranked(entry: Entry, reason: Reason, asked: Asked) -> PlacementDecision:
         ids = _fallback(entry, asked)
     why = why_plain(reason) if asked.question.explain else ()
     items = tuple(
-        ChosenItem(item, slot + 1, reason, 0.0, 1.0, _digest(item, entry, asked), why) for slot, item in enumerate(ids)
+        _worded(ChosenItem(item, slot + 1, reason, 0.0, 1.0, _digest(item, entry, asked), why), entry, asked)
+        for slot, item in enumerate(ids)
     )
     return PlacementDecision(items, reason, entry.assigned.name, experiment)
 
@@ -135,6 +144,19 @@ def _digest(item: ItemId, entry: Entry, asked: Asked) -> str:
     """The digest of approved content, blank for what the caller brought: its content is the page's own."""
     known = None if item in entry.brought else asked.bundle.item(item)
     return (known.approved_sha256 or "") if known is not None else ""
+
+
+def _worded(item: ChosenItem, entry: Entry, asked: Asked) -> ChosenItem:
+    """The item in the copy that is meant for this visitor. What the caller brought is the page's own words."""
+    variants = asked.bundle.variants
+    if not variants or item.id in entry.brought:
+        return item
+    chosen = variants.choose(item.id, asked.bundle.items, entry.visitor.facts)
+    if chosen is None:
+        return item
+    why = item.why + variants.why(item.id, chosen.name) if asked.question.explain else item.why
+    digest = chosen.approved_sha256 or ""
+    return msgspec.structs.replace(item, content_digest=digest, variant=chosen.name, why=why)
 
 
 def feature_rows(ranked: Ranked, seen: Seen, places: list[int] | None) -> FeatureRows:

@@ -15,11 +15,13 @@ import numpy as np
 
 from edgewise.attributes import number_of
 from edgewise.bundle.items import ItemTable
-from edgewise.bundle.policy import ByAttribute, ByVectors, Everything, Placement, Ranking
+from edgewise.bundle.policy import ByAttribute, ByFormula, ByVectors, Everything, OfItem, Placement, Ranking
 from edgewise.bundle.vectors import Vectors
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import Codes, CompiledFeatures, Rows
+from edgewise.features.view import NO_SCORES, ScoreSource
+from edgewise.formula import evaluate, parts_of
 from edgewise.ids import ItemId
 from edgewise.nearness import Nearness, Places
 from edgewise.policy import Scores
@@ -167,6 +169,10 @@ class Catalogued:
         for arm in self.placement.arms.values():
             if isinstance(arm.ranking, ByAttribute):
                 self.pool.numbers(arm.ranking.attribute)
+            elif isinstance(arm.ranking, ByFormula):
+                for part in parts_of(arm.ranking.formula):
+                    if isinstance(part, OfItem):
+                        self.pool.numbers(part.attribute)
             if isinstance(arm.retrieval, Everything):
                 continue
             self.pool.order(arm.retrieval.fill_attribute)
@@ -245,17 +251,31 @@ def brought_pool(
     return Pool(features, features.rows(allowed), vectors)
 
 
-def rule_scores(pool: Pool, places: Places, ranking: Ranking) -> Scores:
+def rule_scores(
+    pool: Pool,
+    places: Places,
+    ranking: Ranking,
+    visitor: ScoreSource = NO_SCORES,
+    output: Scores | None = None,
+) -> Scores:
     """Finite scores by rule, higher is better.
 
     By priority: minus the place, so that the first has 0. By attribute: its value, or minus its value where the
-    smallest is best; what has no value stands below everything that has one.
+    smallest is best. By formula: its value, with the `visitor`'s scores and the ranker's `output` (None: no model was
+    asked). What has no value stands below everything that has one. Raises what `visitor` raises.
     """
-    if not isinstance(ranking, ByAttribute):
-        return 0.0 - places.astype(np.float64)
-    values = pool.numbers(ranking.attribute)[places]
-    scores: Scores = (values if ranking.descending else -values).astype(np.float64, copy=False)
-    is_missing = np.isnan(scores)
+    match ranking:
+        case ByFormula(formula=formula):
+            value = evaluate(formula, numbers=lambda name: pool.numbers(name)[places], scores=visitor, output=output)
+            scores = np.empty(len(places))
+            scores[:] = value
+            is_missing = ~np.isfinite(scores)
+        case ByAttribute(attribute=attribute, descending=descending):
+            values = pool.numbers(attribute)[places]
+            scores = (values if descending else -values).astype(np.float64, copy=False)
+            is_missing = np.isnan(scores)
+        case _:
+            return 0.0 - places.astype(np.float64)
     if is_missing.any():
         known = scores[~is_missing]
         scores[is_missing] = known.min() - 1 if len(known) else 0.0

@@ -1,7 +1,7 @@
 """The engine: one pure function from a question and a profile to a decision.
 
     assign -> candidates, eligibility -> features -> score -> policy -> explain -> Decision
-    `entry`                              `ranking`            `answer`
+    `entry`                              `ranking`            `answer`          all may ask `scores` of the visitor
 
 The edge serves it, the hub replays it, golden files pin it. Model, chance and time are arguments. Nothing raises for
 data that is missing: the answer degrades, and its reason says so. All placements of a request share one reading of
@@ -11,6 +11,8 @@ the profile and one call of each model.
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import msgspec
 
 from edgewise.admission.load import Bundle
 from edgewise.answer import Answer, answer, feature_rows
@@ -25,10 +27,11 @@ from edgewise.ids import ItemId, PlacementName
 from edgewise.live_facts import LiveFacts
 from edgewise.profile.state import Profile
 from edgewise.question import Force, Question
-from edgewise.ranking import Score, rank
+from edgewise.ranking import rank
 from edgewise.reasons import Degradation
 from edgewise.records import FeatureRows
 from edgewise.request import PlacementRequest
+from edgewise.scores import Score, ScoreFailed
 
 
 class UnknownPlacement(InputError):  # noqa: N818  # reads as what happened
@@ -49,6 +52,7 @@ def decide(
 ) -> Outcome:
     """Answer all placements of a question. Same arguments, same decision: on the edge and in the hub's replay.
 
+    A decision that used visitor scores and lost a model, or the time for it, is made again without any.
     `profile` is the visitor's, or an empty one where it may not be read; what dial and grants forbid is not looked
     at in any case. `attribute` is only asked when the question wants an explanation. Once `is_late`, what is not
     ranked yet falls back; the outcome's degradation says so, and a question with it gets the same answer. `facts` were
@@ -62,10 +66,28 @@ def decide(
     if facts is not None:
         assert facts.bundle is bundle, "live facts are made for one bundle"
         bundle = facts.at(now_ms)
-    asked = Asked(question, profile, bundle, now_ms)
+    facts_version = NO_FACTS if facts is None else facts.version
+    while True:
+        asked = Asked(question, profile, bundle, now_ms, score=score, is_late=is_late)
+        try:
+            outcome = _outcome(asked, score, attribute, draw, facts_version)
+            degradation = outcome.degradation
+        except ScoreFailed:
+            outcome, degradation = None, Degradation.SCORES
+        if outcome is not None and (degradation is question.degradation or not asked.used_scores):
+            return outcome
+        # What scores had said before something was left out, a replay could not ask: once more, without any. A question
+        # with a degradation asks for none, so that this happens once.
+        question = msgspec.structs.replace(question, degradation=degradation)
+
+
+def _outcome(asked: Asked, score: Score, attribute: Attribute | None, draw: Draw, facts_version: int) -> Outcome:
+    """One pass through all stages. Raises ScoreFailed."""
+    question, bundle = asked.question, asked.bundle
     entries = [enter(request, asked) for request in question.placements]
-    fields, degradation = compete(entries, asked, is_late)
-    ranked, degradation = rank(entries, fields, asked, score, degradation=degradation, is_late=is_late)
+    fields, degradation = compete(entries, asked)
+    ranked, degradation = rank(entries, fields, asked, score, degradation=degradation)
+    asked.end_ranking(degradation)
     answers = [
         answer(entry, ranks, asked, attribute=attribute, draw=draw)
         for entry, ranks in zip(entries, ranked, strict=True)
@@ -75,8 +97,9 @@ def decide(
         bundle_version=bundle.version,
         bundle_digest=bundle.digest,
         placements={given.entry.request.name: given.decision for given in answers},
+        scores=asked.said,
     )
-    return Outcome(decision, degradation, answers, facts_version=NO_FACTS if facts is None else facts.version)
+    return Outcome(decision, degradation, answers, facts_version=facts_version)
 
 
 class Outcome:

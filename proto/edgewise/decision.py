@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edgewise.ids import ArmName, BundleVersion, DecisionId, ExperimentKey, ItemId, PlacementName
+from edgewise.ids import ArmName, BundleVersion, DecisionId, ExperimentKey, ItemId, ModelName, PlacementName
 from edgewise.reasons import Reason
 
 
@@ -33,6 +33,9 @@ class ChosenItem(msgspec.Struct, frozen=True):
     content_digest: str
     """SHA-256 of the approved content that was shown, or "" for an item that the caller brought."""
     why: tuple[Why, ...] = ()
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    """The copy that was shown instead of the item's own content. Left out of the bytes where there is none, as they
+    were before there were any."""
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -52,13 +55,15 @@ class PlacementDecision(msgspec.Struct, frozen=True):
     experiment: Assignment | None = None
 
 
-class Decision(msgspec.Struct, frozen=True):
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """The pure outcome of `decide`."""
 
     decision_id: DecisionId
     bundle_version: BundleVersion
     bundle_digest: str
     placements: dict[PlacementName, PlacementDecision]
+    scores: dict[ModelName, tuple[float, ...]] = {}
+    """Visitor scores that were asked for on the way: one number a class, in the order of the model's classes."""
 
 
 _canonical = msgspec.json.Encoder(order="deterministic")

@@ -13,8 +13,8 @@ from edgewise.bundle.policy import Placement
 from edgewise.candidates import OPEN, Catalogued, Pool, brought_pool
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, may_personalise, readable
-from edgewise.features.view import View
-from edgewise.ids import ArmName, ItemId
+from edgewise.features.view import NO_SCORES, View
+from edgewise.ids import ArmName, ItemId, ModelName
 from edgewise.nearness import Places
 from edgewise.profile.state import Profile
 from edgewise.question import Question
@@ -22,6 +22,7 @@ from edgewise.reasons import Degradation, Reason
 from edgewise.request import Candidate, PlacementRequest
 from edgewise.retrieval import retrieve
 from edgewise.rules import Facts
+from edgewise.scores import Score, VisitorScores
 
 _FALLBACK_OF: Final = {
     Degradation.DEADLINE: Reason.FALLBACK_DEADLINE,
@@ -45,15 +46,41 @@ class Visitor:
 class Asked:
     """One question, and what all its placements share."""
 
-    __slots__ = ("_known", "_profile", "_stranger", "bundle", "held_out", "may_personalise", "now_ms", "question")
+    __slots__ = (
+        "_known",
+        "_profile",
+        "_score",
+        "_stranger",
+        "bundle",
+        "held_out",
+        "is_late",
+        "may_personalise",
+        "now_ms",
+        "question",
+        "scores",
+    )
 
-    def __init__(self, question: Question, profile: Profile, bundle: Bundle, now_ms: int) -> None:
+    def __init__(
+        self,
+        question: Question,
+        profile: Profile,
+        bundle: Bundle,
+        now_ms: int,
+        *,
+        score: Score | None = None,
+        is_late: IsLate = NEVER_LATE,
+    ) -> None:
+        """`score` None: visitor scores are missing."""
         self.question = question
+        self.is_late = is_late
+        self.scores: VisitorScores | None = None
+        """Of the visitor, as soon as he was looked at; None where none may be asked for, or the bundle has none."""
         self.bundle = bundle
         self.now_ms = now_ms
         self.may_personalise = may_personalise(question.grants, question.dial)
         self.held_out = in_holdout(bundle.policy.site, question.unit)
         self._profile = profile
+        self._score = score
         self._known: Visitor | None = None
         self._stranger: Visitor | None = None
 
@@ -65,7 +92,33 @@ class Asked:
             return self._stranger
         if self._known is None:
             self._known = Visitor(self, readable(self._profile, self.question.dial, self.now_ms), is_known=True)
+            if self.bundle.scores and self._score is not None and self.question.degradation is Degradation.NONE:
+                view = self._known.view
+                grants = self.question.grants
+                self.scores = VisitorScores(self.bundle.scores, view, grants, self._score, self.is_late)
+                view.scores = self.scores
         return self._known
+
+    @property
+    def used_scores(self) -> bool:
+        """Whether some score was asked for."""
+        return self.scores is not None and bool(self.scores.said)
+
+    @property
+    def said(self) -> dict[ModelName, tuple[float, ...]]:
+        """What scores were asked for and said."""
+        return {} if self.scores is None else self.scores.said
+
+    def end_ranking(self, degradation: Degradation) -> None:
+        """What is asked of scores from now on is asked for items that stand already, which time does not change.
+
+        After a degradation nothing more is asked: a replay, which is told of it before it begins, could not.
+        """
+        if self.scores is None:
+            return
+        self.scores.is_late = NEVER_LATE
+        if degradation is not Degradation.NONE and self._known is not None:
+            self._known.view.scores = NO_SCORES
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -116,7 +169,7 @@ def enter(request: PlacementRequest, asked: Asked) -> Entry:
     return Entry(request, catalogued, assigned, visitor, frozenset(request.exclude), brought)
 
 
-def compete(entries: Sequence[Entry], asked: Asked, is_late: IsLate) -> tuple[list[Field | Reason], Degradation]:
+def compete(entries: Sequence[Entry], asked: Asked) -> tuple[list[Field | Reason], Degradation]:
     """Who competes in every placement, and what was left out so far.
 
     A record says in one word what was left out, so that either time was enough for all placements or for none.
@@ -124,15 +177,15 @@ def compete(entries: Sequence[Entry], asked: Asked, is_late: IsLate) -> tuple[li
     degradation = asked.question.degradation
     if degradation not in _FALLBACK_OF:
         try:
-            return [field(entry, asked, is_late) for entry in entries], degradation
+            return [field(entry, asked) for entry in entries], degradation
         except TimeIsUp:
             degradation = Degradation.DEADLINE
     return [_FALLBACK_OF[degradation]] * len(entries), degradation
 
 
-def field(entry: Entry, asked: Asked, is_late: IsLate = NEVER_LATE) -> Field | Reason:
+def field(entry: Entry, asked: Asked) -> Field | Reason:
     """Who competes in a placement, or why nobody does. Raises TimeIsUp."""
-    if is_late():
+    if asked.is_late():
         raise TimeIsUp
     question = asked.question
     if isinstance(question.force.get(entry.request.name), list):
@@ -140,7 +193,7 @@ def field(entry: Entry, asked: Asked, is_late: IsLate = NEVER_LATE) -> Field | R
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool
-        gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms, is_late)
+        gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, asked.now_ms, asked.is_late)
     else:
         pool = brought_pool(
             list(entry.brought.values()),

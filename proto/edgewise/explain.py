@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import texts_of
-from edgewise.bundle.policy import ByAttribute, ByPriority, Ranking
+from edgewise.bundle.policy import ByAttribute, ByFormula, ByPriority, Ranking
 from edgewise.decision import Why
 from edgewise.eligibility import attributes_of
 from edgewise.features import table as declared
@@ -26,6 +26,7 @@ from edgewise.features.coding import item_attribute, source, written
 from edgewise.features.compile import CompiledFeatures, Matrix, Rows, measure_of
 from edgewise.features.granted import OfValues, dimension_of
 from edgewise.features.view import View
+from edgewise.formula import in_words
 from edgewise.ids import ModelName
 from edgewise.reasons import Reason
 from edgewise.request import Candidate
@@ -98,6 +99,8 @@ def why_ruled(ranking: Ranking, features: CompiledFeatures) -> tuple[Why, ...]:
                         return (Why(attribute, sentence, 0.0),)
             ordered = f"Ordered by {attribute}, {'highest' if descending else 'lowest'} first"
             return (Why(attribute, _KNOWN_ATTRIBUTES.get(attribute, ordered) if descending else ordered, 0.0),)
+        case ByFormula(formula=formula, sentence=sentence):
+            return (Why("formula", sentence or f"Ordered by a formula of {in_words(formula) or 'numbers'}", 0.0),)
         case ByPriority():
             return (Why("priority", "Put first by the people of this site", 0.0),)
         case _:

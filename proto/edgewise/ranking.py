@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from edgewise.bundle.policy import ByModel
+from edgewise.bundle.policy import ByFormula, ByModel, ByPriority, Ranking
 from edgewise.candidates import rule_scores
-from edgewise.deadline import IsLate
+from edgewise.deadline import TimeIsUp
 from edgewise.entry import Asked, Entry, Field
 from edgewise.features.compile import CompiledFeatures, Matrix, Rows, joined
 from edgewise.features.view import View
+from edgewise.formula import ranker_in
 from edgewise.ids import ModelName
 from edgewise.policy import Scores
 from edgewise.reasons import Degradation, Reason
-
-Score = Callable[[ModelName, Matrix], NDArray[np.float32]]
-"""Float32 (rows, features of the model) -> scores (rows,). May raise anything: the answer then degrades."""
-
+from edgewise.scores import Score
 
 _UNSCORED: Final = {
     Degradation.SCORER: Reason.FALLBACK_SCORER,
     Degradation.DEADLINE_SCORING: Reason.FALLBACK_DEADLINE,
 }
 """Why no model was asked."""
+_IN_ORDER: Final = ByPriority()
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -55,13 +53,40 @@ def rank(
     score: Score,
     *,
     degradation: Degradation,
-    is_late: IsLate,
 ) -> tuple[list[Ranked | Reason], Degradation]:
-    """Scores of every field, by rule or by model, and the degradation to log.
+    """Scores of every field, by rule, by model or by a formula over both, and the degradation to log.
 
     `degradation` is what was left out before. One model that fails, or is not asked because time is up, degrades all
     placements that a model ranks: a record says in one word what was left out, and a replay has to leave out the same.
+    Raises ScoreFailed.
     """
+    try:
+        return _rank(entries, fields, asked, score, degradation)
+    except TimeIsUp:
+        # As a replay does it, which is told before it begins that no model may be asked any more.
+        asked.end_ranking(Degradation.DEADLINE_SCORING)
+        return _rank(entries, fields, asked, score, Degradation.DEADLINE_SCORING)
+
+
+def ranker_of(ranking: Ranking) -> ModelName | None:
+    """The model that an arm asks about its candidates; None where a rule ranks."""
+    match ranking:
+        case ByModel(model=model):
+            return model
+        case ByFormula(formula=formula):
+            return ranker_in(formula)
+        case _:
+            return None
+
+
+def _rank(
+    entries: Sequence[Entry],
+    fields: Sequence[Field | Reason],
+    asked: Asked,
+    score: Score,
+    degradation: Degradation,
+) -> tuple[list[Ranked | Reason], Degradation]:
+    """As `rank`; raises TimeIsUp where a model is to be asked and there is no time for it."""
     ranked: list[Ranked | Reason] = []
     modelled: dict[ModelName, dict[int, Rows]] = {}
     for position, (entry, field) in enumerate(zip(entries, fields, strict=True)):
@@ -69,32 +94,46 @@ def rank(
             ranked.append(field)
             continue
         rows, ranking = field.pool.rows.take(field.places), entry.assigned.arm.ranking
-        if isinstance(ranking, ByModel) and asked.question.degradation is not Degradation.UNRANKED:
-            modelled.setdefault(ranking.model, {})[position] = rows
-            ranked.append(_UNSCORED.get(degradation, Reason.FALLBACK_SCORER))
-        else:
-            scores = rule_scores(field.pool, field.places, ranking)
+        model = ranker_of(ranking)
+        if model is None:
+            scores = rule_scores(field.pool, field.places, ranking, entry.visitor.view.scores)
             ranked.append(Ranked(asked.bundle.features, rows, scores))
+        elif asked.question.degradation is Degradation.UNRANKED:
+            ranked.append(Ranked(asked.bundle.features, rows, rule_scores(field.pool, field.places, _IN_ORDER)))
+        else:
+            modelled.setdefault(model, {})[position] = rows
+            ranked.append(_UNSCORED.get(degradation, Reason.FALLBACK_SCORER))
     if not modelled or degradation in _UNSCORED:
         return ranked, degradation
     answered: dict[int, Ranked] = {}
     for model, parts in modelled.items():
-        if is_late():
-            late = {position: Reason.FALLBACK_DEADLINE for waiting in modelled.values() for position in waiting}
-            return [late.get(position, given) for position, given in enumerate(ranked)], Degradation.DEADLINE_SCORING
+        if asked.is_late():
+            raise TimeIsUp
         # A model ranks only for visitors who may be known, so that all its placements read the same view.
         view = entries[next(iter(parts))].visitor.view
         scored = _scored(model, list(parts.values()), view, asked, score)
         if scored is None:
             return ranked, Degradation.SCORER
         answered.update(zip(parts, scored, strict=True))
-    return [answered.get(position, given) for position, given in enumerate(ranked)], degradation
+    return [
+        given if position not in answered else _formulated(answered[position], entries[position], fields[position])
+        for position, given in enumerate(ranked)
+    ], degradation
+
+
+def _formulated(ranked: Ranked, entry: Entry, field: Field | Reason) -> Ranked:
+    """What a model ranked, with the scores of the arm's formula over them where it has one."""
+    ranking = entry.assigned.arm.ranking
+    if not isinstance(ranking, ByFormula) or isinstance(field, Reason):
+        return ranked
+    scores = rule_scores(field.pool, field.places, ranking, entry.visitor.view.scores, ranked.scores)
+    return msgspec.structs.replace(ranked, scores=scores)
 
 
 def _scored(model: ModelName, parts: list[Rows], view: View, asked: Asked, score: Score) -> list[Ranked] | None:
     """One call of one model for all its placements; None when it does not answer with a finite score a row."""
     features, loaded = asked.bundle.features, asked.bundle.models[model]
-    matrix = features.matrix(view, joined(parts), asked.question.grants)
+    matrix = features.matrix(view, joined(parts), asked.question.grants, loaded.features)
     if loaded.columns is not None:
         matrix = matrix.take(loaded.columns, axis=1)
     try:

@@ -38,9 +38,14 @@ class State(StrEnum):
 
 
 class Degradation(StrEnum):
-    """What was left out of a decision, as an input of `decide`, so that a replay leaves out the same."""
+    """What was left out of a decision, as an input of `decide`, so that a replay leaves out the same.
+
+    Whatever leaves out anything leaves out all visitor scores: they are models, too.
+    """
 
     NONE = "NONE"
+    SCORES = "SCORES"
+    """A visitor score failed: all of them are missing, and everything else goes on without."""
     SCORER = "SCORER"
     """The scorer failed."""
     DEADLINE = "DEADLINE"

@@ -2,7 +2,8 @@
 
 Paths: `item.id`, `item.NAME` (an attribute), `context.FIELD` (`page.path`, `device.type`, `attributes.NAME`, …),
 `profile.history_length`, `profile.days_since_visit`, `profile.items`, `profile.category|brand|topic` (values that
-the visitor has an affinity for), `profile.traits.NAME`, `profile.counts.KIND.DAYS`.
+the visitor has an affinity for), `profile.traits.NAME`, `profile.counts.KIND.DAYS`, `profile.score.NAME` (what a
+visitor score says), `profile.score.NAME.CLASS` (the same of one with classes), `profile.class.NAME` (its likeliest).
 
 A comparison with a missing value is false: a missing value is never equal, smaller, larger, in or containing. Only
 `ne` and `not_in` are true of it, being the exact opposites of `eq` and `in`, and `exists` asks for it. Text never
@@ -12,6 +13,7 @@ the value, or all values of a list; a text holds a text. `exists` with `to: fals
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -19,7 +21,7 @@ from edgewise.attributes import Attribute, context_field, is_context_field
 from edgewise.bundle.policy import Compare, Every, Not, Operand, Rule, Some
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features.view import View
-from edgewise.ids import ItemId
+from edgewise.ids import ItemId, ModelName
 from edgewise.profile.read import window_count
 from edgewise.profile.state import COUNT_HORIZON_DAYS, DAY_MS
 
@@ -33,6 +35,8 @@ _CONTEXT: Final = "context."
 _PROFILE: Final = "profile."
 _TRAITS: Final = "traits."
 _COUNTS: Final = "counts."
+_SCORE: Final = "score."
+_CLASS: Final = "class."
 
 
 class Facts:
@@ -63,6 +67,12 @@ class Facts:
             case "counts":
                 kind, _, days = rest.partition(".")
                 value = window_count(profile, Kind(kind), now_ms, int(days))
+            case "score":
+                model, _, of_class = rest.partition(".")
+                said = self._view.scores.value(ModelName(model), of_class)
+                value = None if math.isnan(said) else said
+            case "class":
+                value = self._view.scores.likeliest(ModelName(rest))
             case "history_length":
                 value = len(profile.items)
             case "items":
@@ -101,9 +111,28 @@ def is_path(path: str) -> bool:
         kind, _, days = name.removeprefix(_COUNTS).partition(".")
         is_days = days.isascii() and days.isdigit() and len(days) <= len(str(COUNT_HORIZON_DAYS))
         return kind in list(Kind) and is_days and 1 <= int(days) <= COUNT_HORIZON_DAYS
-    if name.startswith(_TRAITS):
-        return len(name) > len(_TRAITS)
+    score = score_in(path)
+    if name.startswith(_TRAITS) or score is not None:
+        return len(name) > len(_TRAITS) if score is None else bool(score.model)
     return name in DIMENSIONS or name in {"history_length", "items", "days_since_visit"}
+
+
+class ScoreNamed(NamedTuple):
+    """A visitor score as a path names it; `of_class` None: the likeliest class is meant."""
+
+    model: ModelName
+    of_class: str | None
+
+
+def score_in(path: str) -> ScoreNamed | None:
+    """The visitor score that a path names; None where it names something else."""
+    name = path.removeprefix(_PROFILE)
+    if not path.startswith(_PROFILE):
+        return None
+    if name.startswith(_SCORE):
+        model, _, of_class = name.removeprefix(_SCORE).partition(".")
+        return ScoreNamed(ModelName(model), of_class)
+    return ScoreNamed(ModelName(name.removeprefix(_CLASS)), None) if name.startswith(_CLASS) else None
 
 
 def reference(to: Operand | None) -> str | None:

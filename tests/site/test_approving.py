@@ -104,3 +104,41 @@ def test_whatever_yaml_writes_can_be_approved(
     contents = load_site(site)
     assert contents.waiting == ()
     assert [item.content for item in contents.catalogue.items] == [item["content"] for item in items]
+
+
+WITH_VARIANTS = {
+    "block": "- id: a\n  content: {title: A}\n  variants:\n  - name: calm  # no hurry\n"
+    "    when: {match: all, rules: []}\n    content: {title: Calm}\n  - name: quick\n"
+    "    when:\n      match: all\n      rules: []\n    content:\n"
+    "      title: Quick\n- id: b\n  content: {title: B}\n",
+    "flow": "- {id: a, variants: [{name: calm, when: {match: all, rules: []}, content: {title: Calm}}, "
+    "{content: {title: Quick}, when: {match: all, rules: []}, name: quick}], content: {title: A}}\n"
+    "- {id: b, content: {title: B}}\n",
+    "name_last": "- variants:\n  - when: {match: all, rules: []}\n    content: {title: Calm}\n    name: calm\n"
+    "  - when: {match: all, rules: []}\n    content: {title: Quick}\n    name: quick\n  content: {title: A}\n  id: a\n"
+    "- id: b\n  content: {title: B}",
+}
+
+
+@pytest.mark.parametrize("layout", WITH_VARIANTS)
+def test_every_copy_of_an_item_is_approved_for_itself(tmp_path: Path, layout: str) -> None:
+    site = site_of(tmp_path, WITH_VARIANTS[layout])
+    assert load_site(site).waiting == ("a", "b")
+    approved = [(entry.item, entry.variant) for entry in approve_items(site, "Ann")]
+    assert approved == [("a", ""), ("a", "calm"), ("a", "quick"), ("b", "")]
+    assert load_site(site).waiting == ()
+    path = site / "items/all.yaml"
+    path.write_text(path.read_text().replace("title: Quick", "title: Quicker"))
+    assert load_site(site).waiting == ("a",), "its own content is approved, one copy waits"
+    assert [(entry.item, entry.variant) for entry in approve_items(site, "Bob")] == [("a", "quick")]
+    variants = {variant.name: variant for variant in load_site(site).catalogue.items[0].variants}
+    assert {name: variant.approved_by for name, variant in variants.items()} == {"calm": "Ann", "quick": "Bob"}
+    assert all(variant.approved_sha256 == content_sha256(variant.content) for variant in variants.values())
+
+
+def test_copies_in_lines_are_approved(tmp_path: Path) -> None:
+    every = {"match": "all", "rules": []}
+    item = {"id": "a", "content": {"t": 1}, "variants": [{"name": "calm", "when": every, "content": {"t": 2}}]}
+    site = site_of(tmp_path, msgspec.json.encode(item).decode() + "\n", "items/all.jsonl")
+    assert [entry.variant for entry in approve_items(site, "Ann")] == ["", "calm"]
+    assert load_site(site).waiting == ()

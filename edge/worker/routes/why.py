@@ -16,10 +16,11 @@ from edge.worker.problems import Answer, HttpProblem
 from edge.worker.why import WhyAnswer, WhyPlacement, explained
 from edgewise.consent import Consent, ConsentState, effective
 from edgewise.errors import InputError, Problem
-from edgewise.ids import DecisionId, ulid_time_ms
+from edgewise.ids import DecisionId, ModelName, ulid_time_ms
 from edgewise.profile.preferences import DIAL_NOTHING, merge_preferences
 from edgewise.profile.state import Profile
 from edgewise.records import ANONYMOUS, DecisionRecord, decode_record
+from edgewise.scores import Named
 from edgewise.subjects import subject_of
 
 FLUSH_MS: Final = 100
@@ -106,10 +107,24 @@ def _page(answer: WhyAnswer) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Why you saw this</title>'
         '<meta name="viewport" content="width=device-width"></head><body><h1>Why you saw this</h1>'
-        f"<p>This was decided with {known}.</p>{''.join(parts)}"
+        f"<p>This was decided with {known}.</p>{_scores(answer.scores)}{''.join(parts)}"
         f"<p><small>Decision {html.escape(answer.decision_id)}, bundle {answer.bundle_version}</small></p>"
         "</body></html>"
     )
+
+
+def _scores(scores: dict[ModelName, Named]) -> str:
+    """What was estimated, by the site's own names."""
+    lines = "".join(
+        f"<li>{html.escape(name)}: {html.escape(_said(said))}</li>" for name, said in sorted(scores.items())
+    )
+    return f"<h2>What was estimated of you</h2><ul>{lines}</ul>" if lines else ""
+
+
+def _said(said: Named) -> str:
+    if isinstance(said, float):
+        return f"{said:.2g}"
+    return ", ".join(f"{of_class} {number:.2g}" for of_class, number in sorted(said.items(), key=lambda one: -one[1]))
 
 
 def _placement(name: str, placed: WhyPlacement) -> str:

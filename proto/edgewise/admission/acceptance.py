@@ -17,6 +17,8 @@ import numpy as np
 
 from edgewise.admission.check_features import check_features
 from edgewise.admission.check_policy import check_policy
+from edgewise.admission.check_scores import check_scores
+from edgewise.admission.check_variants import check_variants
 from edgewise.attributes import texts_of
 from edgewise.bundle.catalogue import Catalogue
 from edgewise.bundle.golden import Golden, GoldenRows, unpack
@@ -43,6 +45,7 @@ from edgewise.ids import BundleVersion, SiteName
 
 REQUIRED: Final = (POLICY, FEATURES, CATALOGUE, GOLDEN)
 MODELS_FOLDER: Final = "models/"
+MOST_CLASSES: Final = 1_024
 LOUDEST: Final = 1e30
 """Largest neighbour weight: the sum over the longest history must stay a finite float32."""
 
@@ -131,6 +134,7 @@ def check_contents(
     message = f"policy of site {policy.site.name!r} in a bundle of {manifest.site!r}"
     require(policy.site.name == manifest.site, "wrong_site", POLICY, message, "$.site.name")
     _check_catalogue(catalogue, limits)
+    check_variants(catalogue, manifest.models)
     message = f"{len(table.features)} features, at most {limits.features} are taken"
     require(len(table.features) <= limits.features, "too_large", FEATURES, message, "$.features")
     check_features(table, has_neighbours=neighbours is not None, has_vectors=vectors is not None)
@@ -143,8 +147,9 @@ def check_contents(
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"
         require(len(vectors.items) <= limits.items, "too_large", VECTORS, message, "$.items")
     optional = {name for name in (NEIGHBOURS, VECTORS) if name in manifest.resources}
-    check_policy(policy, items=items, models=set(manifest.models), optional=optional)
+    check_policy(policy, items=items, models=manifest.models, optional=optional)
     _check_golden(manifest, table, golden)
+    check_scores(manifest.models, table)
 
 
 def _check_resources(manifest: Manifest, limits: Limits) -> None:
@@ -171,10 +176,21 @@ def _check_model(manifest: Manifest, entry: ModelEntry, path: str) -> None:
             require(is_there, "dangling", MANIFEST, f"{resource!r} is not a resource of the bundle", at)
             is_model = resource.startswith(MODELS_FOLDER)
             require(is_model, "invalid", MANIFEST, f"{resource!r} lies outside {MODELS_FOLDER}", at)
+    _check_kind(entry, path)
     features = entry.features
     require(len(features) > 0, "blank", MANIFEST, "a model that takes no feature", f"{path}.features")
     is_unique = len(set(features)) == len(features)
     require(is_unique, "invalid", MANIFEST, "a model that takes a feature twice", f"{path}.features")
+
+
+def _check_kind(entry: ModelEntry, path: str) -> None:
+    classes, at = entry.classes, f"{path}.classes"
+    of_score = entry.kind == "score" or not classes
+    require(of_score, "invalid", MANIFEST, "a ranker with classes; it says one number a candidate", at)
+    require(len(classes) != 1, "invalid", MANIFEST, "one class; a score has none, or two and more", at)
+    require(len(classes) <= MOST_CLASSES, "too_large", MANIFEST, f"{len(classes)} classes", at)
+    require(all(classes), "blank", MANIFEST, "a class has no name", at)
+    require(len(set(classes)) == len(classes), "invalid", MANIFEST, "a class is listed twice", at)
 
 
 def _check_catalogue(catalogue: Catalogue, limits: Limits) -> None:
@@ -208,16 +224,19 @@ def _check_golden(manifest: Manifest, table: FeatureTable, golden: Golden) -> No
         rows = golden.models.get(name)
         if rows is None:
             refuse("golden_mismatch", GOLDEN, f"no golden row for model {name!r}", "$.models")
-        _check_golden_rows(rows, len(entry.features), f"$.models.{name}")
+        _check_golden_rows(rows, entry, f"$.models.{name}")
     for name in golden.models:
         message = f"golden rows for model {name!r}, which is not there"
         require(name in manifest.models, "dangling", GOLDEN, message, "$.models")
 
 
-def _check_golden_rows(rows: GoldenRows, features: int, path: str) -> None:
+def _check_golden_rows(rows: GoldenRows, entry: ModelEntry, path: str) -> None:
+    features = len(entry.features)
     require(rows.rows > 0, "golden_mismatch", GOLDEN, f"{rows.rows} golden rows", f"{path}.rows")
     message = f"golden rows of {rows.features} features; the model takes {features}"
     require(rows.features == features, "golden_mismatch", GOLDEN, message, f"{path}.features")
+    message = f"golden scores of {rows.outputs} columns; the model has {entry.outputs}"
+    require(rows.outputs == entry.outputs, "golden_mismatch", GOLDEN, message, f"{path}.outputs")
     try:
         _, scores = unpack(rows)
     except ValueError as error:

@@ -64,6 +64,7 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool, has_ve
                 | declared.LocalHour()
                 | declared.LocalWeekday()
                 | declared.Position()
+                | declared.Score()  # `check_scores` knows the models
             ):
                 pass
 

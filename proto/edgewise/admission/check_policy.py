@@ -6,10 +6,12 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from edgewise.admission.check_scores import Models, wrong_with, wrong_with_path
 from edgewise.bundle import policy as decided
 from edgewise.bundle.manifest import NEIGHBOURS, POLICY, VECTORS
 from edgewise.bundle.refusal import refuse, require
 from edgewise.events import DIMENSIONS
+from edgewise.formula import is_impersonal, parts_of
 from edgewise.ids import ExperimentKey, ItemId, ModelName
 from edgewise.rules import OPERATORS, ORDERED, is_path, reference
 
@@ -19,7 +21,7 @@ _WEIGHTS_TOLERANCE: Final = 0.01
 
 
 def check_policy(
-    policy: decided.Policy, *, items: Collection[ItemId], models: Collection[ModelName], optional: Collection[str]
+    policy: decided.Policy, *, items: Collection[ItemId], models: Models, optional: Collection[str]
 ) -> None:
     """Raises BundleRefused. `items` and `models` are what the bundle holds, `optional` which of the resources."""
     _check_site(policy.site)
@@ -39,7 +41,7 @@ def check_policy(
             _check_arm(arm, models, f"{path}.arms.{arm_name}", optional)
         _check_references(policy, placement, path)
         for position, rule in enumerate(placement.eligibility):
-            _check_rule(rule, f"{path}.eligibility[{position}]", MOST_RULE_DEPTH)
+            check_rule(rule, models, POLICY, f"{path}.eligibility[{position}]")
 
 
 def _check_site(site: decided.Site) -> None:
@@ -75,11 +77,15 @@ def _check_experiment(key: ExperimentKey, experiment: decided.Experiment) -> Non
     require(is_whole, "invalid", POLICY, f"weights sum to {sum(weights):g}, not to 1", f"{path}.weights")
 
 
-def _check_arm(arm: decided.Arm, models: Collection[ModelName], path: str, optional: Collection[str]) -> None:
+def _check_arm(arm: decided.Arm, models: Models, path: str, optional: Collection[str]) -> None:
     match arm.ranking:
         case decided.ByModel(model=model):
-            message = f"no model {model!r} in the bundle"
-            require(model in models, "dangling", POLICY, message, f"{path}.ranking.model")
+            _check_ranker(model, models, f"{path}.ranking.model")
+        case decided.ByFormula(formula=formula):
+            _check_term(formula, models, f"{path}.ranking.formula", MOST_RULE_DEPTH)
+            asked = {part.model for part in parts_of(formula) if isinstance(part, decided.OfModel)}
+            message = f"a formula over {', '.join(sorted(asked))}; it may ask one model"
+            require(len(asked) <= 1, "invalid", POLICY, message, f"{path}.ranking.formula")
         case decided.ByAttribute(attribute=attribute):
             require(bool(attribute), "blank", POLICY, "a ranking names no attribute", f"{path}.ranking.attribute")
         case decided.ByPriority():
@@ -93,12 +99,38 @@ def _check_arm(arm: decided.Arm, models: Collection[ModelName], path: str, optio
         require(names_one, "blank", POLICY, "a retrieval names no attribute", f"{path}.retrieval.fill_attribute")
 
 
+def _check_ranker(model: ModelName, models: Models, path: str) -> None:
+    require(model in models, "dangling", POLICY, f"no model {model!r} in the bundle", path)
+    message = f"the model {model!r} is a visitor score; it says the same of every candidate"
+    require(models[model].kind == "ranker", "invalid", POLICY, message, path)
+
+
+def _check_term(term: decided.Term, models: Models, path: str, depth: int) -> None:
+    require(depth > 0, "too_large", POLICY, f"terms nest deeper than {MOST_RULE_DEPTH}", path)
+    match term:
+        case decided.Sum(of=of) | decided.Product(of=of):
+            for position, part in enumerate(of):
+                _check_term(part, models, f"{path}.of[{position}]", depth - 1)
+        case decided.Power(of=of):
+            _check_term(of, models, f"{path}.of", depth - 1)
+        case decided.OfItem(attribute=attribute):
+            require(bool(attribute), "blank", POLICY, "a term names no attribute", f"{path}.attribute")
+        case decided.OfScore(model=model, of_class=of_class):
+            wrong = wrong_with(model, of_class, models)
+            require(wrong is None, "dangling", POLICY, wrong or "", f"{path}.model")
+        case decided.OfModel(model=model):
+            _check_ranker(model, models, f"{path}.model")
+        case decided.OfNumber():
+            pass
+
+
 def _check_references(policy: decided.Policy, placement: decided.Placement, path: str) -> None:
     arms = placement.arms
     for field, arm_name in (("arm", placement.arm), ("opted_out_arm", placement.opted_out_arm)):
         require(arm_name in arms, "dangling", POLICY, f"no arm {arm_name!r}", f"{path}.{field}")
     opted_out = arms[placement.opted_out_arm]
-    is_blind = not isinstance(opted_out.ranking, decided.ByModel)
+    by = opted_out.ranking
+    is_blind = is_impersonal(by.formula) if isinstance(by, decided.ByFormula) else not isinstance(by, decided.ByModel)
     is_blind = is_blind and isinstance(opted_out.retrieval, decided.Everything)
     message = f"arm {placement.opted_out_arm!r} looks at profiles; opted-out visitors are served by rule"
     require(is_blind, "invalid", POLICY, message, f"{path}.opted_out_arm")
@@ -112,24 +144,28 @@ def _check_references(policy: decided.Policy, placement: decided.Placement, path
         require(arm_name in arms, "dangling", POLICY, message, f"{path}.arms")
 
 
-def _check_rule(rule: decided.Rule, path: str, depth: int) -> None:
-    require(depth > 0, "too_large", POLICY, f"rules nest deeper than {MOST_RULE_DEPTH}", path)
+def check_rule(rule: decided.Rule, models: Models, resource: str, path: str, depth: int = MOST_RULE_DEPTH) -> None:
+    """Raises BundleRefused for a rule of `resource` that an edge cannot evaluate."""
+    require(depth > 0, "too_large", resource, f"rules nest deeper than {MOST_RULE_DEPTH}", path)
     match rule:
         case decided.Every() | decided.Some():
             for position, part in enumerate(rule.rules):
-                _check_rule(part, f"{path}.rules[{position}]", depth - 1)
+                check_rule(part, models, resource, f"{path}.rules[{position}]", depth - 1)
         case decided.Not():
-            _check_rule(rule.rule, f"{path}.rule", depth - 1)
+            check_rule(rule.rule, models, resource, f"{path}.rule", depth - 1)
         case decided.Compare():
-            _check_compare(rule, path)
+            _check_compare(rule, models, resource, path)
 
 
-def _check_compare(rule: decided.Compare, path: str) -> None:
+def _check_compare(rule: decided.Compare, models: Models, resource: str, path: str) -> None:
     op, to, named = rule.op, rule.to, reference(rule.to)
     known = f"no operator {op!r}; there are {', '.join(OPERATORS)}"
-    require(op in OPERATORS, "unknown_rule", POLICY, known, f"{path}.op")
-    require(is_path(rule.of), "unknown_rule", POLICY, f"no value {rule.of!r}", f"{path}.of")
-    require(named is None or is_path(named), "unknown_rule", POLICY, f"no value {named!r}", f"{path}.to")
+    require(op in OPERATORS, "unknown_rule", resource, known, f"{path}.op")
+    require(is_path(rule.of), "unknown_rule", resource, f"no value {rule.of!r}", f"{path}.of")
+    require(named is None or is_path(named), "unknown_rule", resource, f"no value {named!r}", f"{path}.to")
+    for field, value in (("of", rule.of), ("to", named)):
+        wrong = None if value is None else wrong_with_path(value, models)
+        require(wrong is None, "dangling", resource, wrong or "", f"{path}.{field}")
     if op == "exists":
         fits, expected = to is None or isinstance(to, bool), "true or false"
     elif named is not None:
@@ -140,4 +176,4 @@ def _check_compare(rule: decided.Compare, path: str) -> None:
         fits, expected = isinstance(to, (str, float, int)) and not isinstance(to, bool), "a number or text"
     else:
         fits, expected = to is not None, "something to compare with"
-    require(fits, "unknown_rule", POLICY, f"`{op}` takes {expected}, not {to!r}", f"{path}.to")
+    require(fits, "unknown_rule", resource, f"`{op}` takes {expected}, not {to!r}", f"{path}.to")

@@ -26,6 +26,8 @@ from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+from edgewise.scores import ScoreModel
+from edgewise.variants import Variants
 
 T = TypeVar("T")
 NO_CONTENT = b"null"
@@ -69,6 +71,10 @@ class Bundle:
         self.golden = golden
         self.models = models
         self.items: ItemTable = features.items
+        self.scores = {
+            name: ScoreModel(model.entry, features) for name, model in models.items() if model.entry.kind == "score"
+        }
+        """Models that are asked about the visitor, one row a request."""
         self.placements: dict[PlacementName, Catalogued] = {
             name: Catalogued(placement, policy.collections[placement.collection], features, vectors)
             for name, placement in policy.placements.items()
@@ -76,6 +82,7 @@ class Bundle:
         for dimension in DIMENSIONS:
             self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
+        self.variants = Variants(self.items)
         self._content_json = {
             item.id: encoded_content(item)
             for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
@@ -110,8 +117,13 @@ class Bundle:
         """An item of the catalogue, approved or not."""
         return self.items.item(item_id)
 
-    def content_json(self, item_id: ItemId) -> bytes:
-        """The approved content of an item as JSON; `null` for an item that is unknown or not approved."""
+    def content_json(self, item_id: ItemId, variant: str = "") -> bytes:
+        """The approved content of an item, or of one of its variants, as JSON.
+
+        `null` for an item that is unknown or not approved, and for a variant that is neither.
+        """
+        if variant:
+            return self.variants.content_json(item_id, variant) or NO_CONTENT
         return self._content_json.get(item_id, NO_CONTENT)
 
 

@@ -7,9 +7,23 @@ from typing import Any
 
 import msgspec
 
+from edgewise.bundle.policy import Rule
 from edgewise.ids import ItemId
 
 AttributeValue = str | float | bool | list[str]
+
+
+class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Another copy of an item, for whom a rule says so. Shown only when its own content is approved."""
+
+    name: str
+    when: Rule
+    content: dict[str, Any]
+    """What the page renders instead of the item's content."""
+    sentence: str = ""
+    """For explanations: "Worded for visitors who compare prices"."""
+    approved_sha256: str | None = None
+    approved_by: str | None = None
 
 
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -25,6 +39,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     approved_by: str | None = None
     starts_ms: int | None = None
     ends_ms: int | None = None
+    variants: list[Variant] = []
+    """The first whose rule holds is shown; the content where none does."""
 
 
 class Catalogue(msgspec.Struct, frozen=True):

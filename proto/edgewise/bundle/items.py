@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import number_of, texts_of
-from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, content_sha256
+from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, Variant, content_sha256
 from edgewise.ids import ItemId
 
 UNKNOWN: Final = -1
@@ -156,12 +156,12 @@ class ItemTable:
         return item_id
 
 
-def is_approved(item: Item) -> bool:
+def is_approved(item: Item | Variant) -> bool:
     """Default-deny: only a digest that equals the content's own counts as an approval."""
     return item.approved_sha256 is not None and item.approved_sha256 == content_sha256(item.content)
 
 
-def encoded_content(item: Item) -> bytes:
+def encoded_content(item: Item | Variant) -> bytes:
     """The content as JSON, to be pasted into an answer."""
     return _content_encoder.encode(item.content)
 

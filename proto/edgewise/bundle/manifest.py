@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -20,6 +20,9 @@ NEIGHBOURS: Final = "neighbours.msgpack"
 VECTORS: Final = "vectors.msgpack"
 GOLDEN: Final = "golden.msgpack"
 
+ModelKind = Literal["ranker", "score"]
+"""`ranker`: one row a candidate. `score`: one row a request, about the visitor alone."""
+
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
@@ -31,7 +34,7 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class ModelEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An ONNX model of a bundle: input `x` float32 (rows, features), output float32 (rows,)."""
+    """An ONNX model of a bundle: input `x` float32 (rows, features), output float32 (rows,) or (rows, classes)."""
 
     resource: str
     """Its path in the bundle: `models/ranker.onnx`."""
@@ -39,6 +42,15 @@ class ModelEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     """Names of the feature table's columns that it takes, in order."""
     attribution: str | None = None
     """Path of its path-attribution twin: output float32 (rows, features + 1), last column the bias."""
+    kind: ModelKind = "ranker"
+    """A score takes only features that are the same for every candidate; what it says is asked for by its name."""
+    classes: tuple[str, ...] = ()
+    """What the columns of a score's output stand for, in order. None: it says one number, such as a probability."""
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers it says of a row."""
+        return max(1, len(self.classes))
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -33,7 +33,67 @@ class ByModel(msgspec.Struct, frozen=True, tag="model", tag_field="method"):
     model: ModelName
 
 
-Ranking = ByPriority | ByAttribute | ByModel
+class OfNumber(msgspec.Struct, frozen=True, tag="number", tag_field="term"):
+    """A number."""
+
+    value: float
+
+
+class OfItem(msgspec.Struct, frozen=True, tag="item", tag_field="term", omit_defaults=True):
+    """A numeric attribute of the candidate; `missing` where it has none, else the whole formula has no value."""
+
+    attribute: str
+    missing: float | None = None
+
+
+class OfScore(msgspec.Struct, frozen=True, tag="score", tag_field="term", omit_defaults=True):
+    """What a visitor score says, the same for every candidate; `missing` where it could not be computed."""
+
+    model: ModelName
+    of_class: str = msgspec.field(default="", name="class")
+    missing: float | None = None
+
+
+class OfModel(msgspec.Struct, frozen=True, tag="model", tag_field="term"):
+    """What a ranking model says of the candidate. A formula may ask one model."""
+
+    model: ModelName
+
+
+class Sum(msgspec.Struct, frozen=True, tag="sum", tag_field="term"):
+    """Of its terms."""
+
+    of: Annotated[list[Term], Meta(min_length=1)]
+
+
+class Product(msgspec.Struct, frozen=True, tag="product", tag_field="term"):
+    """Of its terms."""
+
+    of: Annotated[list[Term], Meta(min_length=1)]
+
+
+class Power(msgspec.Struct, frozen=True, tag="power", tag_field="term"):
+    """A term to a power that is a multiple of a quarter: 0.5 is its root, -1 its inverse. Without value where none is.
+
+    By these steps it is the same on every machine (`edgewise.formula`).
+    """
+
+    of: Term
+    to: Annotated[float, Meta(ge=-8, le=8, multiple_of=0.25)]
+
+
+Term = OfNumber | OfItem | OfScore | OfModel | Sum | Product | Power
+
+
+class ByFormula(msgspec.Struct, frozen=True, tag="formula", tag_field="method", omit_defaults=True):
+    """The largest value of a formula that people wrote; what has no value stands below everything that has one."""
+
+    formula: Term
+    sentence: str = ""
+    """For explanations: "Cheap, because you may be leaving us"."""
+
+
+Ranking = ByPriority | ByAttribute | ByModel | ByFormula
 
 
 # --- exploration: how scores become probabilities ----------------------------------------------------------------
@@ -97,6 +157,8 @@ Operand = str | float | bool | list[str | float]
 
 class Compare(msgspec.Struct, frozen=True, tag="compare", tag_field="match"):
     """Compares one value. `of` is `item.NAME`, `context.NAME` or `profile.NAME`; a missing value is never equal.
+
+    Visitor scores are `profile.score.NAME`, `profile.score.NAME.CLASS` and `profile.class.NAME`.
 
     `op`: eq ne lt le gt ge in not_in contains exists. `to` may name another value with a leading `$`.
     """

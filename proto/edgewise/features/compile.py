@@ -160,14 +160,16 @@ class CompiledFeatures:
             rows = self.rows(rows)
         return self.matrix(self.view(profile, context, now_ms), rows, grants)
 
-    def matrix(self, view: View, rows: Rows, grants: Grants) -> Matrix:
-        """As `compute`, for a view that was made before."""
+    def matrix(self, view: View, rows: Rows, grants: Grants, scores: Collection[int] | None = None) -> Matrix:
+        """As `compute`, for a view that was made before; of visitor scores only the columns `scores` (None: all).
+
+        Raises what the view's scores raise.
+        """
         granted = self._granted[grants.personalisation + 2 * grants.analytics + 4 * grants.marketing]
         matrix = self._template.take(rows.codes, axis=0)
         if rows.brought is not None:
             self._state(matrix, rows.brought)
-        if len(granted.constants):
-            matrix[:, granted.constant_columns] = [constant(view) for constant in granted.constants]
+        granted.fill_constants(matrix, view, scores)
         if granted.neighbours:
             self._neighbours(matrix, view, rows, granted)
         if granted.affinities:

@@ -41,13 +41,29 @@ def constant_of(feature: declared.Feature) -> Constant:
     if isinstance(feature, declared.DistinctCount):
         of = feature.of
         return lambda view: distinct(view.profile, of)
-    if isinstance(feature, declared.Position):
-        serve_as = feature.serve_as
-        return lambda _view: serve_as
+    if isinstance(feature, declared.Position | declared.Score):
+        return _of_elsewhere(feature)
     made = _OF_STATE.get(type(feature))
     if made is None:
         raise ValueError(f"feature {feature.name!r} is not the same for every candidate")
     return made
+
+
+def is_constant(feature: declared.Feature) -> bool:
+    """Whether a feature that can be computed is the same for every candidate."""
+    try:
+        constant_of(feature)
+    except ValueError:
+        return False
+    return True
+
+
+def _of_elsewhere(feature: declared.Position | declared.Score) -> Constant:
+    if isinstance(feature, declared.Position):
+        serve_as = feature.serve_as
+        return lambda _view: serve_as
+    model, of_class = feature.model, feature.of_class
+    return lambda view: view.scores.value(model, of_class)
 
 
 def _of_context(feature: declared.ContextValue | declared.ContextIs) -> Constant:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewise.consent import Grants
 from edgewise.features import table as declared
 from edgewise.features.coding import item_attribute
 from edgewise.features.constants import Constant, constant_of
 from edgewise.features.crossing import Crossing
+from edgewise.features.view import View
 
+Matrix = NDArray[np.float32]
 OfNeighbours = declared.NeighbourScore | declared.NeighbourMax
 OfValues = (
     declared.Affinity | declared.AffinityMatch | declared.TimeShare | declared.AffinitySum | declared.AffinityWindow
@@ -35,6 +38,7 @@ class GrantedColumns:
         "neighbours",
         "of_both",
         "prices",
+        "scores",
     )
 
     def __init__(self, features: Sequence[declared.Feature], crossings: Sequence[Crossing], grants: Grants) -> None:
@@ -44,6 +48,8 @@ class GrantedColumns:
         """By dimension."""
         self.of_both: list[tuple[int, OfBoth]] = []
         self.prices: list[int] = []
+        self.scores: list[tuple[int, Constant]] = []
+        """Apart from other constants: each costs the call of a model."""
         constants: list[tuple[int, Constant]] = []
         absent: list[int] = []
         for column, feature in enumerate(features):
@@ -57,6 +63,8 @@ class GrantedColumns:
                 self.of_both.append((column, feature))
             elif isinstance(feature, declared.PriceDistance):
                 self.prices.append(column)
+            elif isinstance(feature, declared.Score):
+                self.scores.append((column, constant_of(feature)))
             elif not _lies_ready(feature):
                 constants.append((column, constant_of(feature)))
         self.neighbours.sort(key=lambda entry: entry[1].last)  # 0, all of the history, holds the rest
@@ -64,6 +72,14 @@ class GrantedColumns:
         self.constant_columns = np.array([column for column, _ in constants], np.intp)
         self.constants = [constant for _, constant in constants]
         self.crossings = [crossing for crossing in crossings if crossing.column not in set(absent)]
+
+    def fill_constants(self, matrix: Matrix, view: View, scores: Collection[int] | None) -> None:
+        """What is the same for every candidate; of visitor scores only the columns `scores`, None: all of them."""
+        if self.constants:
+            matrix[:, self.constant_columns] = [constant(view) for constant in self.constants]
+        for column, score in self.scores:
+            if scores is None or column in scores:
+                matrix[:, column] = score(view)
 
 
 def dimension_of(feature: OfValues) -> str:

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from edgewise.features.base import BaseFeature
 from edgewise.features.encodings import Code, Cross, Hash, Position, TraitIs, TraitValue
+from edgewise.ids import ModelName
 
 __all__ = ["Code", "Cross", "Hash", "Position", "TraitIs", "TraitValue"]
 
@@ -220,6 +221,16 @@ class LocalWeekday(BaseFeature, frozen=True, kw_only=True, tag="local_weekday"):
     """The day of the week in the visitor's zone, 0 is Monday; NaN where the zone is not known."""
 
 
+class Score(BaseFeature, frozen=True, kw_only=True, tag="score"):
+    """What a visitor score of the bundle says, the same for every candidate; of `of_class`, where it has classes.
+
+    NaN where the score could not be computed.
+    """
+
+    model: ModelName
+    of_class: str = msgspec.field(default="", name="class")
+
+
 Feature = (
     NeighbourScore
     | NeighbourMax
@@ -258,6 +269,7 @@ Feature = (
     | TraitIs
     | Cross
     | Position
+    | Score
 )
 
 

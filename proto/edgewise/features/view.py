@@ -5,7 +5,8 @@ Everything is lazy. A bundle that has no affinity feature never pays for affinit
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+import math
+from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from edgewise.bundle.items import Dimension
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.vectors import Vectors
 from edgewise.features.matching import Touched, touched
-from edgewise.ids import ItemId
+from edgewise.ids import ItemId, ModelName
 from edgewise.nearness import Direction, taste
 from edgewise.profile.buckets import total_since
 from edgewise.profile.habits import price_octave
@@ -84,6 +85,31 @@ class _Fading(dict[int, float]):
         return factor
 
 
+class ScoreSource(Protocol):
+    """Visitor scores of one request (`edgewise.scores`)."""
+
+    def value(self, model: ModelName, of_class: str) -> float:
+        """What a score says, of one class where it has some; NaN where it is missing."""
+
+    def likeliest(self, model: ModelName) -> str | None:
+        """The class that a score gives the largest number, the first one among equals; None where it is missing."""
+
+
+class NoScores:
+    """Of whoever has none: a stranger, a bundle without scores, a decision that leaves models out."""
+
+    def value(self, _model: ModelName, _of_class: str) -> float:
+        """NaN."""
+        return math.nan
+
+    def likeliest(self, _model: ModelName) -> str | None:
+        """None."""
+        return None
+
+
+NO_SCORES: Final = NoScores()
+
+
 class View:
     """A profile and a context at `now_ms`. Nothing here asks for consent: `CompiledFeatures` does."""
 
@@ -92,6 +118,7 @@ class View:
         self.profile = profile
         self.context = context
         self.now_ms = now_ms
+        self.scores: ScoreSource = NO_SCORES
         self._index = index
         self._history: list[ItemId] | None = None
         self._spoken: dict[int, Spoken] = {}
