@@ -12,18 +12,18 @@ from pyarrow import csv
 
 from accuracy.claim import Claim
 from accuracy.ground import Ground
+from accuracy.parity_claims import parity_claim
 from edgewise.errors import ModelRefused
-from hub.parity import TOLERANCE
 from hub.tables import read_table
-from hub.train.scoring.metrics import accuracy, f1_macro
 from hub.train.scoring.judging import over_rows
+from hub.train.scoring.metrics import accuracy, f1_macro
 from hub.train.topics import TopicsPlan, train_topics
 
 FOLDER = "banking77"
 SOURCE = "Casanueva et al. 2020: .9336 with USE and ConveRT; fine-tuned BERT .926-.937"
 PROTOCOL = (
-    "train on 10,003 questions of 77 intents, judge on the 3,080 of test.csv.gz (40 an intent) by `edgewise score onnx` "
-    "of the exported file under LC_ALL=C; bootstrap over the questions"
+    "train on 10,003 questions of 77 intents, judge on the 3,080 of test.csv.gz (40 an intent) by `edgewise score "
+    "onnx` of the exported file under LC_ALL=C; bootstrap over the questions"
 )
 
 
@@ -40,7 +40,6 @@ def measure(ground: Ground) -> list[Claim]:
     numbered = {name: number for number, name in enumerate(classes)}
     truth = np.array([numbered[name] for name in read_table(test).column("category").to_pylist()])
     found = over_rows({"accuracy": accuracy, "macro F1": f1_macro}, truth, scores, seed=0)
-    parity = trained.report.parity
     return [
         *(
             Claim(
@@ -54,19 +53,27 @@ def measure(ground: Ground) -> list[Claim]:
             )
             for name, held in found.items()
         ),
-        Claim(
-            what="largest |edge - trained| of a topic's probability",
-            value=parity.max_scaled_error,
-            at_most=TOLERANCE,
-            source="the parity gate",
-            protocol=f"{parity.rows:,} texts of the training table, mixed and shuffled ones, and texts of nothing known",
+        parity_claim(
+            "topics of Banking77",
+            trained.report.parity,
+            tried="4,000 texts of the table, mixed ones, texts of nothing known",
         ),
     ]
 
 
 def _score(model: Path, table: Path, out: Path) -> None:
     """As somebody on a bare machine would: no locale but C, which string operators of a graph do not load in."""
-    command = [Path(sys.executable).parent / "edgewise", "score", "onnx", model, "--table", table, "--out", out, "--quiet"]
+    command = [
+        Path(sys.executable).parent / "edgewise",
+        "score",
+        "onnx",
+        model,
+        "--table",
+        table,
+        "--out",
+        out,
+        "--quiet",
+    ]
     bare = {name: value for name, value in os.environ.items() if not name.startswith("LC_") and name != "LANG"}
     done = subprocess.run(
         [str(word) for word in command], env=bare | {"LC_ALL": "C"}, capture_output=True, text=True, check=False

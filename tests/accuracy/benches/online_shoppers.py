@@ -6,7 +6,7 @@ from pathlib import Path
 
 from accuracy.claim import Claim
 from accuracy.ground import Ground
-from hub.parity import TOLERANCE
+from accuracy.parity_claims import parity_claim
 from hub.scoring_child import ScoringChild
 from hub.train.scoring.choices import ModelName
 from hub.train.scoring.trial import Plan, ScoringReport, train_scoring
@@ -60,11 +60,9 @@ def _claims(report: ScoringReport, floor: float | None) -> list[Claim]:
             high=precision.ci_high,
             protocol=PROTOCOL,
         ),
-        Claim(
-            what=f"largest |edge - trained| / max(1, |y|), {report.model}, {columns}",
-            value=parity.max_scaled_error,
-            at_most=TOLERANCE,
-            source="the parity gate",
-            protocol=f"{parity.rows:,} rows, {parity.thresholds:,} thresholds and one float32 step to either side",
+        parity_claim(
+            f"{report.model}, {columns}",
+            parity,
+            tried="the rows of the table, every threshold and one float32 step to either side, holes, unseen words",
         ),
     ]
