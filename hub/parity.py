@@ -100,7 +100,7 @@ def _difference(trained: ArrayLike, served: ArrayLike, thresholds: int) -> tuple
     error = np.abs(got - expected)
     scaled = error / np.maximum(1.0, np.abs(expected))
     # NaN compares false, so it is wrong; a row is right if all its scores are.
-    wrong = ~(scaled <= TOLERANCE).reshape(len(expected), -1).all(axis=1)
+    wrong: NDArray[np.bool_] = np.logical_not((scaled <= TOLERANCE).reshape(len(expected), -1).all(axis=1))
     largest, largest_scaled = (float(part.max(initial=0.0)) for part in (error, scaled))
     return Parity(len(expected), thresholds, largest, largest_scaled, int(wrong.sum())), wrong
 

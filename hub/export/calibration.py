@@ -4,8 +4,8 @@
 
 J. Platt, "Probabilistic outputs for support vector machines", 1999. Of several classes each is calibrated against the
 rest, and the shares are divided by their sum (Zadrozny and Elkan, "Transforming classifier scores into accurate
-multiclass probability estimates", 2002). Isotonic regression is not here: it is a staircase, which makes of close scores
-equal ones, and skl2onnx exports it silently wrong.
+multiclass probability estimates", 2002). Isotonic regression is not here: it is a staircase, which makes equal scores
+of close ones, and skl2onnx exports it silently wrong.
 """
 
 from __future__ import annotations
@@ -52,9 +52,9 @@ class Platt(NamedTuple):
         from scipy.special import expit
 
         shares: NDArray[np.float64] = expit(raw * _wide(self.slopes, raw) + _wide(self.intercepts, raw))
-        if raw.ndim == 1:
-            return shares
-        return shares / np.maximum(shares.sum(axis=1, keepdims=True), LEAST_SUM)
+        if raw.ndim > 1:
+            shares /= np.maximum(shares.sum(axis=1, keepdims=True), LEAST_SUM)
+        return shares
 
 
 def _wide(numbers: Sequence[float], raw: NDArray[np.float64]) -> NDArray[np.float64] | float:
