@@ -9,7 +9,8 @@ from accuracy.ground import Ground
 from accuracy.parity_claims import parity_claim
 from hub.scoring_child import ScoringChild
 from hub.train.scoring.choices import ModelName
-from hub.train.scoring.trial import Plan, ScoringReport, train_scoring
+from hub.train.scoring.report import ScoringReport
+from hub.train.scoring.trial import Plan, train_scoring
 
 TABLE = "online_shoppers/online_shoppers_intention.csv.gz"
 CODES = ("OperatingSystems", "Browser", "Region", "TrafficType")
