@@ -67,7 +67,9 @@ def by_group(
     return GroupsMeasured(column=column, metric=metric, groups=measured, left_out=left_out)
 
 
-def _measured(name: str, kind: ScoreKind, metric: str, truth: NDArray[Any], scores: Floats, seed: int) -> GroupMeasured:
+def _measured(
+    name: str, kind: ScoreKind, metric: str, truth: NDArray[Any], scores: Floats, *, seed: int
+) -> GroupMeasured:
     found = None
     if not kind.has_classes or len(np.unique(truth)) == (2 if kind is ScoreKind.BINARY else scores.shape[1]):
         found = over_rows({metric: METRICS[kind][metric]}, truth, scores, seed=seed)[metric]
