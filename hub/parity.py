@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from edgewise.errors import InputError, ModelRefused
 from hub.export.booster import Output
+from hub.export.calibration import Platt
 from hub.export.forest import MEMBER, Forest, read_forest
 from hub.scoring_child import ScoringChild, scorer
 
@@ -46,10 +47,11 @@ def check_parity(
     base: NDArray[np.float32],
     *,
     output: Output,
+    calibration: Platt | None = None,
     child: ScoringChild | None = None,
     seed: int = 0,
 ) -> Parity:
-    """Compare `booster` with `model`, its export with this `output`, on rows built from `base`.
+    """Compare `booster` with `model`, its export with this `output` and `calibration`, on rows built from `base`.
 
     `base` is float32 (n, F), real feature rows, at least one.
 
@@ -59,7 +61,9 @@ def check_parity(
     """
     forest = read_forest(booster)
     rows = parity_rows(forest, base, seed=seed)
-    trained = np.asarray(booster.predict(rows, raw_score=output == "raw"))
+    trained = np.asarray(booster.predict(rows, raw_score=output == "raw" or calibration is not None))
+    if calibration is not None:
+        trained = calibration.probabilities(trained)
     with scorer(child) as running:
         served = running.score(model, rows)
     return compare(trained, served, thresholds=len(_numeric_nodes(forest)))
@@ -71,6 +75,24 @@ def compare(trained: ArrayLike, served: ArrayLike, *, thresholds: int = 0) -> Pa
     Raises:
         ModelRefused: `parity`: the shapes differ, or a score is not finite or too far from the trained one.
     """
+    found, wrong = _difference(trained, served, thresholds)
+    if found.mismatches:
+        first = int(np.argmax(wrong))
+        raise ModelRefused(
+            "parity",
+            f"{found.mismatches} of {found.rows} rows differ by more than {TOLERANCE:g} * max(1, |y|); "
+            f"the first is row {first}: edge {np.asarray(served)[first]}, trained {np.asarray(trained)[first]}",
+        )
+    return found
+
+
+def difference(trained: ArrayLike, served: ArrayLike, *, thresholds: int = 0) -> Parity:
+    """As `compare`, but what differs is counted and not refused. Raises ModelRefused only where the shapes differ."""
+    return _difference(trained, served, thresholds)[0]
+
+
+def _difference(trained: ArrayLike, served: ArrayLike, thresholds: int) -> tuple[Parity, NDArray[np.bool_]]:
+    """What was found, and which rows are wrong."""
     expected = np.asarray(trained, dtype=np.float64)
     got = np.asarray(served, dtype=np.float64)
     if expected.shape != got.shape:
@@ -78,17 +100,9 @@ def compare(trained: ArrayLike, served: ArrayLike, *, thresholds: int = 0) -> Pa
     error = np.abs(got - expected)
     scaled = error / np.maximum(1.0, np.abs(expected))
     # NaN compares false, so it is wrong; a row is right if all its scores are.
-    wrong = ~(scaled <= TOLERANCE).reshape(len(expected), -1).all(axis=1)
-    mismatches = int(wrong.sum())
-    if mismatches:
-        first = int(np.argmax(wrong))
-        raise ModelRefused(
-            "parity",
-            f"{mismatches} of {len(expected)} rows differ by more than {TOLERANCE:g} * max(1, |y|); "
-            f"the first is row {first}: edge {got[first]}, trained {expected[first]}",
-        )
+    wrong: NDArray[np.bool_] = np.logical_not((scaled <= TOLERANCE).reshape(len(expected), -1).all(axis=1))
     largest, largest_scaled = (float(part.max(initial=0.0)) for part in (error, scaled))
-    return Parity(len(expected), thresholds, largest, largest_scaled, mismatches)
+    return Parity(len(expected), thresholds, largest, largest_scaled, int(wrong.sum())), wrong
 
 
 def parity_rows(forest: Forest, base: NDArray[np.float32], *, seed: int) -> NDArray[np.float32]:

@@ -14,7 +14,11 @@ from hub.commands.options import demand_folders, names, separator, usage
 from hub.train.scoring.choices import ModelName, ScoreKind
 
 if TYPE_CHECKING:
-    from hub.train.scoring.trial import ScoringReport
+    from hub.train.scoring.calibration import Calibration
+    from hub.train.scoring.report import ScoringReport
+
+MOST_CALIBRATIONS = 5
+"""Lines of the table; the reports hold them all."""
 
 
 def scoring(
@@ -31,7 +35,11 @@ def scoring(
     cv: Annotated[int | None, typer.Option(min=2, help="Folds; 5 when no --test is given.")] = None,
     test: Annotated[Path | None, typer.Option(help="Judge on this file instead of folds.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Where the report is written as a page with plots.")] = None,
     export: Annotated[Path | None, typer.Option(help="Where the model is written as ONNX.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="COL,… of groups of people: judge the score for each of them.")
+    ] = None,
     model: Annotated[ModelName, typer.Option(help="What learns.")] = ModelName.LIGHTGBM,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="KEY=VALUE, as in num_leaves=15.", metavar="KEY=VALUE")
@@ -48,6 +56,7 @@ def scoring(
     The exported model is compared with the trained one on every threshold, with missing values and unseen words,
     by the scorer that runs on the edge; a model that differs is refused. `edgewise score onnx` runs it on a table.
     """
+    from hub.train.scoring.page import scoring_page
     from hub.train.scoring.settings import settings_of
     from hub.train.scoring.trial import Plan, train_scoring
 
@@ -56,7 +65,7 @@ def scoring(
         raise typer.BadParameter("judge by folds or by a test file, not both", param_hint="--cv, --test")
     with usage("--set"):
         chosen_settings = settings_of(model, settings or [])
-    demand_folders(report, export)
+    demand_folders(report, html, export)
     plan = Plan(
         table=data,
         target=target,
@@ -64,6 +73,7 @@ def scoring(
         features=names(features),
         drop=names(drop) or (),
         categorical=names(categorical) or (),
+        groups=names(group) or (),
         time=time,
         cv=5 if cv is None else cv,
         test=test,
@@ -80,6 +90,8 @@ def scoring(
         export.write_bytes(trained.onnx)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
+    if html is not None:
+        html.write_text(scoring_page(trained), "utf-8")
     terminal.result(trained.report, _shown(trained.report, export))
 
 
@@ -93,4 +105,11 @@ def _shown(report: ScoringReport, export: Path | None) -> Group:
     parity = report.parity
     proved = f"parity: {parity.rows:,} rows, largest difference {parity.max_abs_error:.2g}"
     written = [] if export is None else [f"model: {export}, {report.model_bytes:,} bytes"]
-    return Group(table(["", "", "95 %"], rows, title=title), f"judged by {report.judged_by}", proved, *written)
+    calibrated = [_calibrated(one) for one in report.calibration[:MOST_CALIBRATIONS]]
+    judged = f"judged by {report.judged_by}"
+    return Group(table(["", "", "95 %"], rows, title=title), judged, *calibrated, proved, *written)
+
+
+def _calibrated(one: Calibration) -> str:
+    slope = "" if one.slope is None else f", slope {one.slope:.2f}"
+    return f"calibration of {one.of}: mean |predicted - observed| {one.error:.4f}{slope}"

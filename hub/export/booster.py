@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import ModelRefused
+from hub.export.calibration import LEAST_SUM, Platt
 from hub.export.forest import MEMBER, RANKING_OBJECTIVES, Forest, Link, Objective, read_forest
 
 if TYPE_CHECKING:
@@ -28,25 +29,34 @@ ML = "ai.onnx.ml"
 Output = Literal["raw", "probability", "response"]
 
 
-def export_booster(booster: lightgbm.Booster, *, feature_names: Sequence[str], output: Output) -> onnx.ModelProto:
+def export_booster(
+    booster: lightgbm.Booster, *, feature_names: Sequence[str], output: Output, calibration: Platt | None = None
+) -> onnx.ModelProto:
     """A model with input `x`, float32 [N, F], and one output `score`, float32 [N].
 
     `output` is what `score` holds: `raw` the sum of the leaves (`predict(raw_score=True)`, the cheapest, enough
     to rank), `response` what `predict()` gives, `probability` the same but only for a binary model. A
-    multiclass model of K classes has `score` float32 [N, K].
+    multiclass model of K classes has `score` float32 [N, K]. With a `calibration` a probability is what that makes of
+    the sum of the leaves.
 
     The names go into the metadata (`edgewise.features`, JSON), in the order of the columns of `x`.
 
     Raises:
-        ModelRefused: an unsupported setting, by name (see `read_forest`), `output` does not fit the objective,
-            or the names do not fit the model.
+        ModelRefused: an unsupported setting, by name (see `read_forest`), `output` or the calibration does not fit
+            the objective, or the names do not fit the model.
     """
     from onnx import helper
 
     forest = read_forest(booster)
     check_feature_names(forest, feature_names)
     classes = forest.objective.classes
-    nodes, constants, last = forest_nodes(forest, chosen_link(forest.objective, output), source="x", prefix="")
+    if calibration is not None and (output != "probability" or len(calibration.slopes) != classes):
+        raise ModelRefused(
+            "calibration",
+            f"{len(calibration.slopes)} sigmoids for {classes} scores as {output}; expected a probability",
+        )
+    link = chosen_link(forest.objective, output)
+    nodes, constants, last = forest_nodes(forest, link, source="x", prefix="", calibration=calibration)
     if classes == 1:
         nodes.append(helper.make_node("Squeeze", [last, "columns"], ["score"]))
         constants.append(constant("columns", np.array([1], dtype=np.int64)))
@@ -85,16 +95,16 @@ def chosen_link(objective: Objective, output: Output) -> Link:
 
 
 def forest_nodes(
-    forest: Forest, link: Link, *, source: str, prefix: str
+    forest: Forest, link: Link, *, source: str, prefix: str, calibration: Platt | None = None
 ) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
     """Graph nodes from float32 [N, F] to linked scores [N, classes], their constants, and the result's name.
 
-    `prefix` keeps the names of intermediate results apart.
+    `prefix` keeps the names of intermediate results apart. A `calibration` stands in the link's place.
     """
     from onnx import TensorProto, helper
 
     classes = forest.objective.classes
-    slope = forest.objective.slope if link == "sigmoid" else 1.0
+    slope = forest.objective.slope if link == "sigmoid" and calibration is None else 1.0
     nodes, constants, truncated = truncation(forest, source=source, prefix=prefix)
     wide, wide_sums, sums = (prefix + name for name in ("wide", "wide_sums", "sums"))
     trees = tree_ensemble(
@@ -110,10 +120,13 @@ def forest_nodes(
     nodes += [
         helper.make_node("Cast", [truncated], [wide], to=TensorProto.DOUBLE),
         trees,
-        helper.make_node("Cast", [wide_sums], [sums], to=TensorProto.FLOAT),
     ]
-    linked, last = _link_nodes(link, source=sums, prefix=prefix)
-    return nodes + linked, constants, last
+    if calibration is None:
+        nodes.append(helper.make_node("Cast", [wide_sums], [sums], to=TensorProto.FLOAT))
+        linked, last = _link_nodes(link, source=sums, prefix=prefix)
+        return nodes + linked, constants, last
+    calibrated, numbers, last = _platt_nodes(calibration, source=wide_sums, prefix=prefix)
+    return nodes + calibrated, constants + numbers, last
 
 
 def truncation(forest: Forest, *, source: str, prefix: str) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
@@ -200,6 +213,41 @@ def _link_nodes(link: Link, *, source: str, prefix: str) -> tuple[list[onnx.Node
             size = prefix + "raw_size"
             squared = helper.make_node("Mul", [source, size], [linked])
             return [helper.make_node("Abs", [source], [size]), squared], linked
+
+
+def _platt_nodes(
+    calibration: Platt, *, source: str, prefix: str
+) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto], str]:
+    """From float64 [N, classes] leaf sums to calibrated probabilities; up to the sigmoid in float64, as trained."""
+    from onnx import TensorProto, helper
+
+    stretched, moved, narrow, shares, total, least, divided, probabilities = (
+        prefix + name
+        for name in ("stretched", "moved", "narrow", "shares", "total", "least", "divided_by", "probabilities")
+    )
+    slopes, intercepts, last_axis = (prefix + name for name in ("slopes", "intercepts", "last_axis"))
+    nodes = [
+        helper.make_node("Mul", [source, slopes], [stretched]),
+        helper.make_node("Add", [stretched, intercepts], [moved]),
+        helper.make_node("Cast", [moved], [narrow], to=TensorProto.FLOAT),
+        helper.make_node("Sigmoid", [narrow], [shares]),
+    ]
+    numbers = [
+        constant(slopes, np.array([calibration.slopes], dtype=np.float64)),
+        constant(intercepts, np.array([calibration.intercepts], dtype=np.float64)),
+    ]
+    if len(calibration.slopes) == 1:
+        return nodes, numbers, shares
+    nodes += [
+        helper.make_node("ReduceSum", [shares, last_axis], [total], keepdims=1),
+        helper.make_node("Max", [total, least], [divided]),
+        helper.make_node("Div", [shares, divided], [probabilities]),
+    ]
+    numbers += [
+        constant(last_axis, np.array([1], dtype=np.int64)),
+        constant(least, np.array([[LEAST_SUM]], dtype=np.float32)),
+    ]
+    return nodes, numbers, probabilities
 
 
 def constant(name: str, values: NDArray[Any]) -> onnx.TensorProto:

@@ -1,9 +1,8 @@
 """Our exporter inside skl2onnx, so that a scikit-learn pipeline with a LightGBM in it converts in one go.
 
 What feeds a tree must arrive as the same float32 that it was trained on. That holds for columns passed through,
-imputed, one-hot or ordinally encoded. It does not hold for arithmetic (scaling, projections), where scikit-learn
-and ONNX Runtime may differ in the last digit and a row near a split may turn: the parity gate judges that, and a
-tree gains nothing from scaling.
+imputed, one-hot or ordinally encoded, and for arithmetic in float64 that is rounded once: see `hub.export.soundness`,
+which refuses what does not export exactly.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from hub.export.booster import (
     forest_nodes,
 )
 from hub.export.forest import read_forest
+from hub.export.soundness import check_steps
 
 if TYPE_CHECKING:
     import onnx
@@ -77,7 +77,8 @@ def export_pipeline(
     the pipeline reads them. `metadata` values are stored as JSON under their keys.
 
     Raises:
-        ModelRefused: `pipeline` if skl2onnx does not know a step; or whatever the tree exporter refuses.
+        ModelRefused: a step that does not export exactly, by name (see `check_steps`); or whatever the tree exporter
+            refuses.
     """
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
@@ -94,7 +95,7 @@ def export_matrix_pipeline(pipeline: Any, width: int, *, metadata: dict[str, Any
     """A fitted pipeline over one matrix as a model `x` float32 [N, width] -> `score`, as `export_pipeline` has it.
 
     Raises:
-        ModelRefused: `pipeline` if skl2onnx does not know a step.
+        ModelRefused: a step that does not export exactly, by name (see `check_steps`).
     """
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -107,6 +108,7 @@ def _converted(pipeline: Any, types: Sequence[Any]) -> tuple[onnx.ModelProto, in
     from skl2onnx import convert_sklearn
 
     register()
+    check_steps(pipeline)
     final = pipeline.steps[-1][1] if hasattr(pipeline, "steps") else pipeline
     classifier = hasattr(final, "classes_")
     try:

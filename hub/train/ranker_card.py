@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from importlib import metadata
 from typing import Any, NamedTuple
 
 import msgspec
 
 from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable, encode_features
+from hub.packages import packages_digest as packages_digest  # noqa: PLC0414  # others look for it here
 from hub.parity import Parity
 from hub.site.recipes import RankerRecipe
 from hub.train.dataset import RankingRows
@@ -78,12 +78,6 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
             "packages_sha256": packages_digest(),
         },
     }
-
-
-def packages_digest() -> str:
-    """SHA-256 over the names and versions of all packages that were installed, 64 hex digits."""
-    installed = sorted({f"{found.name.lower()}=={found.version}" for found in metadata.distributions()})
-    return hashlib.sha256("\n".join(installed).encode()).hexdigest()
 
 
 def _data(evidence: Evidence) -> dict[str, Any]:

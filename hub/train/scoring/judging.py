@@ -14,8 +14,10 @@ from hub.train.scoring.metrics import Floats, Metric
 from hub.train.scoring.target import Target
 
 LEVEL = 0.95
-UNBOUNDED_BELOW = frozenset({"r2"})
-AT_MOST_ONE = frozenset({"auc", "average_precision", "brier", "accuracy", "macro_auc", "r2"})
+UNBOUNDED_BELOW = frozenset({"r2", "deviance_explained"})
+AT_MOST_ONE = frozenset(
+    {"auc", "average_precision", "brier", "accuracy", "f1_macro", "macro_auc", "r2", "deviance_explained"}
+)
 MOST_RESAMPLES = 1_000
 FEWEST_RESAMPLES = 100
 BOOTSTRAP_WORK = 2e7

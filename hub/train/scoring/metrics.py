@@ -109,15 +109,30 @@ def poisson_deviance(truth: NDArray[np.generic], scores: Floats, weights: Floats
     return _mean(2.0 * (values * np.log(ratio) - values + expected), weights)
 
 
+def deviance_explained(truth: NDArray[np.generic], scores: Floats, weights: Floats) -> float:
+    """1 - Poisson deviance / that of the mean; below 0 is worse than the mean, NaN where nothing ever happened."""
+    values = truth.astype(np.float64)
+    mean = _mean(values, weights)
+    if mean <= 0:
+        return float("nan")
+    null = poisson_deviance(truth, np.full(len(values), mean), weights)
+    return 1.0 - poisson_deviance(truth, scores, weights) / null if null > 0 else float("nan")
+
+
 def _mean(values: Floats, weights: Floats) -> float:
     return float((values * weights).sum() / weights.sum())
 
 
 METRICS: dict[ScoreKind, dict[str, Metric]] = {
     ScoreKind.BINARY: {"auc": auc, "average_precision": average_precision, "log_loss": log_loss, "brier": brier},
-    ScoreKind.MULTICLASS: {"accuracy": accuracy, "macro_auc": macro_auc, "log_loss": log_loss},
+    ScoreKind.MULTICLASS: {"accuracy": accuracy, "f1_macro": f1_macro, "macro_auc": macro_auc, "log_loss": log_loss},
     ScoreKind.REGRESSION: {"rmse": rmse, "mae": mae, "r2": r2},
-    ScoreKind.COUNT: {"poisson_deviance": poisson_deviance, "rmse": rmse, "mae": mae},
+    ScoreKind.COUNT: {
+        "poisson_deviance": poisson_deviance,
+        "deviance_explained": deviance_explained,
+        "rmse": rmse,
+        "mae": mae,
+    },
 }
 
 
