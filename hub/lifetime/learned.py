@@ -234,6 +234,7 @@ def _margin(booster: Any, rows: Matrix) -> Floats:
 def _sigmoid(margin: Floats, truth: Floats) -> tuple[float, float]:
     """Slope and intercept of largest likelihood, with Platt's targets that keep off 0 and 1."""
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     yes, no = truth.sum(), (1 - truth).sum()
     if not yes or not no:
@@ -245,5 +246,6 @@ def _sigmoid(margin: Floats, truth: Floats) -> tuple[float, float]:
         off = 1 / (1 + np.exp(-z)) - aim
         return float(np.sum(np.logaddexp(0, z) - aim * z)), np.array([off @ margin, off.sum()])
 
-    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.05, 20.0), (-20.0, 20.0)])
+    with threadpool_limits(1):  # for two parameters several threads only wait for each other
+        found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.05, 20.0), (-20.0, 20.0)])
     return float(found.x[0]), float(found.x[1])

@@ -41,6 +41,7 @@ def summit(likelihood: Likelihood, starts: Sequence[Sequence[float]], what: str)
     Raises InputError when none of them leads to a summit.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     def descent(at: Floats) -> tuple[float, Floats]:
         value, slope = likelihood(at)
@@ -48,14 +49,17 @@ def summit(likelihood: Likelihood, starts: Sequence[Sequence[float]], what: str)
 
     found = None
     for start in starts:
-        ended = minimize(
-            descent,
-            np.clip(np.log(np.asarray(start, dtype=np.float64)), -FARTHEST, FARTHEST),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-FARTHEST, FARTHEST)] * len(start),
-            options={"maxiter": 5_000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-7},
-        )
+        first = np.clip(np.log(np.asarray(start, dtype=np.float64)), -FARTHEST, FARTHEST)
+        # one thread: for so few parameters several only wait for each other
+        with threadpool_limits(1):
+            ended = minimize(
+                descent,
+                first,
+                jac=True,
+                method="L-BFGS-B",
+                bounds=[(-FARTHEST, FARTHEST)] * len(start),
+                options={"maxiter": 5_000, "maxfun": 20_000, "ftol": 1e-15, "gtol": 1e-7},
+            )
         if np.isfinite(ended.fun) and (found is None or ended.fun < found.fun):
             found = ended
     at = None if found is None else np.asarray(found.x, dtype=np.float64)

@@ -15,11 +15,11 @@ N = 200
 
 def known() -> History:
     nothing = np.zeros(N)
-    return History(np.arange(N), np.arange(N) % 10.0, nothing, nothing, nothing, nothing)
+    return History(np.arange(N), (np.arange(N) % 10).astype(np.float64), nothing, nothing, nothing, nothing)
 
 
 def test_a_forecast_that_is_right_is_said_to_be_right() -> None:
-    purchases = np.arange(N) % 4.0
+    purchases = (np.arange(N) % 4).astype(np.float64)
     risk = (purchases == 0).astype(np.float64)
     found = calibrate(
         known(), Forecast(1.0, purchases, purchases * 10, risk), Future(purchases, purchases * 10), seed=0

@@ -19,7 +19,7 @@ DAYS, END = 600, FIRST_DAY + 450
 @pytest.fixture(scope="module")
 def clubs() -> Purchases:
     """A shop where those whose first order is large buy in the club's weeks only: BG/NBD sees no first order."""
-    plain = shop(11, 700, r=1.5, alpha=60.0, a=0.3, b=4.0, days=DAYS)
+    plain = shop(11, 400, r=1.5, alpha=60.0, a=0.3, b=4.0, days=DAYS)
     first = plain.value.copy()
     starts = np.searchsorted(plain.customer, np.arange(len(plain.names)))
     generous = np.random.default_rng(1).random(len(plain.names)) < 0.5
@@ -38,6 +38,7 @@ def forecasts(bought: Purchases) -> tuple[Forecast, Forecast]:
     return plain, learned.correct(bought, of, END, baseline, plain)
 
 
+@pytest.mark.slow
 def test_what_the_baseline_cannot_see_is_learned(clubs: Purchases) -> None:
     plain, corrected = forecasts(clubs)
     of = history(clubs, END, Unit.DAY)
@@ -49,6 +50,7 @@ def test_what_the_baseline_cannot_see_is_learned(clubs: Purchases) -> None:
     assert ((corrected.churn > 0) & (corrected.churn < 1)).all()
 
 
+@pytest.mark.slow
 def test_what_comes_later_changes_nothing(clubs: Purchases) -> None:
     early = clubs.day <= END
     names = np.array(clubs.names, dtype=object)[clubs.customer]
