@@ -21,6 +21,7 @@ from edgewise.ids import DecisionId, ItemId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, PlacementRequest
+from hub.ledger.flags import Flag
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import RewardRow
 from hub.release.releases import Releases
@@ -82,6 +83,8 @@ class Explanation(msgspec.Struct, frozen=True):
     outcomes: list[RewardRow]
     causes: str
     """Where the `why` of the items comes from: `logged`, `decided again`, or why there is none."""
+    flags: list[Flag] = []
+    """What staff found wrong with it."""
 
 
 def explain_decision(data_dir: Path, decision_id: DecisionId) -> Explanation:
@@ -122,6 +125,7 @@ def explain(ledger: Ledger, replayer: Replayer, decision_id: DecisionId) -> Expl
         },
         outcomes=ledger.rewards([decision_id]),
         causes=causes,
+        flags=ledger.flags(decision_id=decision_id),
     )
 
 
