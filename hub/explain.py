@@ -22,6 +22,7 @@ from edgewise.reasons import Degradation, Reason
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, PlacementRequest
 from edgewise.scores import Named, named
+from hub.ledger.flags import Flag
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import RewardRow
 from hub.release.releases import Releases
@@ -87,6 +88,8 @@ class Explanation(msgspec.Struct, frozen=True):
     """Visitor scores that had a say, by name and class; class numbers where the bundle is not here to name them."""
     causes: str
     """Where the `why` of the items comes from: `logged`, `decided again`, or why there is none."""
+    flags: list[Flag] = []
+    """What staff found wrong with it."""
 
 
 def explain_decision(data_dir: Path, decision_id: DecisionId) -> Explanation:
@@ -128,6 +131,7 @@ def explain(ledger: Ledger, replayer: Replayer, decision_id: DecisionId) -> Expl
         outcomes=ledger.rewards([decision_id]),
         scores=_scores(logged, bundle),
         causes=causes,
+        flags=ledger.flags(decision_id=decision_id),
     )
 
 

@@ -113,17 +113,20 @@ class Replayer:
             notes=again.notes,
         )
 
-    def again(self, record: DecisionRecord, *, explain: bool | None = None) -> Again:
+    def again(self, record: DecisionRecord, *, explain: bool | None = None, bundle: Bundle | None = None) -> Again:
         """Ask a record's question again; with `explain`, ask for causes whether or not they were asked for then.
+
+        With `bundle`, ask that one and not the one that decided.
 
         Raises BundleRefused and RefusedError as `replay`.
         """
         question = question_of(record)
         if explain is not None:
             question = msgspec.structs.replace(question, explain=explain)
-        if not record.bundle_digest:
-            return Again(fallback_decision(question), {}, {}, (), (), ())
-        bundle = self.bundle(record)
+        if bundle is None:
+            if not record.bundle_digest:
+                return Again(fallback_decision(question), {}, {}, (), (), ())
+            bundle = self.bundle(record)
         past = past_profile(
             self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
         )

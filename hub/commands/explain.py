@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from edgewise.consent import Purpose
-from edgewise.ids import DecisionId
+from edgewise.ids import DecisionId, ItemId, PlacementName
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
     from hub.explain import ExplainedItem, ExplainedPlacement, Explanation
+    from hub.ledger.flags import Flag
 
 app = typer.Typer(add_completion=False)
 ABREAST: Final = 5
@@ -26,14 +30,53 @@ def explain(
     decision: Annotated[str, typer.Argument(metavar="DECISION_ID", help="As the answer of /v1/decide names it.")],
     data_dir: DataDir,
     *,
+    flag: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="Flag an item as wrong, in words; releases must answer.")
+    ] = None,
+    item: Annotated[str | None, typer.Option(help="Which item is flagged, where it showed several.")] = None,
+    placement: Annotated[str | None, typer.Option(help="In which placement the flagged item stands.")] = None,
+    by: By = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what a logged decision was asked, what it showed, with which probability, and why."""
+    """Say what a logged decision was asked, what it showed, with which probability, and why.
+
+    With --flag an item of it is kept as a case: the next release is asked the same, and is not approved while the item
+    stands at that place again, unless somebody answers (`edgewise release approve --answer`).
+    """
+    if flag is not None:
+        flagged = _flag(data_dir, DecisionId(decision), flag, item=item, placement=placement, by=by)
+        where = f"{flagged.item} at place {flagged.rank} of {flagged.placement}"
+        said = f"flag {flagged.number}: {where}; the next release must answer"
+        Terminal(json=json, quiet=quiet).result({"flag": flagged}, said)
+        return
+    if item is not None or placement is not None:
+        raise typer.BadParameter("they say what --flag is about", param_hint="--item, --placement")
     from hub.explain import explain_decision, plain
 
     explained = explain_decision(data_dir, DecisionId(decision))
     Terminal(json=json, quiet=quiet).result(plain(explained), *_shown(explained))
+
+
+def _flag(
+    data_dir: Path, decision: DecisionId, words: str, *, item: str | None, placement: str | None, by: str | None
+) -> Flag:
+    from edgewise.clock import SystemClock
+    from hub.audit import person
+    from hub.flagging import flag_item
+    from hub.ledger.ledger import open_ledger
+
+    who = person(by, os.environ)
+    with open_ledger(data_dir) as ledger:
+        return flag_item(
+            ledger,
+            decision,
+            words,
+            by=who,
+            now_ms=SystemClock().now_ms(),
+            placement=None if placement is None else PlacementName(placement),
+            item=None if item is None else ItemId(item),
+        )
 
 
 def _shown(explained: Explanation) -> list[Any]:
@@ -53,6 +96,9 @@ def _shown(explained: Explanation) -> list[Any]:
         ["page", explained.context.page.path or "not said"],
         ["came of it", ", ".join(f"{one.kind} {one.item}" for one in explained.outcomes) or "nothing yet"],
         ["causes", explained.causes],
+    ]
+    facts += [
+        [f"flag {flag.number}", f"{flag.item}: {flag.words} ({flag.who}, {flag.state})"] for flag in explained.flags
     ]
     shown: list[Any] = [table(["what", explained.decision_id], facts)]
     for name, placed in explained.placements.items():

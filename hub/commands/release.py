@@ -117,17 +117,70 @@ def verify(
 
 
 @app.command()
-def approve(version: Version, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
-    """Vouch for a release: it is judged once more, signed, and listed for nodes."""
+def approve(
+    version: Version,
+    data_dir: DataDir,
+    *,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBER=WHY", help="Why what flag NUMBER finds wrong is right; once for each."),
+    ] = None,
+    by: By = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Vouch for a release: it is judged once more, signed, and listed for nodes.
+
+    It is asked about everything that staff flagged (`edgewise explain --flag`), and refused while a flagged item stands
+    where it stood, unless that is answered.
+    """
     from hub.audit import person
-    from hub.release.releases import open_releases
+    from hub.flagging import approve_release
 
     terminal = Terminal(json=json, quiet=quiet)
+    answers = _answers(answer or [])
     who = person(by, os.environ)
-    with open_releases(data_dir) as releases, terminal.working("judging and signing"):
-        row = releases.approve(BundleVersion(version), by=who)
+    with terminal.working("judging and signing"):
+        row, verdicts = approve_release(data_dir, BundleVersion(version), by=who, answers=answers)
     next_step = f"next: edgewise release promote {version}"
-    terminal.result({"release": row}, f"release {version} is approved by {who}; {next_step}")
+    told = [f"flag {verdict.flag.number}: {verdict.found}" for verdict in verdicts]
+    approved = f"release {version} is approved by {who}; {next_step}"
+    terminal.result({"release": row, "flags": verdicts}, *told, approved)
+
+
+@app.command()
+def flags(
+    data_dir: DataDir,
+    against: Annotated[
+        int | None, typer.Option(metavar="VERSION", min=0, help="Ask this release what it makes of those that ask.")
+    ] = None,
+    *,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """List what staff flagged as wrong, and what became of it; exit 1 if a release still shows some of it."""
+    from hub.flagging import verdicts
+    from hub.ledger.ledger import open_ledger
+    from hub.release.releases import Releases
+    from hub.scoring_child import ScoringChild
+
+    terminal = Terminal(json=json, quiet=quiet)
+    with open_ledger(data_dir) as ledger:
+        listed = ledger.flags()
+        found = []
+        if against is not None:
+            with ScoringChild() as child, terminal.working("asking again"):
+                found = verdicts(ledger, Releases(data_dir, ledger), child, BundleVersion(against))
+    said = {verdict.flag.number: verdict.found for verdict in found}
+    rows = [
+        [flag.number, flag.state, flag.item, f"{flag.placement} {flag.rank}", flag.who, flag.words,
+         said.get(flag.number) or flag.answer or "-"]
+        for flag in listed
+    ]  # fmt: skip
+    columns = ["flag", "state", "item", "place", "by", "what is wrong", "answer"]
+    terminal.result({"flags": listed, "verdicts": found}, table(columns, rows) if rows else "nothing was ever flagged")
+    if any(verdict.stands is not False and not verdict.is_gone for verdict in found):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -184,6 +237,16 @@ def rollback(
 
 def _now_live(row: ReleaseRow, terminal: Terminal) -> None:
     terminal.result({"release": row}, f"release {row.version} is live; `edgewise nodes` shows who runs it")
+
+
+def _answers(given: list[str]) -> dict[int, str]:
+    answers: dict[int, str] = {}
+    for text in given:
+        number, equals, why = text.partition("=")
+        if not equals or not number.strip().isdecimal():
+            raise typer.BadParameter(f"{text!r}; expected NUMBER=WHY, as in 3='he asked for it'", param_hint="--answer")
+        answers[int(number)] = why
+    return answers
 
 
 def _or_dash(value: object) -> str:

@@ -1,4 +1,4 @@
-"""`edgewise score`: run an exported model on a file."""
+"""`edgewise score`: a file through an exported model, or customers by their purchases."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.options import demand_folders, names, separator
+from hub.commands.score_ltv import ltv
 
-app = typer.Typer(help="Run an exported model on a file.", no_args_is_help=True)
+app = typer.Typer(help="Score a file: rows by an exported model, customers by what they bought.", no_args_is_help=True)
+app.command()(ltv)
 
 
 @app.callback()
 def score() -> None:
-    """Run an exported model on a file."""
+    """Score a file: rows by an exported model, customers by what they bought."""
 
 
 @app.command()

@@ -15,6 +15,7 @@ from hub.ledger.batch import Batch, place
 from hub.ledger.erasing import Erasing
 from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
+from hub.ledger.flags import FlagRows
 from hub.ledger.lake import LakeRows
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
@@ -50,7 +51,9 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
         ledger.close()
 
 
-class Ledger(RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows, Erasing, Expiring):
+class Ledger(
+    RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows, FlagRows, Erasing, Expiring
+):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 
     @classmethod

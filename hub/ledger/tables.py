@@ -422,6 +422,30 @@ suggestions = Table(
 )
 """Pairs of records that are probably one person, for people to accept or refuse; `evidence` is words, no values."""
 
+flags = Table(
+    "flags",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("decision_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("item", Text, nullable=False),
+    Column("rank", BigInteger, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("flagged_ms", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("answer", Text),
+    Column("answered_by", Text),
+    Column("answered_ms", BigInteger),
+    Column("release", BigInteger),
+    Index(None, "decision_id"),
+    Index(None, "subject"),
+)
+"""Items that staff found wrong at their place in a logged decision; each is a case that releases must answer. `subject`
+and `time_ms` are the decision's, so that a flag goes when it does; `release` is the one that the state comes from."""
+
 fact_moments = Table(
     "fact_moments",
     metadata,

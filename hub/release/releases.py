@@ -9,7 +9,7 @@ says; the ledger's word for it follows.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.ids import BundleVersion, ModelName
 from hub.artefacts import Artefacts
 from hub.durable import locked, replace_file
+from hub.ledger.flags import ASKED, FlagClosing
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
 from hub.registry import ModelRegistry
@@ -152,20 +153,26 @@ class Releases:
             self._ledger.add_release(row, AuditEntry(by, "site apply", f"release {row.version}"))
         return Applied(row, is_new=True, plan=planned)
 
-    def approve(self, version: BundleVersion, *, by: str) -> ReleaseRow:
+    def approve(self, version: BundleVersion, *, by: str, flags: Sequence[FlagClosing] = ()) -> ReleaseRow:
         """A person vouches for a candidate: it is judged once more, signed, and listed for nodes.
 
-        Doing it again finishes what was cut short, and changes nothing else.
+        `flags` says what it makes of each flag that asks (`hub.flagging` finds that out). Doing it again finishes what
+        was cut short, and changes nothing else.
 
         Raises:
             InputError: there is no such release.
-            RefusedError: `release_status`: it was refused, or nodes run it or ran it.
+            RefusedError: `release_status`: it was refused, or nodes run it or ran it; `flagged`: flags ask, and nobody
+                said what it makes of them.
             BundleRefused, ModelRefused: it does not pass.
             UnavailableError: a key is not here; nothing was changed.
         """
         row = self.row(version)
         if row.status not in {ReleaseStatus.CANDIDATE, ReleaseStatus.APPROVED}:
             raise RefusedError("release_status", f"release {version} is {row.status}; expected candidate")
+        silent = {flag.number for flag in self._ledger.flags(ASKED)} - {closing.number for closing in flags}
+        if silent:
+            numbers = ", ".join(map(str, sorted(silent)))
+            raise RefusedError("flagged", f"release {version} says nothing of flag {numbers}, which wait for an answer")
         built = self.bundle(version)
         self.repository.chain.check_keys(["targets"])
         if row.status is ReleaseStatus.CANDIDATE:
@@ -177,6 +184,7 @@ class Releases:
                 now_ms=self._clock.now_ms(),
                 expected={ReleaseStatus.CANDIDATE},
             )
+        self._ledger.close_flags(flags, version, by, self._clock.now_ms())
         self.repository.publish_release(built.manifest_bytes, built.resources)
         self._candidates.drop(version)
         return row
