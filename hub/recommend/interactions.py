@@ -37,6 +37,8 @@ class Interactions:
     """Any unit, growing; None when the file has no time."""
     weight: npt.NDArray[np.float64] | None = None
     """Above 0; None when an interaction is just there."""
+    rating: npt.NDArray[np.float64] | None = None
+    """How much the item was liked, any scale, growing; None when the file does not say."""
 
     def __len__(self) -> int:
         return len(self.user)
@@ -56,24 +58,28 @@ def encode(
     *,
     time: npt.ArrayLike | None = None,
     weight: npt.ArrayLike | None = None,
+    rating: npt.ArrayLike | None = None,
     catalogue: Iterable[str] = (),
 ) -> Interactions:
     """Interactions from columns of equal length.
 
     `catalogue`: items that exist whether or not somebody used them; they get a code, too.
 
-    Raises InputError when there is no row, or a weight is not a number above 0, or a time is not a number.
+    Raises InputError when there is no row, or a weight is not a number above 0, or a time or rating is not a number.
     """
     if not len(user):
         raise InputError("no interactions: the table has a header and no row")
     users, items = sorted_ids(user), sorted_ids([*item, *catalogue])
     times = None if time is None else np.asarray(time, dtype=np.float64)
     weights = None if weight is None else np.asarray(weight, dtype=np.float64)
+    ratings = None if rating is None else np.asarray(rating, dtype=np.float64)
+    if ratings is not None:
+        _refuse_first(~np.isfinite(ratings), ratings, "rating", "a number")
     if times is not None:
         _refuse_first(~np.isfinite(times), times, "time", "a point in time")
     if weights is not None:
         _refuse_first(~(np.isfinite(weights) & (weights > 0)), weights, "weight", "a number above 0")
-    return Interactions(users, items, _codes(user, users), _codes(item, items), times, weights)
+    return Interactions(users, items, _codes(user, users), _codes(item, items), times, weights, ratings)
 
 
 def matrix(interactions: Interactions, rows: Rows) -> Matrix:
@@ -92,6 +98,24 @@ def matrix(interactions: Interactions, rows: Rows) -> Matrix:
     if interactions.weight is None:
         cells.data[:] = 1.0
     return cells
+
+
+def moments(interactions: Interactions, rows: Rows) -> Matrix:
+    """As `matrix`, but a cell says when the user last used the item: time since the earliest of all rows, plus 1.
+
+    Where the interactions have no time, their position in the file is their time.
+    """
+    from scipy.sparse import csr_array
+
+    times = np.arange(len(interactions), dtype=np.float64) if interactions.time is None else interactions.time
+    since = times - times.min() + 1.0
+    # A later row overwrites an earlier one of the same cell; scipy would add them up.
+    ordered = rows[np.argsort(since[rows], kind="stable")]
+    cell = interactions.user[ordered].astype(np.int64) * len(interactions.items) + interactions.item[ordered]
+    cells, first_from_end = np.unique(cell[::-1], return_index=True)
+    latest = since[ordered[::-1][first_from_end]]
+    users, items = np.divmod(cells, len(interactions.items))
+    return csr_array((latest, (users, items)), shape=(len(interactions.users), len(interactions.items)))
 
 
 def _codes(ids: Sequence[str], ordered: tuple[str, ...]) -> Codes:

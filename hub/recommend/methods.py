@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewise.errors import InputError
-from hub.recommend import ease, popular
+from hub.recommend import ease
+from hub.recommend.blend import DEFAULTS, Blend
 from hub.recommend.interactions import Matrix
+from hub.recommend.lessons import Lessons
 
 Recommender = Callable[[Matrix], npt.NDArray[np.float64]]
 """From histories (users x items) to scores (users x items)."""
@@ -22,30 +24,42 @@ Settings = Mapping[str, float]
 class Method:
     """How a method is fitted, and the defaults of all settings that it has."""
 
-    fit: Callable[[Matrix, Settings], Recommender]
+    fit: Callable[[Lessons, Settings], Recommender]
     defaults: Settings
+    by_time: bool = False
+    """Its recommender takes `moments` in the place of `matrix`."""
 
 
-def _fit_popular(history: Matrix, _settings: Settings) -> Recommender:
-    count = popular.fit(history)
-    return lambda asked: np.broadcast_to(count, asked.shape).copy()
+@dataclass(frozen=True, slots=True)
+class ItemToItem:
+    """Scores that are sums of weights from the items of a history: what ships as neighbour lists."""
 
+    weights: ease.Weights
+    popularity: npt.NDArray[np.float64]
+    """Per item: the scores of whoever has no history. All sums are 0 then, and the order of the ids would decide."""
 
-def _fit_ease(history: Matrix, settings: Settings) -> Recommender:
-    weights = ease.fit(history, l2=settings["lambda"])
-    count = popular.fit(history)
-
-    def recommend(asked: Matrix) -> npt.NDArray[np.float64]:
-        scores = ease.scores(asked, weights)
-        # Without a history all scores are 0, and the order of the ids would decide.
-        scores[np.diff(asked.indptr) == 0] = count
+    def __call__(self, asked: Matrix) -> npt.NDArray[np.float64]:
+        """Users x items."""
+        scores = ease.scores(asked, self.weights)
+        scores[np.diff(asked.indptr) == 0] = self.popularity
         return scores
 
-    return recommend
+
+def _fit_popular(lessons: Lessons, _settings: Settings) -> Recommender:
+    return lambda asked: np.broadcast_to(lessons.popularity, asked.shape).copy()
+
+
+def _fit_ease(lessons: Lessons, settings: Settings) -> Recommender:
+    return ItemToItem(ease.fit(lessons.history, l2=settings["lambda"]), lessons.popularity)
+
+
+def _fit_blend(lessons: Lessons, settings: Settings) -> Recommender:
+    return ItemToItem(Blend(lessons).weights(settings), lessons.popularity)
 
 
 METHODS: Final[Mapping[str, Method]] = {
     "ease": Method(_fit_ease, {"lambda": 300.0}),
+    "blend": Method(_fit_blend, DEFAULTS),
     "popular": Method(_fit_popular, {}),
 }
 

@@ -45,6 +45,12 @@ class Neighbours:
             total[neighbours] += weights
         return total
 
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """Items x items, with 0 where there is no neighbour: what a node ranks by."""
+        square = np.zeros((self.items, self.items))
+        square[np.repeat(np.arange(self.items), np.diff(self.indptr)), self.indices] = self.weights
+        return square
+
 
 def strongest(weights: npt.NDArray[np.float64], *, per_item: int = NEIGHBOURS) -> Neighbours:
     """For each row the `per_item` weights that are largest in absolute value; ties go to the lower code.

@@ -114,7 +114,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], log: Path) -> No
         (["--set", "lambda"], "expected a number"),
         (["--k", "0"], "lengths of 1 or more"),
         (["--k", "ten"], "lengths of 1 or more"),
-        (["--method", "als"], "no method 'als'; there are: ease, popular"),
+        (["--method", "svd"], "no method 'svd'; there are: ease, blend"),
         (["--delimiter", ";;"], "expected one ASCII character"),
         (["--seed", "-1"], "--seed"),
     ],

@@ -60,8 +60,8 @@ def test_nobody_to_judge_is_refused() -> None:
 
 
 def test_settings_and_methods_are_named_when_wrong() -> None:
-    with pytest.raises(InputError, match="no method 'als'; there are: ease, popular"):
-        method_named("als")
+    with pytest.raises(InputError, match="no method 'svd'; there are: ease, blend"):
+        method_named("svd")
     with pytest.raises(InputError, match="ease has no setting 'alpha'; there are: lambda"):
         settings_of("ease", ["alpha=1"])
     with pytest.raises(InputError, match="popular has no setting 'lambda'; there are: none"):
