@@ -5,6 +5,7 @@ attribution.onnx    its path attributions: float32 (rows, features + 1), last co
 golden.msgpack      rows with the scores that the trained model gave
 neighbours.msgpack  which items speak for which
 statistics.json     item attributes that training computed
+continuation.msgpack what a later training goes on with; never shipped
 features.json       the columns that it was trained on, as they were declared then
 card.json           what it is, what it was trained on, how good it was
 """
@@ -40,8 +41,9 @@ GOLDEN: Final = "golden.msgpack"
 NEIGHBOURS: Final = "neighbours.msgpack"
 STATISTICS: Final = "statistics.json"
 FEATURES: Final = "features.json"
+CONTINUATION: Final = "continuation.msgpack"
 CARD: Final = "card.json"
-FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, FEATURES, CARD)
+FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, CONTINUATION, FEATURES, CARD)
 
 _ONLY = ModelName("model")
 _card_encoder = msgspec.json.Encoder(order="deterministic")
@@ -58,6 +60,8 @@ class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
     attribution: bytes | None = None
     neighbours: bytes | None = None
     statistics: ItemStatistics = {}
+    continuation: bytes | None = None
+    """What incremental training goes on with; None where the model cannot be continued."""
 
 
 def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
@@ -122,6 +126,7 @@ def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
         GOLDEN: golden,
         NEIGHBOURS: artefacts.neighbours,
         STATISTICS: encode_statistics(artefacts.statistics) if artefacts.statistics else None,
+        CONTINUATION: artefacts.continuation,
         FEATURES: encode_features(artefacts.features),
         CARD: _card_encoder.encode(card),
     }
@@ -138,6 +143,7 @@ def from_files(files: dict[str, bytes]) -> Artefacts:
         attribution=files.get(ATTRIBUTION),
         neighbours=files.get(NEIGHBOURS),
         statistics=decode_statistics(files[STATISTICS]) if STATISTICS in files else {},
+        continuation=files.get(CONTINUATION),
     )
 
 

@@ -155,7 +155,7 @@ _FEATURES: Final[list[dict[str, Any]]] = [
 
 
 def _dimensions(shop: Wholesaler, article: str) -> dict[str, tuple[str, ...]]:
-    """Its words; and itself, so that a profile knows how often it was bought (a wholesaler's articles have no brand)."""
+    """Its words; and itself, so that a profile knows how often it was bought: what is sold there has no brand."""
     return {"category": shop.words[article], "brand": (article,)}
 
 

@@ -26,6 +26,7 @@ from edgewise.ids import ItemId, ModelName
 from edgewise.profile.preferences import Preferences
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
+from hub.artefacts import Artefacts
 from hub.evaluation.bootstrap import percentile_interval, resampled_sums
 from hub.ledger.ledger import open_ledger
 from hub.registry import ModelRegistry
@@ -84,7 +85,7 @@ def measure(ground: Ground) -> list[Claim]:
             with ground.terminal.working(f"training {name} …"):
                 trained = train_ranker(contents, ledger, registry, name, by="bench")
             with ground.terminal.working(f"judging {name} …"):
-                ranker = _ranker_hits(contents, registry, name, trained.version, history, asked)
+                ranker = _ranker_hits(contents, name, registry.artefacts(name, trained.version), history, asked)
                 best: dict[str, tuple[str, NDArray[np.float64]]] = {}
                 for rival in rivals(past, bought, [trial.customer for trial in asked]):
                     hits = _rival_hits(rival, bought, asked, is_fresh=name == FRESH)
@@ -105,14 +106,12 @@ def _trials(past: Sequence[Invoice], later: Sequence[Invoice]) -> list[Trial]:
 
 def _ranker_hits(
     contents: SiteContents,
-    registry: ModelRegistry,
     name: ModelName,
-    version: int,
+    artefacts: Artefacts,
     history: History,
     trials: Sequence[Trial],
 ) -> NDArray[np.float64]:
     """(trials,): 1 where one of the ten is on the invoice. Items, rows and scores are those that a node would have."""
-    artefacts = registry.artefacts(name, version)
     fitted = FittedItems(len(history), artefacts.neighbours, dict(artefacts.statistics))
     shop = Shop(contents, name, contents.recipes[name], fitted)
     profiles = _profiles(history)
