@@ -87,8 +87,8 @@ def continue_ranker(
     if len(outcomes) < fewest:
         raise InputError(
             f"{len(outcomes)} outcomes ({recipe.outcome.kind}) in the {len(history) - since:,} records since "
-            f"{_moment(known.through_ms)}, up to which {name}, {parent.name}, knew everything; expected at least {fewest}. "
-            f"That version stays"
+            f"{_moment(known.through_ms)}, up to which {name}, {parent.name}, knew everything; "
+            f"expected at least {fewest}. That version stays"
         )
     judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
     rewards.learn_refunds(history, judged_from=judged_from)
@@ -168,6 +168,8 @@ def _checked(contents: SiteContents, recipe: RankerRecipe, parent: Parent, known
     """The parent's trees, where they can still be added to."""
     import lightgbm
 
+    if recipe.decisions is not None:
+        raise InputError("a model that learns from decisions is trained in full; they are the latest days already")
     if features_of(contents.features, recipe) != parent.artefacts.features:
         raise InputError(f"the features are not those of {parent.name}: a tree's columns cannot change; train in full")
     if recipe.trees.objective != known.objective:

@@ -17,13 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import MALFORMED, InputError
+from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts
 from hub.ledger.rows import ModelStatus
 from hub.site.converting import convert
 from hub.site.loading import SiteContents
 from hub.site.recipes import RankerRecipe
-from hub.train.boosting import fit_trees, lesson_of, raw_scores
+from hub.train.boosting import Lesson, fit_trees, lesson_of, raw_scores
 from hub.train.continuation import continuation_of
 from hub.train.dataset import Progress, part, replayed_rows, sampled, together
 from hub.train.exporting import exported
@@ -31,9 +32,11 @@ from hub.train.history import History
 from hub.train.incremental import Parent, continue_ranker
 from hub.train.items import fit_items
 from hub.train.judging import Judged, judge, model_ranks
+from hub.train.logged import LoggedRows, logged_rows
+from hub.train.positions import lesson_of_decisions
 from hub.train.ranker_card import Evidence, ranker_card
 from hub.train.rewards import Rewards, outcomes_of
-from hub.train.shop import Shop
+from hub.train.shop import Shop, features_of, seat_of
 from hub.train.tuning import tuned
 
 if TYPE_CHECKING:
@@ -105,7 +108,8 @@ def train_ranker(
         parent = _parent(registry, registered, how.parent)
         made = MadeRanker(*continue_ranker(history, contents, name, recipe, parent, seed=seed, progress=progress))
     else:
-        made = make_ranker(history, contents, name, recipe, seed=seed, tune=how.tune, progress=progress)
+        logged = _logged(ledger, history, contents, name, recipe)
+        made = make_ranker(history, contents, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress)
     progress("registering", 0, 1)
     version = registry.register(registered, made.artefacts, made.card, by=by)
     progress("registering", 1, 1)
@@ -156,6 +160,7 @@ def make_ranker(
     *,
     seed: int = 0,
     tune: int = 0,
+    logged: LoggedRows | None = None,
     progress: Progress = lambda _what, _done, _of: None,
 ) -> MadeRanker:
     """Train, judge, export and compare with the edge's scorer. Same arguments, same bytes.
@@ -192,11 +197,14 @@ def make_ranker(
         raise InputError(f"only {replayed.rows.choices} outcomes made rows; expected some to learn and some to judge")
     found = tuned(early, recipe.trees, k=shop.count, trials=tune, seed=seed, progress=progress) if tune else None
     trees = recipe.trees if found is None else found.trees
-    trial = fit_trees(lesson_of(early), trees, seed, what="training to judge", progress=progress)
+    rows = together(early, sampled(late, recipe.negatives, seed))
+    learned, to_learn = lesson_of(early), lesson_of(rows)
+    if recipe.decisions is not None:
+        learned, to_learn = _of_decisions(history, recipe, shop.features, logged, judged_from)
+    trial = fit_trees(learned, trees, seed, what="training to judge", progress=progress)
     ranks = model_ranks(to_judge, raw_scores(trial, to_judge.matrix))
     judged = judge(to_judge, ranks, k=shop.count, is_known=_known(history, through), seed=seed)
-    rows = together(early, sampled(late, recipe.negatives, seed))
-    booster = fit_trees(lesson_of(rows), trees, seed, what="training", progress=progress)
+    booster = fit_trees(to_learn, trees, seed, what="training", progress=progress)
     items = fit_items(history, recipe, len(history))
     progress("comparing with the edge", 0, 1)
     state = continuation_of(booster, trees.objective, history)
@@ -216,6 +224,7 @@ def make_ranker(
         parity=made.parity,
         seed=seed,
         tuned=found,
+        decisions=None if recipe.decisions is None else len(to_learn.size),
     )
     return MadeRanker(made.artefacts, ranker_card(evidence), judged)
 
@@ -232,6 +241,28 @@ def _shops(
         shops.append(Shop(contents, name, recipe, fit_items(history, recipe, known)))
     progress("fitting items", len(throughs), len(throughs))
     return shops
+
+
+def _logged(ledger: Ledger, contents: SiteContents, name: ModelName, recipe: RankerRecipe) -> LoggedRows | None:
+    if recipe.decisions is None:
+        return None
+    columns = [feature.name for feature in features_of(contents.features, recipe).features]
+    rewards = Rewards(recipe.outcome, recipe.rewards)
+    placement = seat_of(contents, name, recipe).placement
+    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms)
+
+
+def _of_decisions(
+    history: History, recipe: RankerRecipe, features: FeatureTable, logged: LoggedRows | None, judged_from: int
+) -> tuple[Lesson, Lesson]:
+    """What decisions before the outcomes that judge say, and what all of them say."""
+    if logged is None or recipe.decisions is None:
+        raise InputError("the recipe learns from decisions, and none were given")
+    judged_ms, end_ms = history.deeds[judged_from].moment_ms, history.deeds[-1].moment_ms + 1
+    return (
+        lesson_of_decisions(logged, features, recipe.decisions, until_ms=judged_ms, fewest=FEWEST_OUTCOMES),
+        lesson_of_decisions(logged, features, recipe.decisions, until_ms=end_ms, fewest=FEWEST_OUTCOMES),
+    )
 
 
 def _known(history: History, through: int) -> NDArray[np.bool_]:

@@ -58,8 +58,8 @@ class Evidence(NamedTuple):
     seed: int
     tuned: Tuned | None = None
     lineage: Lineage | None = None
-    learned_from: str = "replay"
-    """Or `decisions`."""
+    decisions: int | None = None
+    """How many the trees learned from, where they did not learn from the replay."""
 
 
 def ranker_card(evidence: Evidence) -> dict[str, Any]:
@@ -127,6 +127,7 @@ def _data(evidence: Evidence) -> dict[str, Any]:
         "outcomes_judged": judged.choices,
         "visitors_judged": judged.visitors,
         "outcomes_left_out": evidence.unavailable,
+        **({} if evidence.decisions is None else {"decisions_learned_from": evidence.decisions}),
         "rows": len(evidence.rows),
     }
 
@@ -165,6 +166,11 @@ def _limits(evidence: Evidence) -> list[str]:
     absent = [name for name, column in columns if np.isnan(column).all()]
     if absent:
         limits.append(f"Missing in every row, so that nothing was learned of them: {', '.join(absent)}.")
+    if evidence.decisions is not None:
+        limits.append(
+            "It learned from what nodes showed: of what was never shown it knows nothing, and items that suit some "
+            "visitors better stood higher for them, so that slots seem to be worth more than they are."
+        )
     if evidence.lineage is not None:
         limits.append("Only the latest trees learned from the new records; what the older ones learned does not fade.")
         if not evidence.lineage.is_past_unchanged:

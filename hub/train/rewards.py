@@ -6,7 +6,7 @@ with a weight above 0 is learned from; `refund` is taken off the order that it u
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from edgewise.events import Kind
 from edgewise.ids import ItemId
@@ -72,6 +72,18 @@ class Rewards:
                 if weight + undone > 0:
                     found[touch.item] = weight + undone
         return found
+
+    def of_all(self, said: Iterable[tuple[Kind, float | None]]) -> float:
+        """What all that came of one shown item is worth, each kind once; 0 where it is not wanted in the end."""
+        if not self._weights:
+            return float(any(self.outcome.counts(kind, rating) for kind, rating in said))
+        least = self.outcome.at_least
+        kinds = {
+            kind
+            for kind, rating in said
+            if kind is not Kind.REVIEW or least is None or (rating is not None and rating >= least)
+        }
+        return max(0.0, sum(self._weights.get(kind, 0.0) for kind in sorted(kinds)))
 
 
 def outcomes_of(history: History, outcome: Outcome, since: int, most: int) -> list[int]:

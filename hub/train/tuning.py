@@ -1,8 +1,8 @@
 """Better settings of the trees, looked for on the outcomes that they may learn from: never on those that judge.
 
 Optuna's tree-structured Parzen estimator (Bergstra, Bardenet, Bengio, Kegl 2011, NeurIPS 24) proposes; each proposal is
-trained on the earlier outcomes and measured on the later ones. The recipe's own settings are tried first, so that tuning
-never ends below them on what it looks at.
+trained on the earlier outcomes and measured on the later ones. The recipe's own settings are tried first: tuning never
+ends below them on what it looks at.
 """
 
 from __future__ import annotations
