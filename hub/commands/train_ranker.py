@@ -19,6 +19,7 @@ from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
     from hub.train.dataset import Progress as Say
+    from hub.train.judging import Estimate
     from hub.train.ranker import TrainedRanker
 
 
@@ -111,16 +112,9 @@ def _plain(trained: TrainedRanker) -> dict[str, Any]:
 
 
 def _shown(trained: TrainedRanker) -> Group:
-    measures = list(next(iter(trained.judged.values())).measures)
+    measures = dict.fromkeys(measure for judged in trained.judged.values() for measure in judged.measures)
     rows = [
-        [
-            measure,
-            *(
-                f"{judged.measures[measure].estimate:.4f} "
-                f"[{judged.measures[measure].ci_low:.4f}, {judged.measures[measure].ci_high:.4f}]"
-                for judged in trained.judged.values()
-            ),
-        ]
+        [measure, *(_in_words(judged.measures.get(measure)) for judged in trained.judged.values())]
         for measure in measures
     ]
     columns = [f"{group} ({judged.choices:,} outcomes)" for group, judged in trained.judged.items()]
@@ -130,3 +124,7 @@ def _shown(trained: TrainedRanker) -> Group:
         f"parity: {parity['rows']:,} rows, {parity['mismatches']} mismatches; sha256 {trained.sha256[:12]}",
         f"next: edgewise model approve {trained.model}@{trained.version}",
     )
+
+
+def _in_words(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.estimate:.4f} [{estimate.ci_low:.4f}, {estimate.ci_high:.4f}]"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edgewise.errors import MALFORMED, InputError
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
+from edgewise.profile.state import DAY_MS
 from hub.artefacts import Artefacts
 from hub.ledger.rows import ModelStatus
 from hub.site.converting import convert
@@ -243,9 +244,12 @@ def _shops(
     return shops
 
 
-def _logged(ledger: Ledger, contents: SiteContents, name: ModelName, recipe: RankerRecipe) -> LoggedRows | None:
-    if recipe.decisions is None:
+def _logged(
+    ledger: Ledger, history: History, contents: SiteContents, name: ModelName, recipe: RankerRecipe
+) -> LoggedRows | None:
+    if recipe.decisions is None or not len(history):
         return None
+    since_ms = history.deeds[-1].moment_ms - recipe.decisions.days * DAY_MS
     columns = [feature.name for feature in features_of(contents.features, recipe).features]
     rewards = Rewards(recipe.outcome, recipe.rewards)
     placement = seat_of(contents, name, recipe).placement
