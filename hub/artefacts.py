@@ -5,6 +5,7 @@ attribution.onnx    its path attributions: float32 (rows, features + 1), last co
 golden.msgpack      rows with the scores that the trained model gave
 neighbours.msgpack  which items speak for which
 statistics.json     item attributes that training computed
+continuation.msgpack what a later training goes on with; never shipped
 features.json       the columns that it was trained on, as they were declared then
 kind.json           what it is asked for and the classes of a visitor score; absent for a ranker
 card.json           what it is, what it was trained on, how good it was
@@ -43,8 +44,9 @@ NEIGHBOURS: Final = "neighbours.msgpack"
 STATISTICS: Final = "statistics.json"
 FEATURES: Final = "features.json"
 KIND: Final = "kind.json"
+CONTINUATION: Final = "continuation.msgpack"
 CARD: Final = "card.json"
-FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, FEATURES, KIND, CARD)
+FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, CONTINUATION, FEATURES, KIND, CARD)
 
 _ONLY = ModelName("model")
 _card_encoder = msgspec.json.Encoder(order="deterministic")
@@ -77,6 +79,8 @@ class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
     neighbours: bytes | None = None
     statistics: ItemStatistics = {}
     kind: Kind = RANKER
+    continuation: bytes | None = None
+    """What incremental training goes on with; None where the model cannot be continued."""
 
 
 def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
@@ -147,6 +151,7 @@ def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
         GOLDEN: golden,
         NEIGHBOURS: artefacts.neighbours,
         STATISTICS: encode_statistics(artefacts.statistics) if artefacts.statistics else None,
+        CONTINUATION: artefacts.continuation,
         FEATURES: encode_features(artefacts.features),
         KIND: _card_encoder.encode(artefacts.kind) if artefacts.kind != RANKER else None,
         CARD: _card_encoder.encode(card),
@@ -165,6 +170,7 @@ def from_files(files: dict[str, bytes]) -> Artefacts:
         neighbours=files.get(NEIGHBOURS),
         statistics=decode_statistics(files[STATISTICS]) if STATISTICS in files else {},
         kind=msgspec.json.decode(files[KIND], type=Kind) if KIND in files else RANKER,
+        continuation=files.get(CONTINUATION),
     )
 
 

@@ -12,12 +12,14 @@ import typer
 from rich.console import Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
     from hub.train.dataset import Progress as Say
+    from hub.train.judging import Estimate
     from hub.train.ranker import TrainedRanker
 
 
@@ -31,6 +33,15 @@ def ranker(
         list[str] | None,
         typer.Option("--set", help="KEY=VALUE over the site's recipe, as in trees.rounds=200.", metavar="KEY=VALUE"),
     ] = None,
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Only add what came since the latest version: a day in seconds.")
+    ] = False,
+    parent: Annotated[
+        int | None, typer.Option("--from", min=1, metavar="VERSION", help="Which version to add it to.")
+    ] = None,
+    tune: Annotated[
+        int, typer.Option(min=0, max=1_000, help="Try so many settings of the trees first; needs edgewise[tune].")
+    ] = 0,
     by: Annotated[
         str | None, typer.Option("--by", metavar="NAME", help="Who has it trained; $USER where it is not given.")
     ] = None,
@@ -42,12 +53,16 @@ def ranker(
     Every visitor's past is replayed as the edge would have known it. The latest outcomes are held back to judge by:
     how often was the item that was wanted next among those shown? The exported model is compared with the trained one
     by the scorer that runs on the edge; a model that differs is refused.
+    With --incremental the trees of an earlier version stay, a few are added for what came since, and neighbours and
+    statistics are fitted again. Without anything new it says so, and the version that was there stays.
     """
+    if (parent is not None and not incremental) or (incremental and tune):
+        raise InputError("--from goes with --incremental, and --tune with training in full")
     from hub.audit import person
     from hub.ledger.ledger import open_ledger
     from hub.registry import ModelRegistry
     from hub.site.loading import load_site
-    from hub.train.ranker import train_ranker
+    from hub.train.ranker import How, train_ranker
 
     terminal = Terminal(json=json, quiet=quiet)
     # Nothing that visitors see changes by training, so that a scheduler without a name may do it.
@@ -62,6 +77,7 @@ def ranker(
             by=who,
             seed=seed,
             settings=settings or [],
+            how=How(incremental, parent, tune),
             progress=say,
         )
     terminal.result(_plain(trained), _shown(trained))
@@ -91,20 +107,14 @@ def _plain(trained: TrainedRanker) -> dict[str, Any]:
         "choices": {group: judged.choices for group, judged in trained.judged.items()},
         "parity": trained.card["parity"],
         "data": trained.card["data"],
+        "reproduction": trained.card["reproduction"],
     }
 
 
 def _shown(trained: TrainedRanker) -> Group:
-    measures = list(next(iter(trained.judged.values())).measures)
+    measures = dict.fromkeys(measure for judged in trained.judged.values() for measure in judged.measures)
     rows = [
-        [
-            measure,
-            *(
-                f"{judged.measures[measure].estimate:.4f} "
-                f"[{judged.measures[measure].ci_low:.4f}, {judged.measures[measure].ci_high:.4f}]"
-                for judged in trained.judged.values()
-            ),
-        ]
+        [measure, *(_in_words(judged.measures.get(measure)) for judged in trained.judged.values())]
         for measure in measures
     ]
     columns = [f"{group} ({judged.choices:,} outcomes)" for group, judged in trained.judged.items()]
@@ -114,3 +124,7 @@ def _shown(trained: TrainedRanker) -> Group:
         f"parity: {parity['rows']:,} rows, {parity['mismatches']} mismatches; sha256 {trained.sha256[:12]}",
         f"next: edgewise model approve {trained.model}@{trained.version}",
     )
+
+
+def _in_words(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{estimate.estimate:.4f} [{estimate.ci_low:.4f}, {estimate.ci_high:.4f}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -35,6 +36,7 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
     if recipe.outcome.at_least is not None and recipe.outcome.kind != "review":
         message = f"only reviews have stars, and the outcome is a {recipe.outcome.kind}; remove `at_least`"
         yield say(("train", "outcome", "at_least"), message)
+    yield from _rewards(recipe, say)
     yield from _placement(files, name, recipe, say)
     declared = {feature.name: feature for feature, _ in files.features}
     taken = list(declared) if recipe.features is None else recipe.features
@@ -55,6 +57,25 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
             yield say(path, f"{attribute!r} is no name for an attribute; use small letters, digits and _")
         elif attribute in DIMENSIONS:
             yield say(path, f"{attribute!r} is a dimension of profiles and never a number; choose another name")
+
+
+def _rewards(recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    rewards = recipe.rewards
+    if not rewards:
+        return
+    if not rewards.get(recipe.outcome.kind, 0.0) > 0:
+        message = f"the outcome is a {recipe.outcome.kind}, and has no reward above 0; give it one"
+        yield say(("train", "rewards"), message)
+    for kind, worth in rewards.items():
+        if not math.isfinite(worth):
+            yield say(("train", "rewards", kind), f"a reward is {worth}; expected a finite number")
+        elif worth < 0 and kind != "refund":
+            message = f"a {kind} is worth {worth:g}; only a refund, which is taken off an order, may be below 0"
+            yield say(("train", "rewards", kind), message)
+    if rewards.get("refund", 0.0) > 0:
+        yield say(("train", "rewards", "refund"), "a refund cannot be worth more than nothing; expected at most 0")
+    elif "refund" in rewards and not rewards.get("order", 0.0) > 0:
+        yield say(("train", "rewards", "refund"), "a refund is taken off an order, and orders have no reward")
 
 
 def _placement(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:

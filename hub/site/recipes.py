@@ -83,10 +83,44 @@ class TreeRecipe(msgspec.Struct, frozen=True):
     lambda_l2: Annotated[float, Meta(ge=0)] = 0.0
 
 
+Rewarded = Literal["view", "click", "add", "order", "review", "refund"]
+
+
+class DecisionRecipe(msgspec.Struct, frozen=True):
+    """Learn from what nodes showed in the placement and what came of it, in place of the replayed history.
+
+    People look at the first slots whatever stands there, so that a click says of a slot what it seems to say of an
+    item. Either way to take that out works with the slots that the decisions logged.
+    """
+
+    position: Literal["feature", "inverse_propensity"] = "inverse_propensity"
+    """`feature`: the model's `position` feature is the slot at training, and the same for all at serving.
+    `inverse_propensity`: what was wanted in a slot counts as often as one over the chance that the slot was looked at
+    (`hub.train.positions`)."""
+    days: Annotated[int, Meta(ge=1, le=400)] = 90
+    """How old a decision may be."""
+    most_weight: Annotated[float, Meta(ge=1)] = 10.0
+    """So often something counts at most, where a slot is hardly looked at."""
+
+
+class IncrementalRecipe(msgspec.Struct, frozen=True):
+    """How a new day is added to a trained model (`edgewise train ranker NAME --incremental`)."""
+
+    rounds: Annotated[int, Meta(ge=1, le=200)] = 10
+    """Trees that are added."""
+    fewest_outcomes: Annotated[int, Meta(ge=1)] = 20
+    """Fewer new outcomes are no reason to add trees."""
+    most_trees: Annotated[int, Meta(ge=1, le=5_000)] = 500
+    """A model that would have more must be trained in full: every tree costs each decision."""
+
+
 class RankerRecipe(msgspec.Struct, frozen=True):
     """The whole recipe."""
 
     outcome: Outcome
+    rewards: dict[Rewarded, float] = {}
+    """What kinds of events are worth, with the outcome among them: `{click: 1, order: 10, refund: -10}`. A kind without
+    a weight above 0 is not learned from; `refund` is added to the order that came back. Empty: the outcome alone."""
     placement: PlacementName | None = None
     """Where it ranks; not needed when one placement alone asks this model."""
     features: list[str] | None = None
@@ -97,6 +131,9 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     fit_share: Part = 0.625
     """Share of the history, in its order, that neighbours and statistics of the training rows are fitted on. Rows are
     made from the rest, so that no row contains its own outcome."""
+    refits: Annotated[int, Meta(ge=1, le=50)] = 1
+    """How often, in the rest of the history, they are fitted again on everything before: rows then know items about as
+    freshly as nodes do, and the model learns what fresh numbers are worth."""
     validation_share: Part = 0.33
     """Share of the outcomes in that rest, the latest ones, that the model is judged on."""
     negatives: Annotated[int, Meta(ge=1, le=1_000)] = 20
@@ -104,3 +141,5 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     most_outcomes: Annotated[int, Meta(ge=100)] = 20_000
     """Only the latest outcomes make rows."""
     trees: TreeRecipe = TreeRecipe()
+    decisions: DecisionRecipe | None = None
+    incremental: IncrementalRecipe = IncrementalRecipe()

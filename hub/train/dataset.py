@@ -7,7 +7,8 @@ rows that were logged when they were decided, joined to what came of them (`hub.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import bisect
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple
 
@@ -15,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError, RefusedError
-from edgewise.ids import ItemId
 from edgewise.profile.preferences import Preferences, state
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
 from edgewise.records import EventRecord, PreferenceRecord
 from hub.site.recipes import Outcome
 from hub.train.contexts import context_of
-from hub.train.history import History, kind_of_event
+from hub.train.history import History
+from hub.train.rewards import Rewards
 from hub.train.shop import Choice, Matrix, Shop
 
 Progress = Callable[[str, int, int], None]
@@ -39,6 +40,8 @@ class RankingRows:
     """Float32 (n, F)."""
     label: NDArray[np.float32]
     """(n,): 1 where wanted, else 0."""
+    gain: NDArray[np.float32]
+    """(n,): what it is worth that it was wanted, 1 where the site does not say; 0 where it was not wanted."""
     size: NDArray[np.int64]
     """(choices,): rows of each; they add up to n."""
     retrieved: NDArray[np.int64]
@@ -69,37 +72,23 @@ class Replayed(NamedTuple):
     """Outcomes of visitors who may not be personalised, or with an item that could not have been shown to them."""
 
 
-def outcomes_of(history: History, outcome: Outcome, since: int, most: int) -> list[int]:
-    """Numbers of the deeds, from `since` on, with the outcome; the latest `most` of them."""
-    found = [
-        number
-        for number in range(since, len(history))
-        if isinstance(history.deeds[number].record, EventRecord) and wanted_items(history.deeds[number].record, outcome)
-    ]
-    return found[-most:]
-
-
-def wanted_items(record: object, outcome: Outcome) -> list[ItemId]:
-    """The items that an event says were wanted; none for any other record."""
-    if not isinstance(record, EventRecord):
-        return []
-    kind = kind_of_event(record)
-    return [touch.item for touch in record.touches if outcome.counts(kind, touch.rating)]
-
-
 def replayed_rows(
     history: History,
     shop: Shop,
-    outcome: Outcome,
+    outcome: Outcome | Rewards,
     *,
     since: int,
     whole_from: int,
     most: int,
     negatives: int,
     seed: int,
+    later: Sequence[Shop] = (),
     progress: Progress = lambda _what, _done, _of: None,
 ) -> Replayed:
     """Rows of the outcomes from deed `since` on, at most the latest `most`.
+
+    An outcome is described by the latest of `shop` and `later` whose items were fitted on nothing but what came before
+    it: nodes know items as of the last release, not as of half a year ago, and a model must learn what that is worth.
 
     An outcome before deed `whole_from` gets, beside what was wanted, `negatives` of the other retrieved candidates,
     drawn without replacement; later ones get all.
@@ -114,17 +103,19 @@ def replayed_rows(
             f"items were fitted on the first {shop.fitted.through:,} records and rows asked from {since:,} on; "
             "a row would contain its own outcome",
         )
-    numbers = outcomes_of(history, outcome, since, most)
+    rewards = outcome if isinstance(outcome, Rewards) else Rewards(outcome)
+    numbers = rewards.outcomes(history, since, most)
     draw = _Draw(negatives, seed)
     choices: list[_Made] = []
     done = 0
-    for made in _choices(history, shop, outcome, frozenset(numbers), whole_from=whole_from, draw=draw):
+    shops = sorted([shop, *later], key=lambda one: one.fitted.through)
+    for made in _choices(history, shops, rewards, frozenset(numbers), whole_from=whole_from, draw=draw):
         done += 1
         if made is not None:
             choices.append(made)
         progress("replaying", done, len(numbers))
     if not choices:
-        raise InputError(f"no outcome of {outcome.kind!r} among {len(history) - since:,} records could be used")
+        raise InputError(f"no outcome of {rewards.outcome.kind!r} among {len(history) - since:,} records could be used")
     choices.sort(key=lambda made: made.deed)
     return Replayed(_joined(choices, tuple(feature.name for feature in shop.features.features)), done - len(choices))
 
@@ -174,6 +165,7 @@ def _kept(
         names=rows.names,
         matrix=rows.matrix[keep],
         label=rows.label[keep],
+        gain=rows.gain[keep],
         size=size,
         retrieved=retrieved,
         visitor=rows.visitor[choices],
@@ -207,9 +199,16 @@ class _Draw:
 
 
 def _choices(
-    history: History, shop: Shop, outcome: Outcome, numbers: frozenset[int], *, whole_from: int, draw: _Draw
+    history: History,
+    shops: Sequence[Shop],
+    rewards: Rewards,
+    numbers: frozenset[int],
+    *,
+    whole_from: int,
+    draw: _Draw,
 ) -> Iterator[_Made | None]:
     """Visitor by visitor, because a row depends on its own visitor's past only."""
+    throughs = [shop.fitted.through for shop in shops]
     for visitor, own in enumerate(history.by_visitor()):
         last = max((number for number in own if number in numbers), default=-1)
         profile, said = Profile(), Preferences()
@@ -218,12 +217,14 @@ def _choices(
                 break
             moment_ms, _, record = history.deeds[number]
             if number in numbers and isinstance(record, EventRecord):
-                choice = shop.choice(
+                gains = rewards.gains(number, record)
+                choice = shops[bisect.bisect_right(throughs, number) - 1].choice(
                     profile,
                     said,
                     record.grants,
                     moment_ms,
-                    wanted=wanted_items(record, outcome),
+                    wanted=list(gains),
+                    gains=list(gains.values()),
                     context=context_of(record, moment_ms),
                     draw=draw if number < whole_from else None,
                 )
@@ -240,6 +241,7 @@ def _joined(made: list[_Made], names: tuple[str, ...]) -> RankingRows:
         names=names,
         matrix=np.concatenate([choice.matrix for choice in choices]),
         label=np.concatenate([choice.wanted for choice in choices]).astype(np.float32),
+        gain=np.concatenate([choice.gain for choice in choices]),
         size=np.array([len(choice.wanted) for choice in choices], np.int64),
         retrieved=np.array([choice.retrieved for choice in choices], np.int64),
         visitor=np.array([entry.visitor for entry in made], np.int32),

@@ -63,6 +63,11 @@ def judge(rows: RankingRows, ranks: Ranks, *, k: int, is_known: NDArray[np.bool_
     return {name: _judge(rows, ranks, k, group, seed) for name, group in groups.items() if group.any()}
 
 
+def above(rows: RankingRows, ranks: Ranks, other: Ranks, *, k: int, seed: int) -> Estimate:
+    """How far the hit rate of the first `k` places of `ranks` is above that of `other`, on the same choices."""
+    return _estimates(rows.visitor, {"": _hits(ranks, k) - _hits(other, k)}, seed)[""]
+
+
 def _judge(rows: RankingRows, ranks: Ranks, k: int, group: NDArray[np.bool_], seed: int) -> Judged:
     hit, rule, retrieval = (_hits(of[group], k) for of in (ranks, rows.rank_by_rule, rows.rank_by_retrieval))
     values = {
@@ -76,14 +81,19 @@ def _judge(rows: RankingRows, ranks: Ranks, k: int, group: NDArray[np.bool_], se
         f"mrr@{k} of the retrieval": _reciprocal(rows.rank_by_retrieval[group], k),
         "retrieved": (rows.rank_by_retrieval[group] < NOWHERE).astype(np.float64),
     }
-    visitors, visitor = np.unique(rows.visitor[group], return_inverse=True)
-    columns = [np.bincount(visitor), *(np.bincount(visitor, value) for value in values.values())]
+    measures = _estimates(rows.visitor[group], values, seed)
+    return Judged(len(np.unique(rows.visitor[group])), int(group.sum()), measures)
+
+
+def _estimates(visitor: NDArray[np.int32], values: dict[str, NDArray[np.float64]], seed: int) -> dict[str, Estimate]:
+    _, unit = np.unique(visitor, return_inverse=True)
+    columns = [np.bincount(unit), *(np.bincount(unit, value) for value in values.values())]
     sums = resampled_sums(np.column_stack(columns).astype(np.float64), RESAMPLES, np.random.default_rng(seed))
     measures = {}
     for position, (name, value) in enumerate(values.items(), 1):
         low, high = percentile_interval(sums[:, position] / sums[:, 0])
         measures[name] = Estimate(float(value.mean()), low, high)
-    return Judged(len(visitors), int(group.sum()), measures)
+    return measures
 
 
 def _hits(ranks: Ranks, k: int) -> NDArray[np.float64]:

@@ -26,6 +26,7 @@ from hub.ledger.dialect import chunks
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import RewardRow
 from hub.site.recipes import Outcome
+from hub.train.rewards import Rewards
 from hub.train.shop import Matrix
 
 NOT_SHOWN: Final = 0
@@ -44,6 +45,10 @@ class LoggedRows:
     """Float32 (n, F), as it was logged, to the bit."""
     label: NDArray[np.float32]
     """(n,): 1 where the outcome followed, else 0; also 0 for what was not shown, of which nobody can know."""
+    gain: NDArray[np.float32]
+    """(n,): what that is worth (`hub.train.rewards`), 1 where the site does not say; 0 where the label is 0."""
+    items: tuple[ItemId, ...]
+    """(n,): which item each row is about."""
     slot: NDArray[np.int32]
     """(n,): from 1; NOT_SHOWN for a candidate of a sampled matrix that was not shown."""
     propensity: NDArray[np.float64]
@@ -71,7 +76,7 @@ class _Chosen(NamedTuple):
 def logged_rows(
     ledger: Ledger,
     placement: PlacementName,
-    outcome: Outcome,
+    outcome: Outcome | Rewards,
     names: Sequence[str],
     *,
     since_ms: int = 0,
@@ -81,6 +86,7 @@ def logged_rows(
 
     A deferred decision counts once its activation event has come.
     """
+    worth = outcome if isinstance(outcome, Rewards) else Rewards(outcome)
     left_out: Counter[str] = Counter()
     parts: list[tuple[_Chosen, Matrix, NDArray[np.float32]]] = []
     decisions = (record for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms))
@@ -98,9 +104,9 @@ def logged_rows(
                 continue
             matrix = _matrix(found.rows, names, left_out)
             if matrix is not None:
-                wanted = {reward.item for reward in rewards.get(identifier, []) if _counts(outcome, reward)}
-                label = np.array([item in wanted and item in found.items for item in found.rows.items], np.float32)
-                parts.append((found, matrix, label))
+                gains = _gains(worth, rewards.get(identifier, []))
+                gain = np.array([gains.get(item, 0.0) if item in found.items else 0.0 for item in found.rows.items])
+                parts.append((found, matrix, gain.astype(np.float32)))
     return _joined(parts, tuple(names), left_out)
 
 
@@ -131,8 +137,11 @@ def _matrix(rows: FeatureRows, names: Sequence[str], left_out: Counter[str]) -> 
     return np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
 
 
-def _counts(outcome: Outcome, reward: RewardRow) -> bool:
-    return outcome.counts(Kind(reward.kind), reward.value)
+def _gains(worth: Rewards, rewards: Sequence[RewardRow]) -> dict[ItemId, float]:
+    by_item: dict[ItemId, list[tuple[Kind, float | None]]] = {}
+    for reward in rewards:
+        by_item.setdefault(reward.item, []).append((Kind(reward.kind), reward.value))
+    return {item: worth.of_all(said) for item, said in by_item.items()}
 
 
 def _activated(ledger: Ledger, deferred: Sequence[DecisionRecord]) -> set[DecisionId]:
@@ -148,11 +157,14 @@ def _activated(ledger: Ledger, deferred: Sequence[DecisionRecord]) -> set[Decisi
 def _joined(
     parts: Sequence[tuple[_Chosen, Matrix, NDArray[np.float32]]], names: tuple[str, ...], left_out: Counter[str]
 ) -> LoggedRows:
+    gain = np.concatenate([np.zeros(0, np.float32), *(gain for _, _, gain in parts)])
     items = [found.items.get(item) for found, _, _ in parts for item in found.rows.items]
     return LoggedRows(
         names=names,
         matrix=np.concatenate([np.zeros((0, len(names)), np.float32), *(matrix for _, matrix, _ in parts)]),
-        label=np.concatenate([np.zeros(0, np.float32), *(label for _, _, label in parts)]),
+        label=(gain > 0).astype(np.float32),
+        gain=gain,
+        items=tuple(item for found, _, _ in parts for item in found.rows.items),
         slot=np.array([NOT_SHOWN if item is None else item.rank for item in items], np.int32),
         propensity=np.array([np.nan if item is None else item.propensity for item in items], np.float64),
         size=np.array([len(matrix) for _, matrix, _ in parts], np.int64),

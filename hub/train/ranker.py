@@ -9,45 +9,43 @@ served with items fitted on everything; only their strength has changed since, n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.golden import golden_rows
-from edgewise.errors import MALFORMED, InputError, ModelRefused
+from edgewise.errors import MALFORMED, InputError
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
+from edgewise.profile.state import DAY_MS
 from hub.artefacts import Artefacts
-from hub.parity import Parity, check_parity
-from hub.scoring_child import ScoringChild
+from hub.ledger.rows import ModelStatus
 from hub.site.converting import convert
 from hub.site.loading import SiteContents
-from hub.site.recipes import RankerRecipe, TreeRecipe
-from hub.train.dataset import Progress, RankingRows, outcomes_of, part, replayed_rows, sampled, together
+from hub.site.recipes import RankerRecipe
+from hub.train.boosting import Lesson, fit_trees, lesson_of, raw_scores
+from hub.train.continuation import continuation_of
+from hub.train.dataset import Progress, part, replayed_rows, sampled, together
+from hub.train.exporting import exported
 from hub.train.history import History
+from hub.train.incremental import Parent, continue_ranker
 from hub.train.items import fit_items
 from hub.train.judging import Judged, judge, model_ranks
+from hub.train.logged import LoggedRows, logged_rows
+from hub.train.positions import lesson_of_decisions
 from hub.train.ranker_card import Evidence, ranker_card
-from hub.train.shop import Shop
+from hub.train.rewards import Rewards, outcomes_of
+from hub.train.shop import Shop, features_of, seat_of
+from hub.train.tuning import tuned
 
 if TYPE_CHECKING:
-    import lightgbm
-
     from hub.ledger.ledger import Ledger
     from hub.registry import ModelRegistry
 
 FEWEST_OUTCOMES: Final = 100
 """Fewer cannot be told from chance, and are no reason to bother visitors."""
-GOLDEN_ROWS: Final = 128
-PARITY_ROWS: Final = 2_000
-THREADS: Final = 1
-"""Fixed, so that a model does not depend on the machine. More are slower where others use the cores: threads wait for
-each other at every node of every tree."""
-ADDITIVE: Final = 1e-4
-"""Path attributions of a row add up to its score within this times max(1, |score|): float32 sums of every tree."""
 
 
 class MadeRanker(NamedTuple):
@@ -68,6 +66,16 @@ class TrainedRanker(msgspec.Struct, frozen=True):
     card: dict[str, Any]
 
 
+class How(msgspec.Struct, frozen=True):
+    """In full, or from what came since an earlier version."""
+
+    incremental: bool = False
+    parent: int | None = None
+    """The version to go on with; None: the latest that nobody retired or refused."""
+    tune: int = 0
+    """How many settings of the trees to try."""
+
+
 def train_ranker(
     contents: SiteContents,
     ledger: Ledger,
@@ -77,11 +85,13 @@ def train_ranker(
     by: str,
     seed: int = 0,
     settings: Sequence[str] = (),
+    how: How = How(),  # noqa: B008  # frozen
     progress: Progress = lambda _what, _done, _of: None,
 ) -> TrainedRanker:
     """Train the model `name` of a site from the ledger and register it; a person has to approve it.
 
-    `settings` are `KEY=VALUE` over the site's recipe, as in `trees.rounds=100`.
+    `how`: in full, or incrementally (`hub.train.incremental`). `settings` are `KEY=VALUE` over the site's recipe, as in
+    `trees.rounds=100`.
 
     Raises:
         InputError: the site says nothing about training it, a setting is wrong, or there is too little history.
@@ -93,13 +103,32 @@ def train_ranker(
     progress("reading the ledger", 0, 1)
     history = read_history(ledger)
     progress("reading the ledger", 1, 1)
-    made = make_ranker(history, contents, name, recipe, seed=seed, progress=progress)
     registered = contents.models[name].model
+    made: MadeRanker
+    if how.incremental:
+        parent = _parent(registry, registered, how.parent)
+        made = MadeRanker(*continue_ranker(history, contents, name, recipe, parent, seed=seed, progress=progress))
+    else:
+        logged = _logged(ledger, history, contents, name, recipe)
+        made = make_ranker(history, contents, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress)
     progress("registering", 0, 1)
     version = registry.register(registered, made.artefacts, made.card, by=by)
     progress("registering", 1, 1)
     row = registry.row(registered, version)
     return TrainedRanker(row.name, row.version, row.sha256, made.judged, made.card)
+
+
+def _parent(registry: ModelRegistry, name: ModelName, version: int | None) -> Parent:
+    ended = {ModelStatus.RETIRED, ModelStatus.REFUSED}
+    if version is None:
+        usable = [row.version for row in registry.models(name) if row.status not in ended]
+        if not usable:
+            raise InputError(f"no version of {name} to go on with; train it in full first")
+        version = max(usable)
+    row = registry.row(name, version)
+    if row.status in ended:
+        raise InputError(f"{name}@{version} is {row.status}; go on with another version, or train in full")
+    return Parent(version, row.sha256, registry.artefacts(name, version))
 
 
 def recipe_of(contents: SiteContents, name: ModelName, settings: Sequence[str] = ()) -> RankerRecipe:
@@ -131,6 +160,8 @@ def make_ranker(
     recipe: RankerRecipe,
     *,
     seed: int = 0,
+    tune: int = 0,
+    logged: LoggedRows | None = None,
     progress: Progress = lambda _what, _done, _of: None,
 ) -> MadeRanker:
     """Train, judge, export and compare with the edge's scorer. Same arguments, same bytes.
@@ -145,43 +176,41 @@ def make_ranker(
             f"records; expected at least {FEWEST_OUTCOMES}"
         )
     judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
-    progress("fitting items", 0, 2)
-    shop = Shop(contents, name, recipe, fit_items(history, recipe, through))
-    progress("fitting items", 1, 2)
+    rewards = Rewards(recipe.outcome, recipe.rewards)
+    rewards.learn_refunds(history, judged_from=judged_from)
+    shop, *later = _shops(history, contents, name, recipe, progress)
     replayed = replayed_rows(
         history,
         shop,
-        recipe.outcome,
+        rewards,
         since=through,
         whole_from=judged_from,
         most=recipe.most_outcomes,
         negatives=recipe.negatives,
         seed=seed,
+        later=later,
         progress=progress,
     )
     is_late = replayed.rows.deed >= judged_from
     early, late = part(replayed.rows, ~is_late), part(replayed.rows, is_late)
-    if not (early.choices and late.choices):
+    to_judge = part(late, np.isin(late.deed, outcomes))
+    if not (early.choices and to_judge.choices):
         raise InputError(f"only {replayed.rows.choices} outcomes made rows; expected some to learn and some to judge")
-    trial = _train(early, recipe.trees, seed, "training to judge", progress)
-    ranks = model_ranks(late, _raw(trial, late.matrix))
-    is_known = np.bincount([deed.visitor for deed in history.deeds[:through]], minlength=history.visitors) > 0
-    judged = judge(late, ranks, k=shop.count, is_known=is_known, seed=seed)
+    found = tuned(early, recipe.trees, k=shop.count, trials=tune, seed=seed, progress=progress) if tune else None
+    trees = recipe.trees if found is None else found.trees
     rows = together(early, sampled(late, recipe.negatives, seed))
-    booster = _train(rows, recipe.trees, seed, "training", progress)
+    learned, to_learn = lesson_of(early), lesson_of(rows)
+    if recipe.decisions is not None:
+        learned, to_learn = _of_decisions(history, recipe, shop.features, logged, judged_from)
+    trial = fit_trees(learned, trees, seed, what="training to judge", progress=progress)
+    ranks = model_ranks(to_judge, raw_scores(trial, to_judge.matrix))
+    judged = judge(to_judge, ranks, k=shop.count, is_known=_known(history, through), seed=seed)
+    booster = fit_trees(to_learn, trees, seed, what="training", progress=progress)
     items = fit_items(history, recipe, len(history))
-    progress("fitting items", 2, 2)
     progress("comparing with the edge", 0, 1)
-    model, attribution, golden, parity = _exported(booster, rows, shop.features, seed)
+    state = continuation_of(booster, trees.objective, history)
+    made = exported(booster, rows.matrix, shop.features, items, continuation=state, seed=seed)
     progress("comparing with the edge", 1, 1)
-    artefacts = Artefacts(
-        features=shop.features,
-        model=model,
-        golden=golden_rows(golden, _raw(booster, golden)),
-        attribution=attribution,
-        neighbours=items.neighbours_bytes,
-        statistics=items.statistics,
-    )
     evidence = Evidence(
         history=history,
         recipe=recipe,
@@ -193,10 +222,56 @@ def make_ranker(
         judged_from=judged_from,
         unavailable=replayed.unavailable,
         judged=judged,
-        parity=parity,
+        parity=made.parity,
         seed=seed,
+        tuned=found,
+        decisions=None if recipe.decisions is None else len(to_learn.size),
     )
-    return MadeRanker(artefacts, ranker_card(evidence), judged)
+    return MadeRanker(made.artefacts, ranker_card(evidence), judged)
+
+
+def _shops(
+    history: History, contents: SiteContents, name: ModelName, recipe: RankerRecipe, progress: Progress
+) -> list[Shop]:
+    """The placement with items as they were known where rows begin, and at `refits - 1` later records, evenly apart."""
+    through = int(len(history) * recipe.fit_share)
+    throughs = np.linspace(through, len(history), recipe.refits, endpoint=False).astype(np.int64).tolist()
+    shops = []
+    for done, known in enumerate(dict.fromkeys(throughs)):
+        progress("fitting items", done, len(throughs))
+        shops.append(Shop(contents, name, recipe, fit_items(history, recipe, known)))
+    progress("fitting items", len(throughs), len(throughs))
+    return shops
+
+
+def _logged(
+    ledger: Ledger, history: History, contents: SiteContents, name: ModelName, recipe: RankerRecipe
+) -> LoggedRows | None:
+    if recipe.decisions is None or not len(history):
+        return None
+    since_ms = history.deeds[-1].moment_ms - recipe.decisions.days * DAY_MS
+    columns = [feature.name for feature in features_of(contents.features, recipe).features]
+    rewards = Rewards(recipe.outcome, recipe.rewards)
+    placement = seat_of(contents, name, recipe).placement
+    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms)
+
+
+def _of_decisions(
+    history: History, recipe: RankerRecipe, features: FeatureTable, logged: LoggedRows | None, judged_from: int
+) -> tuple[Lesson, Lesson]:
+    """What decisions before the outcomes that judge say, and what all of them say."""
+    if logged is None or recipe.decisions is None:
+        raise InputError("the recipe learns from decisions, and none were given")
+    judged_ms, end_ms = history.deeds[judged_from].moment_ms, history.deeds[-1].moment_ms + 1
+    return (
+        lesson_of_decisions(logged, features, recipe.decisions, until_ms=judged_ms, fewest=FEWEST_OUTCOMES),
+        lesson_of_decisions(logged, features, recipe.decisions, until_ms=end_ms, fewest=FEWEST_OUTCOMES),
+    )
+
+
+def _known(history: History, through: int) -> NDArray[np.bool_]:
+    """(visitors,): who did something in the first `through` records."""
+    return np.bincount([deed.visitor for deed in history.deeds[:through]], minlength=history.visitors) > 0
 
 
 def _set(values: dict[str, Any], key: str, text: str) -> None:
@@ -210,71 +285,3 @@ def _set(values: dict[str, Any], key: str, text: str) -> None:
         inside[last] = msgspec.json.decode(text)
     except MALFORMED:
         inside[last] = text
-
-
-def _train(rows: RankingRows, trees: TreeRecipe, seed: int, what: str, progress: Progress) -> lightgbm.Booster:
-    import lightgbm
-
-    settings: Mapping[str, Any] = {
-        **msgspec.structs.asdict(trees),
-        "seed": seed,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": THREADS,
-        "verbosity": -1,
-    }
-    data = lightgbm.Dataset(
-        rows.matrix,
-        rows.label,
-        group=rows.size if trees.objective == "lambdarank" else None,
-        feature_name=list(rows.names),
-    )
-
-    def report(environment: Any) -> None:
-        progress(what, environment.iteration + 1, trees.rounds)
-
-    booster = lightgbm.train(
-        {name: value for name, value in settings.items() if name != "rounds"},
-        data,
-        num_boost_round=trees.rounds,
-        callbacks=[report],
-    )
-    if not booster.feature_importance("split").any():
-        raise ModelRefused(
-            "nothing-learned", f"no column tells wanted from other items in {len(rows):,} rows; nothing to serve"
-        )
-    return booster
-
-
-def _raw(booster: lightgbm.Booster, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """What ranks: sums of leaves, float64 (n,). A probability would rank alike and round more."""
-    return np.asarray(booster.predict(matrix, raw_score=True, num_threads=THREADS), np.float64)
-
-
-def _exported(
-    booster: lightgbm.Booster, rows: RankingRows, features: FeatureTable, seed: int
-) -> tuple[bytes, bytes, NDArray[np.float32], Parity]:
-    """Model, attribution twin, golden rows, and how the edge's scorer did."""
-    from hub.export import export_booster
-    from hub.export.attribution import export_attribution
-
-    names = [feature.name for feature in features.features]
-    model = export_booster(booster, feature_names=names, output="raw").SerializeToString(deterministic=True)
-    attribution = export_attribution(booster, names).SerializeToString(deterministic=True)
-    golden = _spread(rows.matrix, GOLDEN_ROWS)
-    with ScoringChild() as child:
-        base = _spread(rows.matrix, PARITY_ROWS)
-        parity = check_parity(booster, model, base, output="raw", child=child, seed=seed)
-        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
-    expected = _raw(booster, golden)
-    error = float((np.abs(added - expected) / np.maximum(1.0, np.abs(expected))).max())
-    if not error <= ADDITIVE:
-        raise ModelRefused(
-            "attribution", f"attributions miss a score by {error:.3g} * max(1, |y|); at most 1e-4 may be"
-        )
-    return model, attribution, golden, parity
-
-
-def _spread(matrix: NDArray[np.float32], most: int) -> NDArray[np.float32]:
-    """At most `most` rows, from everywhere."""
-    return matrix[np.unique(np.linspace(0, len(matrix) - 1, most).astype(np.int64))]

@@ -11,8 +11,8 @@ import hashlib
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
-from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable, encode_features
 from hub.packages import packages_digest as packages_digest  # noqa: PLC0414  # others look for it here
 from hub.parity import Parity
@@ -21,10 +21,23 @@ from hub.train.dataset import RankingRows
 from hub.train.history import History
 from hub.train.judging import Judged
 from hub.train.shop import Seat
+from hub.train.tuning import Tuned
 
 DIGITS = 6
 FEW_VISITORS = 30
 """A bootstrap over fewer tells less than it seems to; over one visitor it tells nothing."""
+
+
+class Lineage(NamedTuple):
+    """What a model that was trained incrementally goes on with."""
+
+    parent: int
+    parent_sha256: str
+    records_then: int
+    """How many records the parent knew."""
+    is_past_unchanged: bool
+    """Nothing of them was erased since, and nothing older came late."""
+    trees_added: int
 
 
 class Evidence(NamedTuple):
@@ -43,6 +56,10 @@ class Evidence(NamedTuple):
     judged: dict[str, Judged]
     parity: Parity
     seed: int
+    tuned: Tuned | None = None
+    lineage: Lineage | None = None
+    decisions: int | None = None
+    """How many the trees learned from, where they did not learn from the replay."""
 
 
 def ranker_card(evidence: Evidence) -> dict[str, Any]:
@@ -76,8 +93,18 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
             "data_sha256": evidence.history.digest(),
             "features_sha256": hashlib.sha256(encode_features(evidence.features)).hexdigest(),
             "packages_sha256": packages_digest(),
+            **_lineage(evidence),
         },
     }
+
+
+def _lineage(evidence: Evidence) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if evidence.tuned is not None:
+        said["tuned"] = msgspec.to_builtins(evidence.tuned)
+    if evidence.lineage is not None:
+        said["parent"] = evidence.lineage._asdict()
+    return said
 
 
 def _data(evidence: Evidence) -> dict[str, Any]:
@@ -94,6 +121,7 @@ def _data(evidence: Evidence) -> dict[str, Any]:
         "outcomes_judged": judged.choices,
         "visitors_judged": judged.visitors,
         "outcomes_left_out": evidence.unavailable,
+        **({} if evidence.decisions is None else {"decisions_learned_from": evidence.decisions}),
         "rows": len(evidence.rows),
     }
 
@@ -128,13 +156,22 @@ def _limits(evidence: Evidence) -> list[str]:
         for group, judged in evidence.judged.items()
         if judged.visitors < FEW_VISITORS
     ]
-    context = [
-        feature.name
-        for feature in evidence.features.features
-        if isinstance(feature, (declared.ContextIs, declared.ContextValue))
-    ]
-    if context:
-        limits.append(f"History says nothing of the page: {', '.join(context)} were missing in every row.")
+    columns = zip(evidence.rows.names, evidence.rows.matrix.T, strict=True)
+    absent = [name for name, column in columns if np.isnan(column).all()]
+    if absent:
+        limits.append(f"Missing in every row, so that nothing was learned of them: {', '.join(absent)}.")
+    if evidence.decisions is not None:
+        limits.append(
+            "It learned from what nodes showed: of what was never shown it knows nothing, and items that suit some "
+            "visitors better stood higher for them, so that slots seem to be worth more than they are."
+        )
+    if evidence.lineage is not None:
+        limits.append("Only the latest trees learned from the new records; what the older ones learned does not fade.")
+        if not evidence.lineage.is_past_unchanged:
+            limits.append(
+                "Of what the parent had learned from, something was erased since, or something older came late; "
+                "only training in full takes that into account."
+            )
     if evidence.recipe.trees.objective == "lambdarank":
         limits.append("Scores order the candidates of one decision; they do not compare across decisions.")
     return limits

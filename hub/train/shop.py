@@ -57,6 +57,8 @@ class Choice(NamedTuple):
     was wanted but not retrieved."""
     wanted: NDArray[np.bool_]
     """(n,): which of them were wanted; at least one."""
+    gain: NDArray[np.float32]
+    """(n,): what that is worth; 0 where it was not wanted."""
     retrieved: int
     """How many rows come from the retrieval."""
     rank_by_retrieval: int
@@ -107,13 +109,15 @@ class Shop:
         now_ms: int,
         *,
         wanted: Sequence[ItemId],
+        gains: Sequence[float] | None = None,
         context: Context = _NO_PAGE,
         draw: Callable[[NDArray[np.bool_]], NDArray[np.bool_]] | None = None,
     ) -> Choice | None:
         """The candidates of a visitor at a moment, on a page.
 
-        None when he may not be personalised, or nothing of what he wanted may be shown to him. `draw` gets which of
-        the retrieved candidates were wanted and says which of them to keep.
+        None when he may not be personalised, or nothing of what he wanted may be shown to him. `gains` says what each
+        of `wanted` is worth, above 0; 1 where it is not given. `draw` gets which of the retrieved candidates were
+        wanted and says which of them to keep.
         """
         entry = self._enter(profile, said, grants, now_ms, context)
         if entry is None:
@@ -121,8 +125,11 @@ class Shop:
         visitor, pool = entry.visitor, entry.catalogued.pool
         gate = entry.catalogued.gate(visitor.blocks, entry.exclude, visitor.facts, now_ms)
         eligible = gate.passing(pool.everything)
-        is_wanted = np.zeros(len(pool), np.bool_)
-        is_wanted[[self._place_of[item] for item in wanted if item in self._place_of]] = True
+        gain = np.zeros(len(pool), np.float32)
+        for item, worth in zip(wanted, gains or [1.0] * len(wanted), strict=True):
+            if item in self._place_of:
+                gain[self._place_of[item]] = worth
+        is_wanted = gain > 0
         ranked_by_rule = is_wanted[eligible]
         if not ranked_by_rule.any():
             return None
@@ -137,6 +144,7 @@ class Shop:
         return Choice(
             matrix=self._bundle.features.matrix(visitor.view, pool.rows.take(rows), grants).take(self._columns, axis=1),
             wanted=is_wanted[rows],
+            gain=gain[rows],
             retrieved=len(rows) - len(missed),
             rank_by_retrieval=int(found.argmax()) if found.any() else NOWHERE,
             rank_by_rule=best_rank(rule_scores(pool, eligible, rule), ranked_by_rule),

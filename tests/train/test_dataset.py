@@ -21,10 +21,11 @@ from hub.datasets.films import FilmHistory
 from hub.demo.story import LIKED, Story
 from hub.site.loading import SiteContents
 from hub.site.recipes import Outcome, RankerRecipe
-from hub.train.dataset import RankingRows, Replayed, outcomes_of, part, replayed_rows, sampled, together, wanted_items
+from hub.train.dataset import RankingRows, Replayed, part, replayed_rows, sampled, together
 from hub.train.history import History
 from hub.train.items import fit_items
 from hub.train.ranker import recipe_of
+from hub.train.rewards import outcomes_of, wanted_items
 from hub.train.shop import NOWHERE, Shop
 
 REVIEW = Outcome("review", at_least=LIKED)

@@ -24,6 +24,7 @@ def rows_of(sizes: list[int], retrieved: list[int], wanted: list[list[int]], vis
         names=(),
         matrix=np.zeros((sum(sizes), 0), np.float32),
         label=label.astype(np.float32),
+        gain=label.astype(np.float32),
         size=np.array(sizes, np.int64),
         retrieved=np.array(retrieved, np.int64),
         visitor=np.array(visitor, np.int32),

@@ -22,7 +22,7 @@ from hub.export.attribution import export_attribution
 from hub.export.forest import read_forest
 from hub.parity import difference, parity_rows
 from hub.scoring_child import ScoringChild
-from hub.train.ranker import ADDITIVE
+from hub.train.exporting import ADDITIVE
 from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.trial import Plan, train_scoring
 

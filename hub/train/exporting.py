@@ -1,0 +1,79 @@
+"""A trained booster as the files of a registry, proven by the scorer that serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.golden import golden_rows
+from edgewise.errors import ModelRefused
+from edgewise.features.table import FeatureTable
+from hub.artefacts import Artefacts
+from hub.parity import Parity, check_parity
+from hub.scoring_child import ScoringChild
+from hub.train.boosting import raw_scores
+from hub.train.items import FittedItems
+
+if TYPE_CHECKING:
+    import lightgbm
+
+Matrix = NDArray[np.float32]
+GOLDEN_ROWS: Final = 128
+PARITY_ROWS: Final = 2_000
+ADDITIVE: Final = 1e-4
+"""Path attributions of a row add up to its score within this times max(1, |score|): float32 sums of every tree."""
+
+
+class Exported(NamedTuple):
+    """The files, and how the edge's scorer did."""
+
+    artefacts: Artefacts
+    parity: Parity
+
+
+def exported(
+    booster: lightgbm.Booster,
+    matrix: Matrix,
+    features: FeatureTable,
+    items: FittedItems,
+    *,
+    continuation: bytes,
+    seed: int,
+) -> Exported:
+    """`matrix`: rows to compare and to keep some of, float32 (n, F) as in training.
+
+    Raises ModelRefused: a setting that cannot be exported, a score or an attribution that differs.
+    """
+    from hub.export import export_booster
+    from hub.export.attribution import export_attribution
+
+    names = [feature.name for feature in features.features]
+    model = export_booster(booster, feature_names=names, output="raw").SerializeToString(deterministic=True)
+    attribution = export_attribution(booster, names).SerializeToString(deterministic=True)
+    golden = _spread(matrix, GOLDEN_ROWS)
+    expected = raw_scores(booster, golden)
+    with ScoringChild() as child:
+        parity = check_parity(booster, model, _spread(matrix, PARITY_ROWS), output="raw", child=child, seed=seed)
+        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
+    error = float((np.abs(added - expected) / np.maximum(1.0, np.abs(expected))).max())
+    if not error <= ADDITIVE:
+        raise ModelRefused(
+            "attribution", f"attributions miss a score by {error:.3g} * max(1, |y|); at most 1e-4 may be"
+        )
+    artefacts = Artefacts(
+        features=features,
+        model=model,
+        golden=golden_rows(golden, expected),
+        attribution=attribution,
+        neighbours=items.neighbours_bytes,
+        statistics=items.statistics,
+        continuation=continuation,
+    )
+    return Exported(artefacts, parity)
+
+
+def _spread(matrix: Matrix, most: int) -> Matrix:
+    """At most `most` rows, from everywhere."""
+    return matrix[np.unique(np.linspace(0, len(matrix) - 1, most).astype(np.int64))]

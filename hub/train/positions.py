@@ -1,0 +1,99 @@
+"""Rows of decisions as a lesson, with the slot taken out of what they seem to say of items.
+
+The examination hypothesis (Craswell, Zoeter, Taylor, Ramsey 2008, WSDM): P(wanted | item, slot) = theta[slot] *
+gamma[item]. Items that stood in several slots tell the slots apart, whatever they are worth themselves. What was wanted
+in a slot that one in five looks at then counts five times (Joachims, Swaminathan, Schnabel 2017, WSDM, arXiv
+1608.04468), which is without bias where rates are small: what was shown and not wanted counts once.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.errors import InputError
+from edgewise.features.table import Feature, FeatureTable
+from hub.site.recipes import DecisionRecipe
+from hub.train.boosting import Lesson
+from hub.train.logged import NOT_SHOWN, LoggedRows
+
+POSITION: Final = "position"
+"""The type of the feature that is the slot at training and a constant at serving."""
+_STEPS: Final = 500
+_STILL: Final = 1e-8
+
+
+def examination(slot: NDArray[np.int32], item: NDArray[np.int64], wanted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How often each slot is looked at, relative to the one that is most, in (0, 1]; shape (slots + 1,), [0] unused.
+
+    `slot` from 1, `item` a code from 0, `wanted`: (n,) each, of what was shown. The maximum of the Poisson likelihood
+    of counts n[slot, item] * theta[slot] * gamma[item], by iterative scaling (Darroch, Ratcliff 1972): it needs no draw
+    and no slot of its own for anything. Slots that no item links, or where nothing was ever wanted, stay at 1: nothing
+    is known of them, and 1 changes nothing.
+    """
+    slots, items = int(slot.max(initial=0)) + 1, int(item.max(initial=-1)) + 1
+    shown = np.zeros((slots, items))
+    np.add.at(shown, (slot, item), 1.0)
+    of_slot = np.bincount(slot[wanted], minlength=slots).astype(np.float64)
+    of_item = np.bincount(item[wanted], minlength=items).astype(np.float64)
+    theta = np.ones(slots)
+    for _ in range(_STEPS):
+        expected = theta @ shown
+        gamma = np.divide(of_item, expected, out=np.zeros(items), where=expected > 0)
+        expected = shown @ gamma
+        after = np.divide(of_slot, expected, out=np.ones(slots), where=(expected > 0) & (of_slot > 0))
+        after /= after[1:].max(initial=0.0) or 1.0
+        if np.abs(after - theta).max() < _STILL:
+            break
+        theta = after
+    theta[0] = 1.0
+    return theta
+
+
+def lesson_of_decisions(
+    logged: LoggedRows, features: FeatureTable, recipe: DecisionRecipe, *, until_ms: int, fewest: int
+) -> Lesson:
+    """What was shown before `until_ms`, in lists as they were shown; what was not shown says nothing.
+
+    Raises InputError: fewer than `fewest` shown items were wanted; or `position: feature` and no such feature among the
+    model's.
+    """
+    is_shown = (logged.slot != NOT_SHOWN) & np.repeat(logged.time_ms < until_ms, logged.size)
+    wanted = int(logged.label[is_shown].sum())
+    if wanted < fewest:
+        left_out = ", ".join(f"{why}: {count:,}" for why, count in logged.left_out.items()) or "none"
+        raise InputError(
+            f"{wanted} of {int(is_shown.sum()):,} items that decisions showed were wanted; expected at least {fewest} "
+            f"(decisions left out: {left_out})"
+        )
+    decision = np.repeat(np.arange(len(logged.size)), logged.size)[is_shown]
+    size = np.bincount(decision, minlength=len(logged.size))
+    slot, matrix = logged.slot[is_shown], logged.matrix[is_shown]
+    label, gain = logged.label[is_shown], logged.gain[is_shown]
+    if recipe.position == "feature":
+        matrix[:, _position_column(features)] = slot
+    elif len(slot):
+        _, item = np.unique(np.array(logged.items, np.str_)[is_shown], return_inverse=True)
+        theta = examination(slot, item, label > 0)
+        gain = gain * np.minimum(1.0 / theta[slot], recipe.most_weight).astype(np.float32)
+    return Lesson(logged.names, matrix, label, gain, size[size > 0])
+
+
+def position_of(features: list[Feature]) -> int | None:
+    """Which of them is the slot."""
+    for column, feature in enumerate(features):
+        if type(feature).__struct_config__.tag == POSITION:
+            return column
+    return None
+
+
+def _position_column(features: FeatureTable) -> int:
+    column = position_of(features.features)
+    if column is None:
+        raise InputError(
+            "decisions.position is `feature`, and the model takes no feature of the type `position`; declare one, or "
+            "choose inverse_propensity"
+        )
+    return column
