@@ -148,7 +148,7 @@ def test_what_is_surely_worse_than_its_parent_is_not_kept(days: Days) -> None:
     turned = [deed.record for deed in days.after.deeds]
     for number, deed in enumerate(morning, len(days.before)):
         touch = Touch(rarely[number % len(rarely)], rating=5.0)
-        turned[number] = msgspec.structs.replace(deed.record, touches=(touch,))  # type: ignore[call-arg]
+        turned[number] = msgspec.structs.replace(deed.record, touches=(touch,))
     settings = ["trees.learning_rate=0.5", "incremental.rounds=40", "trees.min_data_in_leaf=5", "validation_share=0.18"]
     with pytest.raises(ModelRefused, match=r"later outcomes is .* below that of version 1, .* that version stays"):
         days.on(History(turned), *settings)
