@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.facts import NO_FACTS
-from edgewise.decide import decide
+from edgewise.decide import Outcome, decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
@@ -65,6 +65,8 @@ class Again(NamedTuple):
     impressions: tuple[ItemId, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
+    outcome: Outcome | None = None
+    """All of it, with the rows of every candidate; None where there was no bundle."""
 
 
 class Replayer:
@@ -148,6 +150,7 @@ class Replayer:
             impressions=() if record.deferred else outcome.impressions,
             missing=past.missing,
             notes=(*past.notes, *failures),
+            outcome=outcome,
         )
 
     def bundle(self, record: DecisionRecord) -> Bundle:

@@ -1,8 +1,8 @@
-"""The bar that an import shows while it runs."""
+"""The bars that long work shows while it runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(terminal: Terminal) -> Iterator[Progress]:
-    """Two tasks on standard error, `reading` and `storing`; yields what is told how far they are."""
+def progress_bar(terminal: Terminal, tasks: Sequence[str] = ("reading", "storing")) -> Iterator[Progress]:
+    """A bar a task on standard error; yields what is told how far they are."""
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     bar = Progress(
@@ -27,5 +27,5 @@ def progress_bar(terminal: Terminal) -> Iterator[Progress]:
         disable=terminal.quiet or not terminal.err.is_terminal,  # elsewhere it leaves a blank line
     )
     with bar:
-        tasks = {what: bar.add_task(what, total=None) for what in ("reading", "storing")}
-        yield lambda what, done, of: bar.update(tasks[what], completed=done, total=of)
+        bars = {what: bar.add_task(what, total=None) for what in tasks}
+        yield lambda what, done, of: bar.update(bars[what], completed=done, total=of)

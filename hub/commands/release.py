@@ -10,6 +10,7 @@ from rich.text import Text
 
 from edgewise.ids import BundleVersion
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.model_skew import measured, require_no_skew
 from hub.commands.options import By
 from hub.data_dir import DataDir
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Releases: built, approved, live, rolled back.")
 FAILED = 1
 
+CHECKED_DECISIONS = 500
+CHECKED_DAYS = 1.0
+"""Of the latest decisions, so many are replayed before a release is approved."""
+
+DespiteSkew = Annotated[bool, typer.Option("--despite-skew", help="Approve although served features differ.")]
 Version = Annotated[int, typer.Argument(metavar="VERSION", min=0)]
 
 
@@ -125,6 +131,7 @@ def approve(
         list[str] | None,
         typer.Option(metavar="NUMBER=WHY", help="Why what flag NUMBER finds wrong is right; once for each."),
     ] = None,
+    despite_skew: DespiteSkew = False,
     by: By = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -133,6 +140,7 @@ def approve(
 
     It is asked about everything that staff flagged (`edgewise explain --flag`), and refused while a flagged item stands
     where it stood, unless that is answered.
+    It is refused, too, where features that nodes logged lately are not those that training computes.
     """
     from hub.audit import person
     from hub.flagging import approve_release
@@ -140,6 +148,8 @@ def approve(
     terminal = Terminal(json=json, quiet=quiet)
     answers = _answers(answer or [])
     who = person(by, os.environ)
+    if not despite_skew:
+        require_no_skew(measured(data_dir, terminal, most=CHECKED_DECISIONS, days=CHECKED_DAYS))
     with terminal.working("judging and signing"):
         row, verdicts = approve_release(data_dir, BundleVersion(version), by=who, answers=answers)
     next_step = f"next: edgewise release promote {version}"

@@ -19,7 +19,7 @@ from edge.node.bundles import BundleStore
 from edge.node.layout import NodePaths
 from edge.worker.app import make_app
 from edgewise.clock import ManualClock
-from edgewise.ids import DecisionId, ItemId, PlacementName, Producer, SubjectId
+from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName, Producer, SubjectId
 from edgewise.records import Record, encode_record
 from edgewise.subjects import subject_of
 from hub.demo.story import LIKED
@@ -37,6 +37,7 @@ from hub.train.items import fit_items
 from hub.train.logged import NOT_SHOWN, LoggedRows, logged_rows
 from hub.train.ranker import recipe_of, train_ranker
 from hub.train.shop import Shop
+from hub.train.skew import measure_skew
 
 LIST = PlacementName("film_list")
 ASKED = {"placements": [{"name": LIST}], "options": {"force": {LIST: "challenger"}}}
@@ -207,6 +208,19 @@ def test_rows_that_were_logged_know_what_was_shown_and_what_came_of_it(lived: Li
         assert slots[logged.label[rows] > 0].tolist() == ([expected] if expected else [])
         start += size
     assert logged.label.any()
+
+
+def test_the_job_finds_no_skew_in_what_the_node_logged(lived: Lived) -> None:
+    with ScoringChild() as child:
+        replayer = Replayer(lived.ledger, Releases(lived.data_dir, lived.ledger), child)
+        found = measure_skew(lived.ledger, replayer, model=RANKER)
+        of_another = measure_skew(lived.ledger, replayer, model=ModelName("another"), most=5)
+    assert (found.decisions, found.left_out, found.examples) == (LIVED, {}, [])
+    assert found.rows > 10 * LIVED, "whole matrices were logged, not only what was shown"
+    assert found.is_sound
+    assert {feature.name for feature in found.features} >= {"genre_again", "about", "country", "slot", "alike"}
+    assert {feature.cells for feature in found.features} == {found.rows}
+    assert (of_another.decisions, of_another.left_out) == (0, {"no-model": 5})
 
 
 def test_what_the_node_decided_is_replayed_by_the_hub(lived: Lived) -> None:

@@ -1,0 +1,271 @@
+"""Skew: features as nodes logged them when they decided, against features replayed from the ledger for the same moment.
+
+    logged    the rows of a decision's record: of what was shown, or of every candidate where the decision was sampled
+    replayed  the profile folded again up to the sequences that the node had applied, the same bundle, live facts, page
+
+Models learn from replayed features and are served with live ones, so that the two must be equal to the bit. A decision
+whose past the ledger does not hold any more is left out, and said to be: nothing can be compared with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.policy import ByModel
+from edgewise.decision import Decision
+from edgewise.errors import BundleRefused, RefusedError
+from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
+from edgewise.records import DecisionRecord, FeatureRows
+
+if TYPE_CHECKING:
+    from hub.ledger.ledger import Ledger
+    from hub.replay import Again, Replayer
+
+MOST: Final = 2_000
+"""Decisions that are compared, the latest ones."""
+EXAMPLES: Final = 10
+_FLOAT_BYTES: Final = 4
+_decisions = msgspec.json.Decoder(Decision)
+
+Matrix = NDArray[np.float32]
+Progress = Callable[[int, int], None]
+
+
+class FeatureSkew(msgspec.Struct, frozen=True):
+    """One column."""
+
+    name: str
+    cells: int
+    """That were compared."""
+    mismatch: int
+    """Both are numbers, and not the same to the bit."""
+    missing: int
+    """The node had a number, the replay has none."""
+    extra: int
+    """The replay has a number, the node had none."""
+    largest_difference: float
+    """Between two numbers; 0 where all are equal."""
+
+    @property
+    def unequal(self) -> int:
+        """Cells that differ in any way."""
+        return self.mismatch + self.missing + self.extra
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One cell that differs; None for no number."""
+
+    decision_id: DecisionId
+    placement: PlacementName
+    item: ItemId
+    feature: str
+    logged: float | None
+    replayed: float | None
+
+
+class Skew(msgspec.Struct, frozen=True):
+    """What came of a comparison."""
+
+    decisions: int
+    """Compared."""
+    rows: int
+    unequal: int
+    """Cells of all features that differ in any way."""
+    features: list[FeatureSkew]
+    """The most different first, then by name."""
+    left_out: dict[str, int]
+    """Why decisions were not compared -> how many. `no-model`: no model ranked, or none of those asked about;
+    `no-profile`: the ledger does not hold all that the node had read; `doubtful`: the rows differ, but the past itself
+    is in doubt (`edgewise replay` says why); `no-bundle`, `no-facts`: not kept any more; `damaged`."""
+    examples: list[Example]
+    first_ms: int | None = None
+    """When the first and the last of the compared decisions were made."""
+    last_ms: int | None = None
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether everything that could be compared is equal."""
+        return not self.unequal
+
+
+NOTHING: Final = Skew(0, 0, 0, [], {}, [])
+"""Of a ledger without decisions."""
+
+
+class Compared(NamedTuple):
+    """Two matrices of the same rows and columns, NaN where there is no number."""
+
+    names: tuple[str, ...]
+    items: tuple[ItemId, ...]
+    logged: Matrix
+    replayed: Matrix
+
+    def differs(self) -> NDArray[np.bool_]:
+        """(n, F): to the bit, but every NaN is like every other."""
+        here, there = np.isnan(self.logged), np.isnan(self.replayed)
+        differing: NDArray[np.bool_] = self.logged.view(np.uint32) != self.replayed.view(np.uint32)
+        differing[here | there] = (here != there)[here | there]
+        return differing
+
+
+def measure_skew(
+    ledger: Ledger,
+    replayer: Replayer,
+    *,
+    model: ModelName | None = None,
+    since_ms: int = 0,
+    most: int = MOST,
+    progress: Progress = lambda _done, _of: None,
+) -> Skew:
+    """Of the latest `most` decisions since a moment; of one model, or of all."""
+    records = deque(
+        (record for _, record in ledger.decisions(since_ms=since_ms) if _has_rows(record)),
+        maxlen=most,
+    )
+    tallies = _Tallies()
+    for done, record in enumerate(records, 1):
+        reason = _compare(record, replayer, model, tallies)
+        if reason is not None:
+            tallies.left_out[reason] += 1
+        progress(done, len(records))
+    return tallies.result()
+
+
+def compared(logged: FeatureRows, replayed: FeatureRows | None) -> Compared:
+    """The logged rows beside those of the same items in the replay. Raises ValueError for damaged bytes.
+
+    An item or a column that one of both does not have is NaN there.
+    """
+    others = FeatureRows((), (), b"") if replayed is None else replayed
+    names = (*logged.names, *(name for name in others.names if name not in logged.names))
+    return Compared(names, logged.items, _matrix(logged, names, logged.items), _matrix(others, names, logged.items))
+
+
+def _matrix(rows: FeatureRows, names: Sequence[str], items: Sequence[ItemId]) -> Matrix:
+    if len(rows.data) != len(rows.items) * len(rows.names) * _FLOAT_BYTES:
+        raise ValueError(f"{len(rows.data)} bytes of {len(rows.items)} rows of {len(rows.names)} columns")
+    known = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))
+    # One more row and column of NaN stand for whatever is not there.
+    padded = np.full((len(rows.items) + 1, len(rows.names) + 1), np.nan, np.float32)
+    padded[:-1, :-1] = known
+    row_of = {item: place for place, item in enumerate(rows.items)}
+    column_of = {name: place for place, name in enumerate(rows.names)}
+    places = [row_of.get(item, -1) for item in items]
+    columns = [column_of.get(name, -1) for name in names]
+    return np.ascontiguousarray(padded[np.ix_(places, columns)])
+
+
+class _Tallies:
+    def __init__(self) -> None:
+        self.counts: dict[str, NDArray[np.int64]] = {}
+        """Name -> cells, mismatches, missing, extra."""
+        self.largest: dict[str, float] = {}
+        self.decisions = self.rows = 0
+        self.left_out: Counter[str] = Counter()
+        self.examples: list[Example] = []
+        self.times_ms: list[int] = []
+
+    def add(self, record: DecisionRecord, found: Mapping[PlacementName, Compared]) -> None:
+        self.decisions += 1
+        self.times_ms.append(record.time_ms)
+        for placement, pair in found.items():
+            self.rows += len(pair.items)
+            differs = pair.differs()
+            here, there = np.isnan(pair.logged), np.isnan(pair.replayed)
+            columns = np.stack(
+                [
+                    np.full(len(pair.names), len(pair.items)),
+                    (differs & ~here & ~there).sum(axis=0),
+                    (differs & there).sum(axis=0),
+                    (differs & here).sum(axis=0),
+                ],
+                axis=1,
+            )
+            apart = np.where(here | there, 0.0, np.abs(pair.logged.astype(np.float64) - pair.replayed))
+            for name, column, most in zip(pair.names, columns, apart.max(axis=0, initial=0.0).tolist(), strict=True):
+                self.counts[name] = self.counts.get(name, np.zeros(4, np.int64)) + column
+                self.largest[name] = max(self.largest.get(name, 0.0), most)
+            self._exemplify(record, placement, pair, differs)
+
+    def result(self) -> Skew:
+        features = []
+        for name, column in self.counts.items():
+            cells, mismatch, missing, extra = column.tolist()
+            features.append(FeatureSkew(name, cells, mismatch, missing, extra, self.largest[name]))
+        features.sort(key=lambda feature: (-feature.unequal, feature.name))
+        return Skew(
+            decisions=self.decisions,
+            rows=self.rows,
+            unequal=sum(feature.unequal for feature in features),
+            features=features,
+            left_out=dict(sorted(self.left_out.items())),
+            examples=self.examples,
+            first_ms=min(self.times_ms, default=None),
+            last_ms=max(self.times_ms, default=None),
+        )
+
+    def _exemplify(
+        self, record: DecisionRecord, placement: PlacementName, pair: Compared, differs: NDArray[np.bool_]
+    ) -> None:
+        for row, column in np.argwhere(differs).tolist():
+            if len(self.examples) >= EXAMPLES:
+                return
+            values = [None if np.isnan(one[row, column]) else float(one[row, column]) for one in pair[2:]]
+            self.examples.append(
+                Example(record.decision_id, placement, pair.items[row], pair.names[column], values[0], values[1])
+            )
+
+
+def _compare(record: DecisionRecord, replayer: Replayer, model: ModelName | None, tallies: _Tallies) -> str | None:
+    """Add one decision; or why it is left out."""
+    try:
+        logged = _logged(record, replayer, model)
+        again = replayer.again(record) if logged else None
+    except BundleRefused:
+        return "no-bundle"
+    except RefusedError:
+        return "no-facts"
+    except msgspec.DecodeError:
+        return "damaged"
+    if again is None:
+        return "no-model"
+    return "no-profile" if again.missing else _add(record, logged, again, tallies)
+
+
+def _add(
+    record: DecisionRecord, logged: Mapping[PlacementName, FeatureRows], again: Again, tallies: _Tallies
+) -> str | None:
+    matrices = {} if again.outcome is None else again.outcome.matrices
+    try:
+        found = {placement: compared(rows, matrices.get(placement)) for placement, rows in logged.items()}
+    except ValueError:
+        return "damaged"
+    if again.notes and any(pair.differs().any() for pair in found.values()):
+        return "doubtful"
+    tallies.add(record, found)
+    return None
+
+
+def _has_rows(record: DecisionRecord) -> bool:
+    return bool(record.shown or record.sampled) and not record.dry_run
+
+
+def _logged(record: DecisionRecord, replayer: Replayer, model: ModelName | None) -> dict[PlacementName, FeatureRows]:
+    """The rows of the placements that a model ranked; of sampled ones all rows."""
+    rows = {**record.shown, **record.sampled}
+    if model is None:
+        return rows
+    policy = replayer.bundle(record).policy
+    placed = _decisions.decode(record.decision).placements
+    kept = {}
+    for placement, logged in rows.items():
+        arm = policy.placements[placement].arms.get(placed[placement].policy) if placement in placed else None
+        if arm is not None and isinstance(arm.ranking, ByModel) and arm.ranking.model == model:
+            kept[placement] = logged
+    return kept
