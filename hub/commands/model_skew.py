@@ -52,9 +52,15 @@ def skew(
 
 
 def measured(
-    data_dir: Path, terminal: Terminal, *, model: str | None = None, most: int, days: float | None = None
+    data_dir: Path,
+    terminal: Terminal,
+    *,
+    model: str | None = None,
+    most: int,
+    days: float | None = None,
+    records: int | None = None,
 ) -> Skew:
-    """With progress. Raises InputError for a model that is not there."""
+    """With progress; `records`: of so many that were stored last. Raises InputError for a model that is not there."""
     from edgewise.clock import SystemClock
     from hub.ledger.ledger import open_ledger
     from hub.release.releases import Releases
@@ -67,7 +73,8 @@ def measured(
         releases = Releases(data_dir, ledger)
         if model is not None:
             _require_known(ModelName(model), releases)
-        if next(ledger.decisions(since_ms=since_ms), None) is None:
+        after = 0 if records is None else max(0, ledger.revision() - records)
+        if next(ledger.decisions(after_position=after, since_ms=since_ms), None) is None:
             return NOTHING
         child, progress = running.enter_context(ScoringChild()), running.enter_context(progress_bar(terminal, (_TASK,)))
         return measure_skew(
@@ -75,6 +82,7 @@ def measured(
             Replayer(ledger, releases, child),
             model=None if model is None else ModelName(model),
             since_ms=since_ms,
+            after_position=after,
             most=most,
             progress=lambda done, of: progress(_TASK, done, of),
         )

@@ -21,8 +21,8 @@ app = typer.Typer(no_args_is_help=True, help="Releases: built, approved, live, r
 FAILED = 1
 
 CHECKED_DECISIONS = 500
-CHECKED_DAYS = 1.0
-"""Of the latest decisions, so many are replayed before a release is approved."""
+CHECKED_RECORDS = 20_000
+"""So many of the latest decisions, among so many of the latest records, are replayed before a release is approved."""
 
 DespiteSkew = Annotated[bool, typer.Option("--despite-skew", help="Approve although served features differ.")]
 Version = Annotated[int, typer.Argument(metavar="VERSION", min=0)]
@@ -149,7 +149,7 @@ def approve(
     answers = _answers(answer or [])
     who = person(by, os.environ)
     if not despite_skew:
-        require_no_skew(measured(data_dir, terminal, most=CHECKED_DECISIONS, days=CHECKED_DAYS))
+        require_no_skew(measured(data_dir, terminal, most=CHECKED_DECISIONS, records=CHECKED_RECORDS))
     with terminal.working("judging and signing"):
         row, verdicts = approve_release(data_dir, BundleVersion(version), by=who, answers=answers)
     next_step = f"next: edgewise release promote {version}"

@@ -120,12 +120,17 @@ def measure_skew(
     *,
     model: ModelName | None = None,
     since_ms: int = 0,
+    after_position: int = 0,
     most: int = MOST,
     progress: Progress = lambda _done, _of: None,
 ) -> Skew:
-    """Of the latest `most` decisions since a moment; of one model, or of all."""
+    """Of the latest `most` decisions since a moment, or behind a position of the ledger; of one model, or of all."""
     records = deque(
-        (record for _, record in ledger.decisions(since_ms=since_ms) if _has_rows(record)),
+        (
+            record
+            for _, record in ledger.decisions(after_position=after_position, since_ms=since_ms)
+            if _has_rows(record)
+        ),
         maxlen=most,
     )
     tallies = _Tallies()
