@@ -576,6 +576,15 @@ FLAWS = [
         "type: window_count, name: views_7d, kind: view, days: 7,",
     ),
     Flaw(
+        "feature_that_nobody_is_told_of",
+        FEATURES,
+        "type: position, name: views_7d,",
+        7,
+        "nobody is told of a slot",
+        "remove the sentence",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
         "feature_that_pairs_no_codes",
         FEATURES,
         "type: cross, of: [price, popularity], how: pair, name: views_7d,",

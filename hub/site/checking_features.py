@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from edgewise.attributes import ATTRIBUTE_PREFIX, CONTEXT_FIELDS, is_context_field
 from edgewise.errors import Problem
@@ -27,12 +27,21 @@ def check_features(files: Files) -> Iterator[Problem]:
             yield place.problem(("name",), f"the feature {feature.name!r} is there already ({where}); rename one")
         first.setdefault(feature.name, place)
         yield from _feature(feature, attributes, place)
-        if isinstance(feature, declared.Cross):
-            wrong = wrong_cross(feature, {each.name: each for each, _ in files.features})
-            if wrong is not None:
-                yield place.problem(("of",), f"{wrong}; there are {', '.join(first) or 'no others'}")
         if isinstance(feature, declared.Score) and feature.model not in files.models:
             yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
+        if isinstance(feature, declared.Cross | declared.Position):
+            yield from _told_to_nobody(feature, {each.name: each for each, _ in files.features}, place)
+
+
+def _told_to_nobody(
+    feature: declared.Cross | declared.Position, others: Mapping[str, Feature], place: Place
+) -> Iterator[Problem]:
+    wrong = wrong_cross(feature, others) if isinstance(feature, declared.Cross) else None
+    if wrong is not None:
+        yield place.problem(("of",), f"{wrong}; there are {', '.join(others)}")
+    elif feature.sentence:
+        message = "nobody is told of a slot, or of two things at once; remove the sentence"
+        yield place.problem(("sentence",), message)
 
 
 def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[Problem]:

@@ -185,6 +185,8 @@ class _Explained:
                 return self._of_affinity(feature, value, weight)
             case declared.LastMatch() | declared.Code() | declared.Hash():
                 return self._of_texts(feature, value, weight)
+            case declared.DaysSinceItem():
+                return _Cause(weight, feature, self._features.items.title(self._id), number_text(value))
             case declared.Position() | declared.Cross():
                 # The same for all; and a product of two things is nobody's reason.
                 return None

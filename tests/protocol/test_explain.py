@@ -21,8 +21,8 @@ from edgewise.events import Kind
 from edgewise.explain import MOST_REASONS, Attribute, attributions_of, number_text, why_plain
 from edgewise.features import table as declared
 from edgewise.features.table import Feature, FeatureTable, OpenTickets, TimeShare, Visits
-from edgewise.ids import ArmName, ItemId, ModelName
-from edgewise.profile.state import DAY_MS, Profile
+from edgewise.ids import ArmName, ItemId, ModelName, Producer
+from edgewise.profile.state import DAY_MS, Profile, Trait
 from edgewise.reasons import Degradation, Reason
 from edgewise.request import Candidate, Context, PlacementRequest
 
@@ -278,5 +278,40 @@ def test_what_the_profile_newly_keeps_is_told_where_it_is_so(feature: Feature, e
         bundle=world.bundle(features=FeatureTable(features)),
         attribute=crediting(views_7d=1.0),
         candidates=[Candidate(world.FILMS[12], {"topic": ["milk", "tea"]})],
+    )
+    assert told(item) == ([] if expected is None else [("views_7d", expected)])
+
+
+@pytest.mark.parametrize(
+    ("feature", "expected"),
+    [
+        (
+            declared.LastMatch(name="views_7d", dimension="category", sentence="{value}, like {item}"),
+            "comedy, like Film 3",
+        ),
+        (declared.LastMatch(name="views_7d", dimension="category", last=1, sentence="{value}"), None),
+        (declared.Code(name="views_7d", of="item.category", values=("noir", "comedy"), sentence="{value}"), "comedy"),
+        (declared.Code(name="views_7d", of="item.category", values=("noir",), sentence="{value}!"), None),
+        (declared.Hash(name="views_7d", of="context.locale", buckets=9, sentence="In {value}"), "In de-AT"),
+        (declared.Hash(name="views_7d", of="profile.traits.plan", buckets=9, sentence="By {value}"), "By gold"),
+        (declared.AffinitySum(name="views_7d", dimension="category", half_life_days=9, sentence="{value}"), "comedy"),
+        (declared.DaysSinceItem(name="views_7d", sentence="You saw {item} before"), "You saw Film 12 before"),
+        (declared.Cross(name="views_7d", of=("genre", "popularity"), sentence="Who knows"), None),
+        (declared.Position(name="views_7d", sentence="It is first"), None),
+        (declared.LocalHour(name="views_7d", sentence="It is {value} o'clock"), "It is 9 o'clock"),
+    ],
+)
+def test_texts_are_told_where_a_number_says_nothing(feature: Feature, expected: str | None) -> None:
+    table = world.feature_table()
+    features = [feature if known.name == feature.name else known for known in table.features]
+    visitor = world.profile(["film-3", "film-12", "film-11"])
+    visitor.items[world.FILMS[11]] = msgspec.structs.replace(visitor.items[world.FILMS[11]], time_ms=NOW_MS)
+    visitor.traits = {"plan": Trait(NOW_MS, Producer("n/1/0"), 1, "gold")}
+    item = first(
+        visitor,
+        bundle=world.bundle(features=FeatureTable(features)),
+        attribute=crediting(views_7d=1.0),
+        candidates=[Candidate(world.FILMS[12], {"category": ["comedy", "opera"]})],
+        context=Context(locale="de-AT", utc_offset_minutes=60),
     )
     assert told(item) == ([] if expected is None else [("views_7d", expected)])
