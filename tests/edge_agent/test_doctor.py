@@ -178,6 +178,16 @@ def test_a_certificate_is_looked_at(
     assert "certificate" not in look(paths)
 
 
+def test_databases_of_places_are_looked_at(tmp_path: Path, paths: NodePaths) -> None:
+    broken = tmp_path / "country.mmdb"
+    broken.write_bytes(b"no database")
+    found = look(paths, place_databases=[str(broken)])["places"]
+    assert found.verdict == "failure"
+    assert str(broken) in found.detail
+    assert "no start" in found.cure
+    assert "places" not in look(paths)
+
+
 def test_who_counts_as_operator_is_said(paths: NodePaths) -> None:
     open_to_loopback = look(paths)["operators"]
     assert "every request from this machine" in open_to_loopback.detail
