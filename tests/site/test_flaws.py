@@ -78,3 +78,13 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(SiteError, match="4 problems") as refused:
         load_site(tmp_path)
     assert len(refused.value.problems) == 4
+
+
+def test_what_the_invented_site_suggests_is_in_order(tmp_path: Path) -> None:
+    write_site(tmp_path, invented_files(), write_key="key", by="Ann")
+    path = tmp_path / "features" / "visitor_and_item.yaml"
+    before = len(load_site(tmp_path).features.features)
+    suggested = path.read_text().count("\n# - {")
+    path.write_text(path.read_text().replace("\n# - {", "\n- {"))
+    assert suggested == 10
+    assert len(load_site(tmp_path).features.features) == before + suggested
