@@ -115,10 +115,18 @@ class Replayer:
             notes=again.notes,
         )
 
-    def again(self, record: DecisionRecord, *, explain: bool | None = None, bundle: Bundle | None = None) -> Again:
+    def again(
+        self,
+        record: DecisionRecord,
+        *,
+        explain: bool | None = None,
+        bundle: Bundle | None = None,
+        ranks: bool = True,
+    ) -> Again:
         """Ask a record's question again; with `explain`, ask for causes whether or not they were asked for then.
 
-        With `bundle`, ask that one and not the one that decided.
+        With `bundle`, ask that one and not the one that decided. Without `ranks` every candidate gets the same score:
+        for whoever only looks at what models would see (`outcome.matrices`), which is most of the time saved.
 
         Raises BundleRefused and RefusedError as `replay`.
         """
@@ -138,7 +146,11 @@ class Replayer:
             past.profile,
             bundle=bundle,
             facts=self.facts(record, bundle),
-            score=lambda model, matrix: self._scores(bundle, model, matrix, failures),
+            score=lambda model, matrix: (
+                self._scores(bundle, model, matrix, failures)
+                if ranks or bundle.models[model].entry.kind == "score"
+                else np.zeros(len(matrix), np.float32)
+            ),
             attribute=lambda model, matrix: self._attributions(bundle, model, matrix, failures),
             draw=draw_from(bundle.policy.site.salt, record.decision_id),
             now_ms=record.time_ms,

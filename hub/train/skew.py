@@ -231,7 +231,7 @@ def _compare(record: DecisionRecord, replayer: Replayer, model: ModelName | None
     """Add one decision; or why it is left out."""
     try:
         logged = _logged(record, replayer, model)
-        again = replayer.again(record) if logged else None
+        again = replayer.again(record, explain=False, ranks=False) if logged else None
     except BundleRefused:
         return "no-bundle"
     except RefusedError:

@@ -21,7 +21,7 @@ from edgewise.features.coding import coder_of, written
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.encodings import codes_of, is_categorical, is_source, wrong_cross
 from edgewise.features.table import Feature, FeatureTable, decode_features, encode_features
-from edgewise.ids import ItemId
+from edgewise.ids import ItemId, ModelName
 from edgewise.profile.state import Profile
 from edgewise.request import Candidate, Context, Device
 
@@ -175,3 +175,34 @@ def test_paths_are_items_pages_and_traits() -> None:
     assert all(is_source(f"context.{field}") for field in CONTEXT_FIELDS)
     assert all(map(is_source, ("item.brand", "profile.traits.plan", "context.attributes.rain")))
     assert not any(map(is_source, ("item.", "context.geo", "profile.traits.", "profile.items", "brand", "")))
+
+
+class Told:
+    """A score that says one number, and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def value(self, _model: ModelName, _of_class: str) -> float:
+        self.asked += 1
+        return 0.5
+
+    def likeliest(self, _model: ModelName) -> str | None:
+        return None
+
+
+def test_a_score_is_asked_where_only_its_cross_is_wanted_and_never_else() -> None:
+    score = declared.Score(name="will_buy", model=ModelName("buying"))
+    cross = declared.Cross(name="c", of=("will_buy", "price"))
+    items = ItemTable(Catalogue([Item(ItemId("tea"), {}, {"price": 3.0})]))
+    features = CompiledFeatures(FeatureTable([PRICE, score, cross]), items)
+    for wanted, row_of, asked in (
+        ({2}, [3.0, 0.5, 1.5], 1),
+        ({0}, [3.0, np.nan, np.nan], 0),
+        (None, [3.0, 0.5, 1.5], 1),
+    ):
+        view = features.view(Profile(), Context(), world.NOW_MS)
+        view.scores = told = Told()
+        matrix = features.matrix(view, features.rows([ItemId("tea")]), world.EVERYTHING_GRANTED, wanted)
+        np.testing.assert_array_equal(matrix, np.array([row_of], np.float32))
+        assert told.asked == asked

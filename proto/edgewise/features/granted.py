@@ -35,6 +35,7 @@ class GrantedColumns:
         "constant_columns",
         "constants",
         "crossings",
+        "needed_by",
         "neighbours",
         "of_both",
         "prices",
@@ -72,13 +73,18 @@ class GrantedColumns:
         self.constant_columns = np.array([column for column, _ in constants], np.intp)
         self.constants = [constant for _, constant in constants]
         self.crossings = [crossing for crossing in crossings if crossing.column not in set(absent)]
+        self.needed_by = {
+            column: {column, *(cross.column for cross in self.crossings if column in {cross.first, cross.second})}
+            for column, _ in self.scores
+        }
+        """Column of a score -> the columns that cannot be filled without it: itself, and its crosses."""
 
     def fill_constants(self, matrix: Matrix, view: View, scores: Collection[int] | None) -> None:
-        """What is the same for every candidate; of visitor scores only the columns `scores`, None: all of them."""
+        """What is the same for every candidate; of visitor scores only what the columns `scores` need, None: all."""
         if self.constants:
             matrix[:, self.constant_columns] = [constant(view) for constant in self.constants]
         for column, score in self.scores:
-            if scores is None or column in scores:
+            if scores is None or not self.needed_by[column].isdisjoint(scores):
                 matrix[:, column] = score(view)
 
 
