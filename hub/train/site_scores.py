@@ -1,0 +1,116 @@
+"""The visitor scores that a ranker's rows depend on: asked while its training replays visitors, as nodes ask them.
+
+The very versions that the site's next release would take, by the scorer that serves, in a child process. A score that
+was trained on the same history has seen outcomes that the ranker is judged on, which its card says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewise.bundle.manifest import ModelEntry
+from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
+from edgewise.errors import InputError, ModelRefused
+from edgewise.features.table import FeatureTable, Score
+from edgewise.ids import ModelName
+from edgewise.rules import reference, score_in
+from edgewise.scores import ScoreFailed
+from hub.scoring_child import ScoringChild
+from hub.site.loading import SiteContents, SiteScores
+from hub.site.recipes import RankerRecipe
+from hub.train.shop import features_of, seat_of
+
+if TYPE_CHECKING:
+    from hub.artefacts import Artefacts
+    from hub.registry import ModelRegistry
+
+
+@contextmanager
+def with_scores(
+    contents: SiteContents, registry: ModelRegistry, ranker: ModelName, recipe: RankerRecipe
+) -> Iterator[SiteContents]:
+    """The site with the scores that a ranker's features and the rules of its placement look at.
+
+    Raises:
+        InputError: such a score is no model of the site, or not yet trained, approved and promoted.
+        ModelRefused: `score`: it is no visitor score of these classes, or it does not answer.
+    """
+    versions: dict[ModelName, int] = {}
+    found: dict[ModelName, Artefacts] = {}
+    rules = contents.policy.placements[seat_of(contents, ranker, recipe).placement].eligibility
+    waiting = _asked_by(features_of(contents.features, recipe), rules)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        use = contents.models.get(name)
+        if use is None:
+            raise InputError(f"a feature or rule asks the score {name!r}, which is no model of the site")
+        versions[name] = registry.resolve(use)
+        found[name] = registry.artefacts(use.model, versions[name])
+        waiting += _asked_by(found[name].features, [])
+    if not found:
+        yield contents
+        return
+    entries = {name: _entry(name, artefacts) for name, artefacts in found.items()}
+    named = {name: f"{contents.models[name].model}@{version}" for name, version in versions.items()}
+    with ScoringChild() as child:
+
+        def score(model: ModelName, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+            onnx = found[model].model
+            assert onnx is not None
+            said = child.score(onnx, matrix)
+            is_column = not entries[model].classes and said.ndim == 2  # noqa: PLR2004  # [N, 1], as converters write
+            return said[:, 0] if is_column else said
+
+        try:
+            yield contents._replace(scores=SiteScores(entries, score, named))
+        except ScoreFailed as failed:
+            cause = failed.__cause__ or "its answer is no finite number"
+            raise ModelRefused("score", f"the score {failed} does not answer in training: {cause}") from failed
+
+
+def with_scores_named(card: dict[str, Any], scored: SiteContents) -> dict[str, Any]:
+    """A ranker's card that names the scores which its rows were made with; as it was where there are none."""
+    if not scored.scores.versions:
+        return card
+    limit = (
+        "Visitor scores that were trained on the same records had seen outcomes of the time on which this model was "
+        "judged, so that its figures may flatter it."
+    )
+    return card | {
+        "scores": dict(scored.scores.versions),
+        "known_limits": [*card.get("known_limits", []), limit],
+    }
+
+
+def _asked_by(taken: FeatureTable, rules: list[Rule]) -> list[ModelName]:
+    of_features = [feature.model for feature in taken.features if isinstance(feature, Score)]
+    return of_features + [score for rule in rules for score in _asked_by_rule(rule)]
+
+
+def _asked_by_rule(rule: Rule) -> Iterator[ModelName]:
+    match rule:
+        case Every(rules=rules) | Some(rules=rules):
+            for part in rules:
+                yield from _asked_by_rule(part)
+        case Not(rule=part):
+            yield from _asked_by_rule(part)
+        case Compare():
+            for path in (rule.of, reference(rule.to) or ""):
+                named = score_in(path)
+                if named is not None:
+                    yield named.model
+
+
+def _entry(name: ModelName, artefacts: Artefacts) -> ModelEntry:
+    kind = artefacts.kind
+    if artefacts.model is None or kind.kind != "score":
+        raise ModelRefused("score", f"a feature or rule asks the score {name!r}, but that model ranks candidates")
+    columns = tuple(feature.name for feature in artefacts.features.features)
+    return ModelEntry("", columns, kind=kind.kind, classes=kind.classes)
