@@ -6,7 +6,7 @@ was trained on the same history has seen outcomes that the ranker is judged on, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
 from edgewise.errors import InputError, ModelRefused
-from edgewise.features.table import FeatureTable, Score
+from edgewise.features.table import Cross, Feature, FeatureTable, Score
 from edgewise.ids import ModelName
 from edgewise.rules import reference, score_in
 from edgewise.scores import ScoreFailed
@@ -38,12 +38,14 @@ def with_scores(
 
     Raises:
         InputError: such a score is no model of the site, or not yet trained, approved and promoted.
-        ModelRefused: `score`: it is no visitor score of these classes, or it does not answer.
+        ModelRefused: `score`: it is no visitor score, or it does not answer; `features`: it takes some that the site
+            lacks.
     """
     versions: dict[ModelName, int] = {}
     found: dict[ModelName, Artefacts] = {}
     rules = contents.policy.placements[seat_of(contents, ranker, recipe).placement].eligibility
-    waiting = _asked_by(features_of(contents.features, recipe), rules)
+    declared = {feature.name: feature for feature in contents.features.features}
+    waiting = [*_asked_by(features_of(contents.features, recipe), declared), *_asked_by_rules(rules)]
     while waiting:
         name = waiting.pop()
         if name in found:
@@ -53,7 +55,10 @@ def with_scores(
             raise InputError(f"a feature or rule asks the score {name!r}, which is no model of the site")
         versions[name] = registry.resolve(use)
         found[name] = registry.artefacts(use.model, versions[name])
-        waiting += _asked_by(found[name].features, [])
+        missing = [feature.name for feature in found[name].features.features if feature.name not in declared]
+        if missing:
+            raise ModelRefused("features", f"the score {name!r} was trained on {missing[0]!r}, which the site lacks")
+        waiting += _asked_by(found[name].features, declared)
     if not found:
         yield contents
         return
@@ -89,23 +94,23 @@ def with_scores_named(card: dict[str, Any], scored: SiteContents) -> dict[str, A
     }
 
 
-def _asked_by(taken: FeatureTable, rules: list[Rule]) -> list[ModelName]:
-    of_features = [feature.model for feature in taken.features if isinstance(feature, Score)]
-    return of_features + [score for rule in rules for score in _asked_by_rule(rule)]
+def _asked_by(taken: FeatureTable, declared: Mapping[str, Feature]) -> Iterator[ModelName]:
+    for feature in taken.features:
+        for part in [declared[name] for name in feature.of] if isinstance(feature, Cross) else [feature]:
+            if isinstance(part, Score):
+                yield part.model
 
 
-def _asked_by_rule(rule: Rule) -> Iterator[ModelName]:
-    match rule:
-        case Every(rules=rules) | Some(rules=rules):
-            for part in rules:
-                yield from _asked_by_rule(part)
-        case Not(rule=part):
-            yield from _asked_by_rule(part)
-        case Compare():
-            for path in (rule.of, reference(rule.to) or ""):
-                named = score_in(path)
-                if named is not None:
-                    yield named.model
+def _asked_by_rules(rules: list[Rule]) -> Iterator[ModelName]:
+    for rule in rules:
+        match rule:
+            case Every(rules=parts) | Some(rules=parts):
+                yield from _asked_by_rules(parts)
+            case Not(rule=part):
+                yield from _asked_by_rules([part])
+            case Compare():
+                named = [score_in(path) for path in (rule.of, reference(rule.to) or "")]
+                yield from (score.model for score in named if score is not None)
 
 
 def _entry(name: ModelName, artefacts: Artefacts) -> ModelEntry:
