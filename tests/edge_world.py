@@ -70,6 +70,28 @@ def ranker_onnx(*, attribution: bool = False) -> bytes:
     return model.SerializeToString()
 
 
+def linear_onnx(weights: NDArray[np.float32], bias: float = 0.0, link: str | None = None) -> bytes:
+    """`link` of missing-is-0 features times `weights` plus `bias`; weights (F,) say one number a row, (F, K) say K."""
+    nodes = [
+        helper.make_node("IsNaN", ["x"], ["missing"]),
+        helper.make_node("Where", ["missing", "zero", "x"], ["known"]),
+        helper.make_node("MatMul", ["known", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["sum"]),
+        helper.make_node(link or "Identity", ["sum"], ["y"]),
+    ]
+    constants = {"zero": np.zeros((), np.float32), "weights": weights, "bias": np.full((1,), bias, np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", len(weights)])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", *weights.shape[1:]])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
 def bundle_files(policy: Policy | None = None, **stems: bytes) -> dict[str, bytes]:
     """Resources of the film shop with its real model."""
     models = {"models/ranker.onnx": ranker_onnx(), "models/ranker.attribution.onnx": ranker_onnx(attribution=True)}

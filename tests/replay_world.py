@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from edge_world import KEYS, VISITOR, bundle_files, node, spooled, viewed
+from edge_world import KEYS, VISITOR, bundle_files, install, node, spooled, viewed
 from release_world import write_without_sync
 from starlette.testclient import TestClient
 from world import HERO, LIST, NOW_MS, SITE, manifest, policy
@@ -47,7 +47,10 @@ POLICY = policy(
 class Hub:
     """A hub's data folder that has released what the node serves."""
 
-    def __init__(self, data_dir: Path, ledger: Ledger, child: ScoringChild) -> None:
+    def __init__(
+        self, data_dir: Path, ledger: Ledger, child: ScoringChild, files: dict[str, bytes], **changes: Any
+    ) -> None:
+        """`files` are the resources of the release, `changes` fields of its manifest."""
         self.data_dir = data_dir
         self.ledger = ledger
         self.repository = Repository(data_dir, write=write_without_sync)
@@ -55,8 +58,7 @@ class Hub:
         self._received: Counter[Producer] = Counter()
         make_keys(data_dir)
         self.repository.create(SITE)
-        files = bundle_files(POLICY)
-        made = encode_manifest(manifest(files))
+        made = encode_manifest(manifest(files, **changes))
         self.repository.publish_release(made, files)
         digest = hashlib.sha256(made).hexdigest()
         row = ReleaseRow(BundleVersion(7), digest, NOW_MS, status=ReleaseStatus.APPROVED)
@@ -144,15 +146,23 @@ class ReplayShop:
 
 
 @contextmanager
-def replay_shop(folder: Path, *, starter: bool = False) -> Iterator[ReplayShop]:
-    """A node with one worker that serves what the hub has released, or still the starter bundle."""
+def replay_shop(
+    folder: Path, *, starter: bool = False, files: dict[str, bytes] | None = None, **changes: Any
+) -> Iterator[ReplayShop]:
+    """A node with one worker that serves what the hub has released, or still the starter bundle.
+
+    `files` are the resources of the release, `changes` fields of its manifest.
+    """
+    files = bundle_files(POLICY) if files is None else files
     paths = NodePaths(folder / "node")
     paths.create()
     if starter:
         install_starter(BundleStore(paths), most_bytes=EdgeSettings().bundle_most_bytes)
+    else:
+        install(paths, files, **changes)
     with (
-        node(paths.root, policy=POLICY, bundle=not starter) as (client, desk),
+        node(paths.root, bundle=False) as (client, desk),
         open_ledger(folder / "hub") as ledger,
         ScoringChild() as child,
     ):
-        yield ReplayShop(client, desk, Hub(folder / "hub", ledger, child))
+        yield ReplayShop(client, desk, Hub(folder / "hub", ledger, child, files, **changes))

@@ -50,6 +50,54 @@ FLAWS = [
         "exchange them",
         "origins: []",
     ),
+    # --- scores, formulas, copies ---
+    Flaw(
+        "rule_of_an_unknown_score",
+        HERO,
+        "{match: compare, of: profile.score.churn, op: gt, to: 0.5}",
+        24,
+        "no model 'churn'",
+        "there is none yet",
+        RULE,
+    ),
+    Flaw(
+        "formula_of_an_unknown_attribute",
+        HERO,
+        "{method: formula, formula: {term: product, of: [{term: number, value: 2}, {term: item, attribute: pric}]}}",
+        10,
+        "arms.challenger.ranking.formula.of[1].attribute: no item of the collection has a number 'pric'",
+        "did you mean 'price'?",
+        "{method: attribute, attribute: popularity}",
+    ),
+    Flaw(
+        "formula_for_who_opted_out",
+        HERO,
+        "{method: formula, formula: {term: score, model: churn}}",
+        18,
+        "the arm 'champion' asks a model",
+        "by priority or attribute",
+        "{method: priority}",
+        ("models/churn.yaml", "{}\n"),
+    ),
+    Flaw(
+        "feature_of_an_unknown_score",
+        FEATURES,
+        "{type: score, name: on_mobile, model: churn}",
+        13,
+        "no model 'churn'",
+        "there is none yet",
+        "{type: context_is, name: on_mobile, field: device.type, value: mobile, purpose: null, "
+        'sentence: "Because you are on a phone"}',
+    ),
+    Flaw(
+        "copy_twice",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  variants:\n  - {name: calm, when: {match: all, rules: []}, content: {}}\n"
+        "  - {name: calm, when: {match: all, rules: []}, content: {}}\n",
+        5,
+        "the variant 'calm' is there twice",
+        "rename one",
+    ),
     # --- identity ---
     Flaw(
         "identity_kind_twice",

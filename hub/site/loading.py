@@ -8,15 +8,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgewise.bundle.catalogue import Catalogue, Item, Variant
+from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Experiment, Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
+from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, members, waits
 from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
 from hub.sources.document import SourceDocument, SourceName
+
+
+class SiteScores(NamedTuple):
+    """Trained visitor scores of a site, for whoever replays its visitors (`hub.train.site_scores`)."""
+
+    entries: Mapping[ModelName, ModelEntry] = {}
+    """As a bundle would have them."""
+    score: Score | None = None
+    """Asks them."""
+    versions: Mapping[ModelName, str] = {}
+    """Name in the site -> `MODEL@VERSION`."""
 
 
 class SiteContents(NamedTuple):
@@ -41,6 +54,8 @@ class SiteContents(NamedTuple):
     """How the rows of business systems are read; nothing of them is released to nodes."""
     journeys: Mapping[str, JourneyFile] = {}
     """What each journey needs to know; nothing of them is released to nodes."""
+    scores: SiteScores = SiteScores()
+    """Visitor scores that rows of training look at; none as the site is read."""
 
 
 def load_site(folder: Path) -> SiteContents:

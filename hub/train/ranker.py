@@ -38,6 +38,7 @@ from hub.train.positions import lesson_of_decisions
 from hub.train.ranker_card import Evidence, ranker_card
 from hub.train.rewards import Rewards, outcomes_of
 from hub.train.shop import Shop, features_of, seat_of
+from hub.train.site_scores import with_scores, with_scores_named
 from hub.train.tuning import tuned
 
 if TYPE_CHECKING:
@@ -105,17 +106,21 @@ def train_ranker(
     progress("reading the ledger", 1, 1)
     registered = contents.models[name].model
     made: MadeRanker
-    if how.incremental:
-        parent = _parent(registry, registered, how.parent)
-        made = MadeRanker(*continue_ranker(history, contents, name, recipe, parent, seed=seed, progress=progress))
-    else:
-        logged = _logged(ledger, history, contents, name, recipe)
-        made = make_ranker(history, contents, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress)
+    with with_scores(contents, registry, name, recipe) as scored:
+        if how.incremental:
+            parent = _parent(registry, registered, how.parent)
+            made = MadeRanker(*continue_ranker(history, scored, name, recipe, parent, seed=seed, progress=progress))
+        else:
+            logged = _logged(ledger, history, contents, name, recipe)
+            made = make_ranker(
+                history, scored, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress
+            )
+    card = with_scores_named(made.card, scored)
     progress("registering", 0, 1)
-    version = registry.register(registered, made.artefacts, made.card, by=by)
+    version = registry.register(registered, made.artefacts, card, by=by)
     progress("registering", 1, 1)
     row = registry.row(registered, version)
-    return TrainedRanker(row.name, row.version, row.sha256, made.judged, made.card)
+    return TrainedRanker(row.name, row.version, row.sha256, made.judged, card)
 
 
 def _parent(registry: ModelRegistry, name: ModelName, version: int | None) -> Parent:

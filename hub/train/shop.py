@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.admission.load import Bundle
+from edgewise.admission.load import Bundle, LoadedModel
 from edgewise.bundle.golden import Golden
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.manifest import PROTOCOL_VERSION, Manifest
@@ -21,8 +21,9 @@ from edgewise.candidates import rule_scores
 from edgewise.consent import Grants
 from edgewise.entry import Asked, Entry, enter
 from edgewise.errors import InputError
-from edgewise.features.compile import CompiledFeatures
+from edgewise.features.compile import CompiledFeatures, Rows
 from edgewise.features.table import Feature, FeatureTable
+from edgewise.features.view import View
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.profile.preferences import Preferences
 from edgewise.profile.state import Profile
@@ -91,8 +92,10 @@ class Shop:
             neighbours=neighbours,
             vectors=vectors,
             golden=Golden({}),
-            models={},
+            models={name: LoadedModel(entry, b"", None, (), None) for name, entry in contents.scores.entries.items()},
         )
+        self._score = contents.scores.score
+        self._needed = features.needed(self._columns.tolist())
         pool = self._bundle.placements[self.seat.placement].pool
         self._place_of = {item: place for place, item in enumerate(features.ids(pool.rows))}
 
@@ -142,13 +145,16 @@ class Shop:
         placement = entry.placement
         rule = placement.arms[placement.opted_out_arm].ranking
         return Choice(
-            matrix=self._bundle.features.matrix(visitor.view, pool.rows.take(rows), grants).take(self._columns, axis=1),
+            matrix=self._seen(visitor.view, pool.rows.take(rows), grants),
             wanted=is_wanted[rows],
             gain=gain[rows],
             retrieved=len(rows) - len(missed),
             rank_by_retrieval=int(found.argmax()) if found.any() else NOWHERE,
             rank_by_rule=best_rank(rule_scores(pool, eligible, rule), ranked_by_rule),
         )
+
+    def _seen(self, view: View, rows: Rows, grants: Grants) -> Matrix:
+        return self._bundle.features.matrix(view, rows, grants, self._needed).take(self._columns, axis=1)
 
     def _enter(
         self, profile: Profile, said: Preferences, grants: Grants, now_ms: int, context: Context
@@ -163,7 +169,7 @@ class Shop:
             mute=said.mute.value,
             force={self.seat.placement: self.seat.arm},
         )
-        asked = Asked(question, profile, self._bundle, now_ms)
+        asked = Asked(question, profile, self._bundle, now_ms, score=self._score)
         entry = enter(question.placements[0], asked)
         return entry if entry.assigned.is_personal else None
 

@@ -109,6 +109,20 @@ def test_a_score_is_a_feature_of_the_ranker_and_asked_once() -> None:
     assert outcome.decision.scores[CHURN] == (churn_of(VIEWER),)
 
 
+def test_a_score_that_only_a_cross_looks_at_is_asked() -> None:
+    crossed = declared.Cross(name="risk_by_price", of=("churn_risk", "popularity"))
+    models = scores_world.entries(ranker=ModelEntry("models/ranker.onnx", ("popularity", "risk_by_price")))
+    bundle = scores_world.bundle(features=scores_world.table(crossed), models=models)
+    outcome = ask(
+        bundle,
+        HERO,
+        force={HERO: CHALLENGER},
+        score=lambda model, rows: rows[:, -1] if model == RANKER else scores_world.score(model, rows),
+    )
+    rows = np.frombuffer(outcome.shown[HERO].data, "<f4")
+    assert rows.tolist() == [100.0, np.float32(100) * np.float32(churn_of(VIEWER))]
+
+
 def test_a_score_that_looks_at_a_score_gets_what_that_says() -> None:
     rule = Compare("profile.class.mood", "exists", to=True)
     outcome = ask(scores_world.bundle(policy=policy(gated=gated(rule))), GATED)

@@ -106,16 +106,16 @@ def test_whatever_yaml_writes_can_be_approved(
     assert [item.content for item in contents.catalogue.items] == [item["content"] for item in items]
 
 
+ALWAYS = "{match: all, rules: []}"
 WITH_VARIANTS = {
-    "block": "- id: a\n  content: {title: A}\n  variants:\n  - name: calm  # no hurry\n"
-    "    when: {match: all, rules: []}\n    content: {title: Calm}\n  - name: quick\n"
-    "    when:\n      match: all\n      rules: []\n    content:\n"
+    "block": f"- id: a\n  content: {{title: A}}\n  variants:\n  - name: calm  # no hurry\n    when: {ALWAYS}\n"
+    "    content: {title: Calm}\n  - name: quick\n    when:\n      match: all\n      rules: []\n    content:\n"
     "      title: Quick\n- id: b\n  content: {title: B}\n",
-    "flow": "- {id: a, variants: [{name: calm, when: {match: all, rules: []}, content: {title: Calm}}, "
-    "{content: {title: Quick}, when: {match: all, rules: []}, name: quick}], content: {title: A}}\n"
+    "flow": f"- {{id: a, variants: [{{name: calm, when: {ALWAYS}, content: {{title: Calm}}}}, "
+    f"{{content: {{title: Quick}}, when: {ALWAYS}, name: quick}}], content: {{title: A}}}}\n"
     "- {id: b, content: {title: B}}\n",
-    "name_last": "- variants:\n  - when: {match: all, rules: []}\n    content: {title: Calm}\n    name: calm\n"
-    "  - when: {match: all, rules: []}\n    content: {title: Quick}\n    name: quick\n  content: {title: A}\n  id: a\n"
+    "name_last": f"- variants:\n  - when: {ALWAYS}\n    content: {{title: Calm}}\n    name: calm\n"
+    f"  - when: {ALWAYS}\n    content: {{title: Quick}}\n    name: quick\n  content: {{title: A}}\n  id: a\n"
     "- id: b\n  content: {title: B}",
 }
 

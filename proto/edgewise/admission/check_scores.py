@@ -31,7 +31,7 @@ def check_scores(models: Models, table: FeatureTable) -> None:
         path = f"$.models.{name}.features"
         for position, column in enumerate(entry.features):
             feature = declared[column]
-            message = f"score {name!r} takes {column!r}, which depends on the candidate"
+            message = f"score {name!r} takes {column!r}, which depends on the candidate, or is a cross"
             require(is_constant(feature), "invalid", MANIFEST, message, f"{path}[{position}]")
             if isinstance(feature, Score):
                 asks.setdefault(name, []).append(feature.model)
