@@ -11,7 +11,7 @@ from edgewise.features import table as declared
 from edgewise.features.encodings import CONTEXT, ITEM, TRAITS, is_source, wrong_cross
 from edgewise.features.table import Feature
 from edgewise.profile.habits import COUNTABLE
-from hub.site.checking_recipes import statistics_of
+from hub.site.checking_recipes import check_source, statistics_of
 from hub.site.converting import did_you_mean
 from hub.site.reading import Files, Place
 
@@ -33,6 +33,8 @@ def check_features(files: Files) -> Iterator[Problem]:
                 yield place.problem(("of",), f"{wrong}; there are {', '.join(first) or 'no others'}")
         if isinstance(feature, declared.Score) and feature.model not in files.models:
             yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
+        if isinstance(feature, declared.NeighbourScore | declared.NeighbourMax | declared.SessionScore):
+            yield from check_source(files, feature, (), place.problem)
 
 
 def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[Problem]:
