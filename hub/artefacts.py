@@ -4,6 +4,8 @@ model.onnx          `x` float32 (rows, features) -> float32 (rows,)
 attribution.onnx    its path attributions: float32 (rows, features + 1), last column the bias
 golden.msgpack      rows with the scores that the trained model gave
 neighbours.msgpack  which items speak for which
+sets.msgpack        more sets of them, and of item vectors, by name
+sessions.msgpack    visits of others
 statistics.json     item attributes that training computed
 continuation.msgpack what a later training goes on with; never shipped
 features.json       the columns that it was trained on, as they were declared then
@@ -29,8 +31,11 @@ from edgewise.bundle.golden import (
     unpack,
     worst_error,
 )
+from edgewise.bundle.learned import SetName
 from edgewise.bundle.manifest import ModelKind
 from edgewise.bundle.neighbours import decode_neighbours
+from edgewise.bundle.sessions import decode_sessions
+from edgewise.bundle.vectors import decode_vectors
 from edgewise.errors import MALFORMED, ModelRefused
 from edgewise.features.table import FeatureTable, decode_features, encode_features
 from edgewise.ids import ModelName
@@ -41,12 +46,14 @@ MODEL: Final = "model.onnx"
 ATTRIBUTION: Final = "attribution.onnx"
 GOLDEN: Final = "golden.msgpack"
 NEIGHBOURS: Final = "neighbours.msgpack"
+SETS: Final = "sets.msgpack"
+SESSIONS: Final = "sessions.msgpack"
 STATISTICS: Final = "statistics.json"
 FEATURES: Final = "features.json"
 KIND: Final = "kind.json"
 CONTINUATION: Final = "continuation.msgpack"
 CARD: Final = "card.json"
-FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, STATISTICS, CONTINUATION, FEATURES, KIND, CARD)
+FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, SETS, SESSIONS, STATISTICS, CONTINUATION, FEATURES, KIND, CARD)
 
 _ONLY = ModelName("model")
 _card_encoder = msgspec.json.Encoder(order="deterministic")
@@ -67,6 +74,13 @@ class Kind(msgspec.Struct, frozen=True, omit_defaults=True):
 RANKER: Final = Kind()
 
 
+class NamedSets(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Resources of a bundle by the names that a site gave them."""
+
+    neighbours: dict[SetName, bytes] = {}
+    vectors: dict[SetName, bytes] = {}
+
+
 class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
     """A model of scores, of neighbours, or of both."""
 
@@ -77,25 +91,38 @@ class Artefacts(msgspec.Struct, frozen=True, kw_only=True):
     """At least one row; must be there if `model` is."""
     attribution: bytes | None = None
     neighbours: bytes | None = None
+    sets: NamedSets = NamedSets()
+    sessions: bytes | None = None
     statistics: ItemStatistics = {}
     kind: Kind = RANKER
     continuation: bytes | None = None
     """What incremental training goes on with; None where the model cannot be continued."""
 
 
+_sets_encoder = msgspec.msgpack.Encoder(order="deterministic")
+_sets_decoder = msgspec.msgpack.Decoder(NamedSets)
+
+
 def check_artefacts(artefacts: Artefacts, child: ScoringChild) -> None:
     """Everything that a bundle will rely on, measured by the scorer that serves.
 
     Raises:
-        ModelRefused: `artefacts`, `golden`, `neighbours`, `attribution`, or whatever the gate says of an unsafe graph.
+        ModelRefused: `artefacts`, `golden`, `neighbours`, `sessions`, `vectors`, `attribution`, or whatever the gate
+            says of an unsafe graph.
     """
-    if artefacts.model is None and artefacts.neighbours is None:
+    about_items = (artefacts.neighbours, artefacts.sessions, *artefacts.sets.neighbours.values())
+    if artefacts.model is None and not any([*about_items, *artefacts.sets.vectors.values()]):
         raise ModelRefused("artefacts", "a model without scores and without neighbours; expected one of them")
-    if artefacts.neighbours is not None:
+    for what, decode, data in [
+        ("neighbours", decode_neighbours, artefacts.neighbours),
+        ("sessions", decode_sessions, artefacts.sessions),
+        *(("neighbours", decode_neighbours, made) for made in artefacts.sets.neighbours.values()),
+        *(("vectors", decode_vectors, made) for made in artefacts.sets.vectors.values()),
+    ]:
         try:
-            decode_neighbours(artefacts.neighbours)
+            _ = None if data is None else decode(data)
         except MALFORMED as wrong:
-            raise ModelRefused("neighbours", str(wrong)) from wrong
+            raise ModelRefused(what, str(wrong)) from wrong
     if artefacts.model is None:
         if artefacts.golden is not None or artefacts.attribution is not None:
             raise ModelRefused("artefacts", "golden rows or attributions without the model that they belong to")
@@ -150,6 +177,8 @@ def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
         ATTRIBUTION: artefacts.attribution,
         GOLDEN: golden,
         NEIGHBOURS: artefacts.neighbours,
+        SETS: None if artefacts.sets == NamedSets() else _sets_encoder.encode(artefacts.sets),
+        SESSIONS: artefacts.sessions,
         STATISTICS: encode_statistics(artefacts.statistics) if artefacts.statistics else None,
         CONTINUATION: artefacts.continuation,
         FEATURES: encode_features(artefacts.features),
@@ -168,6 +197,8 @@ def from_files(files: dict[str, bytes]) -> Artefacts:
         golden=None if golden is None else decode_golden(golden).models[_ONLY],
         attribution=files.get(ATTRIBUTION),
         neighbours=files.get(NEIGHBOURS),
+        sets=_sets_decoder.decode(files[SETS]) if SETS in files else NamedSets(),
+        sessions=files.get(SESSIONS),
         statistics=decode_statistics(files[STATISTICS]) if STATISTICS in files else {},
         kind=msgspec.json.decode(files[KIND], type=Kind) if KIND in files else RANKER,
         continuation=files.get(CONTINUATION),

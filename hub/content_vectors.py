@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import texts_of
 from edgewise.bundle.catalogue import Catalogue, Item
+from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.policy import ByVectors, Policy
 from edgewise.bundle.vectors import Int8s, encode_vectors, quantised
 from edgewise.features.table import ContentCosine, FeatureTable
@@ -38,7 +39,7 @@ _WORD: Final = re.compile(r"\w\w+")
 def vectors_of(policy: Policy, features: FeatureTable, catalogue: Catalogue, recipe: VectorRecipe) -> bytes | None:
     """The resource `vectors.msgpack`; None where no arm and no feature asks for vectors. A pure function."""
     arms = [arm for placement in policy.placements.values() for arm in placement.arms.values()]
-    retrieves = any(isinstance(arm.retrieval, ByVectors) for arm in arms)
+    retrieves = any(isinstance(arm.retrieval, ByVectors) and arm.retrieval.source == UNNAMED for arm in arms)
     if not (retrieves or any(isinstance(feature, ContentCosine) for feature in features.features)):
         return None
     return content_vectors(catalogue, recipe)

@@ -34,6 +34,7 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
     weights: Weights,
     held: Mapping[ItemId, Mapping[str, Any]] | None = None,
     vectors: Mapping[ItemId, Sequence[int]] | None = None,
+    heard: Mapping[ItemId, float] | None = None,
 ) -> np.float32:
     """One cell of the matrix; of a cross, `naive_cross` makes it. `held`: attributes of the catalogue's items."""
     if feature.purpose is not None and not grants.allows(feature.purpose):
@@ -46,6 +47,8 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
                 value += weights.get(speaker, {}).get(item, 0.0)
         case declared.NeighbourMax(last=last):
             value = max([0.0, *(weights.get(speaker, {}).get(item, 0.0) for speaker in history(profile, last))])
+        case declared.SessionScore():
+            value = (heard or {}).get(item, 0.0)
         case declared.ItemAttribute(attribute=attribute):
             value = naive_number(attributes.get(attribute))
         case declared.ItemIs(attribute=attribute, value=text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from hub.commands.train_items import items
 from hub.commands.train_ranker import ranker
 from hub.commands.train_recommend import recommend
 from hub.commands.train_scoring import scoring
@@ -13,4 +14,5 @@ app = typer.Typer(help="Train a model, judge it, export it to ONNX.", no_args_is
 app.command("scoring")(scoring)
 app.command("recommend")(recommend)
 app.command("ranker")(ranker)
+app.command("items")(items)
 app.command("topics")(topics)

@@ -34,7 +34,7 @@ def recommend(
     items: Annotated[
         Path | None, typer.Option(help="Catalogue with the item column: what there is, used or not.")
     ] = None,
-    method: Annotated[str, typer.Option(help="ease or popular.")] = "ease",
+    method: Annotated[str, typer.Option(help="ease, popular or session-knn.")] = "ease",
     split: Annotated[
         str,
         typer.Option(

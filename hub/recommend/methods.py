@@ -57,10 +57,24 @@ def _fit_blend(lessons: Lessons, settings: Settings) -> Recommender:
     return ItemToItem(Blend(lessons).weights(settings), lessons.popularity)
 
 
+def _fit_sessions(lessons: Lessons, settings: Settings) -> Recommender:
+    from hub.recommend.session_knn import Remembered, walk_of
+
+    remembered = Remembered(lessons.moments, walk_of(settings), fewest_people=int(settings["visitors"]))
+
+    def recommend(asked: Matrix) -> npt.NDArray[np.float64]:
+        scores = remembered.scores(asked)
+        scores[np.diff(asked.indptr) == 0] = lessons.popularity
+        return scores
+
+    return recommend
+
+
 METHODS: Final[Mapping[str, Method]] = {
     "ease": Method(_fit_ease, {"lambda": 300.0}),
     "blend": Method(_fit_blend, DEFAULTS),
     "popular": Method(_fit_popular, {}),
+    "session-knn": Method(_fit_sessions, {"m": 500.0, "k": 50.0, "last": 2.0, "visitors": 1.0}, by_time=True),
 }
 
 

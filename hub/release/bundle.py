@@ -16,6 +16,7 @@ from edgewise.admission.acceptance import accept
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.catalogue import encode_catalogue
 from edgewise.bundle.golden import Golden, encode_golden
+from edgewise.bundle.learned import UNNAMED, neighbours_path, vectors_path
 from edgewise.bundle.manifest import (
     CATALOGUE,
     FEATURES,
@@ -23,6 +24,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
+    SESSIONS,
     VECTORS,
     Manifest,
     ModelEntry,
@@ -30,9 +32,9 @@ from edgewise.bundle.manifest import (
     decode_manifest,
     encode_manifest,
 )
-from edgewise.bundle.policy import ByNeighbours, encode_policy
+from edgewise.bundle.policy import ByNeighbours, BySessions, ByVectors, Retrieval, encode_policy
 from edgewise.errors import ModelRefused
-from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, encode_features
+from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, SessionScore, encode_features
 from edgewise.ids import BundleVersion, ModelName
 from edgewise.ranking import ranker_of
 from hub.artefacts import Artefacts, check_attribution, check_golden
@@ -100,13 +102,12 @@ def build_resources(
         if artefacts.golden is not None:
             golden[name] = artefacts.golden
     resources[GOLDEN] = encode_golden(Golden(golden))
-    neighbours = _neighbours(models)
-    if neighbours is not None:
-        resources[NEIGHBOURS] = neighbours
+    learned = _learned(models)
+    resources |= learned
     vectors = vectors_of(contents.policy, contents.features, contents.catalogue, contents.vectors)
     if vectors is not None:
         resources[VECTORS] = vectors
-    _nothing_missing(contents, entries, neighbours)
+    _nothing_missing(contents, entries, learned)
     return resources, entries
 
 
@@ -184,22 +185,57 @@ def _same_meaning(model: ModelName, trained: Feature, now: Feature | None) -> No
         )
 
 
-def _neighbours(models: Mapping[ModelName, Artefacts]) -> bytes | None:
-    found = {artefacts.neighbours: name for name, artefacts in sorted(models.items()) if artefacts.neighbours}
-    if len(found) > 1:
-        names = ", ".join(sorted(found.values()))
-        raise ModelRefused("neighbours", f"the models {names} bring different neighbours; a bundle holds one set")
-    return next(iter(found), None)
+def _learned(models: Mapping[ModelName, Artefacts]) -> dict[str, bytes]:
+    """What the models bring about items, by its path in the bundle; each of it comes from one model."""
+    found: dict[str, dict[bytes, ModelName]] = {}
+    for name, artefacts in sorted(models.items()):
+        brought = {
+            NEIGHBOURS: artefacts.neighbours,
+            SESSIONS: artefacts.sessions,
+            **{neighbours_path(key): data for key, data in artefacts.sets.neighbours.items()},
+            **{vectors_path(key): data for key, data in artefacts.sets.vectors.items()},
+        }
+        for path, data in brought.items():
+            if data:
+                found.setdefault(path, {})[data] = name
+    for path, variants in found.items():
+        if len(variants) > 1:
+            names = ", ".join(sorted(variants.values()))
+            message = (
+                f"the models {names} bring different {path}; a bundle holds one, so give others a name under `sets`"
+            )
+            raise ModelRefused("neighbours", message)
+    return {path: next(iter(variants)) for path, variants in found.items()}
 
 
-def _nothing_missing(contents: SiteContents, entries: Mapping[ModelName, ModelEntry], neighbours: bytes | None) -> None:
-    asking = [f.name for f in contents.features.features if isinstance(f, (NeighbourScore, NeighbourMax))]
+def _nothing_missing(
+    contents: SiteContents, entries: Mapping[ModelName, ModelEntry], learned: Mapping[str, bytes]
+) -> None:
+    asking: dict[str, list[str]] = {}
+    for feature in contents.features.features:
+        asking.setdefault(_needed(feature), []).append(feature.name)
     for name, placement in contents.policy.placements.items():
         for arm_name, arm in placement.arms.items():
             model = ranker_of(arm.ranking)
             if model is not None and model not in entries:
                 raise ModelRefused("artefacts", f"{name}, arm {arm_name}, ranks by {model}, which has no scores")
-            if isinstance(arm.retrieval, ByNeighbours):
-                asking.append(f"{name}.{arm_name}")
-    if asking and neighbours is None:
-        raise ModelRefused("neighbours", f"{', '.join(asking)} ask for neighbours, but no model of the site brings any")
+            asking.setdefault(_needed(arm.retrieval), []).append(f"{name}.{arm_name}")
+    for path, who in asking.items():
+        if path and path not in learned:
+            raise ModelRefused(
+                "neighbours",
+                f"{', '.join(who)} ask for {path.removesuffix('.msgpack')}, but no model of the site brings any",
+            )
+
+
+def _needed(asking: Feature | Retrieval) -> str:
+    """Which resource that models bring a feature or a retrieval cannot do without; blank: none."""
+    match asking:
+        case NeighbourScore(source=source) | NeighbourMax(source=source) | ByNeighbours(source=source):
+            return neighbours_path(source)
+        case SessionScore() | BySessions():
+            return SESSIONS
+        case ByVectors(source=source) if source != UNNAMED:
+            return vectors_path(source)
+        case _:
+            return ""

@@ -14,6 +14,7 @@ from edgewise.bundle.policy import (
     ByFormula,
     ByModel,
     ByNeighbours,
+    BySessions,
     ByVectors,
     Everything,
     Greedy,
@@ -33,7 +34,7 @@ from edgewise.formula import is_impersonal
 from edgewise.ids import ItemId, ModelName, PlacementName
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
-from hub.site.checking_recipes import check_recipes, statistics_of
+from hub.site.checking_recipes import check_recipes, check_source, statistics_of
 from hub.site.checking_rules import check_rule
 from hub.site.checking_sources import check_sources
 from hub.site.converting import did_you_mean
@@ -176,13 +177,9 @@ def _arm(files: Files, arm: Arm, candidates: list[ItemId], path: tuple[str, ...]
         case _:
             pass
     match arm.retrieval:
-        case ByVectors(fill_attribute):
+        case ByVectors(fill_attribute) | ByNeighbours(fill_attribute) | BySessions(fill_attribute):
             yield from _numeric(files, fill_attribute, candidates, (*path, "retrieval", "fill_attribute"), say)
-        case ByNeighbours(fill_attribute):
-            yield from _numeric(files, fill_attribute, candidates, (*path, "retrieval", "fill_attribute"), say)
-            if not files.models:
-                message = "there is no model whose neighbours could be asked; add one under models/"
-                yield say((*path, "retrieval"), message)
+            yield from check_source(files, arm.retrieval, (*path, "retrieval"), say)
         case _:
             pass
 

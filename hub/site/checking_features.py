@@ -11,7 +11,7 @@ from edgewise.features import table as declared
 from edgewise.features.encodings import CONTEXT, ITEM, TRAITS, is_source, wrong_cross
 from edgewise.features.table import Feature
 from edgewise.profile.habits import COUNTABLE
-from hub.site.checking_recipes import statistics_of
+from hub.site.checking_recipes import check_source, statistics_of
 from hub.site.converting import did_you_mean
 from hub.site.reading import Files, Place
 
@@ -29,6 +29,8 @@ def check_features(files: Files) -> Iterator[Problem]:
         yield from _feature(feature, attributes, place)
         if isinstance(feature, declared.Score) and feature.model not in files.models:
             yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
+        if isinstance(feature, declared.NeighbourScore | declared.NeighbourMax | declared.SessionScore):
+            yield from check_source(files, feature, (), place.problem)
         if isinstance(feature, declared.Cross | declared.Position):
             yield from _told_to_nobody(feature, {each.name: each for each, _ in files.features}, place)
 

@@ -6,23 +6,23 @@ import math
 import re
 from collections.abc import Iterator
 
+from edgewise.bundle.policy import ByNeighbours, BySessions, ByVectors, Retrieval
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
-from edgewise.features.table import NeighbourMax, NeighbourScore
+from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, SessionScore
 from edgewise.ids import ModelName
 from edgewise.ranking import ranker_of
 from hub.site.converting import did_you_mean
-from hub.site.documents import Say
+from hub.site.documents import Say, Steps
 from hub.site.reading import Files
-from hub.site.recipes import RankerRecipe
+from hub.site.recipes import ItemsRecipe, RankerRecipe
 
 _ATTRIBUTE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
 def statistics_of(files: Files) -> set[str]:
     """Item attributes that the site's models compute, whether or not an item file states them as well."""
-    recipes = [model.train for model, _ in files.models.values() if model.train is not None]
-    return {attribute for recipe in recipes for attribute in recipe.statistics}
+    return {attribute for recipe in _recipes(files) for attribute in recipe.statistics}
 
 
 def check_recipes(files: Files) -> Iterator[Problem]:
@@ -30,6 +30,40 @@ def check_recipes(files: Files) -> Iterator[Problem]:
     for name, (model, place) in files.models.items():
         if model.train is not None:
             yield from _recipe(files, name, model.train, place.problem)
+            yield from _statistics(model.train, "train", place.problem)
+        if model.items is not None:
+            yield from _statistics(model.items, "items", place.problem)
+        if model.train is not None and model.items is not None:
+            message = "a ranker brings neighbours and sets by itself; move `items` into `train`, or into another model"
+            yield place.problem(("items",), message)
+
+
+def check_source(
+    files: Files,
+    asking: ByNeighbours | BySessions | ByVectors | NeighbourScore | NeighbourMax | SessionScore,
+    path: Steps,
+    say: Say,
+) -> Iterator[Problem]:
+    """Whether some model brings the neighbours, sessions or named vectors that an arm or a feature asks for."""
+    if isinstance(asking, ByVectors) and not asking.source:
+        return
+    if isinstance(asking, NeighbourScore | NeighbourMax) and not asking.source:
+        return  # each model says whether it makes these
+    if not files.models:
+        what = {BySessions: "sessions", SessionScore: "sessions", ByVectors: "vectors"}.get(type(asking), "neighbours")
+        yield say(path, f"there is no model whose {what} could be asked; add one under models/")
+        return
+    if any(model.train is None and model.items is None for model, _ in files.models.values()):
+        return  # what comes from elsewhere may bring anything; the release looks at it
+    made = _recipes(files)
+    if isinstance(asking, (BySessions, SessionScore)):
+        if not any(recipe.sessions for recipe in made):
+            yield say(path, "no model makes sessions; write `sessions: {}` into the `train` or `items` part of one")
+    elif asking.source:
+        by_vectors = isinstance(asking, ByVectors)
+        known = {name for recipe in made for name in (recipe.vectors if by_vectors else recipe.sets)}
+        if asking.source not in known:
+            yield say((*path, "from"), f"no model makes a set {asking.source!r}; {did_you_mean(asking.source, known)}")
 
 
 def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
@@ -48,11 +82,18 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
             yield say(at, f"no feature {feature!r}; {did_you_mean(feature, declared)}")
         elif feature in taken[:position]:
             yield say(at, f"the feature {feature!r} is listed twice; remove one")
-        elif recipe.neighbours is None and isinstance(declared[feature], (NeighbourScore, NeighbourMax)):
+        elif recipe.neighbours is None and asks_for_unnamed(declared[feature]):
             message = f"the feature {feature!r} needs neighbours; remove `neighbours: null`, or the feature"
             yield say(("train", "neighbours"), message)
+        else:
+            lacking = _lacking(recipe, declared[feature])
+            if lacking:
+                yield say(at, f"the feature {feature!r} asks for {lacking} in the same `train` part; add it there")
+
+
+def _statistics(recipe: RankerRecipe | ItemsRecipe, part: str, say: Say) -> Iterator[Problem]:
     for attribute in recipe.statistics:
-        path = ("train", "statistics", attribute)
+        path = (part, "statistics", attribute)
         if _ATTRIBUTE.fullmatch(attribute) is None:
             yield say(path, f"{attribute!r} is no name for an attribute; use small letters, digits and _")
         elif attribute in DIMENSIONS:
@@ -78,6 +119,28 @@ def _rewards(recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
         yield say(("train", "rewards", "refund"), "a refund is taken off an order, and orders have no reward")
 
 
+def _recipes(files: Files) -> list[RankerRecipe | ItemsRecipe]:
+    return [recipe for model, _ in files.models.values() for recipe in (model.train, model.items) if recipe is not None]
+
+
+def _lacking(recipe: RankerRecipe, asking: Feature | Retrieval) -> str:
+    """What a ranker must learn itself, because it is trained on it, but does not; blank: nothing."""
+    match asking:
+        case SessionScore() | BySessions() if recipe.sessions is None:
+            return "`sessions`"
+        case NeighbourScore() | NeighbourMax() | ByNeighbours() if asking.source and asking.source not in recipe.sets:
+            return f"`sets: {asking.source}`"
+        case ByVectors(source=source) if source and source not in recipe.vectors:
+            return f"`vectors: {source}`"
+        case _:
+            return ""
+
+
+def asks_for_unnamed(feature: Feature) -> bool:
+    """Whether a feature looks at the neighbours without a name."""
+    return isinstance(feature, (NeighbourScore, NeighbourMax)) and not feature.source
+
+
 def _placement(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
     ranking = [
         placement
@@ -91,3 +154,9 @@ def _placement(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) ->
     elif recipe.placement is None and len(ranking) != 1:
         which = ", ".join(ranking) or "none"
         yield say(("train",), f"the model {name!r} ranks in {which}; name one with `placement: NAME`")
+    for placement in ranking if recipe.placement is None else {recipe.placement} & set(ranking):
+        for arm_name, arm in files.placements[placement][0].arms.items():
+            lacking = _lacking(recipe, arm.retrieval) if ranker_of(arm.ranking) == name else ""
+            if lacking:
+                message = f"{placement}.{arm_name} retrieves by {lacking} of the same `train` part; add it there"
+                yield say(("train",), message)

@@ -29,7 +29,7 @@ from edgewise.bundle.policy import LiveFact, Rule, Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
-from hub.site.recipes import RankerRecipe, VectorRecipe
+from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -113,6 +113,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     """The promoted version, the challenger, or a version by number."""
     train: RankerRecipe | None = None
     """How `edgewise train ranker` makes it; None for a model that comes from elsewhere."""
+    items: ItemsRecipe | None = None
+    """How `edgewise train items` makes it: a model that tells of items and scores nothing."""
 
 
 class Need(msgspec.Struct, frozen=True):

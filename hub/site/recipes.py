@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.learned import SetName
+from edgewise.bundle.sessions import MOST_LAST, Walk
 from edgewise.events import Kind
 from edgewise.ids import PlacementName
 
@@ -57,6 +59,71 @@ class NeighbourRecipe(msgspec.Struct, frozen=True, rename={"l2": "lambda"}):
     per_item: Annotated[int, Meta(ge=1, le=1_000)] = 200
     most_items: Annotated[int, Meta(ge=2, le=20_000)] = 5_000
     """Only the items that most visitors touched take part: EASE inverts a matrix of items x items."""
+    content_below: Annotated[int, Meta(ge=0)] = 0
+    """Items that fewer visitors touched get neighbours by content (`vectors` of the site); 0: they get none."""
+
+
+class EaseRecipe(NeighbourRecipe, frozen=True, tag="ease", tag_field="method"):
+    """A named set made as the one without a name is."""
+
+
+class ContentRecipe(msgspec.Struct, frozen=True, tag="content", tag_field="method"):
+    """What is alike by content, as `vectors` of the site tell it; a weight is a cosine."""
+
+    per_item: Annotated[int, Meta(ge=1, le=1_000)] = 50
+
+
+class ComplementRecipe(msgspec.Struct, frozen=True, tag="complements", tag_field="method"):
+    """What is bought with an item more often than its popularity explains: orders alone count."""
+
+    days: Annotated[int, Meta(ge=0, le=365)] = 0
+    """Orders of the same visitor within so many days count as well; 0: the same order alone."""
+    shrink: Positive = 20.0
+    """So many orders more of which nothing special is known."""
+    fewest_together: Annotated[int, Meta(ge=1)] = 3
+    apart: Annotated[str, Meta(min_length=1)] | None = None
+    """An attribute of which two items may share no value: `category`, so that no laptop goes with a laptop."""
+    per_item: Annotated[int, Meta(ge=1, le=1_000)] = 50
+
+
+NeighbourSet = EaseRecipe | ContentRecipe | ComplementRecipe
+"""How a named set of neighbours is made."""
+
+
+class FactorRecipe(msgspec.Struct, frozen=True):
+    """Item vectors of ALS, for retrieval by vectors: who was touched by the same visitors points the same way."""
+
+    factors: Annotated[int, Meta(ge=2, le=256)] = 32
+    """Components of a vector."""
+    alpha: Positive = 10.0
+    """A touched item counts 1 + alpha, any other 1."""
+    regularisation: Annotated[float, Meta(ge=0)] = 0.1
+    iterations: Annotated[int, Meta(ge=1, le=100)] = 15
+    most_items: Annotated[int, Meta(ge=2, le=1_000_000)] = 100_000
+    """Only the items that most visitors touched."""
+    seed: Annotated[int, Meta(ge=0, lt=1 << 32)] = 0
+
+
+class SessionRecipe(msgspec.Struct, frozen=True):
+    """Visits of others, for retrieval by sessions: what travels to nodes, and how they search it (VMIS-kNN)."""
+
+    fewest_visitors: Annotated[int, Meta(ge=1)] = 5
+    """Items that fewer visitors touched are left out of all visits."""
+    most_recent: Annotated[int, Meta(ge=1, le=5_000)] = 500
+    neighbours: Annotated[int, Meta(ge=1, le=1_000)] = 50
+    last: Annotated[int, Meta(ge=1, le=MOST_LAST)] = 2
+    """So many of the visitor's latest items are compared with the visits."""
+    pause_minutes: Annotated[int, Meta(ge=1, le=525_600)] = 30
+    """A pause as long as this begins another visit."""
+    most_visits: Annotated[int, Meta(ge=1, le=1_000_000)] = 200_000
+    """Only the most recent ones."""
+    longest_percentile: Annotated[float, Meta(gt=0, le=100)] = 99.5
+    """Visits with more touches than this percentile are left out: machines touch so much."""
+
+    @property
+    def walk(self) -> Walk:
+        """How a node searches them."""
+        return Walk(self.most_recent, self.neighbours, self.last, self.pause_minutes)
 
 
 class VectorRecipe(msgspec.Struct, frozen=True):
@@ -114,6 +181,16 @@ class IncrementalRecipe(msgspec.Struct, frozen=True):
     """A model that would have more must be trained in full: every tree costs each decision."""
 
 
+class ItemsRecipe(msgspec.Struct, frozen=True):
+    """What is learned about items alone, for arms that rank by retrieval, or by a ranker that is trained elsewhere."""
+
+    neighbours: NeighbourRecipe | None = None
+    sets: dict[SetName, NeighbourSet] = {}
+    sessions: SessionRecipe | None = None
+    vectors: dict[SetName, FactorRecipe] = {}
+    statistics: dict[str, Statistic] = {}
+
+
 class RankerRecipe(msgspec.Struct, frozen=True):
     """The whole recipe."""
 
@@ -126,6 +203,11 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     features: list[str] | None = None
     """Columns of the feature table that it takes; all of them where they are not named."""
     neighbours: NeighbourRecipe | None = NeighbourRecipe()
+    sets: dict[SetName, NeighbourSet] = {}
+    """More sets of neighbours, for features and retrieval that say `from: NAME`."""
+    sessions: SessionRecipe | None = None
+    vectors: dict[SetName, FactorRecipe] = {}
+    """Sets of item vectors, for retrieval by vectors that says `from: NAME`."""
     statistics: dict[str, Statistic] = {}
     """Item attributes that training computes; a bundle's catalogue holds them in place of what item files say."""
     fit_share: Part = 0.625

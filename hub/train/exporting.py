@@ -68,6 +68,8 @@ def exported(
         golden=golden_rows(golden, expected),
         attribution=attribution,
         neighbours=items.neighbours_bytes,
+        sets=items.sets,
+        sessions=items.sessions_bytes,
         statistics=items.statistics,
         continuation=continuation,
     )

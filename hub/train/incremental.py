@@ -92,7 +92,13 @@ def continue_ranker(
         )
     judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
     rewards.learn_refunds(history, judged_from=judged_from)
-    before = FittedItems(since, parent.artefacts.neighbours, dict(parent.artefacts.statistics))
+    before = FittedItems(
+        since,
+        parent.artefacts.neighbours,
+        dict(parent.artefacts.statistics),
+        parent.artefacts.sets,
+        parent.artefacts.sessions,
+    )
     shop = Shop(contents, name, recipe, before)
     replayed = replayed_rows(
         history,
@@ -130,7 +136,7 @@ def continue_ranker(
     judged["all since, by the parent"] = first["all"]
     made = fit_trees(lesson_of(rows), added, seed, what="training", progress=progress, parent=booster)
     progress("fitting items", 0, 1)
-    items = fit_items(history, recipe, len(history))
+    items = fit_items(history, recipe, len(history), contents)
     progress("fitting items", 1, 1)
     files = exported(
         made,

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
+from edgewise.bundle.catalogue import Catalogue
+from edgewise.bundle.learned import UNNAMED, Learned
+from edgewise.bundle.neighbours import Neighbours, decode_neighbours
+from edgewise.bundle.sessions import decode_sessions
+from edgewise.bundle.vectors import Vectors, decode_vectors, encode_vectors
 from edgewise.errors import InputError
-from edgewise.ids import ItemId
 from edgewise.profile.state import DAY_MS
+from hub.artefacts import NamedSets
+from hub.content_vectors import content_vectors
 from hub.item_statistics import ItemStatistic
-from hub.recommend import ease, proximity
-from hub.recommend.interactions import Interactions, matrix
-from hub.recommend.neighbours import strongest
-from hub.site.recipes import MeanRating, NeighbourRecipe, Popularity, RankerRecipe, Statistic
+from hub.site.loading import SiteContents
+from hub.site.recipes import (
+    ComplementRecipe,
+    ContentRecipe,
+    ItemsRecipe,
+    MeanRating,
+    NeighbourRecipe,
+    Popularity,
+    RankerRecipe,
+    Statistic,
+)
+from hub.train.complements import complements
+from hub.train.factors import factors_of
 from hub.train.history import History, Touches
+from hub.train.neighbour_sets import by_content, by_use, visitors_by_item
+from hub.train.visits import visits
+
+_NO_ROWS: Final = np.zeros((0, 1), np.int8)
 
 
 class FittedItems(NamedTuple):
@@ -25,60 +43,68 @@ class FittedItems(NamedTuple):
     through: int
     neighbours_bytes: bytes | None
     statistics: dict[str, ItemStatistic]
+    sets: NamedSets = NamedSets()
+    sessions_bytes: bytes | None = None
 
     @property
     def neighbours(self) -> Neighbours | None:
-        """Decoded."""
+        """Those without a name, decoded."""
         return None if self.neighbours_bytes is None else decode_neighbours(self.neighbours_bytes)
 
+    def learned(self, content_vectors: bytes | None) -> Learned:
+        """All of it decoded, as a bundle has it."""
+        neighbours = {name: decode_neighbours(data) for name, data in self.sets.neighbours.items()}
+        vectors = {name: decode_vectors(data) for name, data in self.sets.vectors.items()}
+        if self.neighbours is not None:
+            neighbours[UNNAMED] = self.neighbours
+        if content_vectors is not None:
+            vectors[UNNAMED] = decode_vectors(content_vectors)
+        sessions = None if self.sessions_bytes is None else decode_sessions(self.sessions_bytes)
+        return Learned(neighbours=neighbours, vectors=vectors, sessions=sessions)
 
-def fit_items(history: History, recipe: RankerRecipe, through: int) -> FittedItems:
-    """Fit on the first `through` deeds.
 
-    Raises InputError when nobody has touched anything by then.
+def fit_items(
+    history: History, recipe: RankerRecipe | ItemsRecipe, through: int, contents: SiteContents | None = None
+) -> FittedItems:
+    """Fit on the first `through` deeds. `contents`: the site, for what looks at items themselves; None: of no items.
+
+    Raises InputError when nobody has touched anything by then, or too few did for what the recipe asks.
     """
     touches = history.touches.between(0, int(np.searchsorted(history.touches.deed, through)))
     if not len(touches.deed):
         raise InputError(f"nobody touched an item in the first {through:,} of {len(history):,} records")
+    catalogue = Catalogue([]) if contents is None else contents.catalogue
+    content: Vectors | None = None
+    if contents is not None and _asks_for_content(recipe):
+        content = decode_vectors(content_vectors(catalogue, contents.vectors))
+
+    def made(wanted: NeighbourRecipe | ContentRecipe | ComplementRecipe) -> bytes:
+        match wanted:
+            case ComplementRecipe():
+                return complements(history, through, wanted, catalogue)
+            case ContentRecipe():
+                return by_content(decode_vectors(encode_vectors([], _NO_ROWS)) if content is None else content, wanted)
+            case _:
+                return by_use(touches, wanted, content)
+
     return FittedItems(
         through=through,
-        neighbours_bytes=None if recipe.neighbours is None else _neighbours(touches, recipe.neighbours),
+        neighbours_bytes=None if recipe.neighbours is None else made(recipe.neighbours),
         statistics={name: _statistic(touches, wanted) for name, wanted in recipe.statistics.items()},
+        sets=NamedSets(
+            {name: made(wanted) for name, wanted in recipe.sets.items()},
+            {name: factors_of(touches, wanted) for name, wanted in recipe.vectors.items()},
+        ),
+        sessions_bytes=None if recipe.sessions is None else visits(touches, recipe.sessions),
     )
 
 
-def _neighbours(touches: Touches, recipe: NeighbourRecipe) -> bytes:
-    """EASE's weights plus `closeness` times proximity, the strongest of each row."""
-    chosen = _most_touched(touches, recipe.most_items)
-    code = np.full(len(touches.items), -1, np.int32)
-    code[chosen] = np.arange(len(chosen), dtype=np.int32)
-    taking_part = np.flatnonzero(code[touches.item] >= 0)
-    visitors, visitor = np.unique(touches.visitor[taking_part], return_inverse=True)
-    items = tuple(touches.items[item] for item in chosen)
-    interactions = Interactions(
-        users=tuple(map(str, visitors)),
-        items=items,
-        user=visitor.astype(np.int32),
-        item=code[touches.item[taking_part]],
+def _asks_for_content(recipe: RankerRecipe | ItemsRecipe) -> bool:
+    sets = [*recipe.sets.values(), *([] if recipe.neighbours is None else [recipe.neighbours])]
+    return any(
+        isinstance(wanted, ContentRecipe) or (isinstance(wanted, NeighbourRecipe) and wanted.content_below > 0)
+        for wanted in sets
     )
-    rows = np.arange(len(interactions))
-    weights = ease.fit(matrix(interactions, rows), l2=recipe.l2)
-    if recipe.closeness > 0:
-        weights += recipe.closeness * proximity.fit(interactions, rows, window=recipe.window, shrink=recipe.shrink)
-    kept = strongest(weights, per_item=recipe.per_item)
-    return encode_neighbours([ItemId(item) for item in items], kept.indptr, kept.indices, kept.weights)
-
-
-def _most_touched(touches: Touches, most: int) -> NDArray[np.int64]:
-    """Items by how many visitors touched them, ties by id; the result is sorted by id."""
-    visitors = _visitors_by_item(touches)
-    touched = np.flatnonzero(visitors)
-    return np.sort(touched[np.argsort(-visitors[touched], kind="stable")][:most])
-
-
-def _visitors_by_item(touches: Touches) -> NDArray[np.int64]:
-    pairs = np.unique(touches.visitor.astype(np.int64) * len(touches.items) + touches.item)
-    return np.bincount(pairs % len(touches.items), minlength=len(touches.items))
 
 
 def _statistic(touches: Touches, wanted: Statistic) -> ItemStatistic:
@@ -88,7 +114,7 @@ def _statistic(touches: Touches, wanted: Statistic) -> ItemStatistic:
                 since_ms = touches.moment_ms[-1] - days * DAY_MS
                 first = int(np.searchsorted(touches.moment_ms, since_ms, side="right"))
                 touches = touches.between(first, len(touches.deed))
-            visitors = _visitors_by_item(touches)
+            visitors = visitors_by_item(touches)
             share = visitors / len(np.unique(touches.visitor))
             return _stated(touches, share, visitors > 0, 0.0)
         case MeanRating(weight=weight):

@@ -211,7 +211,7 @@ def make_ranker(
     ranks = model_ranks(to_judge, raw_scores(trial, to_judge.matrix))
     judged = judge(to_judge, ranks, k=shop.count, is_known=_known(history, through), seed=seed)
     booster = fit_trees(to_learn, trees, seed, what="training", progress=progress)
-    items = fit_items(history, recipe, len(history))
+    items = fit_items(history, recipe, len(history), contents)
     progress("comparing with the edge", 0, 1)
     state = continuation_of(booster, trees.objective, history)
     made = exported(booster, rows.matrix, shop.features, items, continuation=state, seed=seed)
@@ -244,7 +244,7 @@ def _shops(
     shops = []
     for done, known in enumerate(dict.fromkeys(throughs)):
         progress("fitting items", done, len(throughs))
-        shops.append(Shop(contents, name, recipe, fit_items(history, recipe, known)))
+        shops.append(Shop(contents, name, recipe, fit_items(history, recipe, known, contents)))
     progress("fitting items", len(throughs), len(throughs))
     return shops
 

@@ -12,16 +12,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.admission.load import Bundle, LoadedModel
+from edgewise.admission.load import Bundle, LoadedModel, compiled_features
 from edgewise.bundle.golden import Golden
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.manifest import PROTOCOL_VERSION, Manifest
-from edgewise.bundle.vectors import decode_vectors
 from edgewise.candidates import rule_scores
 from edgewise.consent import Grants
 from edgewise.entry import Asked, Entry, enter
 from edgewise.errors import InputError
-from edgewise.features.compile import CompiledFeatures, Rows
+from edgewise.features.compile import Rows
 from edgewise.features.table import Feature, FeatureTable
 from edgewise.features.view import View
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
@@ -77,10 +76,8 @@ class Shop:
         self.fitted = fitted
         table = contents.features
         items = ItemTable(with_statistics(contents.catalogue, fitted.statistics))
-        neighbours = fitted.neighbours
-        made = vectors_of(contents.policy, table, contents.catalogue, contents.vectors)
-        vectors = None if made is None else decode_vectors(made)
-        features = CompiledFeatures(table, items, neighbours, vectors)
+        learned = fitted.learned(vectors_of(contents.policy, table, contents.catalogue, contents.vectors))
+        features = compiled_features(table, items, learned)
         taken = features_of(table, recipe)
         self.features = taken
         self._columns = np.array([features.column_of[feature.name] for feature in taken.features], np.intp)
@@ -89,8 +86,7 @@ class Shop:
             "",
             policy=contents.policy,
             features=features,
-            neighbours=neighbours,
-            vectors=vectors,
+            learned=learned,
             golden=Golden({}),
             models={name: LoadedModel(entry, b"", None, (), None) for name, entry in contents.scores.entries.items()},
         )

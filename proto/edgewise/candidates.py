@@ -6,7 +6,7 @@ first, and asks the gate of those that it found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Final, Self
@@ -15,7 +15,19 @@ import numpy as np
 
 from edgewise.attributes import number_of
 from edgewise.bundle.items import ItemTable
-from edgewise.bundle.policy import ByAttribute, ByFormula, ByVectors, Everything, OfItem, Placement, Ranking
+from edgewise.bundle.learned import UNNAMED
+from edgewise.bundle.policy import (
+    ByAttribute,
+    ByFormula,
+    ByNeighbours,
+    ByRetrieval,
+    BySessions,
+    ByVectors,
+    Everything,
+    OfItem,
+    Placement,
+    Ranking,
+)
 from edgewise.bundle.vectors import Vectors
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
@@ -66,29 +78,58 @@ class Pool:
     `places` arrays point into it. Columns of attributes are made when first asked for, and kept.
     """
 
-    def __init__(self, features: CompiledFeatures, rows: Rows, vectors: Vectors | None = None) -> None:
+    def __init__(
+        self,
+        features: CompiledFeatures,
+        rows: Rows,
+        vectors: Vectors | None = None,
+        named: Mapping[str, Vectors] | None = None,
+    ) -> None:
+        """`vectors` are those of content, `named` other sets."""
         self.rows = rows
         self.everything: Places = np.arange(len(rows))
         self.vectors = vectors
+        self.named = named or {}
         self._features = features
         self._items = features.items
+        self._speaking: dict[str, Codes] = {}
+        self._near: dict[str, Nearness] = {}
         self._numbers: dict[str, Scores] = {}
         self._orders: dict[str, Places] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    @cached_property
-    def neighbour_codes(self) -> Codes:
-        """The neighbours' codes of all items of the pool."""
-        return self._features.neighbour_codes(self.rows)
+    def neighbour_codes(self, source: str = UNNAMED) -> Codes:
+        """The codes of all items of the pool in the neighbours `source`."""
+        made = self._speaking.get(source)
+        if made is None:
+            made = self._speaking[source] = self._features.neighbour_codes(self.rows, source)
+        return made
 
     @cached_property
-    def nearness(self) -> Nearness:
-        """The content vectors of all items of the pool; raises ValueError in a bundle without vectors."""
-        if self.vectors is None:
-            raise ValueError("this bundle has no content vectors")
-        return Nearness(self.vectors, self._features.ids(self.rows))
+    def place_of_session(self) -> Places:
+        """The place in the pool of every code of the sessions, shape (codes,); -1 where it is not in the pool."""
+        sessions = self._features.sessions
+        codes = self._features.session_codes(self.rows)
+        places = np.full(0 if sessions is None else sessions.size, -1, np.intp)
+        is_known = codes < len(places)
+        places[codes[is_known]] = self.everything[is_known]
+        return places
+
+    def vectors_of(self, source: str = UNNAMED) -> Vectors | None:
+        """The set of vectors `source`; None where the bundle has none."""
+        return self.named.get(source) if source else self.vectors
+
+    def nearness(self, source: str = UNNAMED) -> Nearness:
+        """The vectors `source` of all items of the pool; raises ValueError in a bundle without them."""
+        made = self._near.get(source)
+        if made is None:
+            vectors = self.vectors_of(source)
+            if vectors is None:
+                raise ValueError(f"this bundle has no vectors {source!r}" if source else "this bundle has no vectors")
+            made = self._near[source] = Nearness(vectors, self._features.ids(self.rows))
+        return made
 
     def under(self, items: ItemTable, live: Collection[str]) -> Self:
         """The same pool where the attributes `live` have the numbers of `items`."""
@@ -128,6 +169,7 @@ class Catalogued:
         collection: Sequence[ItemId],
         features: CompiledFeatures,
         vectors: Vectors | None = None,
+        named: Mapping[str, Vectors] | None = None,
     ) -> None:
         items = features.items
         self.placement = placement
@@ -137,7 +179,7 @@ class Catalogued:
             for code in dict.fromkeys(items.code_of[item] for item in collection if item in items.code_of)
             if items.approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
         ]
-        self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors)
+        self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors, named)
         self._items = items
         self._collection = collection
         self.sold_out: frozenset[ItemId] = frozenset()
@@ -159,7 +201,7 @@ class Catalogued:
             made._items = features.items  # noqa: SLF001
             made.pool = self.pool.under(features.items, live)
         else:
-            made = Catalogued(self.placement, self._collection, features, self.pool.vectors)
+            made = Catalogued(self.placement, self._collection, features, self.pool.vectors, self.pool.named)
         made.sold_out, made.gone = sold_out, gone
         made._warm()
         return made
@@ -176,8 +218,18 @@ class Catalogued:
             if isinstance(arm.retrieval, Everything):
                 continue
             self.pool.order(arm.retrieval.fill_attribute)
-            # Touched once, they stay.
-            _ = self.pool.nearness if isinstance(arm.retrieval, ByVectors) else self.pool.neighbour_codes
+            self._warm_retrieval(arm.retrieval)
+
+    def _warm_retrieval(self, retrieval: ByNeighbours | BySessions | ByVectors) -> None:
+        # Touched once, they stay.
+        match retrieval:
+            case ByVectors(source=source):
+                if self.pool.vectors_of(source) is not None:  # training begins before there are any
+                    self.pool.nearness(source)
+            case ByNeighbours(source=source):
+                self.pool.neighbour_codes(source)
+            case BySessions():
+                _ = self.pool.place_of_session
 
     def gate(
         self,
@@ -230,9 +282,9 @@ def brought_pool(
     The page shows its own content, so the catalogue's approvals and schedules have no say; the visitor's will, the
     exclusions, caps and rules do. What live facts call sold out is not offered either, whatever the page says of it.
     """
-    rules, vectors = catalogued.rules, catalogued.pool.vectors
+    rules, vectors, named = catalogued.rules, catalogued.pool.vectors, catalogued.pool.named
     if not rules.allow_visitor(facts):
-        return Pool(features, features.rows(list[Candidate]()), vectors)
+        return Pool(features, features.rows(list[Candidate]()), vectors, named)
     unwanted, sold_out = blocks.unwanted(catalogued.placement), catalogued.sold_out
     allowed = [
         entry
@@ -248,7 +300,7 @@ def brought_pool(
             and rules.allow_item(candidate.id, attributes)
             and rules.allow_pair(candidate.id, attributes, facts)
         ]
-    return Pool(features, features.rows(allowed), vectors)
+    return Pool(features, features.rows(allowed), vectors, named)
 
 
 def rule_scores(
@@ -261,8 +313,9 @@ def rule_scores(
     """Finite scores by rule, higher is better.
 
     By priority: minus the place, so that the first has 0. By attribute: its value, or minus its value where the
-    smallest is best. By formula: its value, with the `visitor`'s scores and the ranker's `output` (None: no model was
-    asked). What has no value stands below everything that has one. Raises what `visitor` raises.
+    smallest is best. By retrieval: as `places` come. By formula: its value, with the `visitor`'s scores and the
+    ranker's `output` (None: no model was asked). What has no value stands below everything that has one. Raises what
+    `visitor` raises.
     """
     match ranking:
         case ByFormula(formula=formula):
@@ -274,6 +327,8 @@ def rule_scores(
             values = pool.numbers(attribute)[places]
             scores = (values if descending else -values).astype(np.float64, copy=False)
             is_missing = np.isnan(scores)
+        case ByRetrieval():
+            return 0.0 - np.arange(len(places), dtype=np.float64)
         case _:
             return 0.0 - places.astype(np.float64)
     if is_missing.any():

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import texts_of
-from edgewise.bundle.policy import ByAttribute, ByFormula, ByPriority, Ranking
+from edgewise.bundle.policy import ByAttribute, ByFormula, ByPriority, ByRetrieval, Ranking
 from edgewise.decision import Why
 from edgewise.eligibility import attributes_of
 from edgewise.features import table as declared
@@ -58,7 +58,8 @@ _KNOWN_ATTRIBUTES: Final = {
 }
 
 
-_OF_NEIGHBOURS: Final = (declared.NeighbourScore, declared.NeighbourMax)
+_OF_ITEMS: Final = (declared.NeighbourScore, declared.NeighbourMax, declared.SessionScore)
+"""What an item of the visitor's own history stands behind."""
 _OF_AFFINITY: Final = (declared.Affinity, declared.AffinityMatch)
 
 F = TypeVar("F", bound=declared.Feature)
@@ -103,6 +104,8 @@ def why_ruled(ranking: Ranking, features: CompiledFeatures) -> tuple[Why, ...]:
             return (Why("formula", sentence or f"Ordered by a formula of {in_words(formula) or 'numbers'}", 0.0),)
         case ByPriority():
             return (Why("priority", "Put first by the people of this site", 0.0),)
+        case ByRetrieval():
+            return (Why("retrieval", "Ordered by what you looked at last", 0.0),)
         case _:
             return ()
 
@@ -158,9 +161,9 @@ class _Explained:
         causes: list[_Cause | None] = []
         for position, column in enumerate(self._shown.columns):
             feature = self._features.features[column]
-            if isinstance(feature, _OF_NEIGHBOURS):
+            if isinstance(feature, _OF_ITEMS):
                 value = float(self._shown.matrix[self._place, position])
-                causes.append(self._of_neighbours(_with_sentence(feature, _BECAUSE_OF_ITEM), value, None))
+                causes.append(self._of_items(_with_sentence(feature, _BECAUSE_OF_ITEM), value, None))
             elif isinstance(feature, _OF_AFFINITY):
                 value = float(self._shown.matrix[self._place, position])
                 causes.append(self._of_affinity(_with_sentence(feature, _BECAUSE_OF_VALUE), value, value))
@@ -173,8 +176,8 @@ class _Explained:
         if math.isnan(value):
             return None
         match feature:
-            case declared.NeighbourScore() | declared.NeighbourMax():
-                return self._of_neighbours(feature, value, weight)
+            case declared.NeighbourScore() | declared.NeighbourMax() | declared.SessionScore():
+                return self._of_items(feature, value, weight)
             case (
                 declared.Affinity()
                 | declared.AffinityMatch()
@@ -210,17 +213,23 @@ class _Explained:
             case _:
                 return _filled(feature, weight, number_text(value))
 
-    def _of_neighbours(
-        self, feature: declared.NeighbourScore | declared.NeighbourMax, value: float, weight: float | None
+    def _of_items(
+        self,
+        feature: declared.NeighbourScore | declared.NeighbourMax | declared.SessionScore,
+        value: float,
+        weight: float | None,
     ) -> _Cause | None:
         """`weight` None: how loud the loudest speaker is."""
         if not value > 0:
             return None
-        code = int(self._features.neighbour_codes(self._rows)[0])
-        loudest = self._view.loudest(code, feature.last)
-        if loudest is None:
+        if isinstance(feature, declared.SessionScore):
+            code = int(self._features.session_codes(self._rows)[0])
+            speaker, loudness = self._view.session_speaker(code), value
+        else:
+            code = int(self._features.neighbour_codes(self._rows, feature.source)[0])
+            speaker, loudness = self._view.loudest(code, feature.last, feature.source) or (None, 0.0)
+        if speaker is None:
             return None
-        speaker, loudness = loudest
         title = self._features.items.title(speaker)
         return _Cause(loudness if weight is None else weight, feature, title, number_text(value))
 

@@ -32,7 +32,7 @@ class Near(NamedTuple):
 
     places: Places
     """In the order of the pool; that of the lists where these were read."""
-    scores: NDArray[np.float32]
+    scores: NDArray[np.floating]
 
 
 class Nearness:

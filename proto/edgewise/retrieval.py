@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from edgewise.bundle.policy import ByVectors, Everything, Retrieval
+from edgewise.bundle.policy import ByNeighbours, BySessions, ByVectors, Everything, Retrieval
 from edgewise.candidates import Gate, Pool
 from edgewise.eligibility import Mask
 from edgewise.features.view import View
@@ -24,14 +24,14 @@ _GROWTH: Final = 8
 def retrieve(pool: Pool, gate: Gate, retrieval: Retrieval, view: View) -> Places:
     """At most `limit` places of those that pass.
 
-    `Everything` keeps the pool's order. `ByNeighbours` takes the best by neighbour score and `ByVectors` the nearest,
-    as far as they are above 0; both then fill up by an attribute, and the result has that order.
+    `Everything` keeps the pool's order. `ByNeighbours` takes the best by neighbour score, `BySessions` what visits like
+    this one went on to, and `ByVectors` the nearest, as far as they are above 0; all of them then fill up by an
+    attribute, and the result has that order.
     """
     limit = retrieval.limit
     if isinstance(retrieval, Everything):
         return _first_passing(pool.everything, gate, limit)
-    scored = _near(pool, view, retrieval) if isinstance(retrieval, ByVectors) else _spoken_for(pool, view)
-    found = _best_passing(scored, gate, limit)
+    found = _best_passing(_scored(pool, view, retrieval), gate, limit)
     if len(found) >= limit or gate.is_closed:
         return found
     is_found = np.zeros(len(pool), np.bool_)
@@ -40,16 +40,34 @@ def retrieve(pool: Pool, gate: Gate, retrieval: Retrieval, view: View) -> Places
     return np.concatenate([found, filling[: limit - len(found)]])
 
 
-def _spoken_for(pool: Pool, view: View) -> Near:
-    # As float32, which halves the time to find the best; what then is equal keeps the order of the pool.
-    return Near(pool.everything, view.neighbour_sum(0).astype(np.float32)[pool.neighbour_codes])
+def _scored(pool: Pool, view: View, retrieval: ByNeighbours | BySessions | ByVectors) -> Near:
+    match retrieval:
+        case ByNeighbours(source=source, last=last):
+            # As float32, which halves the time to find the best; what then is equal keeps the order of the pool.
+            return Near(
+                pool.everything, view.neighbour_sum(last, source).astype(np.float32)[pool.neighbour_codes(source)]
+            )
+        case BySessions():
+            return _heard(pool, view)
+        case ByVectors():
+            return _near(pool, view, retrieval)
+
+
+def _heard(pool: Pool, view: View) -> Near:
+    """In the order of the sessions: among equals, what was touched most recently comes first."""
+    heard = view.heard()
+    places = pool.place_of_session[heard.codes]
+    is_here = places >= 0
+    return Near(places[is_here], heard.scores[is_here])
 
 
 def _near(pool: Pool, view: View, retrieval: ByVectors) -> Near:
-    taste = None
-    if pool.vectors is not None:
-        taste = view.taste(pool.vectors, retrieval.half_life_days, retrieval.last)
-    return Near(pool.everything[:0], np.zeros(0, np.float32)) if taste is None else pool.nearness.near(taste)
+    taste, vectors = None, pool.vectors_of(retrieval.source)
+    if vectors is not None:
+        taste = view.taste(vectors, retrieval.half_life_days, retrieval.last, retrieval.source)
+    if taste is None:
+        return Near(pool.everything[:0], np.zeros(0, np.float32))
+    return pool.nearness(retrieval.source).near(taste)
 
 
 def _first_passing(order: Places, gate: Gate, most: int, is_left_out: Mask | None = None) -> Places:

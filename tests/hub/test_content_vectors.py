@@ -115,7 +115,7 @@ def test_a_site_that_retrieves_by_content_ships_vectors_and_no_word(shop: Shop) 
     assert bundle.vectors is not None
     assert bundle.vectors.items == [item.id for item in contents.catalogue.items]
     assert cosine(bundle.vectors, "sencha", "breakfast-tea") > cosine(bundle.vectors, "sencha", "filter-papers")
-    assert bundle.placements[PlacementName("home_list")].pool.nearness is not None
+    assert bundle.placements[PlacementName("home_list")].pool.nearness() is not None
     # Words must not leak: nothing but ids and numbers is in the resource.
     rows = msgspec.msgpack.decode(built.resources[VECTORS])
     assert sorted(rows) == ["bounds", "centroids", "items", "rows", "width"]

@@ -9,10 +9,12 @@ import world
 from features_naive import naive_cross, naive_feature
 from hypothesis import given
 from hypothesis import strategies as st
+from sessions_naive import naive_scores, visits_of
 
 from edgewise.bundle.catalogue import Catalogue, Item
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours, encode_neighbours
+from edgewise.bundle.sessions import Walk, decode_sessions, encode_sessions
 from edgewise.bundle.vectors import Vectors
 from edgewise.consent import NOTHING, Grants, Purpose
 from edgewise.events import Kind
@@ -265,3 +267,28 @@ def test_rows_can_be_taken_in_any_order() -> None:
         places = np.array([1, 0], np.intp)
         assert features.ids(rows.take(places)) == features.ids(rows)[1::-1]
     assert len(Rows(np.array([], np.intp))) == 0
+
+
+@given(
+    looked_at=st.lists(st.sampled_from(world.FILMS), unique=True, max_size=5),
+    sets=st.lists(st.sets(st.integers(0, 23), min_size=1, max_size=4), min_size=1, max_size=10),
+    grants=some.grants,
+)
+def test_session_scores_equal_their_naive_twin(looked_at: list[ItemId], sets: list[set[int]], grants: Grants) -> None:
+    members = np.array([code for one in sets for code in sorted(one)])
+    bounds = np.cumsum([0, *(len(one) for one in sets)])
+    sessions = decode_sessions(
+        encode_sessions(list(world.FILMS), np.linspace(0, 2, 24), bounds, members, Walk(last=3, neighbours=4))
+    )
+    feature = declared.SessionScore(name="visits")
+    compiled = CompiledFeatures(FeatureTable([feature]), ItemTable(world.catalogue()), sessions=sessions)
+    candidates = [*world.FILMS, ItemId("unknown")]
+    profile = world.profile(looked_at)
+    matrix = compiled.compute(profile, Context(), grants, world.NOW_MS, candidates)
+    weights = dict(zip(sessions.items, sessions.weights.astype(np.float64).tolist(), strict=True))
+    heard = naive_scores(looked_at[::-1], visits_of(sessions), weights, sessions.walk) if looked_at else {}
+    visitor: dict[str, Any] = {"profile": profile, "context": Context(), "grants": grants, "now_ms": world.NOW_MS}
+    expected = [
+        [naive_feature(feature, item=item, attributes={}, weights={}, heard=heard, **visitor)] for item in candidates
+    ]
+    np.testing.assert_array_equal(matrix, np.array(expected, np.float32))

@@ -161,7 +161,7 @@ def test_pairs_beyond_float32_are_refused() -> None:
 )
 def test_what_an_edge_cannot_compute_is_refused(feature: Feature, code: str, path: str) -> None:
     with pytest.raises(BundleRefused) as refused:
-        check_features(FeatureTable([feature]), has_neighbours=False, has_vectors=False)
+        check_features(FeatureTable([feature]), optional=())
     assert refused.value.code == code
     assert path in str(refused.value)
 

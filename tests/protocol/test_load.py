@@ -24,6 +24,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
+    SESSIONS,
     VECTORS,
     ModelEntry,
     Resource,
@@ -36,6 +37,8 @@ from edgewise.bundle.policy import (
     ByModel,
     ByNeighbours,
     ByPriority,
+    ByRetrieval,
+    BySessions,
     ByVectors,
     Compare,
     Experiment,
@@ -43,8 +46,10 @@ from edgewise.bundle.policy import (
     Policy,
     Rule,
     Some,
+    decode_policy,
     encode_policy,
 )
+from edgewise.bundle.sessions import Walk, encode_sessions
 from edgewise.bundle.vectors import encode_vectors
 from edgewise.decide import decide
 from edgewise.draws import draw_from
@@ -56,9 +61,12 @@ from edgewise.features.table import (
     FeatureTable,
     HistoryLength,
     ItemAttribute,
+    NeighbourScore,
     PriceDistance,
     Rate,
+    SessionScore,
     WindowCount,
+    encode_features,
 )
 from edgewise.ids import ArmName, BundleVersion, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
 from edgewise.request import Candidate, Context, PlacementRequest
@@ -349,6 +357,40 @@ def test_vectors_are_needed_by_whoever_retrieves_by_them() -> None:
     files[VECTORS] = encode_vectors([world.FILMS[0]], np.array([[127, 127]], np.int8))
     code, message = refusal(lambda: load(files))
     assert (code, VECTORS in message) == ("malformed", True)
+
+
+def test_sessions_and_named_sets_are_needed_by_whoever_asks_for_them() -> None:
+    sessions = encode_sessions([world.FILMS[0]], np.zeros(1), np.array([0, 1]), np.array([0]), Walk())
+    vectors = encode_vectors([world.FILMS[0]], np.array([[127, 0]], np.int8))
+    for retrieval, path, data in (
+        (BySessions("popularity"), SESSIONS, sessions),
+        (ByNeighbours("popularity", source="apart"), "neighbours/apart.msgpack", world.neighbours_bytes()),
+        (ByVectors("popularity", source="factors"), "vectors/factors.msgpack", vectors),
+    ):
+        arms = {
+            world.CHAMPION: Arm(ByAttribute("popularity")),
+            world.CHALLENGER: Arm(ByRetrieval(), retrieval=retrieval),
+        }
+        files = world.resources(policy=encode_policy(world.policy({world.HERO: world.placement(arms=arms)})))
+        code, message = refusal(functools.partial(load, files))
+        assert (code, path in message) == ("missing_resource", True)
+        loaded = load(files | {path: data})
+        assert path in loaded.learned.resources
+        assert decode_policy(encode_policy(loaded.policy)) == loaded.policy
+        code, message = refusal(functools.partial(load, files | {path: b"nonsense"}))
+        assert (code, path in message) == ("malformed", True)
+
+
+def test_a_feature_needs_the_set_that_it_names() -> None:
+    for feature, path in (
+        (NeighbourScore(name="goes_with", source="apart"), "neighbours/apart.msgpack"),
+        (SessionScore(name="visits"), SESSIONS),
+    ):
+        files = world.resources(
+            features=encode_features(FeatureTable([*world.feature_table().features, feature])),
+        )
+        code, message = refusal(functools.partial(load, files))
+        assert (code, path in message) == ("missing_resource", True)
 
 
 def test_the_number_of_vectors_is_bounded() -> None:

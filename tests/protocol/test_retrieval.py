@@ -10,16 +10,29 @@ import pytest
 import world
 from hypothesis import given
 from hypothesis import strategies as st
+from sessions_naive import naive_scores, visits_of
 
 from edgewise.bundle.items import ItemTable
-from edgewise.bundle.policy import ByNeighbours, ByVectors, Compare, Everything, Placement, Retrieval
+from edgewise.bundle.neighbours import decode_neighbours, encode_neighbours
+from edgewise.bundle.policy import (
+    ByNeighbours,
+    ByRetrieval,
+    BySessions,
+    ByVectors,
+    Compare,
+    Everything,
+    Placement,
+    Retrieval,
+)
+from edgewise.bundle.sessions import Sessions, Walk, decode_sessions, encode_sessions
 from edgewise.bundle.vectors import Vectors, decode_vectors, encode_vectors, quantised
-from edgewise.candidates import OPEN, Catalogued, Gate, Pool
+from edgewise.candidates import OPEN, Catalogued, Gate, Pool, rule_scores
 from edgewise.eligibility import Blocks, Mask
 from edgewise.features.compile import CompiledFeatures
-from edgewise.features.table import FeatureTable
+from edgewise.features.table import FeatureTable, NeighbourScore
 from edgewise.ids import ItemId
 from edgewise.nearness import Places
+from edgewise.policy import best_first
 from edgewise.profile.state import DAY_MS
 from edgewise.request import Candidate, Context
 from edgewise.retrieval import retrieve
@@ -40,6 +53,15 @@ def vectors_of(count: int, *, without: int = 7) -> Vectors:
     return decode_vectors(encode_vectors([ItemId(f"film-{number}") for number in numbers], rows))
 
 
+def sessions_of(count: int) -> Sessions:
+    """Visits of three films each, some of which lie far apart; all weigh the same, so that many are equally loud."""
+    films = [ItemId(f"film-{number}") for number in range(count)]
+    starts = np.random.default_rng(5).integers(0, count - 5, 300)
+    members = np.concatenate([[start, start + 1 + start % 3, start + 5] for start in starts.tolist()])
+    bounds = np.arange(0, len(members) + 1, 3)
+    return decode_sessions(encode_sessions(films, np.ones(count), bounds, members, Walk(last=3)))
+
+
 class Many:
     """A collection of SOME films; popularity is the number modulo 40, and some are not there any more."""
 
@@ -49,7 +71,10 @@ class Many:
             msgspec.structs.replace(item, ends_ms=world.NOW_MS) if number % 11 == 3 else item
             for number, item in enumerate(items)
         ]
-        self.features = CompiledFeatures(FeatureTable([]), ItemTable(world.catalogue(scheduled)), BUNDLE.neighbours)
+        self.sessions = sessions_of(SOME)
+        self.features = CompiledFeatures(
+            FeatureTable([]), ItemTable(world.catalogue(scheduled)), BUNDLE.neighbours, sessions=self.sessions
+        )
         self.vectors = vectors_of(SOME)
 
     def catalogued(self, placement: Placement) -> Catalogued:
@@ -61,6 +86,7 @@ retrievals: st.SearchStrategy[Retrieval] = st.one_of(
     st.builds(Everything, st.integers(1, 1_000)),
     st.builds(ByNeighbours, st.just("popularity"), st.integers(1, 1_000)),
     st.builds(ByVectors, st.just("popularity"), st.integers(1, 1_000), st.sampled_from([0.5, 14.0])),
+    st.builds(BySessions, st.just("popularity"), st.integers(1, 1_000)),
 )
 
 
@@ -163,6 +189,55 @@ def test_retrieval_by_vectors_equals_its_naive_twin(
     assert got.tolist() == (near + rest)[:limit]
 
 
+@given(looked_at=st.lists(films, unique=True, max_size=6), limit=st.integers(1, SOME))
+def test_retrieval_by_sessions_equals_its_naive_twin(looked_at: list[ItemId], limit: int) -> None:
+    view = MANY.features.view(world.profile(looked_at), Context(), world.NOW_MS)
+    pool = MANY.catalogued(world.placement()).pool
+    got = retrieve(pool, OPEN, BySessions("popularity", limit), view)
+    latest = looked_at[::-1]
+    weights = dict.fromkeys(MANY.sessions.items, 1.0)
+    heard = naive_scores(latest, visits_of(MANY.sessions), weights, MANY.sessions.walk) if latest else {}
+    place_of = {item: place for place, item in enumerate(MANY.features.items.ids)}
+    loud = sorted((place_of[item] for item in heard), key=lambda place: (-heard[MANY.features.items.ids[place]], place))
+    rest = sorted(set(range(SOME)) - set(loud[:limit]), key=lambda place: (-(place % 40), place))
+    assert got.tolist() == (loud + rest)[:limit]
+    ranked = rule_scores(pool, got, ByRetrieval())
+    assert got[best_first(ranked, limit)].tolist() == got.tolist(), "ranking by retrieval keeps its order"
+
+
+def test_a_set_of_neighbours_has_its_own_word() -> None:
+    other = decode_neighbours(
+        encode_neighbours(
+            [world.FILMS[3], world.FILMS[9]], np.array([0, 1, 1]), np.array([1]), np.array([1.0], np.float32)
+        )
+    )
+    table = FeatureTable([NeighbourScore(name="usual"), NeighbourScore(name="apart", source="apart")])
+    features = CompiledFeatures(table, ItemTable(world.catalogue()), BUNDLE.neighbours, named={"apart": other})
+    view = features.view(world.profile(["film-1", "film-3"]), Context(), world.NOW_MS)
+    pool = Pool(features, features.rows(world.FILMS))
+    assert features.ids(pool.rows.take(retrieve(pool, OPEN, ByNeighbours("popularity", 1), view))) == ["film-2"]
+    apart = retrieve(pool, OPEN, ByNeighbours("popularity", 1, source="apart"), view)
+    assert features.ids(pool.rows.take(apart)) == ["film-9"]
+    matrix = features.matrix(view, features.rows([world.FILMS[2], world.FILMS[9]]), world.EVERYTHING_GRANTED)
+    assert matrix.tolist() == [[pytest.approx(1.6), 0.0], [0.0, 1.0]]
+    latest = retrieve(pool, OPEN, ByNeighbours("popularity", 3, last=1), view)
+    assert set(features.ids(pool.rows.take(latest))) <= {"film-2", "film-4", "film-1", "film-5"}
+    silent = features.view(world.profile(["film-1"]), Context(), world.NOW_MS)
+    got = retrieve(pool, OPEN, ByNeighbours("popularity", 1, source="apart"), silent)
+    assert features.ids(pool.rows.take(got)) == ["film-0"], "nobody speaks: the most popular"
+
+
+def test_what_a_caller_brings_is_retrieved_by_sessions() -> None:
+    features = MANY.features
+    start = int(MANY.sessions.members[0])
+    heard = features.view(world.profile([f"film-{start}"]), Context(), world.NOW_MS).heard()
+    known = MANY.sessions.items[int(heard.codes[heard.scores.argmax()])]
+    brought = [Candidate(ItemId("new"), {"popularity": 500}), Candidate(known)]
+    pool = Pool(features, features.rows(brought))
+    view = features.view(world.profile([f"film-{start}"]), Context(), world.NOW_MS)
+    assert features.ids(pool.rows.take(retrieve(pool, OPEN, BySessions("popularity", 2), view))) == [known, "new"]
+
+
 def test_a_visitor_of_whom_nothing_is_known_gets_the_filling() -> None:
     pool = MANY.catalogued(world.placement()).pool
     view = MANY.features.view(world.profile(), Context(), world.NOW_MS)
@@ -227,7 +302,9 @@ def test_an_item_that_only_the_neighbours_know_is_retrieved() -> None:
     assert features.ids(pool.rows.take(got)) == ["film-4"]
 
 
-@pytest.mark.parametrize("retrieval", [Everything(), ByNeighbours("popularity"), ByVectors("popularity")])
+@pytest.mark.parametrize(
+    "retrieval", [Everything(), ByNeighbours("popularity"), ByVectors("popularity"), BySessions("popularity")]
+)
 def test_nothing_is_retrieved_from_an_empty_pool(retrieval: Retrieval) -> None:
     pool = Pool(FEATURES, FEATURES.rows([]), MANY.vectors)
     view = FEATURES.view(world.profile(["film-3"]), Context(), world.NOW_MS)

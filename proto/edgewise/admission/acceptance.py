@@ -22,23 +22,20 @@ from edgewise.admission.check_variants import check_variants
 from edgewise.attributes import texts_of
 from edgewise.bundle.catalogue import Catalogue
 from edgewise.bundle.golden import Golden, GoldenRows, unpack
+from edgewise.bundle.learned import Learned, neighbours_path, vectors_path
 from edgewise.bundle.manifest import (
     CATALOGUE,
     FEATURES,
     GOLDEN,
     MANIFEST,
-    NEIGHBOURS,
     POLICY,
     PROTOCOL_VERSION,
-    VECTORS,
     Manifest,
     ModelEntry,
     decode_manifest,
 )
-from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.policy import Policy
 from edgewise.bundle.refusal import malformed, refuse, require
-from edgewise.bundle.vectors import Vectors
 from edgewise.events import DIMENSIONS
 from edgewise.features.table import FeatureTable
 from edgewise.ids import BundleVersion, SiteName
@@ -125,8 +122,7 @@ def check_contents(
     policy: Policy,
     table: FeatureTable,
     catalogue: Catalogue,
-    neighbours: Neighbours | None,
-    vectors: Vectors | None,
+    learned: Learned,
     golden: Golden,
     limits: Limits = LIMITS,
 ) -> None:
@@ -137,16 +133,16 @@ def check_contents(
     check_variants(catalogue, manifest.models)
     message = f"{len(table.features)} features, at most {limits.features} are taken"
     require(len(table.features) <= limits.features, "too_large", FEATURES, message, "$.features")
-    check_features(table, has_neighbours=neighbours is not None, has_vectors=vectors is not None)
-    if neighbours is not None:
+    optional = learned.resources
+    check_features(table, optional=optional)
+    for name, neighbours in learned.neighbours.items():
         loudest = float(np.abs(neighbours.weights).max(initial=0.0))
         message = f"a weight of {loudest:g}, at most {LOUDEST:g} is taken"
-        require(loudest <= LOUDEST, "invalid", NEIGHBOURS, message, "$.weights")
+        require(loudest <= LOUDEST, "invalid", neighbours_path(name), message, "$.weights")
     items = {item.id for item in catalogue.items}
-    if vectors is not None:
+    for name, vectors in learned.vectors.items():
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"
-        require(len(vectors.items) <= limits.items, "too_large", VECTORS, message, "$.items")
-    optional = {name for name in (NEIGHBOURS, VECTORS) if name in manifest.resources}
+        require(len(vectors.items) <= limits.items, "too_large", vectors_path(name), message, "$.items")
     check_policy(policy, items=items, models=manifest.models, optional=optional)
     _check_golden(manifest, table, golden)
     check_scores(manifest.models, table)

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from edgewise.attributes import is_context_field
-from edgewise.bundle.manifest import FEATURES, NEIGHBOURS, VECTORS
+from edgewise.bundle.learned import neighbours_path
+from edgewise.bundle.manifest import FEATURES, SESSIONS, VECTORS
 from edgewise.bundle.refusal import require
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features import table as declared
 from edgewise.features.encodings import CONTEXT, ITEM, TRAITS, is_source, wrong_cross
 from edgewise.profile.habits import COUNTABLE
 
+_OfBundle = declared.NeighbourScore | declared.NeighbourMax | declared.SessionScore | declared.ContentCosine
 
-def check_features(table: declared.FeatureTable, *, has_neighbours: bool, has_vectors: bool) -> None:
-    """Raises BundleRefused."""
+
+def check_features(table: declared.FeatureTable, *, optional: Collection[str]) -> None:
+    """Raises BundleRefused. `optional`: which of the resources that a bundle may lack are there."""
     of = {feature.name: feature for feature in table.features}
     for position, feature in enumerate(table.features):
         path, name = f"$.features[{position}]", feature.name
+        if isinstance(feature, _OfBundle):
+            needed = _needed(feature)
+            require(needed in optional, "missing_resource", FEATURES, f"feature {name!r} needs {needed}", path)
+            continue
         match feature:
-            case declared.NeighbourScore() | declared.NeighbourMax():
-                message = f"feature {name!r} needs {NEIGHBOURS}"
-                require(has_neighbours, "missing_resource", FEATURES, message, path)
-            case declared.ContentCosine():
-                require(has_vectors, "missing_resource", FEATURES, f"feature {name!r} needs {VECTORS}", path)
             case declared.Cross() | declared.Code() | declared.Hash() | declared.TraitValue() | declared.TraitIs():
                 _check_encoding(feature, of, path)
             case (
@@ -100,6 +102,16 @@ def _check_encoding(
             require(is_source(named), "dangling", FEATURES, message, f"{path}.of")
         case declared.TraitValue(trait=trait) | declared.TraitIs(trait=trait):
             require(bool(trait), "blank", FEATURES, f"feature {feature.name!r} names no trait", f"{path}.trait")
+
+
+def _needed(feature: _OfBundle) -> str:
+    match feature:
+        case declared.NeighbourScore(source=source) | declared.NeighbourMax(source=source):
+            return neighbours_path(source)
+        case declared.SessionScore():
+            return SESSIONS
+        case declared.ContentCosine():
+            return VECTORS
 
 
 def _require_kind(kind: str, path: str) -> None:

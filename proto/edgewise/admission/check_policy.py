@@ -8,7 +8,8 @@ from typing import Final
 
 from edgewise.admission.check_scores import Models, wrong_with, wrong_with_path
 from edgewise.bundle import policy as decided
-from edgewise.bundle.manifest import NEIGHBOURS, POLICY, VECTORS
+from edgewise.bundle.learned import neighbours_path, vectors_path
+from edgewise.bundle.manifest import POLICY, SESSIONS
 from edgewise.bundle.refusal import refuse, require
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal, parts_of
@@ -88,11 +89,10 @@ def _check_arm(arm: decided.Arm, models: Models, path: str, optional: Collection
             require(len(asked) <= 1, "invalid", POLICY, message, f"{path}.ranking.formula")
         case decided.ByAttribute(attribute=attribute):
             require(bool(attribute), "blank", POLICY, "a ranking names no attribute", f"{path}.ranking.attribute")
-        case decided.ByPriority():
+        case decided.ByPriority() | decided.ByRetrieval():
             pass
     if not isinstance(arm.retrieval, decided.Everything):
-        by_neighbours = isinstance(arm.retrieval, decided.ByNeighbours)
-        needed, what = (NEIGHBOURS, "neighbours") if by_neighbours else (VECTORS, "vectors")
+        needed, what = _needed(arm.retrieval)
         message = f"retrieval by {what} needs {needed}"
         require(needed in optional, "missing_resource", POLICY, message, f"{path}.retrieval")
         names_one = bool(arm.retrieval.fill_attribute)
@@ -122,6 +122,17 @@ def _check_term(term: decided.Term, models: Models, path: str, depth: int) -> No
             _check_ranker(model, models, f"{path}.model")
         case decided.OfNumber():
             pass
+
+
+def _needed(retrieval: decided.ByNeighbours | decided.BySessions | decided.ByVectors) -> tuple[str, str]:
+    """The resource that a retrieval asks, and the word for it."""
+    match retrieval:
+        case decided.ByNeighbours(source=source):
+            return neighbours_path(source), "neighbours"
+        case decided.BySessions():
+            return SESSIONS, "sessions"
+        case decided.ByVectors(source=source):
+            return vectors_path(source), "vectors"
 
 
 def _check_references(policy: decided.Policy, placement: decided.Placement, path: str) -> None:

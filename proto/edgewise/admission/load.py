@@ -16,15 +16,17 @@ from edgewise.assign import CompiledExperiment, compile_experiments
 from edgewise.bundle.catalogue import Item, decode_catalogue
 from edgewise.bundle.golden import Golden, decode_golden
 from edgewise.bundle.items import ItemTable, encoded_content
-from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, NEIGHBOURS, POLICY, VECTORS, Manifest, ModelEntry
+from edgewise.bundle.learned import UNNAMED, Learned, set_named
+from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, POLICY, SESSIONS, Manifest, ModelEntry
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.bundle.refusal import malformed, refuse
+from edgewise.bundle.sessions import decode_sessions
 from edgewise.bundle.vectors import Vectors, decode_vectors
 from edgewise.candidates import Catalogued
 from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
-from edgewise.features.table import decode_features
+from edgewise.features.table import FeatureTable, decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
 from edgewise.scores import ScoreModel
 from edgewise.variants import Variants
@@ -57,8 +59,7 @@ class Bundle:
         *,
         policy: Policy,
         features: CompiledFeatures,
-        neighbours: Neighbours | None,
-        vectors: Vectors | None = None,
+        learned: Learned,
         golden: Golden,
         models: dict[ModelName, LoadedModel],
     ) -> None:
@@ -68,8 +69,9 @@ class Bundle:
         """SHA-256 of the manifest, 64 hex digits."""
         self.policy = policy
         self.features = features
-        self.neighbours = neighbours
-        self.vectors = vectors
+        self.learned = learned
+        self.neighbours: Neighbours | None = learned.neighbours.get(UNNAMED)
+        self.vectors: Vectors | None = learned.vectors.get(UNNAMED)
         self.golden = golden
         self.models = models
         self.items: ItemTable = features.items
@@ -78,7 +80,9 @@ class Bundle:
         }
         """Models that are asked about the visitor, one row a request."""
         self.placements: dict[PlacementName, Catalogued] = {
-            name: Catalogued(placement, policy.collections[placement.collection], features, vectors)
+            name: Catalogued(
+                placement, policy.collections[placement.collection], features, self.vectors, learned.vectors
+            )
             for name, placement in policy.placements.items()
         }
         for dimension in DIMENSIONS:
@@ -150,32 +154,54 @@ def load_bundle(
     table = _decode(FEATURES, resources[FEATURES], decode_features)
     catalogue = _decode(CATALOGUE, resources[CATALOGUE], decode_catalogue)
     golden = _decode(GOLDEN, resources[GOLDEN], decode_golden)
-    neighbours = None
-    if NEIGHBOURS in manifest.resources:
-        neighbours = _decode(NEIGHBOURS, resources[NEIGHBOURS], decode_neighbours)
-    vectors = _decode(VECTORS, resources[VECTORS], decode_vectors) if VECTORS in manifest.resources else None
+    learned = _learned(manifest, resources)
     check_contents(
         manifest,
         policy=policy,
         table=table,
         catalogue=catalogue,
-        neighbours=neighbours,
-        vectors=vectors,
+        learned=learned,
         golden=golden,
         limits=limits,
     )
-    features = CompiledFeatures(table, ItemTable(catalogue), neighbours, vectors)
+    features = compiled_features(table, ItemTable(catalogue), learned)
     models = {name: _model(entry, features, resources) for name, entry in manifest.models.items()}
     return Bundle(
         manifest,
         manifest_sha256,
         policy=policy,
         features=features,
-        neighbours=neighbours,
-        vectors=vectors,
+        learned=learned,
         golden=golden,
         models=models,
     )
+
+
+def compiled_features(table: FeatureTable, items: ItemTable, learned: Learned) -> CompiledFeatures:
+    """The feature table over everything that was learned. Raises as `CompiledFeatures`."""
+    named = {name: rows for name, rows in learned.neighbours.items() if name != UNNAMED}
+    return CompiledFeatures(
+        table,
+        items,
+        learned.neighbours.get(UNNAMED),
+        learned.vectors.get(UNNAMED),
+        named=named,
+        sessions=learned.sessions,
+    )
+
+
+def _learned(manifest: Manifest, resources: Mapping[str, bytes]) -> Learned:
+    neighbours: dict[str, Neighbours] = {}
+    vectors: dict[str, Vectors] = {}
+    for path in manifest.resources:
+        name = set_named(path, "neighbours")
+        if name is not None:
+            neighbours[name] = _decode(path, resources[path], decode_neighbours)
+        name = set_named(path, "vectors")
+        if name is not None:
+            vectors[name] = _decode(path, resources[path], decode_vectors)
+    sessions = _decode(SESSIONS, resources[SESSIONS], decode_sessions) if SESSIONS in manifest.resources else None
+    return Learned(neighbours=neighbours, vectors=vectors, sessions=sessions)
 
 
 def _decode(resource: str, data: bytes, decode: Callable[[bytes], T]) -> T:

@@ -18,6 +18,7 @@ FEATURES: Final = "features.json"
 CATALOGUE: Final = "catalogue.json"
 NEIGHBOURS: Final = "neighbours.msgpack"
 VECTORS: Final = "vectors.msgpack"
+SESSIONS: Final = "sessions.msgpack"
 GOLDEN: Final = "golden.msgpack"
 
 ModelKind = Literal["ranker", "score"]

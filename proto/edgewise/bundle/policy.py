@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.bundle.facts import MOST_NAMES, FactName
+from edgewise.bundle.learned import UNNAMED, SetRef
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
 from edgewise.money import SITE_CURRENCY
@@ -93,7 +94,11 @@ class ByFormula(msgspec.Struct, frozen=True, tag="formula", tag_field="method", 
     """For explanations: "Cheap, because you may be leaving us"."""
 
 
-Ranking = ByPriority | ByAttribute | ByModel | ByFormula
+class ByRetrieval(msgspec.Struct, frozen=True, tag="retrieval", tag_field="method"):
+    """The order in which retrieval found them: an arm that needs no model."""
+
+
+Ranking = ByPriority | ByAttribute | ByModel | ByRetrieval | ByFormula
 
 
 # --- exploration: how scores become probabilities ----------------------------------------------------------------
@@ -128,27 +133,45 @@ class Everything(msgspec.Struct, frozen=True, tag="all", tag_field="method"):
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 500
 
 
-class ByNeighbours(msgspec.Struct, frozen=True, tag="neighbours", tag_field="method"):
-    """The `limit` best by neighbour score of the visitor's history, filled up by `fill_attribute`, descending."""
+class ByNeighbours(
+    msgspec.Struct, frozen=True, tag="neighbours", tag_field="method", omit_defaults=True, rename={"source": "from"}
+):
+    """The `limit` best by neighbour score of the visitor's history, filled up by `fill_attribute`, descending.
+
+    `from` names a set of neighbours; `last`: only his latest items speak (0: all).
+    """
+
+    fill_attribute: str
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    source: SetRef = UNNAMED
+    last: Annotated[int, Meta(ge=0, le=1_024)] = 0
+
+
+class BySessions(msgspec.Struct, frozen=True, tag="sessions", tag_field="method", omit_defaults=True):
+    """The `limit` items that visits like this one went on to, filled up by `fill_attribute`, descending."""
 
     fill_attribute: str
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
 
 
-class ByVectors(msgspec.Struct, frozen=True, tag="vectors", tag_field="method"):
+class ByVectors(
+    msgspec.Struct, frozen=True, tag="vectors", tag_field="method", omit_defaults=True, rename={"source": "from"}
+):
     """The `limit` items that are most about what the visitor likes, filled up by `fill_attribute`, descending.
 
-    What he likes is the mean of the content vectors of the last `last` items that he touched, each halved every
-    `half_life_days`. Exact up to 50,000 items of a collection; of a larger one the lists that fit best are read.
+    What he likes is the mean of the vectors of the last `last` items that he touched, each halved every
+    `half_life_days`: vectors of content, or of the set that `from` names. Exact up to 50,000 items of a collection; of
+    a larger one the lists that fit best are read.
     """
 
     fill_attribute: str
     limit: Annotated[int, Meta(ge=1, le=1_000)] = 200
     half_life_days: Annotated[float, Meta(gt=0)] = 14.0
     last: Annotated[int, Meta(ge=1, le=1_024)] = 100
+    source: SetRef = UNNAMED
 
 
-Retrieval = Everything | ByNeighbours | ByVectors
+Retrieval = Everything | ByNeighbours | BySessions | ByVectors
 
 
 # --- rules: a tiny typed tree, never an eval ----------------------------------------------------------------------

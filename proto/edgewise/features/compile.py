@@ -7,7 +7,7 @@ rows of this very code, so that serving and training cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from typing import Self
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import Attribute, is_or_contains, number_of, texts_of
 from edgewise.bundle.items import UNKNOWN, ItemTable
+from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.neighbours import Neighbours
+from edgewise.bundle.sessions import Sessions
 from edgewise.bundle.vectors import Vectors
 from edgewise.consent import Grants
 from edgewise.features import table as declared
@@ -30,6 +32,7 @@ from edgewise.features.view import Measure, NeighbourIndex, View
 from edgewise.ids import ItemId
 from edgewise.profile.state import DAY_MS, TOPIC_MS, Profile
 from edgewise.request import Candidate, Context
+from edgewise.sessions import SessionIndex, scores_of
 
 Matrix = NDArray[np.float32]
 Meaning = Callable[[Attribute], float]
@@ -50,10 +53,14 @@ class CompiledFeatures:
         items: ItemTable,
         neighbours: Neighbours | None = None,
         vectors: Vectors | None = None,
+        *,
+        named: Mapping[str, Neighbours] | None = None,
+        sessions: Sessions | None = None,
     ) -> None:
-        """Without vectors nothing is like anything. Raises ValueError for a feature that cannot be computed.
+        """Without vectors nothing is like anything. `named`: sets of neighbours beside the one without a name.
 
-        Such as an event kind that does not exist, or a cross of what is not in the table.
+        Raises ValueError for a feature that cannot be computed: an event kind that does not exist, or a cross of what
+        is not in the table.
         """
         self.features: tuple[declared.Feature, ...] = tuple(table.features)
         self.names: tuple[str, ...] = tuple(feature.name for feature in table.features)
@@ -62,7 +69,16 @@ class CompiledFeatures:
         self.items = items
         self.index = None if neighbours is None else NeighbourIndex(neighbours)
         self._likeness = None if vectors is None else Likeness(vectors, items.ids)
-        self._neighbour_code = self._neighbour_codes()
+        self.named = {name: NeighbourIndex(rows) for name, rows in (named or {}).items()}
+        self.sessions = None if sessions is None else SessionIndex(sessions)
+        self._neighbour_code = {
+            source: self._known_codes(index.code_of, index.size)
+            for source, index in [(UNNAMED, self.index), *self.named.items()]
+            if index is not None
+        }
+        self._session_code = (
+            None if self.sessions is None else self._known_codes(self.sessions.code_of, self.sessions.size)
+        )
         self._template = np.full((len(items) + 1, len(self.features)), np.nan, np.float32)
         self._stated: dict[str, list[tuple[int, Meaning]]] = {}
         for column, feature in enumerate(self.features):
@@ -73,8 +89,8 @@ class CompiledFeatures:
                     self._describe(column, attribute, _is(value))
                 case declared.PriceDistance(attribute=attribute, decimals=decimals):
                     self._describe(column, attribute, _octave(decimals), _octaves(items.numbers(attribute), decimals))
-                case declared.Code() | declared.Hash() if (named := item_attribute(feature)) is not None:
-                    self._describe(column, named, coder_of(feature))
+                case declared.Code() | declared.Hash() if (coded := item_attribute(feature)) is not None:
+                    self._describe(column, coded, coder_of(feature))
                 case (
                     declared.Affinity(dimension=dimension)
                     | declared.AffinityMatch(dimension=dimension)
@@ -113,7 +129,7 @@ class CompiledFeatures:
 
     def view(self, profile: Profile, context: Context, now_ms: int) -> View:
         """The visitor at this moment; one a request."""
-        return View(profile, context, now_ms, self.index)
+        return View(profile, context, now_ms, self.index, named=self.named, sessions=self.sessions)
 
     def telling(self, columns: tuple[int, ...]) -> tuple[int, ...]:
         """Which of a model's `columns`, by their position, have a sentence to tell."""
@@ -190,19 +206,31 @@ class CompiledFeatures:
         cross(matrix, granted.crossings)
         return matrix
 
-    def neighbour_codes(self, rows: Rows) -> Codes:
-        """The neighbours' codes of the rows, shape (n,); the last code stands for an item without neighbours."""
-        codes: Codes = self._neighbour_code[rows.codes]
-        if rows.brought is not None and self.index is not None:
+    def neighbour_codes(self, rows: Rows, source: str = UNNAMED) -> Codes:
+        """The rows' places in the neighbours `source`, shape (n,); an item that these do not know has one of its own.
+
+        A site without these neighbours has that place alone.
+        """
+        index = self.index if source == UNNAMED else self.named.get(source)
+        if index is None:
+            return np.zeros(len(rows), np.intp)
+        return self._codes_in(rows, self._neighbour_code[source], index.code_of, index.size)
+
+    def session_codes(self, rows: Rows) -> Codes:
+        """The rows' codes in the sessions, shape (n,); one beyond the last for an item that is in none."""
+        if self.sessions is None or self._session_code is None:
+            return np.zeros(len(rows), np.intp)
+        return self._codes_in(rows, self._session_code, self.sessions.code_of, self.sessions.size)
+
+    def _codes_in(self, rows: Rows, of_catalogue: Codes, code_of: Mapping[ItemId, int], nobody: int) -> Codes:
+        codes: Codes = of_catalogue[rows.codes]
+        if rows.brought is not None:
             for place in np.flatnonzero(rows.codes == UNKNOWN).tolist():
-                codes[place] = self.index.code_of.get(rows.brought[place].id, self.index.size)
+                codes[place] = code_of.get(rows.brought[place].id, nobody)
         return codes
 
-    def _neighbour_codes(self) -> Codes:
-        if self.index is None:
-            return np.zeros(len(self.items) + 1, np.intp)
-        nobody = self.index.size
-        return np.array([*(self.index.code_of.get(item, nobody) for item in self.items.ids), nobody], np.intp)
+    def _known_codes(self, code_of: Mapping[ItemId, int], nobody: int) -> Codes:
+        return np.array([*(code_of.get(item, nobody) for item in self.items.ids), nobody], np.intp)
 
     def _state(self, matrix: Matrix, brought: Sequence[Candidate]) -> None:
         """What candidates state of themselves, over what the catalogue says of them."""
@@ -269,14 +297,17 @@ class CompiledFeatures:
                     matrix[place, column] = sum(of_each) / (1 if isinstance(feature, SUMS) else len(of_each))
 
     def _neighbours(self, matrix: Matrix, view: View, rows: Rows, granted: GrantedColumns) -> None:
-        speaking = self.neighbour_codes(rows)
+        speaking: dict[str, Codes] = {}
         for column, feature in granted.neighbours:
+            source = feature.source
+            if source not in speaking:
+                speaking[source] = self.neighbour_codes(rows, source)
             vector = (
-                view.neighbour_sum(feature.last)
+                view.neighbour_sum(feature.last, source)
                 if isinstance(feature, declared.NeighbourScore)
-                else view.neighbour_max(feature.last)
+                else view.neighbour_max(feature.last, source)
             )
-            matrix[:, column] = vector[speaking]
+            matrix[:, column] = vector[speaking[source]]
 
     def _of_both(self, feature: OfBoth, view: View, rows: Rows) -> NDArray[np.float64]:
         match feature:
@@ -287,6 +318,8 @@ class CompiledFeatures:
                 if rows.brought is not None:
                     stated_shares(matches, dimension, name, rows.brought, last)
                 return matches
+            case declared.SessionScore():
+                return scores_of(view.heard(), self.session_codes(rows))
             case declared.ContentCosine():
                 if self._likeness is None:
                     return np.full(len(rows), np.nan)

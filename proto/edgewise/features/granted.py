@@ -21,7 +21,7 @@ OfValues = (
     declared.Affinity | declared.AffinityMatch | declared.TimeShare | declared.AffinitySum | declared.AffinityWindow
 )
 """Features of the values that a candidate has in a dimension."""
-OfBoth = declared.LastMatch | declared.ContentCosine | declared.DaysSinceItem
+OfBoth = declared.LastMatch | declared.ContentCosine | declared.DaysSinceItem | declared.SessionScore
 """Features of a candidate and what the visitor touched."""
 SUMS: Final = (declared.AffinitySum, declared.AffinityWindow)
 

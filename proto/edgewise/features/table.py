@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.learned import UNNAMED, SetRef
 from edgewise.features.base import BaseFeature
 from edgewise.features.encodings import Code, Cross, Hash, Position, TraitIs, TraitValue
 from edgewise.ids import ModelName
@@ -18,16 +19,25 @@ from edgewise.ids import ModelName
 __all__ = ["Code", "Cross", "Hash", "Position", "TraitIs", "TraitValue"]
 
 
-class NeighbourScore(BaseFeature, frozen=True, kw_only=True, tag="neighbour_score"):
-    """Sum of neighbour weights from the last `last` items of the profile (0: all that it keeps)."""
+class NeighbourScore(BaseFeature, frozen=True, kw_only=True, tag="neighbour_score", rename={"source": "from"}):
+    """Sum of neighbour weights from the last `last` items of the profile (0: all that it keeps).
+
+    `from` names a set of neighbours: `complements`.
+    """
 
     last: Annotated[int, Meta(ge=0, le=1_024)] = 0
+    source: SetRef = UNNAMED
 
 
-class NeighbourMax(BaseFeature, frozen=True, kw_only=True, tag="neighbour_max"):
-    """Largest single neighbour weight from the last `last` items (0: all)."""
+class NeighbourMax(BaseFeature, frozen=True, kw_only=True, tag="neighbour_max", rename={"source": "from"}):
+    """Largest single neighbour weight from the last `last` items (0: all), of the set that `from` names."""
 
     last: Annotated[int, Meta(ge=0, le=1_024)] = 0
+    source: SetRef = UNNAMED
+
+
+class SessionScore(BaseFeature, frozen=True, kw_only=True, tag="session_score"):
+    """How loud visits like this one speak for the candidate (`edgewise.sessions`); 0 where none does."""
 
 
 class ItemAttribute(BaseFeature, frozen=True, kw_only=True, tag="item_attribute"):
@@ -234,6 +244,7 @@ class Score(BaseFeature, frozen=True, kw_only=True, tag="score"):
 Feature = (
     NeighbourScore
     | NeighbourMax
+    | SessionScore
     | ItemAttribute
     | Affinity
     | AffinityMatch

@@ -6,12 +6,14 @@ Everything is lazy. A bundle that has no affinity feature never pays for affinit
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.bundle.items import Dimension
+from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.vectors import Vectors
 from edgewise.features.matching import Touched, touched
@@ -21,6 +23,7 @@ from edgewise.profile.buckets import total_since
 from edgewise.profile.habits import price_octave
 from edgewise.profile.state import DAY_MS, TOPIC_MS, Profile
 from edgewise.request import Context
+from edgewise.sessions import SILENCE, Heard, SessionIndex, steps_to_speaker, visit_of
 
 _COUNTING: Final = 1 << 15
 _NOTHING_SPOKEN: Final[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]] = (
@@ -113,23 +116,36 @@ NO_SCORES: Final = NoScores()
 class View:
     """A profile and a context at `now_ms`. Nothing here asks for consent: `CompiledFeatures` does."""
 
-    def __init__(self, profile: Profile, context: Context, now_ms: int, index: NeighbourIndex | None) -> None:
-        """`index` None: this site has no neighbours."""
+    def __init__(
+        self,
+        profile: Profile,
+        context: Context,
+        now_ms: int,
+        index: NeighbourIndex | None,
+        *,
+        named: Mapping[str, NeighbourIndex] | None = None,
+        sessions: SessionIndex | None = None,
+    ) -> None:
+        """`index` None: this site has no neighbours without a name; `named`: the others."""
         self.profile = profile
         self.context = context
         self.now_ms = now_ms
         self.scores: ScoreSource = NO_SCORES
         self._index = index
+        self._named = named or {}
+        self._sessions = sessions
+        self._visit: list[ItemId] = []
+        self._heard: Heard | None = None
         self._history: list[ItemId] | None = None
-        self._spoken: dict[int, Spoken] = {}
-        self._sums: dict[int, NDArray[np.float64]] = {}
-        self._maxima: dict[int, NDArray[np.float32]] = {}
+        self._spoken: dict[tuple[int, str], Spoken] = {}
+        self._sums: dict[tuple[int, str], NDArray[np.float64]] = {}
+        self._maxima: dict[tuple[int, str], NDArray[np.float32]] = {}
         self._measured: dict[Measure, dict[str, float]] = {}
         self._measured_rows: dict[Measure, NDArray[np.float64] | None] = {}
         self._touched: dict[tuple[str, int], Touched] = {}
         self._price_octave: float | None = None
         self._fading: dict[float, _Fading] = {}
-        self._tastes: dict[tuple[float, int], Direction | None] = {}
+        self._tastes: dict[tuple[float, int, str], Direction | None] = {}
 
     def history(self) -> list[ItemId]:
         """As `profile.read.history`: touched items, latest first."""
@@ -138,40 +154,41 @@ class View:
             self._history = [item for _, item in latest]
         return self._history
 
-    def spoken(self, last: int) -> Spoken:
-        """All neighbour entries of the last `last` items (0: all), latest item first."""
-        made = self._spoken.get(last)
+    def spoken(self, last: int, source: str = UNNAMED) -> Spoken:
+        """All entries of the neighbours `source` for the last `last` items (0: all), latest item first."""
+        made = self._spoken.get((last, source))
         if made is None:
-            whole = self._spoken.get(0)
-            made = self._spoken[last] = self._walk(last) if whole is None else self._beginning(whole, last)
+            whole = self._spoken.get((0, source))
+            made = self._walk(last, self._index_of(source)) if whole is None else self._beginning(whole, last)
+            self._spoken[last, source] = made
         return made
 
-    def neighbour_sum(self, last: int) -> NDArray[np.float64]:
+    def neighbour_sum(self, last: int, source: str = UNNAMED) -> NDArray[np.float64]:
         """Sum of weights for every neighbour code, and 0 for the unknown item; shape (codes + 1,)."""
-        made = self._sums.get(last)
+        made = self._sums.get((last, source))
         if made is None:
-            spoken = self.spoken(last)
-            made = np.bincount(spoken.codes, spoken.weights, minlength=self._size).astype(np.float64, copy=False)
-            self._sums[last] = made
+            spoken, size = self.spoken(last, source), self._size(source)
+            made = np.bincount(spoken.codes, spoken.weights, minlength=size).astype(np.float64, copy=False)
+            self._sums[last, source] = made
         return made
 
-    def neighbour_max(self, last: int) -> NDArray[np.float32]:
+    def neighbour_max(self, last: int, source: str = UNNAMED) -> NDArray[np.float32]:
         """Largest weight for every neighbour code; shape (codes + 1,).
 
         Never below 0: a weight that a truncated row does not list is taken as 0.
         """
-        made = self._maxima.get(last)
+        made = self._maxima.get((last, source))
         if made is None:
-            spoken = self.spoken(last)
+            spoken = self.spoken(last, source)
             # Equal types on both sides: `ufunc.at` is twenty times slower when it has to cast.
-            made = np.zeros(self._size, np.float32)
+            made = np.zeros(self._size(source), np.float32)
             np.maximum.at(made, spoken.codes, spoken.weights)
-            self._maxima[last] = made
+            self._maxima[last, source] = made
         return made
 
-    def loudest(self, code: int, last: int) -> tuple[ItemId, float] | None:
+    def loudest(self, code: int, last: int, source: str = UNNAMED) -> tuple[ItemId, float] | None:
         """The history item with the largest weight for one neighbour code; None where none is above 0."""
-        spoken = self.spoken(last)
+        spoken = self.spoken(last, source)
         entries = (spoken.codes == code).nonzero()[0]
         if not len(entries):
             return None
@@ -181,9 +198,23 @@ class View:
         speaker = int(spoken.ends.searchsorted(best, side="right"))
         return spoken.items[speaker], float(spoken.weights[best])
 
-    def taste(self, vectors: Vectors, half_life_days: float, last: int) -> Direction | None:
-        """As `nearness.taste`, of the last `last` items; `vectors` are those of the bundle."""
-        key = (half_life_days, last)
+    def heard(self) -> Heard:
+        """What visits like the visitor's latest one went on to."""
+        if self._heard is None:
+            if self._sessions is None:
+                return SILENCE
+            self._visit = visit_of(self.history(), self.profile, self._sessions.walk)
+            self._heard = self._sessions.hear(self._visit)
+        return self._heard
+
+    def session_speaker(self, code: int) -> ItemId | None:
+        """The item of the visit because of which visits like it speak for a code of the sessions; None: none does."""
+        steps = steps_to_speaker(self.heard(), code)
+        return None if steps is None else self._visit[steps]
+
+    def taste(self, vectors: Vectors, half_life_days: float, last: int, source: str = UNNAMED) -> Direction | None:
+        """As `nearness.taste`, of the last `last` items; `vectors` are the set `source` of the bundle."""
+        key = (half_life_days, last, source)
         if key not in self._tastes:
             self._tastes[key] = taste(self.history()[:last], self.profile, vectors, self.now_ms, half_life_days)
         return self._tastes[key]
@@ -218,12 +249,15 @@ class View:
             self._measured_rows[measure] = self._row(self.measured(measure), dimension)
         return self._measured_rows[measure]
 
-    @property
-    def _size(self) -> int:
-        return 1 if self._index is None else self._index.size + 1
+    def _index_of(self, source: str) -> NeighbourIndex | None:
+        return self._named.get(source) if source else self._index
 
-    def _walk(self, last: int) -> Spoken:
-        index, history = self._index, self.history()
+    def _size(self, source: str) -> int:
+        index = self._index_of(source)
+        return 1 if index is None else index.size + 1
+
+    def _walk(self, last: int, index: NeighbourIndex | None) -> Spoken:
+        history = self.history()
         if index is None:
             return Spoken([], *_NOTHING_SPOKEN)
         code_of = index.code_of
