@@ -22,7 +22,7 @@ from hub.recommend.lessons import Lessons
 from hub.recommend.methods import METHODS, ItemToItem
 from hub.recommend.metrics import Floats, bootstrap
 from hub.recommend.neighbours import strongest
-from hub.recommend.report import judge
+from hub.recommend.judging import judge
 from hub.recommend.split import divide, parse_split
 from hub.recommend.tuning import tuned
 
