@@ -11,7 +11,7 @@ thread, so that the same catalogue gives the same bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -52,7 +52,8 @@ def content_vectors(catalogue: Catalogue, recipe: VectorRecipe, *, exact_items: 
 
     ids = [item.id for item in catalogue.items]
     with threadpool_limits(1):
-        rows = quantised(_directions(catalogue, recipe))
+        documents = [list(terms_of(item, recipe)) for item in catalogue.items]
+        rows = quantised(directions(documents, width=recipe.width, seed=recipe.seed))
         if len(ids) <= exact_items:
             return encode_vectors(ids, rows)
         order, centroids, bounds = in_lists(rows, recipe.seed)
@@ -91,12 +92,11 @@ def in_lists(rows: Int8s, seed: int) -> tuple[NDArray[np.intp], Int8s, NDArray[n
     return order, centroids, bounds
 
 
-def _directions(catalogue: Catalogue, recipe: VectorRecipe) -> NDArray[np.float64]:
-    """(items, width or fewer components); zeros where an item shares no term with another."""
+def directions(documents: Sequence[Sequence[str]], *, width: int, seed: int) -> NDArray[np.float64]:
+    """Of documents of terms: (documents, width or fewer components); zeros where one shares no term with another."""
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    documents = [list(terms_of(item, recipe)) for item in catalogue.items]
     owners: dict[str, int] = {}
     for document in documents:
         for term in set(document):
@@ -109,7 +109,7 @@ def _directions(catalogue: Catalogue, recipe: VectorRecipe) -> NDArray[np.float6
         analyzer=lambda document: document, vocabulary=kept, sublinear_tf=True, lowercase=False
     )
     weights = weigher.fit_transform(documents)
-    width = min(recipe.width, len(kept), len(documents))
+    width = min(width, len(kept), len(documents))
     if width == len(kept):
         return np.asarray(weights.todense(), np.float64)
-    return np.asarray(TruncatedSVD(n_components=width, random_state=recipe.seed).fit_transform(weights), np.float64)
+    return np.asarray(TruncatedSVD(n_components=width, random_state=seed).fit_transform(weights), np.float64)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
 
 from edgewise.errors import InputError
+from edgewise.ids import ItemId
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, separator, usage
+from hub.commands.options import demand_folders, names, separator, usage
+
+if TYPE_CHECKING:
+    from hub.datasets.films import Film
 
 MOVIELENS: Final = "movielens"
+_READS_CONTENT: Final = frozenset({"content", "blend", "auto"})
 
 
 def recommend(
@@ -31,10 +37,28 @@ def recommend(
         str | None, typer.Option(help="Column of the time: a number or a date. For movielens: timestamp.")
     ] = None,
     weight: Annotated[str | None, typer.Option(help="Column of a weight above 0. Without: used or not used.")] = None,
-    items: Annotated[
-        Path | None, typer.Option(help="Catalogue with the item column: what there is, used or not.")
+    rating: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of a rating: blend learns more from what was liked. For movielens: rating.",
+        ),
     ] = None,
-    method: Annotated[str, typer.Option(help="ease, popular or session-knn.")] = "ease",
+    items: Annotated[
+        Path | None,
+        typer.Option(help="Catalogue with the item column: what there is, used or not, and what it is about."),
+    ] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL,COL", help="Columns of the catalogue that say what an item is. Without: all but the item's."
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="ease, blend, als, bpr, itemknn, content, session-knn, popular, or auto: the best on a part of train."
+        ),
+    ] = "ease",
     split: Annotated[
         str,
         typer.Option(
@@ -44,9 +68,13 @@ def recommend(
     ] = "random:0.2",
     k: Annotated[str, typer.Option("--k", help="Lengths of the lists that are judged.")] = "5,10,20",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE. For ease: lambda=300.", metavar="KEY=VALUE")
+        list[str] | None,
+        typer.Option(
+            "--set", help="KEY=VALUE, as in lambda=300; a wrong key lists those of the method.", metavar="KEY=VALUE"
+        ),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Where it is written as a page with plots.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, unless it names one, and the intervals.")] = 0,
     delimiter: Annotated[
         str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
@@ -64,8 +92,11 @@ def recommend(
     users: precision, recall, hit rate, MRR, NDCG (cut: ideal of min(k, held back) items; uncut: of all held-back
     items), and the coverage of the catalogue. What a user has in train is not recommended to them.
     """
-    from hub.recommend.methods import method_named, settings_of
-    from hub.recommend.reading import Columns, read_interactions
+    from hub.datasets import movielens
+    from hub.recommend.content import learn
+    from hub.recommend.methods import AUTO, method_named, settings_of
+    from hub.recommend.page import report_page
+    from hub.recommend.reading import Columns, read_about, read_interactions
     from hub.recommend.report import trial
     from hub.recommend.split import FileSplit, divide, parse_split
 
@@ -75,17 +106,19 @@ def recommend(
     with usage("--split"):
         chosen_split = parse_split(split, seed=seed)
     with usage("--method"):
-        method_named(method)
+        if method != AUTO:
+            method_named(method)
     with usage("--set"):
         chosen_settings = settings_of(method, settings or [])
     between = separator(delimiter)
-    demand_folders(report)
-    if interactions == MOVIELENS:
-        path = _movielens(data_dir)
-        user, item, time = user or "user_id", item or "item_id", time or "timestamp"
+    demand_folders(report, html)
+    is_movielens = interactions == MOVIELENS
+    if is_movielens:
+        path = movielens.interactions_file(_cache(data_dir))
+        user, item, time, rating = user or "user_id", item or "item_id", time or "timestamp", rating or "rating"
     else:
         path = Path(interactions)
-    columns = Columns(*_named(user, item, path, between), time, weight)
+    columns = Columns(*_named(user, item, path, between), time, weight, rating)
     with terminal.working(f"reading {path.name}"):
         read = read_interactions(
             path,
@@ -95,7 +128,13 @@ def recommend(
             catalogue=items,
         )
         divided = divide(read.interactions, chosen_split, first_of_file=read.first_of_test)
-    with terminal.working(f"learning {method}"):
+        said: Mapping[str, Sequence[object]] = {}
+        if method in _READS_CONTENT and items is not None:
+            known = read.interactions.items
+            said = read_about(items, columns.item, known, columns=names(about), delimiter=between)
+        elif method in _READS_CONTENT and is_movielens:
+            said = _films(movielens.load(_cache(data_dir)).items, read.interactions.items)
+    with terminal.working(f"learning {method}") as tell:
         found = trial(
             read.interactions,
             divided,
@@ -104,27 +143,41 @@ def recommend(
             split=split,
             ks=ks,
             seed=seed,
+            content=learn(said, seed=seed) if said else None,
+            tell=lambda what: tell(f"learning {method}: {what}"),
         )
     if read.unlisted:
         unlisted = f"{read.unlisted} items were used but are not in {items}"
         found = msgspec.structs.replace(found, warnings=[*found.warnings, unlisted])
+    named = f"{method} ({found.chosen})" if found.chosen else method
+    title = f"{named} on {path.name}, split {split}: {found.users['judged']:,} users judged"
     for warning in found.warnings:
         terminal.note(f"warning: {warning}")
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(found.as_json())) + b"\n")
+    if html is not None:
+        html.write_text(report_page(found, title=title), "utf-8")
     rows = [
         [measure, *(_shown(found.metrics, found.intervals, f"{measure}@{length}") for length in ks)]
         for measure in dict.fromkeys(key.partition("@")[0] for key in found.metrics)
     ]
-    title = f"{method} on {path.name}, split {split}: {found.users['judged']:,} users judged"
     terminal.result(found.as_json(), table(["", *(f"@{length}" for length in ks)], rows, title=title))
 
 
-def _movielens(data_dir: Path | None) -> Path:
-    from hub.datasets import movielens
+def _cache(data_dir: Path | None) -> Path:
     from hub.datasets.download import default_cache
 
-    return movielens.interactions_file(default_cache(os.environ) if data_dir is None else data_dir / "datasets")
+    return default_cache(os.environ) if data_dir is None else data_dir / "datasets"
+
+
+def _films(films: Mapping[ItemId, Film], items: Sequence[str]) -> dict[str, Sequence[object]]:
+    """Title, year and genres, as a catalogue would have them."""
+    known = [films[ItemId(item)] for item in items]
+    return {
+        "title": [film.title for film in known],
+        "year": [film.year for film in known],
+        "genres": [" ".join(film.genres) for film in known],
+    }
 
 
 def _named(user: str | None, item: str | None, path: Path, delimiter: str | None) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +27,7 @@ class Columns(NamedTuple):
     item: str
     time: str | None = None
     weight: str | None = None
+    rating: str | None = None
 
 
 class Read(NamedTuple):
@@ -61,11 +63,31 @@ def read_interactions(
     time = None if columns.time is None else np.concatenate([part.time for part in parts])
     weight = None if columns.weight is None else np.concatenate([part.weight for part in parts])
     item = [one for part in parts for one in part.item]
+    rating = None if columns.rating is None else np.concatenate([part.rating for part in parts])
     interactions = encode(
-        [one for part in parts for one in part.user], item, time=time, weight=weight, catalogue=listed
+        [one for part in parts for one in part.user], item, time=time, weight=weight, rating=rating, catalogue=listed
     )
     unlisted = len(set(item) - listed) if catalogue is not None else 0
     return Read(interactions, len(parts[0].user), unlisted)
+
+
+def read_about(
+    path: Path, item: str, items: Sequence[str], *, columns: Sequence[str] | None = None, delimiter: str | None = None
+) -> dict[str, list[object]]:
+    """What a catalogue says of `items`, column by column in their order; None where it does not know one.
+
+    `columns`: all but the item's where they are not named, which may be none. Raises as `read_interactions`.
+    """
+    names = [item] if columns is None else [item, *columns]
+    table, found = _table(path, names, [item], delimiter)
+    said = [name for name in table.column_names if name != found[0]] if columns is None else found[1:]
+    place = {one: row for row, one in enumerate(_ids(table, found[0], path))}
+    rows = [place.get(one) for one in items]
+    about: dict[str, list[object]] = {}
+    for name in said:
+        values = table.column(name).to_pylist()
+        about[name] = [None if row is None else values[row] for row in rows]
+    return about
 
 
 class _Part(NamedTuple):
@@ -73,6 +95,7 @@ class _Part(NamedTuple):
     item: list[str]
     time: npt.NDArray[np.float64]
     weight: npt.NDArray[np.float64]
+    rating: npt.NDArray[np.float64]
 
 
 def _part(path: Path, columns: Columns, delimiter: str | None) -> _Part:
@@ -85,6 +108,7 @@ def _part(path: Path, columns: Columns, delimiter: str | None) -> _Part:
         item=_ids(table, named[columns.item], path),
         time=nothing if columns.time is None else _numbers(table, named[columns.time], path, dates=True),
         weight=nothing if columns.weight is None else _numbers(table, named[columns.weight], path, dates=False),
+        rating=nothing if columns.rating is None else _numbers(table, named[columns.rating], path, dates=False),
     )
 
 

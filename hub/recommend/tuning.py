@@ -9,9 +9,9 @@ import numpy as np
 
 from hub.recommend.blend import DEFAULTS, Blend
 from hub.recommend.interactions import Interactions
+from hub.recommend.judging import judge
 from hub.recommend.lessons import Lessons
 from hub.recommend.methods import ItemToItem
-from hub.recommend.report import judge
 from hub.recommend.split import Divided, LeaveOneOut, RandomSplit, Split, TimeSplit, divide
 
 MEASURE: Final = "ndcg_cut@10"

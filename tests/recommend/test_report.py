@@ -60,12 +60,16 @@ def test_nobody_to_judge_is_refused() -> None:
 
 
 def test_settings_and_methods_are_named_when_wrong() -> None:
-    with pytest.raises(InputError, match="no method 'svd'; there are: ease, blend"):
+    with pytest.raises(
+        InputError, match="no method 'svd'; there are: ease, blend, als, bpr, itemknn, content, popular, auto"
+    ):
         method_named("svd")
     with pytest.raises(InputError, match="ease has no setting 'alpha'; there are: lambda"):
         settings_of("ease", ["alpha=1"])
-    with pytest.raises(InputError, match="popular has no setting 'lambda'; there are: none"):
+    with pytest.raises(InputError, match="popular has no setting 'lambda'; there are: half_life"):
         settings_of("popular", ["lambda=1"])
+    with pytest.raises(InputError, match="auto has no setting 'lambda'; there are: none"):
+        settings_of("auto", ["lambda=1"])
     with pytest.raises(InputError, match="lambda is 'many'"):
         settings_of("ease", ["lambda=many"])
     assert settings_of("ease", ["lambda=20"]) == {"lambda": 20.0}

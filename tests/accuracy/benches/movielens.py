@@ -18,11 +18,11 @@ from hub.datasets import movielens
 from hub.datasets.download import default_cache
 from hub.recommend.blend import Blend
 from hub.recommend.interactions import Interactions, Rows, encode
+from hub.recommend.judging import judge
 from hub.recommend.lessons import Lessons
 from hub.recommend.methods import METHODS, ItemToItem
 from hub.recommend.metrics import Floats, bootstrap
 from hub.recommend.neighbours import strongest
-from hub.recommend.report import judge
 from hub.recommend.split import divide, parse_split
 from hub.recommend.tuning import tuned
 
