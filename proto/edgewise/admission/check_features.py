@@ -32,6 +32,8 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool, has_ve
                 | declared.AffinitySum(dimension=dimension)
                 | declared.AffinityWindow(dimension=dimension)
                 | declared.LastMatch(dimension=dimension)
+                | declared.ValueShare(dimension=dimension)
+                | declared.RecentShare(dimension=dimension)
             ):
                 message = f"no dimension {dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
                 require(dimension in DIMENSIONS, "dangling", FEATURES, message, f"{path}.dimension")
@@ -64,6 +66,7 @@ def check_features(table: declared.FeatureTable, *, has_neighbours: bool, has_ve
                 | declared.LocalHour()
                 | declared.LocalWeekday()
                 | declared.Position()
+                | declared.TopicSeconds()
                 | declared.Score()  # `check_scores` knows the models
             ):
                 pass
