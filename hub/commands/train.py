@@ -6,6 +6,7 @@ import typer
 
 from hub.commands.train_ranker import ranker
 from hub.commands.train_recommend import recommend
+from hub.commands.train_score import score
 from hub.commands.train_scoring import scoring
 from hub.commands.train_topics import topics
 
@@ -13,4 +14,5 @@ app = typer.Typer(help="Train a model, judge it, export it to ONNX.", no_args_is
 app.command("scoring")(scoring)
 app.command("recommend")(recommend)
 app.command("ranker")(ranker)
+app.command("score")(score)
 app.command("topics")(topics)

@@ -30,6 +30,7 @@ from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
 from hub.site.recipes import RankerRecipe, VectorRecipe
+from hub.site.score_recipe import ScoreRecipe
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -113,6 +114,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     """The promoted version, the challenger, or a version by number."""
     train: RankerRecipe | None = None
     """How `edgewise train ranker` makes it; None for a model that comes from elsewhere."""
+    score: ScoreRecipe | None = None
+    """How `edgewise train score` makes it, a score of visitors."""
 
 
 class Need(msgspec.Struct, frozen=True):

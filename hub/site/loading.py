@@ -16,6 +16,7 @@ from hub.site.checking import check, members, waits
 from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import RankerRecipe, VectorRecipe
+from hub.site.score_recipe import ScoreRecipe
 from hub.sources.document import SourceDocument, SourceName
 
 
@@ -31,6 +32,8 @@ class SiteContents(NamedTuple):
     """Items with content, their own or a variant's, that nobody has approved yet: it is in no answer until then."""
     recipes: Mapping[ModelName, RankerRecipe] = {}
     """Name in the arms -> how that model is trained."""
+    scores: Mapping[ModelName, ScoreRecipe] = {}
+    """Name of a score of visitors -> how it is trained."""
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made, where an arm asks for them."""
     identity: IdentityFile | None = None
@@ -87,6 +90,7 @@ def _contents(files: Files) -> SiteContents:
         models={name: ModelUse(model.model or name, model.use) for name, (model, _) in files.models.items()},
         waiting=tuple(item.id for item, _ in files.items.values() if waits(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
+        scores={name: model.score for name, (model, _) in files.models.items() if model.score is not None},
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],
