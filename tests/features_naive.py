@@ -184,6 +184,8 @@ def naive_cosine(
     vectors: Mapping[ItemId, Sequence[int]],
 ) -> float:
     """By fractions of nothing but whole numbers; the taste itself is `nearness.taste`'s, which has its own twin."""
+    if not vectors:
+        return math.nan
     rows = np.array([list(vectors[each]) for each in vectors], np.int8).reshape(len(vectors), -1)
     made = Vectors(
         list(vectors), {each: code for code, each in enumerate(vectors)}, rows, rows[:0], np.zeros(0, np.int32)

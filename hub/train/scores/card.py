@@ -11,8 +11,8 @@ import hashlib
 from typing import Any, Final, NamedTuple
 
 import msgspec
+import numpy as np
 
-from edgewise.features import table as declared
 from edgewise.features.table import FeatureTable, encode_features
 from edgewise.ids import ModelName
 from hub.parity import Parity
@@ -158,13 +158,13 @@ def limits_of(evidence: ScoreEvidence) -> list[str]:
         limits.append("Rows lie within visits: for people who are not there, train it with `calendar`.")
     if judged.visitors < FEW_VISITORS:
         limits.append(f"Intervals come from only {judged.visitors} visitors; they are likely too narrow.")
-    context = [
-        feature.name
-        for feature in evidence.features.features
-        if isinstance(feature, (declared.ContextIs, declared.ContextValue))
+    missing = [
+        name
+        for name, column in zip(evidence.parts.judge.names, evidence.parts.judge.matrix.T, strict=True)
+        if np.isnan(column).all()
     ]
-    if context:
-        limits.append(f"History says nothing of the page: {', '.join(context)} were missing in every row.")
+    if missing:
+        limits.append(f"Of the rows that were judged none had {', '.join(missing)}.")
     return limits
 
 

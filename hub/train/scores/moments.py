@@ -45,6 +45,8 @@ class Moment(NamedTuple):
     """A class; YES or NO of a score that says one probability."""
     last: str = ""
     """Of the next category: what was touched last, which a model has to beat."""
+    page: int | None = None
+    """The deed on whose page it is asked; None: nobody is there, and nothing is known of a page."""
 
 
 class Visit(NamedTuple):
@@ -102,7 +104,7 @@ def _of_visitor(of: _Visitor, recipe: ScoreRecipe) -> Iterator[Moment]:
             answer = _stated(of, trait)
             if answer is not None:
                 for number, now_ms in _in_visits(of, of.visits[-trait.moments :]):
-                    yield Moment(number, of.number, now_ms, now_ms, answer)
+                    yield Moment(number, of.number, now_ms, now_ms, answer, page=number)
         case Purchase() | Churn() as within:
             asked = _in_visits(of, of.visits) if recipe.calendar is None else _on_days(of, recipe.calendar)
             for number, now_ms in asked:
@@ -113,7 +115,8 @@ def _of_visitor(of: _Visitor, recipe: ScoreRecipe) -> Iterator[Moment]:
                         if isinstance(within, Purchase)
                         else not any(now_ms < visit.first_ms <= known_ms for visit in of.visits)
                     )
-                    yield Moment(number, of.number, now_ms, known_ms, YES if is_so else NO)
+                    page = number if recipe.calendar is None else None
+                    yield Moment(number, of.number, now_ms, known_ms, YES if is_so else NO, page=page)
         case _:
             raise TypeError(f"{type(recipe.predicts).__name__}: carts that were left are found by `carts`")
 
@@ -155,7 +158,7 @@ def _next_values(of: _Visitor, told: NextCategory) -> Iterator[Moment]:
         if value is None:
             continue
         if before is not None and moment_ms - before[1] <= told.minutes * MINUTE_MS:
-            yield Moment(before[0], of.number, before[1], moment_ms, value, before[2])
+            yield Moment(before[0], of.number, before[1], moment_ms, value, before[2], before[0])
         before = (number, moment_ms, value)
 
 
@@ -170,7 +173,7 @@ def _next_visits(of: _Visitor, told: NextCategory) -> Iterator[Moment]:
         if last is not None and counted:
             # `most_common` keeps the order in which they came where they are equal.
             answer = counted.most_common(1)[0][0]
-            yield Moment(before.deeds[-1], of.number, visit.first_ms, visit.last_ms, answer, last)
+            yield Moment(before.deeds[-1], of.number, visit.first_ms, visit.last_ms, answer, last, visit.deeds[0])
 
 
 def _value_of(of: _Visitor, number: int, told: NextCategory) -> str | None:

@@ -21,10 +21,11 @@ from edgewise.features.table import FeatureTable
 from edgewise.profile.preferences import Preferences, state
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
-from edgewise.records import PreferenceRecord
+from edgewise.records import EventRecord, PreferenceRecord
 from edgewise.request import Context
 from hub.ledger.canonical import Folding
 from hub.site.loading import SiteContents
+from hub.train.contexts import context_of
 from hub.train.dataset import Progress
 from hub.train.history import History
 from hub.train.scores.moments import Moment
@@ -114,7 +115,8 @@ def replayed(
             past.learn(history.deeds[number].record)
             while place < len(rows) and moments[rows[place]].deed == number:
                 row = rows[place]
-                described = past.described(features, moments[row].now_ms)
+                context = _context(history, moments[row])
+                described = past.described(features, context, moments[row].now_ms)
                 if described is not None:
                     matrix[row], is_asked[row] = described, True
                 place += 1
@@ -137,14 +139,21 @@ class _Past:
             apply(self._profile, record)
             self._grants = record.grants
 
-    def described(self, features: CompiledFeatures, now_ms: int) -> NDArray[np.float32] | None:
+    def described(self, features: CompiledFeatures, context: Context, now_ms: int) -> NDArray[np.float32] | None:
         """(features,); None where a node would not have asked."""
         dial = self._said.dial.value
         if not may_personalise(self._grants, dial):
             return None
-        view = features.view(readable(self._profile, dial, now_ms), Context(), now_ms)
+        view = features.view(readable(self._profile, dial, now_ms), context, now_ms)
         row: NDArray[np.float32] = features.matrix(view, _NOBODY, self._grants)[0]
         return row
+
+
+def _context(history: History, moment: Moment) -> Context:
+    if moment.page is None:
+        return Context()
+    moment_ms, _, record = history.deeds[moment.page]
+    return context_of(record, moment_ms) if isinstance(record, EventRecord) else Context()
 
 
 def by_time(rows: ScoreRows, calibration_share: float, validation_share: float) -> Parts:
