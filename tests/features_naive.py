@@ -98,6 +98,16 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
             value = sum(0 <= now_ms // DAY_MS - day < days for day in begun)
         case declared.ActiveDays(days=days):
             value = sum(0 <= now_ms // DAY_MS - day < days for day, _ in profile.slots)
+        case declared.ValueShare(dimension=dimension, value=text, half_life_days=half_life_days):
+            of_values = shares(profile, dimension, now_ms, half_life_days)
+            value = of_values.get(text, 0.0) if of_values else math.nan
+        case declared.RecentShare(dimension=dimension, value=text, last=last):
+            told = [naive_values((held or {}).get(seen, {}).get(dimension)) for seen in history(profile, 0)]
+            latest = [values for values in told if values][:last]
+            value = sum(text in values for values in latest) / len(latest) if latest else math.nan
+        case declared.TopicSeconds(topic=topic, days=days):
+            spent = profile.topic_ms.get(topic, [])
+            value = sum(ms for day, ms in spent if 0 <= now_ms // DAY_MS - day < days) / 1_000
         case declared.Score():
             value = math.nan  # whoever asks without scores
         case declared.HistoryLength():
@@ -177,6 +187,8 @@ def naive_cosine(
     vectors: Mapping[ItemId, Sequence[int]],
 ) -> float:
     """By fractions of nothing but whole numbers; the taste itself is `nearness.taste`'s, which has its own twin."""
+    if not vectors:
+        return math.nan
     rows = np.array([list(vectors[each]) for each in vectors], np.int8).reshape(len(vectors), -1)
     made = Vectors(
         list(vectors), {each: code for code, each in enumerate(vectors)}, rows, rows[:0], np.zeros(0, np.int32)

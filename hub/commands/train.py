@@ -7,6 +7,7 @@ import typer
 from hub.commands.train_items import items
 from hub.commands.train_ranker import ranker
 from hub.commands.train_recommend import recommend
+from hub.commands.train_score import score
 from hub.commands.train_scoring import scoring
 from hub.commands.train_topics import topics
 
@@ -15,4 +16,5 @@ app.command("scoring")(scoring)
 app.command("recommend")(recommend)
 app.command("ranker")(ranker)
 app.command("items")(items)
+app.command("score")(score)
 app.command("topics")(topics)

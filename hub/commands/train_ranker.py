@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.training_bars import training_bars
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
-    from hub.train.dataset import Progress as Say
     from hub.train.judging import Estimate
     from hub.train.ranker import TrainedRanker
 
@@ -68,7 +65,7 @@ def ranker(
     # Nothing that visitors see changes by training, so that a scheduler without a name may do it.
     who = person(by, {"USER": "training", **os.environ})
     contents = load_site(site)
-    with open_ledger(data_dir) as ledger, _telling(terminal) as say:
+    with open_ledger(data_dir) as ledger, training_bars(terminal) as say:
         trained = train_ranker(
             contents,
             ledger,
@@ -81,20 +78,6 @@ def ranker(
             progress=say,
         )
     terminal.result(_plain(trained), _shown(trained))
-
-
-@contextlib.contextmanager
-def _telling(terminal: Terminal) -> Iterator[Say]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal.err, disable=terminal.quiet or not terminal.err.is_terminal) as bars:
-        tasks: dict[str, Any] = {}
-
-        def say(what: str, done: int, of: int) -> None:
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=of)
-            bars.update(tasks[what], completed=done, total=of)
-
-        yield say
 
 
 def _plain(trained: TrainedRanker) -> dict[str, Any]:

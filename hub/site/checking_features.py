@@ -60,6 +60,8 @@ def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[P
             | declared.AffinitySum(dimension=dimension)
             | declared.AffinityWindow(dimension=dimension)
             | declared.LastMatch(dimension=dimension)
+            | declared.ValueShare(dimension=dimension)
+            | declared.RecentShare(dimension=dimension)
         ):
             if dimension not in DIMENSIONS:
                 cure = did_you_mean(dimension, DIMENSIONS)

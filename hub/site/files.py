@@ -30,6 +30,7 @@ from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
+from hub.site.score_recipe import ScoreRecipe
 
 NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
@@ -115,6 +116,8 @@ class ModelFile(msgspec.Struct, frozen=True):
     """How `edgewise train ranker` makes it; None for a model that comes from elsewhere."""
     items: ItemsRecipe | None = None
     """How `edgewise train items` makes it: a model that tells of items and scores nothing."""
+    score: ScoreRecipe | None = None
+    """How `edgewise train score` makes it, a score of visitors."""
 
 
 class Need(msgspec.Struct, frozen=True):

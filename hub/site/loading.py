@@ -18,6 +18,7 @@ from hub.site.checking import check, members, waits
 from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
+from hub.site.score_recipe import ScoreRecipe
 from hub.sources.document import SourceDocument, SourceName
 
 
@@ -46,6 +47,8 @@ class SiteContents(NamedTuple):
     """Name in the arms -> how that model is trained."""
     item_recipes: Mapping[ModelName, ItemsRecipe] = {}
     """Name in the arms -> what that model learns of items alone."""
+    score_recipes: Mapping[ModelName, ScoreRecipe] = {}
+    """Name of a score of visitors -> how it is trained."""
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made, where an arm asks for them."""
     identity: IdentityFile | None = None
@@ -105,6 +108,7 @@ def _contents(files: Files) -> SiteContents:
         waiting=tuple(item.id for item, _ in files.items.values() if waits(item)),
         recipes={name: model.train for name, (model, _) in files.models.items() if model.train is not None},
         item_recipes={name: model.items for name, (model, _) in files.models.items() if model.items is not None},
+        score_recipes={name: model.score for name, (model, _) in files.models.items() if model.score is not None},
         vectors=said.vectors,
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],

@@ -95,14 +95,17 @@ class History:
         return hashed.hexdigest()
 
 
-def read_history(ledger: Ledger) -> History:
-    """Everything that the ledger holds now."""
+def read_history(ledger: Ledger, *, with_bodies: bool = False) -> History:
+    """Everything that the ledger holds now.
+
+    Of what events said only their page is kept, for it is most of a ledger; `with_bodies` all of it.
+    """
     pages, records = Pages(), list[Folding]()
     for _, decision in ledger.decisions():
         pages.remember(decision)
         if decision.impressions:
             records.append(_without_rows(decision))
-    records += [pages.on_its_page(event) for _, event in ledger.events()]
+    records += [event if with_bodies else pages.on_its_page(event) for _, event in ledger.events()]
     records += [said for _, said in ledger.preferences()]
     return History(records, ledger.persons())
 

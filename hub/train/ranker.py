@@ -16,14 +16,14 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.errors import MALFORMED, InputError
+from edgewise.errors import InputError
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from hub.artefacts import Artefacts
 from hub.ledger.rows import ModelStatus
-from hub.site.converting import convert
 from hub.site.loading import SiteContents
+from hub.site.overriding import overridden
 from hub.site.recipes import RankerRecipe
 from hub.train.boosting import Lesson, fit_trees, lesson_of, raw_scores
 from hub.train.continuation import continuation_of
@@ -145,17 +145,7 @@ def recipe_of(contents: SiteContents, name: ModelName, settings: Sequence[str] =
     if recipe is None:
         known = ", ".join(contents.recipes) or "none"
         raise InputError(f"the site has no `train` part in models/{name}.yaml; models with one: {known}")
-    values: dict[str, Any] = msgspec.to_builtins(recipe)
-    for setting in settings:
-        key, equals, text = setting.partition("=")
-        if not equals:
-            raise InputError(f"{setting!r} is not KEY=VALUE, as in trees.rounds=100")
-        _set(values, key.strip(), text.strip())
-    changed, wrong = convert(values, RankerRecipe)
-    if changed is None:
-        first = wrong[0]
-        raise InputError(f"{'.'.join(map(str, first.path)) or 'the recipe'}: {first.message}")
-    return changed
+    return overridden(recipe, settings)
 
 
 def make_ranker(
@@ -277,16 +267,3 @@ def _of_decisions(
 def _known(history: History, through: int) -> NDArray[np.bool_]:
     """(visitors,): who did something in the first `through` records."""
     return np.bincount([deed.visitor for deed in history.deeds[:through]], minlength=history.visitors) > 0
-
-
-def _set(values: dict[str, Any], key: str, text: str) -> None:
-    *folders, last = key.split(".")
-    inside = values
-    for folder in folders:
-        if not isinstance(inside.get(folder), dict):
-            raise InputError(f"no setting {key!r}: the recipe has no part {folder!r}; it has {', '.join(inside)}")
-        inside = inside[folder]
-    try:
-        inside[last] = msgspec.json.decode(text)
-    except MALFORMED:
-        inside[last] = text

@@ -60,6 +60,7 @@ _KNOWN_ATTRIBUTES: Final = {
 
 _OF_ITEMS: Final = (declared.NeighbourScore, declared.NeighbourMax, declared.SessionScore)
 """What an item of the visitor's own history stands behind."""
+_SHARES: Final = (declared.ValueShare, declared.RecentShare)
 _OF_AFFINITY: Final = (declared.Affinity, declared.AffinityMatch)
 
 F = TypeVar("F", bound=declared.Feature)
@@ -193,8 +194,15 @@ class _Explained:
             case declared.Position() | declared.Cross():
                 # The same for all; and a product of two things is nobody's reason.
                 return None
-            case declared.ItemIs(value=text) | declared.ContextIs(value=text) | declared.TraitIs(value=text):
-                return _filled(feature, weight, text) if value == 1 else None
+            case (
+                declared.ItemIs(value=text)
+                | declared.ContextIs(value=text)
+                | declared.TraitIs(value=text)
+                | declared.ValueShare(value=text)
+                | declared.RecentShare(value=text)
+            ):
+                is_true = value > 0 if isinstance(feature, _SHARES) else value == 1
+                return _filled(feature, weight, text) if is_true else None
             case (
                 declared.WindowCount()
                 | declared.HistoryLength()
@@ -208,6 +216,7 @@ class _Explained:
                 | declared.Spent()
                 | declared.DecayedCount()
                 | declared.ContentCosine()
+                | declared.TopicSeconds()
             ):
                 return _filled(feature, weight, number_text(value)) if value > 0 else None
             case _:

@@ -34,6 +34,8 @@ def check_features(table: declared.FeatureTable, *, optional: Collection[str]) -
                 | declared.AffinitySum(dimension=dimension)
                 | declared.AffinityWindow(dimension=dimension)
                 | declared.LastMatch(dimension=dimension)
+                | declared.ValueShare(dimension=dimension)
+                | declared.RecentShare(dimension=dimension)
             ):
                 message = f"no dimension {dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
                 require(dimension in DIMENSIONS, "dangling", FEATURES, message, f"{path}.dimension")
@@ -66,6 +68,7 @@ def check_features(table: declared.FeatureTable, *, optional: Collection[str]) -
                 | declared.LocalHour()
                 | declared.LocalWeekday()
                 | declared.Position()
+                | declared.TopicSeconds()
                 | declared.Score()  # `check_scores` knows the models
             ):
                 pass

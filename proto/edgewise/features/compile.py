@@ -97,6 +97,7 @@ class CompiledFeatures:
                     | declared.AffinitySum(dimension=dimension)
                     | declared.AffinityWindow(dimension=dimension)
                     | declared.LastMatch(dimension=dimension)
+                    | declared.RecentShare(dimension=dimension)
                 ):
                     items.dimension(dimension)
                 case declared.TimeShare():
@@ -129,7 +130,9 @@ class CompiledFeatures:
 
     def view(self, profile: Profile, context: Context, now_ms: int) -> View:
         """The visitor at this moment; one a request."""
-        return View(profile, context, now_ms, self.index, named=self.named, sessions=self.sessions)
+        made = View(profile, context, now_ms, self.index, named=self.named, sessions=self.sessions)
+        made.items = self.items
+        return made
 
     def telling(self, columns: tuple[int, ...]) -> tuple[int, ...]:
         """Which of a model's `columns`, by their position, have a sentence to tell."""

@@ -12,7 +12,8 @@ from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.features.coding import coder_of, item_attribute, source, trait
 from edgewise.features.encodings import is_source
-from edgewise.features.view import View
+from edgewise.features.recent import recent_share
+from edgewise.features.view import Measure, View
 from edgewise.profile.buckets import total_since
 from edgewise.profile.cart import lines_of, value_minor_of
 from edgewise.profile.habits import active_days, distinct, visits
@@ -21,6 +22,7 @@ from edgewise.profile.read import decayed
 from edgewise.profile.state import DAY_MS
 from edgewise.profile.tickets import open_tickets
 
+_SECOND_MS: Final = 1_000
 _MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 60 * _MINUTE_MS
 _WEEKDAY_OF_DAY_0: Final = 3
@@ -38,9 +40,8 @@ def constant_of(feature: declared.Feature) -> Constant:
         return _of_context(feature)
     if isinstance(feature, declared.Code | declared.Hash | declared.TraitIs | declared.TraitValue):
         return _of_text(feature)
-    if isinstance(feature, declared.DistinctCount):
-        of = feature.of
-        return lambda view: distinct(view.profile, of)
+    if isinstance(feature, _OF_VALUES):
+        return _of_values(feature)
     if isinstance(feature, declared.Position | declared.Score):
         return _of_elsewhere(feature)
     made = _OF_STATE.get(type(feature))
@@ -85,6 +86,23 @@ def _of_text(feature: declared.Code | declared.Hash | declared.TraitIs | declare
                 raise ValueError(f"feature {feature.name!r} is not the same for every candidate")
             code = coder_of(feature)
             return lambda view: code(source(view, path))
+
+
+def _of_values(
+    feature: declared.DistinctCount | declared.ValueShare | declared.RecentShare | declared.TopicSeconds,
+) -> Constant:
+    match feature:
+        case declared.DistinctCount(of=of):
+            return lambda view: distinct(view.profile, of)
+        case declared.RecentShare(dimension=dimension, value=value, last=last):
+            return lambda view: recent_share(view, dimension, value, last)
+        case declared.ValueShare(value=value):
+            measure = Measure("share", feature.dimension, feature.half_life_days)
+            return lambda view: shares.get(value, 0.0) if (shares := view.measured(measure)) else np.nan
+        case declared.TopicSeconds(topic=topic, days=days):
+            return lambda view: (
+                total_since(view.profile.topic_ms.get(topic, []), view.now_ms // DAY_MS, days) / _SECOND_MS
+            )
 
 
 def _of_days(
@@ -132,6 +150,7 @@ def _mood(view: View) -> float:
     return np.nan if desk is None or desk.mood is None else desk.mood.value
 
 
+_OF_VALUES: Final = (declared.DistinctCount, declared.ValueShare, declared.RecentShare, declared.TopicSeconds)
 _OF_DAYS: Final = (
     declared.WindowCount,
     declared.Rate,

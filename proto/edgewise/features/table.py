@@ -241,6 +241,37 @@ class Score(BaseFeature, frozen=True, kw_only=True, tag="score"):
     of_class: str = msgspec.field(default="", name="class")
 
 
+class ValueShare(BaseFeature, frozen=True, kw_only=True, tag="value_share"):
+    """The visitor's decayed share of one `value` of `dimension`, in [0, 1], the same for every candidate.
+
+    As the share of `affinity`; NaN without history.
+    """
+
+    dimension: str
+    value: str
+    half_life_days: Annotated[float, Meta(gt=0)]
+
+
+class RecentShare(BaseFeature, frozen=True, kw_only=True, tag="recent_share"):
+    """The share of the last `last` touched items whose `dimension` is or contains `value`, in [0, 1].
+
+    The same for every candidate. Items that the catalogue does not know, or that have no value there, are passed over;
+    NaN where none is left. With `last: 1` it says where the visitor has just been, which decayed shares, kept by the
+    day, cannot.
+    """
+
+    dimension: str
+    value: str
+    last: Annotated[int, Meta(ge=1, le=1_024)] = 1
+
+
+class TopicSeconds(BaseFeature, frozen=True, kw_only=True, tag="topic_seconds"):
+    """Seconds that the visitor spent on `topic` in the last `days` calendar days, the same for every candidate."""
+
+    topic: str
+    days: Annotated[int, Meta(ge=1, le=180)]
+
+
 Feature = (
     NeighbourScore
     | NeighbourMax
@@ -264,6 +295,9 @@ Feature = (
     | DistinctCount
     | Visits
     | ActiveDays
+    | ValueShare
+    | RecentShare
+    | TopicSeconds
     | ContextValue
     | ContextIs
     | ItemIs

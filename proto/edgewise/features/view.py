@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.items import Dimension
+from edgewise.bundle.items import Dimension, ItemTable
 from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.neighbours import Neighbours
 from edgewise.bundle.vectors import Vectors
@@ -131,6 +131,8 @@ class View:
         self.context = context
         self.now_ms = now_ms
         self.scores: ScoreSource = NO_SCORES
+        self.items: ItemTable | None = None
+        """What is known of the items that were touched; `CompiledFeatures` says it."""
         self._index = index
         self._named = named or {}
         self._sessions = sessions
