@@ -11,6 +11,7 @@ continuation.msgpack what a later training goes on with; never shipped
 features.json       the columns that it was trained on, as they were declared then
 kind.json           what it is asked for and the classes of a visitor score; absent for a ranker
 card.json           what it is, what it was trained on, how good it was
+card.md             the same for people
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from edgewise.errors import MALFORMED, ModelRefused
 from edgewise.features.table import FeatureTable, decode_features, encode_features
 from edgewise.ids import ModelName
 from hub.item_statistics import ItemStatistics, decode_statistics, encode_statistics
+from hub.model_card import card_markdown
 from hub.scoring_child import ScoringChild
 
 MODEL: Final = "model.onnx"
@@ -53,7 +55,21 @@ FEATURES: Final = "features.json"
 KIND: Final = "kind.json"
 CONTINUATION: Final = "continuation.msgpack"
 CARD: Final = "card.json"
-FILES: Final = (MODEL, ATTRIBUTION, GOLDEN, NEIGHBOURS, SETS, SESSIONS, STATISTICS, CONTINUATION, FEATURES, KIND, CARD)
+CARD_TEXT: Final = "card.md"
+FILES: Final = (
+    MODEL,
+    ATTRIBUTION,
+    GOLDEN,
+    NEIGHBOURS,
+    SETS,
+    SESSIONS,
+    STATISTICS,
+    CONTINUATION,
+    FEATURES,
+    KIND,
+    CARD,
+    CARD_TEXT,
+)
 
 _ONLY = ModelName("model")
 _card_encoder = msgspec.json.Encoder(order="deterministic")
@@ -184,6 +200,7 @@ def to_files(artefacts: Artefacts, card: dict[str, Any]) -> dict[str, bytes]:
         FEATURES: encode_features(artefacts.features),
         KIND: _card_encoder.encode(artefacts.kind) if artefacts.kind != RANKER else None,
         CARD: _card_encoder.encode(card),
+        CARD_TEXT: card_markdown("Model card", card).encode(),
     }
     return {name: data for name, data in files.items() if data is not None}
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import MALFORMED, InputError, ModelRefused
+from hub.score_page import Distribution
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_content, read_table, require_columns
 from hub.topics.model import PARTS
@@ -43,6 +44,10 @@ class Scored(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     """Of a batch."""
     p99_ms: float
+    scores: dict[str, Distribution]
+    """How they lie, by column of the output."""
+    missing: dict[str, float]
+    """Share of empty cells, by column that the model reads."""
     out: str
 
 
@@ -100,7 +105,8 @@ def score_table(
             progress(min(start + batch_rows, len(rows)), len(rows))
     if not scores:
         raise InputError(f"{table}: holds no row")
-    columns = _write(out, np.concatenate(scores), reading.classes, {name: read.column(name) for name in keep})
+    written = _named(np.concatenate(scores), reading.classes)
+    columns = _write(out, written, {name: read.column(name) for name in keep})
     p50, p99 = np.percentile(np.array(seconds) * 1e3, [50, 99])
     return Scored(
         rows=len(rows),
@@ -109,6 +115,8 @@ def score_table(
         batch_rows=batch_rows,
         p50_ms=float(p50),
         p99_ms=float(p99),
+        scores={name: Distribution.of(values) for name, values in written.items()},
+        missing=_missing(reading.columns, rows),
         out=str(out),
     )
 
@@ -151,15 +159,30 @@ def _fed(reading: _Reading, rows: Cells) -> dict[str, NDArray[Any]]:
     }
 
 
-def _write(out: Path, scores: NDArray[np.float32], classes: tuple[str, ...], kept: dict[str, Any]) -> list[str]:
+def _missing(columns: Sequence[Column], rows: Cells) -> dict[str, float]:
+    """A number that is NaN and a text that is empty are missing."""
+    return {
+        column.name: float(
+            (rows[:, index] == "").mean()
+            if column.kind == "text"
+            else np.isnan(rows[:, index].astype(np.float64)).mean()
+        )
+        for index, column in enumerate(columns)
+    }
+
+
+def _named(scores: NDArray[np.float32], classes: tuple[str, ...]) -> dict[str, NDArray[np.float32]]:
+    """`score`, or `score_CLASS` for each class."""
+    if scores.ndim == 1:
+        return {SCORE: scores}
+    names = classes if len(classes) == scores.shape[1] else tuple(map(str, range(scores.shape[1])))
+    return {f"{SCORE}_{name}": scores[:, index] for index, name in enumerate(names)}
+
+
+def _write(out: Path, written: Mapping[str, NDArray[np.float32]], kept: dict[str, Any]) -> list[str]:
     import pyarrow as pa
     from pyarrow import csv
 
-    if scores.ndim == 1:
-        written = {SCORE: scores}
-    else:
-        names = classes if len(classes) == scores.shape[1] else tuple(map(str, range(scores.shape[1])))
-        written = {f"{SCORE}_{name}": scores[:, index] for index, name in enumerate(names)}
     columns = kept | {name: pa.array(values) for name, values in written.items()}
     try:
         csv.write_csv(pa.table(columns), out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,7 +13,7 @@ from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.model_skew import skew
-from hub.commands.options import By
+from hub.commands.options import By, demand_folders, usage
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -121,17 +122,33 @@ def rollback(
 
 
 @app.command()
-def card(model: Model, data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> None:
-    """Print a model's card: what it is, what it was trained on, how good it was."""
-    from hub.model_card import card_text, headline
+def card(
+    model: Model,
+    data_dir: DataDir,
+    *,
+    form: Annotated[str, typer.Option("--format", help="md, json or html.")] = "md",
+    out: Annotated[Path | None, typer.Option(help="Write it to this file instead of printing it.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print a model's card: what it is, what it was trained on, how good it was and for whom, what it cannot do."""
+    from hub.model_card import card_file, format_of, headline
     from hub.release.releases import open_releases
+
+    with usage("--format"):
+        chosen = format_of(form)
+    demand_folders(out)
 
     with open_releases(data_dir) as releases:
         name, version = _named(model, releases.registry)
         row = releases.registry.row(name, version)
         features = releases.registry.artefacts(name, version).features
-    text = card_text(row, [feature.name for feature in features.features])
-    Terminal(json=json, quiet=quiet).result({**headline(row), "card": row.card}, Text(text))
+    header = {**headline(row), "features": [feature.name for feature in features.features]}
+    text = card_file(chosen, f"{row.name}@{row.version}", row.card, header)
+    if out is not None:
+        out.write_text(text, "utf-8")
+    shown = Text(text.removesuffix("\n")) if out is None else f"card of {row.name}@{row.version}: {out}"
+    Terminal(json=json, quiet=quiet).result({**headline(row), "card": row.card}, shown)
 
 
 def _named(model: str, registry: ModelRegistry) -> tuple[ModelName, int]:

@@ -28,6 +28,7 @@ def onnx(
     *,
     data: Annotated[Path, typer.Option("--table", help="CSV (also .gz), Parquet or JSONL with the model's columns.")],
     out: Annotated[Path, typer.Option(help="Where the scores are written, one line a row, as CSV.")],
+    html: Annotated[Path | None, typer.Option(help="Where a page is written: how the scores lie.")] = None,
     keep: Annotated[str | None, typer.Option(help="COL,… of the table to copy beside the scores.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Rows in one call, as in one decision.")] = 100,
     delimiter: Annotated[
@@ -37,10 +38,11 @@ def onnx(
     quiet: Quiet = False,
 ) -> None:
     """Score a table exactly as an edge does: by its scorer, behind its gate, in float32."""
+    from hub.score_page import score_page
     from hub.score_table import score_table
 
     terminal = Terminal(json=json, quiet=quiet)
-    demand_folders(out)
+    demand_folders(out, html)
     with _progress(terminal, quiet=quiet) as progress:
         scored = score_table(
             model,
@@ -52,6 +54,12 @@ def onnx(
             progress=progress,
         )
     speed = f"{scored.p50_ms:.3f} / {scored.p99_ms:.3f} ms"
+    if html is not None:
+        said = [
+            f"{scored.rows:,} rows of {data.name}, scored by the edge's own scorer and written to {scored.out}.",
+            f"{scored.seconds:.3f} s in the scorer; p50 / p99 of {scored.batch_rows} rows: {speed}.",
+        ]
+        html.write_text(score_page(f"Scores of {model.name}", said, scored.scores, scored.missing), "utf-8")
     shown = [[f"{scored.rows:,}", f"{scored.seconds:.3f}", speed, scored.out]]
     columns = ["rows", "seconds in the scorer", f"p50 / p99 of {scored.batch_rows} rows", "written to"]
     terminal.result(scored, table(columns, shown))

@@ -36,6 +36,9 @@ def scoring(
     test: Annotated[Path | None, typer.Option(help="Judge on this file instead of folds.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where the report is written as a page with plots.")] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="Where the model's card is written: .md, .json or .html by its ending.")
+    ] = None,
     export: Annotated[Path | None, typer.Option(help="Where the model is written as ONNX.")] = None,
     group: Annotated[
         str | None, typer.Option(help="COL,… of groups of people: judge the score for each of them.")
@@ -56,6 +59,8 @@ def scoring(
     The exported model is compared with the trained one on every threshold, with missing values and unseen words,
     by the scorer that runs on the edge; a model that differs is refused. `edgewise score onnx` runs it on a table.
     """
+    from hub.model_card import card_file, format_of
+    from hub.train.scoring.card import scoring_card
     from hub.train.scoring.page import scoring_page
     from hub.train.scoring.settings import settings_of
     from hub.train.scoring.trial import Plan, train_scoring
@@ -65,7 +70,10 @@ def scoring(
         raise typer.BadParameter("judge by folds or by a test file, not both", param_hint="--cv, --test")
     with usage("--set"):
         chosen_settings = settings_of(model, settings or [])
-    demand_folders(report, html, export)
+    if card is not None:
+        with usage("--card"):
+            format_of(card.suffix)
+    demand_folders(report, html, card, export)
     plan = Plan(
         table=data,
         target=target,
@@ -90,6 +98,9 @@ def scoring(
         export.write_bytes(trained.onnx)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
+    if card is not None:
+        title = f"{target}: {model.value}, {trained.report.kind}"
+        card.write_text(card_file(format_of(card.suffix), title, scoring_card(trained.report)), "utf-8")
     if html is not None:
         html.write_text(scoring_page(trained), "utf-8")
     terminal.result(trained.report, _shown(trained.report, export))

@@ -30,6 +30,7 @@ def topics(
     cv: Annotated[int | None, typer.Option(min=2, help="Folds; 5 when no --test is given.")] = None,
     test: Annotated[Path | None, typer.Option(help="Judge on this file instead of folds.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Where the report is written as a page with plots.")] = None,
     export: Annotated[Path | None, typer.Option(help="Where the model is written as ONNX.")] = None,
     fewest_texts: Annotated[int, typer.Option(min=1, help="In how many texts a word must stand to count.")] = 3,
     settings: Annotated[
@@ -51,6 +52,7 @@ def topics(
     from hub.topics.model import keep_topic_model, topic_model_path
     from hub.train.scoring.settings import settings_of
     from hub.train.topics import TopicsPlan, train_topics
+    from hub.train.topics_page import topics_page
 
     terminal = Terminal(json=json, quiet=quiet)
     if cv is not None and test is not None:
@@ -60,7 +62,7 @@ def topics(
     if name is not None:
         with usage("--name"):
             topic_model_path(data_dir, name)
-    demand_folders(report, export)
+    demand_folders(report, html, export)
     plan = TopicsPlan(
         table=data,
         text=text,
@@ -81,6 +83,8 @@ def topics(
         export.write_bytes(trained.onnx)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
+    if html is not None:
+        html.write_text(topics_page(trained.report), "utf-8")
     terminal.result(trained.report, _shown(trained.report, [path for path in (kept, export) if path is not None]))
 
 

@@ -85,6 +85,7 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
             "purposes": sorted({str(feature.purpose) for feature in evidence.features.features if feature.purpose}),
             "learned from": "records of visitors who granted personalisation, tied to keyed hashes",
         },
+        "fairness": _fairness(evidence),
         "known_limits": _limits(evidence),
         "parity": msgspec.structs.asdict(evidence.parity),
         "settings": msgspec.to_builtins(evidence.recipe),
@@ -144,12 +145,28 @@ def _features(evidence: Evidence) -> dict[str, Any]:
     }
 
 
+def _fairness(evidence: Evidence) -> dict[str, Any]:
+    """What the replay can tell: whether visitors whom the history did not know are served worse."""
+    measured = {
+        f"{measure}, {group} visitors": {
+            name: round(value, DIGITS) for name, value in msgspec.structs.asdict(estimate).items()
+        }
+        for group, judged in evidence.judged.items()
+        if group != "all"
+        for measure, estimate in list(judged.measures.items())[:1]
+    }
+    return {
+        **measured,
+        "not measured": "groups of people by age, sex, income or origin, which the ledger need not know, and how often "
+        "items of each supplier are shown",
+    }
+
+
 def _limits(evidence: Evidence) -> list[str]:
     limits = [
         "A hit rate on a replay is evidence, not lift: visitors were not shown what the model would have shown them.",
         "What a visitor did not touch counts as not wanted, though he may never have seen it.",
         "The judged model knows items as they were when its rows begin; the served one knows them until the end.",
-        "Nothing was measured about how it serves different groups of people.",
     ]
     limits += [
         f"Intervals of {group} visitors come from only {judged.visitors} of them; they are likely too narrow."

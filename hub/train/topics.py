@@ -56,6 +56,18 @@ class TopicsPlan(msgspec.Struct, frozen=True, kw_only=True):
     delimiter: str | None = None
 
 
+class TopicQuality(msgspec.Struct, frozen=True):
+    """How one topic is recognised."""
+
+    texts: int
+    recall: float | None
+    """Of its texts, those that were given it; None where there is none."""
+    precision: float | None
+    """Of the texts that were given it, its own; None where none was."""
+    taken_for: str | None
+    """The topic that most of the others were given."""
+
+
 class TopicsReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was learned and how good it is; the JSON of `train topics`."""
 
@@ -68,6 +80,8 @@ class TopicsReport(msgspec.Struct, frozen=True, kw_only=True):
     """Different parts of texts that the model counts."""
     metrics: dict[str, Measured]
     judged_by: str
+    by_topic: dict[str, TopicQuality]
+    """Of the texts that were held back."""
     parity: Parity
     warnings: list[str]
     settings: dict[str, Setting]
@@ -87,6 +101,14 @@ class TrainedTopics(NamedTuple):
 class _Examples(NamedTuple):
     texts: Texts
     target: Target
+
+
+class _Judged(NamedTuple):
+    metrics: dict[str, Measured]
+    judged_by: str
+    truth: NDArray[np.int64]
+    given: NDArray[np.int64]
+    """The likeliest topic of each text."""
 
 
 class _Fitted(NamedTuple):
@@ -111,7 +133,7 @@ def train_topics(plan: TopicsPlan, *, say: Say = lambda _: None, child: ScoringC
     read, empty = _examples(plan, plan.table)
     say(f"fitting on {len(read.texts):,} texts")
     fitted = _fit(plan, read.texts, read.target.values)
-    metrics, judged_by = _by_folds(plan, read, say) if plan.test is None else _by_file(plan, fitted, read.target)
+    held_back = _by_folds(plan, read, say) if plan.test is None else _by_file(plan, fitted, read.target)
     say("exporting, and comparing the export with the model")
     onnx = _exported(plan, fitted, read.target)
     with scorer(child) as running:
@@ -123,8 +145,9 @@ def train_topics(plan: TopicsPlan, *, say: Say = lambda _: None, child: ScoringC
         classes=list(read.target.classes),
         rows=len(read.texts),
         parts=len(fitted.counter.vocabulary_),
-        metrics=metrics,
-        judged_by=judged_by,
+        metrics=held_back.metrics,
+        judged_by=held_back.judged_by,
+        by_topic=_by_topic(read.target.classes, held_back.truth, held_back.given),
         parity=parity,
         warnings=[f"{empty:,} rows have no {plan.text!r} and were left out"] if empty else [],
         settings={**_DEFAULTS, **plan.settings},
@@ -166,21 +189,40 @@ def _fit(plan: TopicsPlan, some: Texts, topics: NDArray[np.int64]) -> _Fitted:
     return _Fitted(counter, pipeline)
 
 
-def _by_folds(plan: TopicsPlan, read: _Examples, say: Say) -> tuple[dict[str, Measured], str]:
-    measured = []
+def _by_folds(plan: TopicsPlan, read: _Examples, say: Say) -> _Judged:
+    measured, true, given = [], [], []
     for number, fold in enumerate(folds(read.target, plan.cv, seed=plan.seed, time=None), start=1):
         say(f"fold {number} of {plan.cv}")
         fitted = _fit(plan, read.texts[fold.train], read.target.values[fold.train])
         truth, scores = read.target.values[fold.test], fitted.probabilities(read.texts[fold.test])
         measured.append({name: metric(truth, scores, np.ones(len(truth))) for name, metric in METRICS.items()})
-    return over_folds(measured), f"{plan.cv} random folds; intervals: t over the fold means"
+        true.append(truth)
+        given.append(scores.argmax(axis=1))
+    judged_by = f"{plan.cv} random folds; intervals: t over the fold means"
+    return _Judged(over_folds(measured), judged_by, np.concatenate(true), np.concatenate(given))
 
 
-def _by_file(plan: TopicsPlan, fitted: _Fitted, known: Target) -> tuple[dict[str, Measured], str]:
+def _by_file(plan: TopicsPlan, fitted: _Fitted, known: Target) -> _Judged:
     assert plan.test is not None
     judged, _ = _examples(plan, plan.test, known)
-    metrics = over_rows(METRICS, judged.target.values, fitted.probabilities(judged.texts), seed=plan.seed)
-    return metrics, f"{len(judged.texts)} rows of {plan.test.name}; intervals: bootstrap over its rows"
+    truth, scores = judged.target.values, fitted.probabilities(judged.texts)
+    metrics = over_rows(METRICS, truth, scores, seed=plan.seed)
+    judged_by = f"{len(judged.texts)} rows of {plan.test.name}; intervals: bootstrap over its rows"
+    return _Judged(metrics, judged_by, truth, scores.argmax(axis=1))
+
+
+def _by_topic(topics: Sequence[str], truth: NDArray[np.int64], given: NDArray[np.int64]) -> dict[str, TopicQuality]:
+    found = {}
+    for number, topic in enumerate(topics):
+        own, taken = given[truth == number], truth[given == number]
+        wrong = np.bincount(own[own != number], minlength=len(topics))
+        found[topic] = TopicQuality(
+            texts=len(own),
+            recall=float((own == number).mean()) if len(own) else None,
+            precision=float((taken == number).mean()) if len(taken) else None,
+            taken_for=topics[int(wrong.argmax())] if wrong.any() else None,
+        )
+    return found
 
 
 def _exported(plan: TopicsPlan, fitted: _Fitted, target: Target) -> bytes:

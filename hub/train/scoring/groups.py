@@ -50,13 +50,11 @@ def by_group(
 ) -> GroupsMeasured:
     """Measure the judged rows of each value of a column; `words` are (n,), as `truth`.
 
-    Raises:
-        InputError: more than 50 different values.
+    Raises as `check_groups`.
     """
     named = np.array([word or MISSING for word in words], dtype=object)
     counted = Counter(named.tolist())
-    if len(counted) > MOST_GROUPS:
-        raise InputError(f"column {column!r} has {len(counted)} groups; expected at most {MOST_GROUPS}")
+    check_groups(column, words)
     metric = next(iter(METRICS[kind]))
     measured = []
     for name, count in counted.most_common():
@@ -65,6 +63,12 @@ def by_group(
             measured.append(_measured(name, kind, metric, truth[rows], scores[rows], seed=seed))
     left_out = [name for name, count in counted.most_common() if count < FEWEST]
     return GroupsMeasured(column=column, metric=metric, groups=measured, left_out=left_out)
+
+
+def check_groups(column: str, words: NDArray[np.object_]) -> None:
+    """Before anything long begins. Raises InputError where a column has more than 50 different values."""
+    if (count := len(set(words.tolist()))) > MOST_GROUPS:
+        raise InputError(f"column {column!r} has {count} groups; expected at most {MOST_GROUPS}")
 
 
 def _measured(

@@ -20,7 +20,7 @@ from hub.train.scoring.calibration import calibrations
 from hub.train.scoring.cautions import judge_table
 from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.columns import Cells, Column, cells, choose_features, texts
-from hub.train.scoring.groups import by_group
+from hub.train.scoring.groups import by_group, check_groups
 from hub.train.scoring.judging import Measured, folds, over_folds, over_rows
 from hub.train.scoring.metrics import METRICS, Floats, measure
 from hub.train.scoring.origin import Origin
@@ -188,6 +188,8 @@ def _rows(
     held, origin = table.filter(target.present), origin.kept(target.present)
     time = times(held, plan.time, origin) if timed and plan.time else None
     groups = {column: texts(held, column) for column in plan.groups}
+    for column, words in groups.items():
+        check_groups(column, words)
     return _Table(cells(held, columns, origin), target, time, groups)
 
 

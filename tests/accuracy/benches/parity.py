@@ -15,6 +15,7 @@ from refused_kinds import refusals
 from shop_visits import OUTCOMES, visits
 
 from accuracy.claim import Claim
+from accuracy.composition import composition_claims
 from accuracy.ground import Ground
 from accuracy.parity_claims import parity_claim
 from edgewise.errors import ModelRefused
@@ -51,7 +52,7 @@ def measure(ground: Ground) -> list[Claim]:
                 claims.append(_compared(exported, child, tried))
         claims += _tables(ground.folder, child)
         claims += _attributions(child)
-    return [*claims, _refused()]
+    return [*claims, _refused(), *composition_claims()]
 
 
 def _compared(exported: Exported, child: ScoringChild, tried: str) -> Claim:
