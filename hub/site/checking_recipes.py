@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
-from edgewise.features.table import NeighbourMax, NeighbourScore
+from edgewise.features.encodings import Position
+from edgewise.features.table import Feature, NeighbourMax, NeighbourScore
 from edgewise.ids import ModelName
 from edgewise.ranking import ranker_of
 from hub.site.converting import did_you_mean
@@ -33,9 +34,6 @@ def check_recipes(files: Files) -> Iterator[Problem]:
 
 
 def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
-    if recipe.outcome.at_least is not None and recipe.outcome.kind != "review":
-        message = f"only reviews have stars, and the outcome is a {recipe.outcome.kind}; remove `at_least`"
-        yield say(("train", "outcome", "at_least"), message)
     yield from _rewards(recipe, say)
     yield from _placement(files, name, recipe, say)
     declared = {feature.name: feature for feature, _ in files.features}
@@ -51,6 +49,7 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
         elif recipe.neighbours is None and isinstance(declared[feature], (NeighbourScore, NeighbourMax)):
             message = f"the feature {feature!r} needs neighbours; remove `neighbours: null`, or the feature"
             yield say(("train", "neighbours"), message)
+    yield from _decisions([declared[feature] for feature in taken if feature in declared], recipe, say)
     for attribute in recipe.statistics:
         path = ("train", "statistics", attribute)
         if _ATTRIBUTE.fullmatch(attribute) is None:
@@ -59,7 +58,17 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
             yield say(path, f"{attribute!r} is a dimension of profiles and never a number; choose another name")
 
 
+def _decisions(taken: list[Feature], recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    wants_slot = recipe.decisions is not None and recipe.decisions.position == "feature"
+    if wants_slot and not any(isinstance(feature, Position) for feature in taken):
+        message = "`position: feature` needs a feature of the type `position` among the model's; declare one"
+        yield say(("train", "decisions", "position"), message)
+
+
 def _rewards(recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    if recipe.outcome.at_least is not None and recipe.outcome.kind != "review":
+        message = f"only reviews have stars, and the outcome is a {recipe.outcome.kind}; remove `at_least`"
+        yield say(("train", "outcome", "at_least"), message)
     rewards = recipe.rewards
     if not rewards:
         return

@@ -111,7 +111,8 @@ def continue_ranker(
     early = part(rows, rows.deed < judged_from)
     if not (early.choices and late.choices):
         raise InputError(f"only {rows.choices} outcomes made rows; expected some to learn and some to judge")
-    trial = fit_trees(lesson_of(early), added, seed, what="training to judge", progress=progress, parent=booster)
+    learned, to_learn = lesson_of(early, shop.features), lesson_of(rows, shop.features)
+    trial = fit_trees(learned, added, seed, what="training to judge", progress=progress, parent=booster)
     ranks = model_ranks(late, raw_scores(trial, late.matrix))
     is_known = np.bincount([deed.visitor for deed in history.deeds[:since]], minlength=history.visitors) > 0
     judged = judge(late, ranks, k=shop.count, is_known=is_known, seed=seed)
@@ -128,7 +129,7 @@ def continue_ranker(
         whole, model_ranks(whole, raw_scores(booster, whole.matrix)), k=shop.count, is_known=is_known, seed=seed
     )
     judged["all since, by the parent"] = first["all"]
-    made = fit_trees(lesson_of(rows), added, seed, what="training", progress=progress, parent=booster)
+    made = fit_trees(to_learn, added, seed, what="training", progress=progress, parent=booster)
     progress("fitting items", 0, 1)
     items = fit_items(history, recipe, len(history))
     progress("fitting items", 1, 1)
