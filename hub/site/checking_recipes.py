@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 
@@ -76,9 +75,7 @@ def _rewards(recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
         message = f"the outcome is a {recipe.outcome.kind}, and has no reward above 0; give it one"
         yield say(("train", "rewards"), message)
     for kind, worth in rewards.items():
-        if not math.isfinite(worth):
-            yield say(("train", "rewards", kind), f"a reward is {worth}; expected a finite number")
-        elif worth < 0 and kind != "refund":
+        if worth < 0 and kind != "refund":
             message = f"a {kind} is worth {worth:g}; only a refund, which is taken off an order, may be below 0"
             yield say(("train", "rewards", kind), message)
     if rewards.get("refund", 0.0) > 0:
