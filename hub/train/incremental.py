@@ -90,7 +90,7 @@ def continue_ranker(
             f"{_moment(known.through_ms)}, up to which {name}, {parent.name}, knew everything; "
             f"expected at least {fewest}. That version stays"
         )
-    judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
+    judged_from = outcomes[max(int(len(outcomes) * (1 - recipe.validation_share)), len(outcomes) - MOST_JUDGED)]
     rewards.learn_refunds(history, judged_from=judged_from)
     before = FittedItems(since, parent.artefacts.neighbours, dict(parent.artefacts.statistics))
     shop = Shop(contents, name, recipe, before)
