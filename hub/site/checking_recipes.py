@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 
 from edgewise.bundle.policy import ByNeighbours, BySessions, ByVectors, Retrieval
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
+from edgewise.features.encodings import Position
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, SessionScore
 from edgewise.ids import ModelName
 from edgewise.ranking import ranker_of
@@ -53,7 +53,7 @@ def check_source(
         what = {BySessions: "sessions", SessionScore: "sessions", ByVectors: "vectors"}.get(type(asking), "neighbours")
         yield say(path, f"there is no model whose {what} could be asked; add one under models/")
         return
-    if any(model.train is None and model.items is None for model, _ in files.models.values()):
+    if any(model.train is None and model.items is None and model.score is None for model, _ in files.models.values()):
         return  # what comes from elsewhere may bring anything; the release looks at it
     made = _recipes(files)
     if isinstance(asking, (BySessions, SessionScore)):
@@ -67,9 +67,6 @@ def check_source(
 
 
 def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
-    if recipe.outcome.at_least is not None and recipe.outcome.kind != "review":
-        message = f"only reviews have stars, and the outcome is a {recipe.outcome.kind}; remove `at_least`"
-        yield say(("train", "outcome", "at_least"), message)
     yield from _rewards(recipe, say)
     yield from _placement(files, name, recipe, say)
     declared = {feature.name: feature for feature, _ in files.features}
@@ -89,6 +86,7 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
             lacking = _lacking(recipe, declared[feature])
             if lacking:
                 yield say(at, f"the feature {feature!r} asks for {lacking} in the same `train` part; add it there")
+    yield from _decisions([declared[feature] for feature in taken if feature in declared], recipe, say)
 
 
 def _statistics(recipe: RankerRecipe | ItemsRecipe, part: str, say: Say) -> Iterator[Problem]:
@@ -100,7 +98,17 @@ def _statistics(recipe: RankerRecipe | ItemsRecipe, part: str, say: Say) -> Iter
             yield say(path, f"{attribute!r} is a dimension of profiles and never a number; choose another name")
 
 
+def _decisions(taken: list[Feature], recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    wants_slot = recipe.decisions is not None and recipe.decisions.position == "feature"
+    if wants_slot and not any(isinstance(feature, Position) for feature in taken):
+        message = "`position: feature` needs a feature of the type `position` among the model's; declare one"
+        yield say(("train", "decisions", "position"), message)
+
+
 def _rewards(recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    if recipe.outcome.at_least is not None and recipe.outcome.kind != "review":
+        message = f"only reviews have stars, and the outcome is a {recipe.outcome.kind}; remove `at_least`"
+        yield say(("train", "outcome", "at_least"), message)
     rewards = recipe.rewards
     if not rewards:
         return
@@ -108,9 +116,7 @@ def _rewards(recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
         message = f"the outcome is a {recipe.outcome.kind}, and has no reward above 0; give it one"
         yield say(("train", "rewards"), message)
     for kind, worth in rewards.items():
-        if not math.isfinite(worth):
-            yield say(("train", "rewards", kind), f"a reward is {worth}; expected a finite number")
-        elif worth < 0 and kind != "refund":
+        if worth < 0 and kind != "refund":
             message = f"a {kind} is worth {worth:g}; only a refund, which is taken off an order, may be below 0"
             yield say(("train", "rewards", kind), message)
     if rewards.get("refund", 0.0) > 0:

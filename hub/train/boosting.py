@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError, ModelRefused
+from edgewise.features.encodings import is_categorical
+from edgewise.features.table import FeatureTable
 from hub.site.recipes import TreeRecipe
 from hub.train.dataset import RankingRows
 
@@ -36,14 +38,21 @@ class Lesson:
     """(n,): how much a wanted row counts, above 0."""
     size: NDArray[np.int64]
     """Rows of each choice, one behind the other."""
+    categorical: tuple[str, ...] = ()
+    """Columns whose numbers are names: split by sets, never by a threshold."""
 
     def __len__(self) -> int:
         return len(self.matrix)
 
 
-def lesson_of(rows: RankingRows) -> Lesson:
-    """All of the rows."""
-    return Lesson(rows.names, rows.matrix, rows.label, rows.gain, rows.size)
+def lesson_of(rows: RankingRows, features: FeatureTable) -> Lesson:
+    """All of the rows; `features` are their columns."""
+    return Lesson(rows.names, rows.matrix, rows.label, rows.gain, rows.size, categorical_of(features))
+
+
+def categorical_of(features: FeatureTable) -> tuple[str, ...]:
+    """Names of the columns whose numbers are names."""
+    return tuple(feature.name for feature in features.features if is_categorical(feature))
 
 
 def check_lesson(lesson: Lesson) -> None:
@@ -53,9 +62,7 @@ def check_lesson(lesson: Lesson) -> None:
     """
     wanted = int((lesson.label > 0).sum())
     if wanted in {0, len(lesson)}:
-        raise InputError(
-            f"{wanted:,} of {len(lesson):,} rows were wanted; expected some that were and some that were not"
-        )
+        raise InputError(f"{wanted:,} of {len(lesson):,} rows were wanted; expected some that were and some others")
     if np.isnan(lesson.matrix).all():
         raise InputError(
             f"all {lesson.matrix.shape[1]} columns are missing in all {len(lesson):,} rows; check the features"
@@ -94,9 +101,10 @@ def fit_trees(
     data = lightgbm.Dataset(
         lesson.matrix,
         label,
-        weight=None if is_list else _weights(lesson),
+        weight=_weights(lesson, is_list=is_list),
         group=lesson.size if is_list else None,
         feature_name=list(lesson.names),
+        categorical_feature=list(lesson.categorical) or "auto",
     )
 
     def report(environment: Any) -> None:
@@ -122,11 +130,18 @@ def raw_scores(booster: lightgbm.Booster, matrix: NDArray[np.float32]) -> NDArra
     return np.asarray(booster.predict(matrix, raw_score=True, num_threads=THREADS), np.float64)
 
 
-def _weights(lesson: Lesson) -> NDArray[np.float32] | None:
-    """None where every wanted row counts alike: LightGBM sums weights in another order than rows."""
+def _weights(lesson: Lesson, *, is_list: bool) -> NDArray[np.float32] | None:
+    """Of a list: its largest gain, because a list of one outcome is in order or not, whatever that is worth.
+
+    None where all count alike: LightGBM sums weights in another order than rows.
+    """
     if not (lesson.gain[lesson.label > 0] != 1).any():
         return None
-    return np.where(lesson.label > 0, lesson.gain, np.float32(1))
+    if not is_list:
+        return np.where(lesson.label > 0, lesson.gain, np.float32(1))
+    starts = np.cumsum(lesson.size) - lesson.size
+    largest = np.maximum.reduceat(lesson.gain, starts)
+    return np.repeat(np.where(largest > 0, largest, np.float32(1)), lesson.size)
 
 
 def _graded(lesson: Lesson) -> tuple[NDArray[np.float32], list[float] | None]:

@@ -90,7 +90,7 @@ def continue_ranker(
             f"{_moment(known.through_ms)}, up to which {name}, {parent.name}, knew everything; "
             f"expected at least {fewest}. That version stays"
         )
-    judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
+    judged_from = outcomes[max(int(len(outcomes) * (1 - recipe.validation_share)), len(outcomes) - MOST_JUDGED)]
     rewards.learn_refunds(history, judged_from=judged_from)
     before = FittedItems(
         since,
@@ -117,7 +117,8 @@ def continue_ranker(
     early = part(rows, rows.deed < judged_from)
     if not (early.choices and late.choices):
         raise InputError(f"only {rows.choices} outcomes made rows; expected some to learn and some to judge")
-    trial = fit_trees(lesson_of(early), added, seed, what="training to judge", progress=progress, parent=booster)
+    learned, to_learn = lesson_of(early, shop.features), lesson_of(rows, shop.features)
+    trial = fit_trees(learned, added, seed, what="training to judge", progress=progress, parent=booster)
     ranks = model_ranks(late, raw_scores(trial, late.matrix))
     is_known = np.bincount([deed.visitor for deed in history.deeds[:since]], minlength=history.visitors) > 0
     judged = judge(late, ranks, k=shop.count, is_known=is_known, seed=seed)
@@ -134,7 +135,7 @@ def continue_ranker(
         whole, model_ranks(whole, raw_scores(booster, whole.matrix)), k=shop.count, is_known=is_known, seed=seed
     )
     judged["all since, by the parent"] = first["all"]
-    made = fit_trees(lesson_of(rows), added, seed, what="training", progress=progress, parent=booster)
+    made = fit_trees(to_learn, added, seed, what="training", progress=progress, parent=booster)
     progress("fitting items", 0, 1)
     items = fit_items(history, recipe, len(history), contents)
     progress("fitting items", 1, 1)

@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError
-from edgewise.features.table import Feature, FeatureTable
+from edgewise.features.encodings import Position
+from edgewise.features.table import FeatureTable
 from hub.site.recipes import DecisionRecipe
-from hub.train.boosting import Lesson
+from hub.train.boosting import Lesson, categorical_of
 from hub.train.logged import NOT_SHOWN, LoggedRows
 
-POSITION: Final = "position"
-"""The type of the feature that is the slot at training and a constant at serving."""
 _STEPS: Final = 500
 _STILL: Final = 1e-8
 
@@ -78,22 +77,14 @@ def lesson_of_decisions(
         _, item = np.unique(np.array(logged.items, np.str_)[is_shown], return_inverse=True)
         theta = examination(slot, item, label > 0)
         gain = gain * np.minimum(1.0 / theta[slot], recipe.most_weight).astype(np.float32)
-    return Lesson(logged.names, matrix, label, gain, size[size > 0])
-
-
-def position_of(features: list[Feature]) -> int | None:
-    """Which of them is the slot."""
-    for column, feature in enumerate(features):
-        if type(feature).__struct_config__.tag == POSITION:
-            return column
-    return None
+    return Lesson(logged.names, matrix, label, gain, size[size > 0], categorical_of(features))
 
 
 def _position_column(features: FeatureTable) -> int:
-    column = position_of(features.features)
-    if column is None:
-        raise InputError(
-            "decisions.position is `feature`, and the model takes no feature of the type `position`; declare one, or "
-            "choose inverse_propensity"
-        )
-    return column
+    for column, feature in enumerate(features.features):
+        if isinstance(feature, Position):
+            return column
+    raise InputError(
+        "decisions.position is `feature`, and the model takes no feature of the type `position`; declare one, or "
+        "choose inverse_propensity"
+    )

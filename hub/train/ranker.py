@@ -191,10 +191,12 @@ def make_ranker(
     to_judge = part(late, np.isin(late.deed, outcomes))
     if not (early.choices and to_judge.choices):
         raise InputError(f"only {replayed.rows.choices} outcomes made rows; expected some to learn and some to judge")
-    found = tuned(early, recipe.trees, k=shop.count, trials=tune, seed=seed, progress=progress) if tune else None
+    found = None
+    if tune:
+        found = tuned(early, shop.features, recipe.trees, k=shop.count, trials=tune, seed=seed, progress=progress)
     trees = recipe.trees if found is None else found.trees
     rows = together(early, sampled(late, recipe.negatives, seed))
-    learned, to_learn = lesson_of(early), lesson_of(rows)
+    learned, to_learn = lesson_of(early, shop.features), lesson_of(rows, shop.features)
     if recipe.decisions is not None:
         learned, to_learn = _of_decisions(history, recipe, shop.features, logged, judged_from)
     trial = fit_trees(learned, trees, seed, what="training to judge", progress=progress)

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from edgewise.errors import InputError, ModelRefused, UnavailableError
+from edgewise.features.table import FeatureTable
 from hub.site.recipes import TreeRecipe
 from hub.train.boosting import Progress, fit_trees, lesson_of, raw_scores
 from hub.train.dataset import RankingRows, part
@@ -37,7 +38,14 @@ class Tuned(msgspec.Struct, frozen=True):
 
 
 def tuned(
-    rows: RankingRows, trees: TreeRecipe, *, k: int, trials: int, seed: int, progress: Progress = lambda *_: None
+    rows: RankingRows,
+    features: FeatureTable,
+    trees: TreeRecipe,
+    *,
+    k: int,
+    trials: int,
+    seed: int,
+    progress: Progress = lambda *_: None,
 ) -> Tuned:
     """The best of `trials` settings by MRR@k among drawn candidates; the same arguments find the same.
 
@@ -56,7 +64,7 @@ def tuned(
 
     is_later = np.arange(rows.choices) >= int(rows.choices * (1 - LATER_SHARE))
     early, late = part(rows, ~is_later), part(rows, is_later)
-    lesson = lesson_of(early)
+    lesson = lesson_of(early, features)
     tried = 0
 
     def value_of(settings: TreeRecipe) -> float:

@@ -155,17 +155,28 @@ def test_what_is_surely_worse_than_its_parent_is_not_kept(days: Days) -> None:
 
 
 # --- the command -----------------------------------------------------------------------------------------------------
+def test_nothing_can_be_added_to_no_version(days: Days, capsys: pytest.CaptureFixture[str]) -> None:
+    words: list[str | Path] = [
+        "--site",
+        days.folder / "site",
+        "--data-dir",
+        days.folder / "hub",
+        "--quiet",
+        "--json",
+        "--incremental",
+    ]
+    none = edgewise(capsys, "train", "ranker", "film_ranker", *words)
+    said = json.loads(none.stdout)["error"]["message"]
+    assert (none.code, said) == (1, "no version of film_ranker to go on with; train it in full first")
+
+
+@pytest.mark.slow
 def test_the_command_adds_day_after_day_and_keeps_the_version_where_there_is_none(
     days: Days, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub, site = days.folder / "hub", days.folder / "site"
     base: list[str | Path] = ["train", "ranker", "film_ranker", "--site", site, "--data-dir", hub, "--quiet", "--json"]
     quick = [word for setting in QUICK for word in ("--set", setting)]
-    none = edgewise(capsys, *base, "--incremental")
-    assert (none.code, json.loads(none.stdout)["error"]["message"]) == (
-        1,
-        "no version of film_ranker to go on with; train it in full first",
-    )
     assert edgewise(capsys, *base, *quick).code == 0
     empty = edgewise(capsys, *base, "--incremental", *quick)
     assert empty.code == 1

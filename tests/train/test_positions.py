@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from edgewise.errors import InputError
+from edgewise.features.encodings import Position
 from edgewise.features.table import FeatureTable, ItemAttribute
 from edgewise.ids import DecisionId, ItemId
 from hub.site.recipes import DecisionRecipe, TreeRecipe
@@ -18,7 +18,7 @@ from hub.train.positions import examination, lesson_of_decisions
 
 LOOKED_AT = np.array([1.0, 0.55, 0.3, 0.15])
 ITEMS = 6
-FEATURES = FeatureTable([ItemAttribute(name="code", attribute="code"), ItemAttribute(name="slot", attribute="slot")])
+FEATURES = FeatureTable([ItemAttribute(name="code", attribute="code"), Position(name="slot")])
 
 
 class Shown:
@@ -94,17 +94,8 @@ def test_slots_that_no_item_links_change_nothing() -> None:
 @pytest.mark.parametrize("position", ["inverse_propensity", "feature"])
 def test_items_are_put_in_order_by_worth_and_not_by_where_they_stood(shown: Shown, position: str) -> None:
     naive = Lesson(shown.logged.names, shown.logged.matrix, shown.logged.label, shown.logged.gain, shown.logged.size)
-    recipe = DecisionRecipe(position)  # type: ignore[arg-type]
-    lesson = shown.lesson(recipe) if position == "inverse_propensity" else with_slots(shown)
     assert shown.order(naive) < 0
-    assert shown.order(lesson) > 0.9
-
-
-def with_slots(shown: Shown) -> Lesson:
-    """As `position: feature` makes it of a feature of that type."""
-    matrix: NDArray[np.float32] = shown.logged.matrix.copy()
-    matrix[:, 1] = shown.slot
-    return Lesson(shown.logged.names, matrix, shown.logged.label, shown.logged.gain, shown.logged.size)
+    assert shown.order(shown.lesson(DecisionRecipe(position))) > 0.9  # type: ignore[arg-type]
 
 
 def test_no_weight_is_above_the_most(shown: Shown) -> None:
@@ -127,4 +118,6 @@ def test_too_little_and_a_missing_feature_are_said(shown: Shown) -> None:
     with pytest.raises(InputError, match=r"of 4 items that decisions showed were wanted; expected at least 9 .*no-m"):
         shown.lesson(DecisionRecipe(), until_ms=1, fewest=9)
     with pytest.raises(InputError, match="takes no feature of the type `position`"):
-        shown.lesson(DecisionRecipe("feature"))
+        lesson_of_decisions(
+            shown.logged, FeatureTable(FEATURES.features[:1]), DecisionRecipe("feature"), until_ms=9_000, fewest=1
+        )

@@ -239,9 +239,8 @@ def _claims(
                 low=low,
                 high=high,
                 at_least=0.0,
-                source="the same customers, paired",
-                protocol=protocol
-                + f"; of the variants of {kind} the one that is best on these very invoices, which favours it",
+                source="paired; against the variant that is best on these very invoices",
+                protocol=protocol,
                 detail={"difference": float((ranker - hits).mean())},
             )
         )
