@@ -11,6 +11,7 @@ from rich.text import Text
 from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.model_watch import watch
 from hub.commands.options import By
 from hub.data_dir import DataDir
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from hub.site.files import Alias
 
 app = typer.Typer(no_args_is_help=True, help="Trained models: registered, approved, promoted, rolled back.")
+
+app.command()(watch)
 
 Model = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="The newest version, without.")]
 ToAlias = Annotated[str, typer.Option("--alias", help="champion or challenger: what sites name in models/*.yaml.")]
