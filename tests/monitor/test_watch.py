@@ -38,6 +38,7 @@ from hub.monitor.keeping import keep, kept
 from hub.monitor.page import watch_page
 from hub.monitor.watch import WatchPlan, WatchReport, watch, watched
 
+pytestmark = pytest.mark.slow  # a signed release and a trained model stand behind it
 DAY_MS = 86_400_000
 DAYS = 16
 A_DAY = 80
