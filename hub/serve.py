@@ -18,6 +18,7 @@ from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
 from hub.admin.server import AdminServer
+from hub.admin.watched import WatchCollector
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
 from hub.imports.event_site import site_intake
@@ -107,6 +108,7 @@ async def serve(
         if again:
             log.warning("a backup had brought erased people back; they are erased again", erasures=again)
         meters = Meters()
+        meters.registry.register(WatchCollector(data_dir, ledger, clock))
         rpc = RpcServer(
             ledger,
             repository,

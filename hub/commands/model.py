@@ -13,6 +13,7 @@ from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.model_skew import skew
+from hub.commands.model_watch import watch
 from hub.commands.options import By, demand_folders, usage
 from hub.data_dir import DataDir
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Trained models: registered, approved, promoted, rolled back.")
 app.command("skew")(skew)
+app.command("watch")(watch)
 
 Model = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="The newest version, without.")]
 ToAlias = Annotated[str, typer.Option("--alias", help="champion or challenger: what sites name in models/*.yaml.")]

@@ -19,6 +19,7 @@ from hub.ledger.flags import FlagRows
 from hub.ledger.lake import LakeRows
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
+from hub.ledger.pace import PaceRows
 from hub.ledger.people import PeopleRows
 from hub.ledger.place import ledger_url
 from hub.ledger.reading import RecordReader
@@ -52,7 +53,17 @@ def open_ledger(data_dir: Path) -> Iterator[Ledger]:
 
 
 class Ledger(
-    RecordReader, Registry, FactRows, PeopleRows, LakeRows, SourceLedger, SuggestionRows, FlagRows, Erasing, Expiring
+    RecordReader,
+    Registry,
+    FactRows,
+    PeopleRows,
+    LakeRows,
+    SourceLedger,
+    SuggestionRows,
+    FlagRows,
+    PaceRows,
+    Erasing,
+    Expiring,
 ):
     """Reading and writing. Safe to use from several threads; writers queue, readers do not wait."""
 

@@ -68,6 +68,11 @@ class Releases:
         self.repository = Repository(data_dir, self._clock, write=write)
         self.registry = ModelRegistry(data_dir, ledger, self._clock)
 
+    @property
+    def ledger(self) -> Ledger:
+        """Where its rows are, beside what nodes report."""
+        return self._ledger
+
     # --- looking ------------------------------------------------------------------------------------------------
     def rows(self) -> list[ReleaseRow]:
         """Every release, newest first, with the status that the signed assignment makes true."""

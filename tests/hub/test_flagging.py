@@ -107,6 +107,7 @@ def test_a_release_that_shows_it_again_is_not_approved_until_somebody_answers(sh
     assert approve(shop, candidate(shop)) == [], "who has answered is not asked again"
 
 
+@pytest.mark.slow
 def test_a_release_that_does_not_show_it_is_approved_and_one_that_shows_it_again_is_asked(shop: ReplayShop) -> None:
     record, _ = flagged(shop)
     mended = candidate(shop, without(hero(record)))
@@ -117,6 +118,7 @@ def test_a_release_that_does_not_show_it_is_approved_and_one_that_shows_it_again
         approve(shop, candidate(shop))
 
 
+@pytest.mark.slow
 def test_nobody_gets_around_the_question(shop: ReplayShop) -> None:
     flagged(shop)
     version = candidate(shop)
@@ -127,6 +129,7 @@ def test_nobody_gets_around_the_question(shop: ReplayShop) -> None:
     assert releases.row(version).status is ReleaseStatus.CANDIDATE
 
 
+@pytest.mark.slow
 def test_what_cannot_be_asked_again_has_to_be_answered(shop: ReplayShop) -> None:
     record, _ = flagged(shop)
     shop.hub.tamper(record, applied={"node-9/1/0": 7})
@@ -139,6 +142,7 @@ def test_what_cannot_be_asked_again_has_to_be_answered(shop: ReplayShop) -> None
     approve(shop, version, flag_1="the item is not in the shop any more")
 
 
+@pytest.mark.slow
 def test_a_flag_goes_with_its_person(shop: ReplayShop) -> None:
     record, _ = flagged(shop)
     shop.hub.ledger.erase(record.subject, NOW_MS + 1)
@@ -146,6 +150,7 @@ def test_a_flag_goes_with_its_person(shop: ReplayShop) -> None:
     assert approve(shop, candidate(shop)) == []
 
 
+@pytest.mark.slow
 def test_which_item_is_meant_has_to_be_clear(shop: ReplayShop) -> None:
     record = shop.decided(BY_MODEL)
     ledger, said = shop.hub.ledger, {"by": "Eve", "now_ms": NOW_MS}
@@ -178,6 +183,7 @@ def run(capsys: pytest.CaptureFixture[str], app: typer.Typer, *words: object) ->
     return code, said.out + said.err
 
 
+@pytest.mark.slow
 def test_by_command(shop: ReplayShop, capsys: pytest.CaptureFixture[str]) -> None:
     record = shop.decided(BY_MODEL)
     folder = ("--data-dir", shop.hub.data_dir)

@@ -79,7 +79,7 @@ def test_chances_are_chances(r: float, alpha: float, a: float, b: float, seed: i
 def test_a_planted_shop_is_found_and_its_future_foreseen() -> None:
     days, end = 540, FIRST_DAY + 360
     truth = {"r": 0.8, "alpha": 40.0, "a": 0.8, "b": 3.0}
-    bought = shop(7, 3_000, **truth, days=days)
+    bought = shop(7, 1_500, **truth, days=days)
     of = history(bought, end, Unit.DAY)
     fitted = bgnbd.fit(of)
     for name, planted in truth.items():

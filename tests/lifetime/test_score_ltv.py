@@ -57,6 +57,7 @@ def test_the_contract(orders: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert html.read_text().count("<svg") == 4
 
 
+@pytest.mark.slow
 def test_alpha_is_in_units(orders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     by_day, by_week = (
         json.loads(run(capsys, orders, *COLUMNS, "--unit", unit, "--horizon", horizon, "--json")[1])
@@ -68,6 +69,7 @@ def test_alpha_is_in_units(orders: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert by_day["calibration"] is None
 
 
+@pytest.mark.slow
 def test_trees_stand_on_the_baseline(orders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = (orders, *COLUMNS, "--model", "ml", "--calibration-end", "2011-11-26", "--json")
     code, said, _ = run(capsys, *words)
