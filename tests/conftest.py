@@ -5,6 +5,7 @@ repeated; on people's machines it is random, so that something new is tried each
 """
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,11 @@ examples = int(os.environ.get("EDGEWISE_EXAMPLES", "25"))
 settings.register_profile("dev", max_examples=examples, deadline=None)
 settings.register_profile("ci", parent=settings.get_profile("ci"), max_examples=examples)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the suite in the background has it ignore Ctrl-C, and each process of the tests with it: those
+    # that are told to leave by it would stay.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

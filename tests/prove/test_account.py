@@ -12,6 +12,7 @@ from edgewise.subjects import subject_of
 from hub.keys import KeyFolder, make_keys
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import open_ledger
+from hub.ledger.tables import dead_letters
 from hub.prove.account import Account, conserved, lost_and_doubled, take_account
 from hub.prove.figure import Figure
 from hub.prove.journal import Journal
@@ -105,7 +106,8 @@ def test_a_profile_that_counts_something_twice_is_found(world: World) -> None:
 def test_a_number_in_no_table_and_one_in_two_are_found(world: World) -> None:
     with open_ledger(world.folder) as ledger, ledger.storage.writing() as connection:
         connection.exec_driver_sql("delete from events where message_id = 'm-0'")
-        connection.exec_driver_sql("insert into dead_letters values (?, 2, '', x'', 1)", (ONE,))
+        row = {"producer": ONE, "seq": 2, "reason": "", "payload": b"", "stored_ms": 1}
+        connection.execute(dead_letters.insert(), row)
     assert world.account().misplaced == 2
 
 
