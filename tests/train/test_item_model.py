@@ -22,6 +22,9 @@ from edgewise.question import Question
 from edgewise.records import EventRecord, Touch
 from edgewise.request import Context, PlacementRequest
 from hub.release.bundle import build_bundle
+from hub.site.recipes import ItemsRecipe, SessionRecipe
+from hub.train.history import History, read_history
+from hub.train.items import fit_items
 
 LIST = PlacementName("home_list")
 ALIKE = ModelName("alike")
@@ -146,6 +149,19 @@ def test_what_was_just_clicked_decides_what_comes_next(shop: Shop, capsys: pytes
     assert set(shown(bundle, now_ms, "tastes", "rooibos")[:3]) == {"rooibos", "sencha", "hand-grinder"}
     assert set(shown(bundle, now_ms, "tastes", "kenya-aa")[:3]) == {"kenya-aa", "house-blend", "decaf-blend"}
     assert shown(bundle, now_ms, "same", "sencha")[0] == "matcha-ceremonial", "green and grassy, as the shop says"
+
+
+def test_whoever_is_erased_is_in_no_visit_that_is_learned_again(shop: Shop) -> None:
+    recipe = ItemsRecipe(sessions=SessionRecipe(fewest_visitors=3))
+
+    def learned(history: History) -> bytes | None:
+        return fit_items(history, recipe, len(history)).sessions_bytes
+
+    before = learned(read_history(shop.ledger))
+    shop.ledger.erase(SubjectId("tea-3"), shop.clock.now_ms())
+    after = learned(read_history(shop.ledger))
+    assert after == learned(History([record for record in told(shop) if record.subject != "tea-3"]))
+    assert after != before
 
 
 def test_a_site_hears_of_sets_that_nobody_makes(shop: Shop) -> None:
