@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from edgewise.bundle.sessions import MOST_LAST, Sessions, Walk, decode_sessions, encode_sessions
+from edgewise.bundle.sessions import MOST_LAST, MOST_MEMBERS, Sessions, Walk, decode_sessions, encode_sessions
 from edgewise.errors import InputError
 from edgewise.ids import ItemId
 from edgewise.sessions import SessionIndex
@@ -66,7 +66,7 @@ def learn(
             f"no item was touched by {fewest_people} people in {len(newest):,} visits of {len(length):,}; "
             "expected some, or a smaller `fewest_people`"
         )
-    pairs = np.unique(rank[visit[kept]] * size + clicks.item[kept])
+    pairs = _short_enough(np.unique(rank[visit[kept]] * size + clicks.item[kept]), size)
     sequence, item = pairs // size, pairs % size
     holders = np.bincount(item, minlength=size)
     sequences = len(np.unique(sequence))
@@ -130,6 +130,12 @@ class Remembered:
             heard = self._index.hear([ItemId(str(code)) for code in latest[: self._index.walk.last].tolist()])
             scores[user, self._column[heard.codes]] = heard.scores
         return scores
+
+
+def _short_enough(pairs: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
+    """Without visits of more different items than a node takes."""
+    visit = pairs // size
+    return pairs[np.bincount(visit)[visit] <= MOST_MEMBERS]
 
 
 def _renumbered(visit: Integers) -> npt.NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Sets of neighbours out of a history: what goes instead of an item, by use or by content; see also `complements`.
 
 Whoever is new has no history that could speak for it. Items below `content_below` visitors are therefore kept out of
-what is learned from use, and get neighbours by content: as much weight a cosine as content neighbours turn out to have
-among the items whose use is known (`worth_of_content`).
+what is learned from use, and get neighbours by content: with the weight that content neighbours turn out to have among
+the items whose use is known (`worth_of_content`).
 """
 
 from __future__ import annotations
@@ -70,16 +70,21 @@ def by_content(content: Vectors, recipe: ContentRecipe) -> bytes:
     return encoded(content.items, _most_alike(rows, rows, recipe.per_item, is_same=True))
 
 
-def worth_of_content(weights: Weights, rows: Weights) -> float:
-    """How much weight a cosine is worth: the least-squares slope of weights on cosines, over content neighbours.
+def worth_of_content(weights: Weights, rows: Weights, cosines: Weights) -> Weights:
+    """The weights that content neighbours of these cosines get, float64 (n,).
 
-    `weights` (items, items) were learned from use, `rows` (items, width) are unit directions of the same items. 0 where
-    content neighbours are used together no more than others.
+    `weights` (items, items) were learned from use, `rows` (items, width) are unit directions of the same items. Those
+    items that are content neighbours of one another have some mean weight and some mean cosine: that weight is what a
+    cosine as large or larger gets, a smaller one less in proportion. No line through all pairs, which would make a new
+    twin of an item louder than anything that is known to go with it. 0 where content neighbours are used together no
+    more than others.
     """
     pairs = _most_alike(rows, rows, CONTENT_NEIGHBOURS, is_same=True)
-    square = float(np.square(pairs.weight).sum())
-    slope = float(weights[pairs.speaker, pairs.other] @ pairs.weight) / square if square else 0.0
-    return max(slope, 0.0)
+    if not len(pairs.weight):
+        return np.zeros(len(cosines))
+    mean = max(float(weights[pairs.speaker, pairs.other].mean()), 0.0)
+    worth: Weights = mean * np.minimum(1.0, cosines / float(pairs.weight.mean()))
+    return worth
 
 
 def encoded(items: list[ItemId], pairs: Pairs) -> bytes:
@@ -129,9 +134,8 @@ def visitors_by_item(touches: Touches) -> NDArray[np.int64]:
 def _of_new_items(items: list[ItemId], new: list[ItemId], weights: Weights, content: Vectors) -> Pairs:
     """What new items say of known ones, and known ones of them; codes follow `[*items, *new]`."""
     known_rows, new_rows = _directions(content, items), _directions(content, new)
-    worth = worth_of_content(weights, known_rows)
     found = _most_alike(new_rows, known_rows, CONTENT_NEIGHBOURS, is_same=False)
-    speaker, weight = found.speaker + len(items), worth * found.weight
+    speaker, weight = found.speaker + len(items), worth_of_content(weights, known_rows, found.weight)
     both = Pairs(
         np.concatenate([speaker, found.other]), np.concatenate([found.other, speaker]), np.concatenate([weight, weight])
     )

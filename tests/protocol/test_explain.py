@@ -1,5 +1,6 @@
 """Explanations: in plain words, and only what is true of this visitor and this item."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,15 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import HERO, NOW_MS
 
-from edgewise.admission.load import Bundle
+from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.golden import encode_golden
+from edgewise.bundle.manifest import SESSIONS, encode_manifest
 from edgewise.bundle.policy import Arm, ByAttribute, ByPriority, EpsilonGreedy
+from edgewise.bundle.sessions import Walk, encode_sessions
 from edgewise.consent import Grants
 from edgewise.decide import decide
 from edgewise.decision import ChosenItem, Why
 from edgewise.events import Kind
 from edgewise.explain import MOST_REASONS, Attribute, attributions_of, number_text, why_plain
 from edgewise.features import table as declared
-from edgewise.features.table import Feature, FeatureTable, OpenTickets, TimeShare, Visits
+from edgewise.features.table import Feature, FeatureTable, OpenTickets, TimeShare, Visits, encode_features
 from edgewise.ids import ArmName, ItemId, ModelName, Producer
 from edgewise.profile.state import DAY_MS, Profile, Trait
 from edgewise.reasons import Degradation, Reason
@@ -315,3 +319,38 @@ def test_texts_are_told_where_a_number_says_nothing(feature: Feature, expected: 
         context=Context(locale="de-AT", utc_offset_minutes=60),
     )
     assert told(item) == ([] if expected is None else [("views_7d", expected)])
+
+
+def test_a_visit_of_others_is_told_by_the_item_that_it_shares() -> None:
+    feature = declared.SessionScore(name="visits", sentence="Others who looked at {item} went on to this")
+    table = FeatureTable([*world.feature_table().features, feature])
+    files = world.resources(
+        features=encode_features(table),
+        golden=encode_golden(world.golden(table)),
+    )
+    # Whoever looked at film 9 looked at film 3 as well, and film 3 goes with nothing else.
+    members = np.array([3, 9, 5, 11])
+    files[SESSIONS] = encode_sessions(list(world.FILMS), np.ones(24), np.array([0, 2, 4]), members, Walk())
+    made = world.manifest(files)
+    bundle = load_bundle(made, hashlib.sha256(encode_manifest(made)).hexdigest(), files)
+    column = len(table.features) - 1
+
+    def attribute(_model: ModelName, matrix: world.Matrix) -> world.Matrix:
+        contributions = np.zeros((len(matrix), len(table.features) + 1), np.float32)
+        contributions[:, column] = matrix[:, column]
+        return contributions
+
+    def score(_model: ModelName, matrix: world.Matrix) -> world.Matrix:
+        return matrix[:, column]
+
+    outcome = decide(
+        world.question(HERO, force=CHALLENGER, explain=True),
+        world.profile(["film-9", "film-2"]),
+        bundle=bundle,
+        score=score,
+        attribute=attribute,
+        draw=lambda _placement, _slot: 0.0,
+        now_ms=NOW_MS,
+    )
+    (item,) = outcome.decision.placements[HERO].items
+    assert (item.id, [why.text for why in item.why]) == ("film-3", ["Others who looked at Film 9 went on to this"])

@@ -401,6 +401,14 @@ def test_the_number_of_vectors_is_bounded() -> None:
     assert refusal(lambda: load_bundle(made, "", files, limits))[0] == "too_large"
 
 
+def test_the_number_of_items_in_sessions_is_bounded() -> None:
+    films = [ItemId(f"more-{number}") for number in range(len(world.FILMS) + 1)]
+    data = encode_sessions(films, np.zeros(len(films)), np.array([0]), np.zeros(0, np.int32), Walk())
+    files = world.resources() | {SESSIONS: data}
+    limits = Limits(items=len(world.FILMS))
+    assert refusal(lambda: load_bundle(world.manifest(files), "", files, limits))[0] == "too_large"
+
+
 def test_retrieval_by_vectors_looks_at_profiles() -> None:
     arms = {world.CHAMPION: Arm(ByPriority(), retrieval=BY_CONTENT)}
     files = world.resources(policy=encode_policy(world.policy({world.HERO: world.placement(arms=arms)})))

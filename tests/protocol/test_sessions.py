@@ -127,6 +127,7 @@ def float32(*numbers: float) -> bytes:
         ({"indptr": int32(0, 2)}, "bounds of sequences"),
         ({"indptr": int32(0, 3, 2, 3)}, "bounds of sequences"),
         ({"indptr": b""}, "bounds of sequences"),
+        ({"indptr": int32(0, 300), "members": int32(*range(300))}, "a sequence of 300 items, at most 256"),
         ({"members": int32(0, 1, 2)}, "a member lies outside 0..1"),
         ({"members": int32(1, 0, 0)}, "members of a sequence must rise"),
         ({"members": int32(0, 1, 0) + b"x"}, "13 bytes of members of 4 bytes each"),

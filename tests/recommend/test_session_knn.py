@@ -90,6 +90,13 @@ def test_visits_with_very_many_clicks_are_left_out() -> None:
     assert visits_of(learned(said, longest=80.0)) == [{ITEMS[0], ITEMS[1]}] * 2
 
 
+def test_a_visit_of_more_items_than_a_node_takes_is_left_out() -> None:
+    items = [ItemId(f"i{number:03}") for number in range(300)]
+    said = np.array([*([0, 0, item] for item in range(300)), [1, 1, 0], [1, 1, 1]])
+    data = learn(items, Clicks(said[:, 0], said[:, 1], said[:, 2]), Walk(), longest_percentile=100.0)
+    assert visits_of(decode_sessions(data)) == [{"i000", "i001"}]
+
+
 def test_the_same_clicks_give_the_same_bytes_and_only_recent_visits_are_kept() -> None:
     said = [(person, 0, item) for person in range(4) for item in (person, person + 1)]
     data = learn(ITEMS, columns(said), Walk(), most_visits=2)

@@ -86,20 +86,22 @@ def test_content_that_says_nothing_of_use_is_worth_nothing() -> None:
     found = decode_neighbours(by_use(told, NeighbourRecipe(l2=1, content_below=2), against))
     assert said(found, "i7") == {}
     weights = np.array([[0.0, -0.2], [-0.2, 0.0]])
-    assert worth_of_content(weights, np.array([[1.0, 0.0], [1.0, 0.0]])) == 0.0
+    assert worth_of_content(weights, np.array([[1.0, 0.0], [1.0, 0.0]]), np.ones(1)).tolist() == [0.0]
 
 
 @given(
     rows=arrays.arrays(np.float64, (5, 3), elements=st.floats(-1, 1).map(lambda number: round(number, 2))),
     worth=st.sampled_from([0.25, 2.0]),
+    cosine=st.floats(0.01, 1.0),
 )
-def test_a_cosine_is_worth_the_weight_that_it_explains(rows: np.ndarray, worth: float) -> None:
+def test_new_neighbours_are_as_loud_as_known_ones(rows: np.ndarray, worth: float, cosine: float) -> None:
     length = np.sqrt(np.square(rows).sum(axis=1, keepdims=True))
     unit = np.divide(rows, length, out=np.zeros_like(rows), where=length > 0)
     cosines = unit @ unit.T
     np.fill_diagonal(cosines, 0.0)
-    expected = worth if bool((np.round(cosines, 6) > 0).any()) else 0.0
-    assert worth_of_content(worth * cosines, unit) == pytest.approx(expected, abs=1e-4)
+    alike = np.round(cosines, 6)[np.round(cosines, 6) > 0]
+    expected = worth * min(cosine, float(alike.mean())) if len(alike) else 0.0
+    assert worth_of_content(worth * cosines, unit, np.array([cosine])) == pytest.approx([expected], abs=1e-4)
 
 
 def test_when_all_items_are_new_that_is_said() -> None:

@@ -30,6 +30,7 @@ from edgewise.bundle.manifest import (
     MANIFEST,
     POLICY,
     PROTOCOL_VERSION,
+    SESSIONS,
     Manifest,
     ModelEntry,
     decode_manifest,
@@ -143,6 +144,9 @@ def check_contents(
     for name, vectors in learned.vectors.items():
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"
         require(len(vectors.items) <= limits.items, "too_large", vectors_path(name), message, "$.items")
+    if learned.sessions is not None:
+        message = f"sessions of {len(learned.sessions.items)} items, at most {limits.items} are taken"
+        require(len(learned.sessions.items) <= limits.items, "too_large", SESSIONS, message, "$.items")
     check_policy(policy, items=items, models=manifest.models, optional=optional)
     _check_golden(manifest, table, golden)
     check_scores(manifest.models, table)

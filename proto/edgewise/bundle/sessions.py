@@ -17,6 +17,8 @@ from edgewise.ids import ItemId
 
 MOST_LAST: Final = 10
 """Ten clicks back, a shared item counts nothing any more (`edgewise.sessions`)."""
+MOST_MEMBERS: Final = 256
+"""Items of one sequence: what a decision has to read is bounded by it."""
 LOUDEST: Final = 1e6
 """Largest weight of an item: sums over all neighbours must stay finite as float32."""
 
@@ -96,6 +98,9 @@ def decode_sessions(data: bytes) -> Sessions:
         raise ValueError(f"sessions: a weight lies outside 0..{LOUDEST:g}")
     if not len(indptr) or indptr[0] != 0 or indptr[-1] != len(members) or bool(np.any(indptr[1:] < indptr[:-1])):
         raise ValueError("sessions: bounds of sequences must rise from 0 to the number of members")
+    longest = int((indptr[1:] - indptr[:-1]).max(initial=0))
+    if longest > MOST_MEMBERS:
+        raise ValueError(f"sessions: a sequence of {longest} items, at most {MOST_MEMBERS} are taken")
     if len(members) and (int(members.min()) < 0 or int(members.max()) >= size):
         raise ValueError(f"sessions: a member lies outside 0..{size - 1}")
     rises = members[1:] > members[:-1]
