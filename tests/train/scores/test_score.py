@@ -248,9 +248,7 @@ def test_no_part_knows_an_answer_of_a_later_one(world: World) -> None:
         assert learn.known_ms.max() <= calibrate.now_ms.min()
         assert calibrate.known_ms.max() <= judge.now_ms.min()
     visitors = [set(part.visitor.tolist()) for part in world.made["stage"].evidence.parts]
-    assert len(set.union(*visitors)) == sum(map(len, visitors)), (
-        "a trait is judged on visitors who are not learned from"
-    )
+    assert len(set.union(*visitors)) == sum(map(len, visitors)), "whole visitors each"
 
 
 @pytest.mark.slow
