@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
+from rich.table import Table
 
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
@@ -16,6 +18,7 @@ from hub.commands.training_bars import training_bars
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
+    from hub.train.scores.reliability import Reliability
     from hub.train.scores.score import TrainedScore
 
 
@@ -80,7 +83,7 @@ def _plain(trained: TrainedScore) -> dict[str, Any]:
         "metrics": trained.judged.measures,
         "calibration": {
             "error": trained.judged.error,
-            "error_without_sigmoid": trained.judged.error_before,
+            "error_of_trees_alone": trained.judged.error_before,
             "tables": trained.judged.reliability,
         },
         "rows": trained.judged.rows,
@@ -96,16 +99,22 @@ def _shown(trained: TrainedScore) -> Group:
     rows = [
         [name, f"{of.estimate:.4f}", f"[{of.ci_low:.4f}, {of.ci_high:.4f}]"] for name, of in judged.measures.items()
     ]
-    bins = [
-        [name, f"{held.rows:,}", f"{held.said:.3f}", f"{held.came:.3f}", f"[{held.low:.3f}, {held.high:.3f}]"]
-        for name, reliability in judged.reliability.items()
-        for held in reliability.bins
-    ]
     title = f"{trained.model}@{trained.version}: {trained.card['summary']}"
     return Group(
         table([f"{judged.rows:,} later rows, {judged.visitors:,} visitors", "", "95 %"], rows, title=title),
-        table(["calibration", "rows", "said", "came", "95 %"], bins),
-        f"calibration error {judged.error:.4f}, without the sigmoid {judged.error_before:.4f}",
+        _calibration(trained.judged.reliability),
+        f"calibration error {judged.error:.4f}, by trees alone {judged.error_before:.4f}",
         f"parity: {parity['rows']:,} rows, {parity['mismatches']} mismatches; sha256 {trained.sha256[:12]}",
         f"next: edgewise model approve {trained.model}@{trained.version}",
     )
+
+
+def _calibration(tables: Mapping[str, Reliability]) -> Table:
+    """Every bin of one probability; of several classes, whose bins would be many, the highest one each."""
+    of_one = len(tables) == 1
+    rows = [
+        [name, f"{held.rows:,}", f"{held.said:.3f}", f"{held.came:.3f}", f"[{held.low:.3f}, {held.high:.3f}]"]
+        for name, reliability in tables.items()
+        for held in (reliability.bins if of_one else reliability.bins[-1:])
+    ]
+    return table(["calibration" if of_one else "where it was said most", "rows", "said", "came", "95 %"], rows)

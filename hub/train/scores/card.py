@@ -15,11 +15,12 @@ import numpy as np
 
 from edgewise.features.table import FeatureTable, encode_features
 from edgewise.ids import ModelName
+from hub.export.calibration import Platt
+from hub.packages import packages_digest
 from hub.parity import Parity
 from hub.site.score_recipe import Abandonment, Churn, NextCategory, Purchase, ScoreRecipe, TraitScore
 from hub.train.history import History
-from hub.train.ranker_card import packages_digest
-from hub.train.scores.calibration import Sigmoid
+from hub.train.scores.calibration import Calibration
 from hub.train.scores.examples import Examples, WeakEvidence
 from hub.train.scores.judging import JudgedScore
 from hub.train.scores.rows import Parts, ScoreRows
@@ -41,7 +42,7 @@ class ScoreEvidence(NamedTuple):
     examples: Examples
     parts: Parts
     judged: JudgedScore
-    sigmoid: Sigmoid
+    calibration: Calibration
     parity: Parity
     seed: int
 
@@ -60,10 +61,8 @@ def score_card(evidence: ScoreEvidence) -> dict[str, Any]:
         },
         "calibration": {
             "error": round(evidence.judged.error, DIGITS),
-            "error without the sigmoid": round(evidence.judged.error_before, DIGITS),
-            "method": "Platt's sigmoid over the sums of leaves, fitted on later rows, inside the model",
-            "slope": round(evidence.sigmoid.slope, DIGITS),
-            "shift": [round(value, DIGITS) for value in evidence.sigmoid.shift],
+            "error of trees alone": round(evidence.judged.error_before, DIGITS),
+            **_method(evidence.calibration),
             **{
                 f"bins of {name}": [
                     {part: round(value, DIGITS) for part, value in msgspec.structs.asdict(held).items()}
@@ -88,6 +87,22 @@ def score_card(evidence: ScoreEvidence) -> dict[str, Any]:
             "features_sha256": hashlib.sha256(encode_features(evidence.features)).hexdigest(),
             "packages_sha256": packages_digest(),
         },
+    }
+
+
+def _method(calibration: Calibration) -> dict[str, Any]:
+    if isinstance(calibration, Platt):
+        method, slope, shift = "Platt's sigmoid", calibration.slopes[0], calibration.intercepts
+    else:
+        method, slope, shift = (
+            "a softmax with one slope and a shift for each class",
+            calibration.slope,
+            calibration.shift,
+        )
+    return {
+        "method": f"{method} over the sums of leaves, fitted on later rows, inside the model",
+        "slope": round(slope, DIGITS),
+        "shift": [round(value, DIGITS) for value in shift],
     }
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hub.evaluation.bootstrap import percentile_interval
 from hub.train.judging import Estimate
-from hub.train.scores.calibration import Floats, Reliability, reliability
+from hub.train.scores.reliability import Floats, Reliability, reliability
 from hub.train.scores.rows import ScoreRows
 from hub.train.scoring.metrics import TINY, auc, average_precision
 
@@ -43,7 +43,7 @@ class JudgedScore(msgspec.Struct, frozen=True):
     error: float
     """Expected calibration error, mean over the classes by how often they came."""
     error_before: float
-    """The same without the sigmoid."""
+    """The same of trees alone."""
 
 
 def judge_score(
@@ -56,7 +56,7 @@ def judge_score(
     last: Ints | None,
     seed: int,
 ) -> JudgedScore:
-    """Judge probabilities (n, K) of `rows`; `said_before` are those without the sigmoid.
+    """Judge probabilities (n, K) of `rows`; `said_before` are those of trees alone.
 
     `classes` is empty for a score that says one probability. `last` (n,) is the class of what was touched last, -1
     where it is none.

@@ -26,7 +26,7 @@ MINUTE_MS: Final = 60_000
 YES: Final = "yes"
 NO: Final = "no"
 Asked = tuple[int, int]
-"""The last deed that is known, and when it is asked."""
+"""A deed, and a time: the last one that is known, and when it is asked; or an order, and when it came."""
 
 
 TraitValue = str | int | float | bool
@@ -106,12 +106,13 @@ def _of_visitor(of: _Visitor, recipe: ScoreRecipe) -> Iterator[Moment]:
                 for number, now_ms in _in_visits(of, of.visits[-trait.moments :]):
                     yield Moment(number, of.number, now_ms, now_ms, answer, page=number)
         case Purchase() | Churn() as within:
+            orders = _orders(of) if isinstance(within, Purchase) else []
             asked = _in_visits(of, of.visits) if recipe.calendar is None else _on_days(of, recipe.calendar)
             for number, now_ms in asked:
                 known_ms = now_ms + within.days * DAY_MS
                 if known_ms <= of.history.deeds[-1].moment_ms:
                     is_so = (
-                        _orders(of, number, known_ms)
+                        any(number < order and at_ms <= known_ms for order, at_ms in orders)
                         if isinstance(within, Purchase)
                         else not any(now_ms < visit.first_ms <= known_ms for visit in of.visits)
                     )
@@ -140,13 +141,14 @@ def _on_days(of: _Visitor, calendar: Calendar) -> Iterator[Asked]:
             yield of.own[int(np.searchsorted(times, now_ms)) - 1], now_ms
 
 
-def _orders(of: _Visitor, after: int, until_ms: int) -> bool:
-    """Whether the visitor ordered behind deed `after`. By number: deeds of one second have an order, too."""
-    return any(
-        isinstance(record, EventRecord) and kind_of_event(record) is Kind.ORDER
-        for moment_ms, _, record in (of.history.deeds[number] for number in of.own if number > after)
-        if moment_ms <= until_ms
-    )
+def _orders(of: _Visitor) -> list[Asked]:
+    """The visitor's orders, by number and time: deeds of one second have an order, too."""
+    deeds = of.history.deeds
+    return [
+        (number, deeds[number].moment_ms)
+        for number in of.own
+        if isinstance(record := deeds[number].record, EventRecord) and kind_of_event(record) is Kind.ORDER
+    ]
 
 
 def _next_values(of: _Visitor, told: NextCategory) -> Iterator[Moment]:

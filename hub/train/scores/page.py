@@ -7,9 +7,9 @@ from typing import Final
 
 from hub.report_page import Bar, Line, bars, heading, in_table, lines, page, sentence, sentences
 from hub.train.judging import Estimate
-from hub.train.scores.calibration import Reliability
 from hub.train.scores.card import ScoreEvidence, limits_of, summary_of
 from hub.train.scores.examples import WeakEvidence
+from hub.train.scores.reliability import Reliability
 
 MOST_FEATURES: Final = 20
 MOST_LINES: Final = 4
@@ -28,9 +28,7 @@ def score_page(title: str, evidence: ScoreEvidence) -> str:
         sentence(f"{judged.rows:,} rows of {judged.visitors:,} visitors, later than what was learned from."),
         in_table(["", "measured", "95 %"], [_measured(name, of) for name, of in judged.measures.items()]),
         heading("Calibration"),
-        sentence(
-            f"Expected calibration error {judged.error:.4f}; without the sigmoid it would be {judged.error_before:.4f}."
-        ),
+        sentence(f"Expected calibration error {judged.error:.4f}; of trees alone {judged.error_before:.4f}."),
         _plot(judged.reliability, evidence),
         in_table(["class", "rows", "said", "came", "95 %"], _bins(judged.reliability)),
         heading("What it looks at"),

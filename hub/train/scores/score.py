@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewise.bundle.golden import golden_rows
 from edgewise.errors import InputError
+from edgewise.features.encodings import is_categorical
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts, Kind
+from hub.export.calibration import Platt
 from hub.parity import Parity, compare, parity_rows
 from hub.scoring_child import ScoringChild
 from hub.site.checking_scores import wrong_column
@@ -136,11 +139,13 @@ def make_score(
     divide = by_visitor if isinstance(recipe.predicts, TraitScore) else by_time
     parts = divide(rows, recipe.calibration_share, recipe.validation_share)
     is_binary = not examples.classes
+    categorical = [feature.name for feature in table.features if is_categorical(feature)]
     trial = learned(
         parts.learn,
         parts.calibrate,
         recipe.trees,
         is_binary=is_binary,
+        categorical=categorical,
         seed=seed,
         what="training to judge",
         progress=progress,
@@ -159,17 +164,18 @@ def make_score(
         parts.judge,
         recipe.trees,
         is_binary=is_binary,
+        categorical=categorical,
         seed=seed,
         progress=progress,
     )
     progress("comparing with the edge", 0, 1)
-    model, parity = _exported(served, rows.matrix, table, examples.classes, seed)
+    model, parity = _exported(served, rows.matrix, table, seed)
     progress("comparing with the edge", 1, 1)
     golden = _spread(rows.matrix, GOLDEN_ROWS)
     artefacts = Artefacts(
         features=table,
         model=model,
-        golden=golden_rows(golden, _told(served, golden, is_binary=is_binary)),
+        golden=golden_rows(golden, _told(served, golden)),
         kind=Kind("score", examples.classes),
     )
     evidence = ScoreEvidence(
@@ -181,7 +187,7 @@ def make_score(
         examples=examples,
         parts=parts,
         judged=judged,
-        sigmoid=served.sigmoid,
+        calibration=served.calibration,
         parity=parity,
         seed=seed,
     )
@@ -220,29 +226,27 @@ def _rows(table: FeatureTable, matrix: Matrix, examples: Examples) -> ScoreRows:
     )
 
 
-def _exported(
-    served: Learned, matrix: Matrix, table: FeatureTable, classes: tuple[str, ...], seed: int
-) -> tuple[bytes, Parity]:
-    from hub.export.calibrated import export_calibrated
+def _exported(served: Learned, matrix: Matrix, table: FeatureTable, seed: int) -> tuple[bytes, Parity]:
+    from hub.export.booster import export_booster
     from hub.export.forest import read_forest
+    from hub.export.shared_slope import export_softmax
 
-    model: bytes = export_calibrated(
-        served.booster,
-        feature_names=[feature.name for feature in table.features],
-        slope=served.sigmoid.slope,
-        shift=served.sigmoid.shift,
-        classes=classes,
-    ).SerializeToString(deterministic=True)
+    names, found = [feature.name for feature in table.features], served.calibration
+    exported = (
+        export_booster(served.booster, feature_names=names, output="probability", calibration=found)
+        if isinstance(found, Platt)
+        else export_softmax(served.booster, feature_names=names, slope=found.slope, shift=found.shift)
+    )
+    model: bytes = exported.SerializeToString(deterministic=True)
     tried = parity_rows(read_forest(served.booster), _spread(matrix, PARITY_ROWS), seed=seed)
     with ScoringChild() as child:
-        parity = compare(_told(served, tried, is_binary=not classes), child.score(model, tried))
+        parity = compare(_told(served, tried), child.score(model, tried))
     return model, parity
 
 
-def _told(served: Learned, matrix: Matrix, *, is_binary: bool) -> Any:
+def _told(served: Learned, matrix: Matrix) -> NDArray[np.float64]:
     """What the model should answer: (n,) of one probability, else (n, K)."""
-    said = served.probabilities(matrix)
-    return said[:, 1] if is_binary else said
+    return served.calibration.probabilities(served.raw(matrix))
 
 
 def _spread(matrix: Matrix, most: int) -> Matrix:

@@ -105,7 +105,7 @@ def _claims(made: MadeScore, what: str, protocol: str, *, must: bool) -> list[Cl
             what=f"calibration error of {what}, Online Retail",
             value=judged.error,
             protocol=f"{protocol}; ten bins of equal size a class, classes weighed by how often they came",
-            detail={"without the sigmoid": judged.error_before},
+            detail={"trees alone": judged.error_before},
         ),
     ]
 
