@@ -9,7 +9,7 @@ import pytest
 from hub_records import NODE, NOW_MS, decision, decision_id, event
 
 from edgewise.ids import BundleVersion, ItemId, PlacementName, SubjectId
-from edgewise.records import encode_record
+from edgewise.records import Record, encode_record
 from hub.ledger.batch import Batch
 from hub.ledger.flags import ASKED, FlagClosing, Flagged, FlagState
 from hub.ledger.ledger import Ledger, open_ledger
@@ -26,7 +26,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def test_events_by_stretches_of_time(ledger: Ledger) -> None:
     assert (ledger.newest_event_ms(), ledger.newest_decision_ms()) == (None, None)
     assert ledger.events_by_window(NOW_MS, 10, 2) == [0, 0]
-    records = [*(event(seq) for seq in range(5)), decision(5)]  # a second apart
+    records: list[Record] = [*(event(seq) for seq in range(5)), decision(5)]  # a second apart
     ledger.store([Batch(NODE, [encode_record(record) for record in records])], NOW_MS)
     # (-1, 1], (1, 3], (3, 5] seconds, the latest first
     assert ledger.events_by_window(NOW_MS + 5_001, 2_000, 3) == [1, 2, 2]
