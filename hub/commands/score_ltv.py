@@ -38,7 +38,7 @@ def ltv(
         float | None,
         typer.Option(help="Units to look ahead; the time after --calibration-end, or 52 weeks.", min=0.01, max=100_000),
     ] = None,
-    unit: Annotated[str, typer.Option(help="What time is counted in: day or week.", metavar="UNIT")] = UNITS[1],
+    unit: Annotated[str, typer.Option(help="What time is counted in: day or week.", metavar="UNIT")] = UNITS[0],
     out: Annotated[Path | None, typer.Option(help="Where the customers are written as CSV.")] = None,
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where the report is written as a page with plots.")] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 
 from hub.lifetime.calibration import Calibration, Group, Held
@@ -27,7 +28,7 @@ def ltv_page(report: LtvReport) -> str:
         in_table(
             ["parameter", "estimate", "95 % from", "to"],
             [
-                [name, f"{value:.5g}", *(f"{end:.5g}" for end in report.parameter_intervals[name])]
+                [name, f"{value:.5g}", *(_known(end) for end in report.parameter_intervals[name])]
                 for name, value in report.parameters.items()
             ],
         ),
@@ -143,6 +144,11 @@ def _row(of: CustomerForecast) -> list[str]:
         f"{of.expected_purchases:.2f}",
         f"{of.expected_value:,.2f}",
     ]
+
+
+def _known(value: float) -> str:
+    """A dash where the data do not tell."""
+    return "-" if math.isnan(value) else f"{value:.5g}"
 
 
 def _held(of: Held) -> str:

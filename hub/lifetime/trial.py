@@ -41,7 +41,7 @@ class LtvPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The last day that is learned from; None: the last of the file, and nothing is compared."""
     horizon: float | None = None
     """In units; None: the period after `calibration_end`, or 52 weeks."""
-    unit: Unit = Unit.WEEK
+    unit: Unit = Unit.DAY
     seed: int = 0
     delimiter: str | None = None
 

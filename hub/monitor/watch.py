@@ -231,7 +231,9 @@ def _drift(family: _Family) -> Drift:
 def _calibration(rows: SeenRows, window: Ints, count: int) -> CalibrationDrift:
     came, expected = miscalibration(rows.score, rows.outcome, window, count)
     distance = np.abs(came - expected) / np.sqrt(np.maximum(expected, 1.0))
-    judged = judge(distance[:, None], present=(sizes(window, count) >= LEAST_ROWS).tolist())
+    # where no outcome ever named a decision, that none came says nothing
+    present = (sizes(window, count) >= LEAST_ROWS) & bool(came.any())
+    judged = judge(distance[:, None], present=present.tolist())
     ratios = [_ratio(a, b) for a, b in zip(came.tolist(), expected.tolist(), strict=True)]
     return CalibrationDrift(
         verdict=_verdict(judged),

@@ -78,6 +78,7 @@ def _retail(ground: Ground) -> list[Claim]:
                 columns=Columns("customer", "time", "value"),
                 model=model,
                 calibration_end=dt.date.fromisoformat(cut),
+                unit=Unit.WEEK,
             )
             judged = score_ltv(plan, ground.terminal.note).calibration
             assert judged is not None
