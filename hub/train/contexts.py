@@ -51,29 +51,28 @@ class Pages:
         """The event with a body that holds nothing but the context that it happened in."""
         body = None if event.decision_id is None else self._bodies.get(event.decision_id)
         if body is None:
-            body = _context_alone(event.body)
+            body = _own_context(event.body, event.time_ms)
             body = self._kept.setdefault(body, body)
         return msgspec.structs.replace(event, body=body)
 
 
-def context_of(event: EventRecord, moment_ms: int) -> Context:
-    """The context of an event of `Pages.on_its_page`; `moment_ms` says how far its zone was ahead of UTC."""
-    context = _decoded(event.body)
-    if context.utc_offset_minutes is None and context.timezone:
-        offset_minutes = _offset_minutes(context.timezone, moment_ms)
-        context = msgspec.structs.replace(context, utc_offset_minutes=offset_minutes)
-    return context
+def context_of(event: EventRecord) -> Context:
+    """The context of an event of `Pages.on_its_page`."""
+    return _decoded(event.body)
 
 
-def _context_alone(body: bytes) -> bytes:
-    """Without properties; nothing where the body holds no context that a page could have asked with."""
+def _own_context(body: bytes, time_ms: int) -> bytes:
+    """Without properties, with the clock of its zone; nothing where it holds no context that a page could ask with."""
     if not body:
         return b""
     try:
         said: Mapping[str, msgspec.Raw] = _raw.decode(body)
-        return _encoder.encode(_Body(msgspec.json.decode(said["context"], type=Context)))
+        context = msgspec.json.decode(said["context"], type=Context)
     except (*MALFORMED, KeyError):
         return b""
+    if context.utc_offset_minutes is None and context.timezone:
+        context = msgspec.structs.replace(context, utc_offset_minutes=_offset_minutes(context.timezone, time_ms))
+    return _encoder.encode(_Body(context))
 
 
 @lru_cache(_REMEMBERED)

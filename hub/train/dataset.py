@@ -225,7 +225,7 @@ def _choices(
                     moment_ms,
                     wanted=list(gains),
                     gains=list(gains.values()),
-                    context=context_of(record, moment_ms),
+                    context=context_of(record),
                     draw=draw if number < whole_from else None,
                 )
                 yield None if choice is None else _Made(number, visitor, choice)

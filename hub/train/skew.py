@@ -10,18 +10,19 @@ whose past the ledger does not hold any more is left out, and said to be: nothin
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import ByModel
 from edgewise.decision import Decision
-from edgewise.errors import BundleRefused, RefusedError
+from edgewise.errors import BundleRefused, InputError, RefusedError
 from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
+from edgewise.ranking import ranker_of
 from edgewise.records import DecisionRecord, FeatureRows
+from hub.train.skew_cells import Compared, compared
 
 if TYPE_CHECKING:
     from hub.ledger.ledger import Ledger
@@ -30,10 +31,8 @@ if TYPE_CHECKING:
 MOST: Final = 2_000
 """Decisions that are compared, the latest ones."""
 EXAMPLES: Final = 10
-_FLOAT_BYTES: Final = 4
 _decisions = msgspec.json.Decoder(Decision)
 
-Matrix = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 
 
@@ -98,22 +97,6 @@ NOTHING: Final = Skew(0, 0, 0, [], {}, [])
 """Of a ledger without decisions."""
 
 
-class Compared(NamedTuple):
-    """Two matrices of the same rows and columns, NaN where there is no number."""
-
-    names: tuple[str, ...]
-    items: tuple[ItemId, ...]
-    logged: Matrix
-    replayed: Matrix
-
-    def differs(self) -> NDArray[np.bool_]:
-        """(n, F): to the bit, but every NaN is like every other."""
-        here, there = np.isnan(self.logged), np.isnan(self.replayed)
-        differing: NDArray[np.bool_] = self.logged.view(np.uint32) != self.replayed.view(np.uint32)
-        differing[here | there] = (here != there)[here | there]
-        return differing
-
-
 def measure_skew(
     ledger: Ledger,
     replayer: Replayer,
@@ -142,30 +125,6 @@ def measure_skew(
     return tallies.result()
 
 
-def compared(logged: FeatureRows, replayed: FeatureRows | None) -> Compared:
-    """The logged rows beside those of the same items in the replay. Raises ValueError for damaged bytes.
-
-    An item or a column that one of both does not have is NaN there.
-    """
-    others = FeatureRows((), (), b"") if replayed is None else replayed
-    names = (*logged.names, *(name for name in others.names if name not in logged.names))
-    return Compared(names, logged.items, _matrix(logged, names, logged.items), _matrix(others, names, logged.items))
-
-
-def _matrix(rows: FeatureRows, names: Sequence[str], items: Sequence[ItemId]) -> Matrix:
-    if len(rows.data) != len(rows.items) * len(rows.names) * _FLOAT_BYTES:
-        raise ValueError(f"{len(rows.data)} bytes of {len(rows.items)} rows of {len(rows.names)} columns")
-    known = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))
-    # One more row and column of NaN stand for whatever is not there.
-    padded = np.full((len(rows.items) + 1, len(rows.names) + 1), np.nan, np.float32)
-    padded[:-1, :-1] = known
-    row_of = {item: place for place, item in enumerate(rows.items)}
-    column_of = {name: place for place, name in enumerate(rows.names)}
-    places = [row_of.get(item, -1) for item in items]
-    columns = [column_of.get(name, -1) for name in names]
-    return np.ascontiguousarray(padded[np.ix_(places, columns)])
-
-
 class _Tallies:
     def __init__(self) -> None:
         self.counts: dict[str, NDArray[np.int64]] = {}
@@ -192,8 +151,8 @@ class _Tallies:
                 ],
                 axis=1,
             )
-            apart = np.where(here | there, 0.0, np.abs(pair.logged.astype(np.float64) - pair.replayed))
-            for name, column, most in zip(pair.names, columns, apart.max(axis=0, initial=0.0).tolist(), strict=True):
+            largest = pair.apart().max(axis=0, initial=0.0).tolist()
+            for name, column, most in zip(pair.names, columns, largest, strict=True):
                 self.counts[name] = self.counts.get(name, np.zeros(4, np.int64)) + column
                 self.largest[name] = max(self.largest.get(name, 0.0), most)
             self._exemplify(record, placement, pair, differs)
@@ -236,7 +195,7 @@ def _compare(record: DecisionRecord, replayer: Replayer, model: ModelName | None
         return "no-bundle"
     except RefusedError:
         return "no-facts"
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, InputError):  # bytes that are no decision, or one that its own bundle cannot make
         return "damaged"
     if again is None:
         return "no-model"
@@ -271,6 +230,6 @@ def _logged(record: DecisionRecord, replayer: Replayer, model: ModelName | None)
     kept = {}
     for placement, logged in rows.items():
         arm = policy.placements[placement].arms.get(placed[placement].policy) if placement in placed else None
-        if arm is not None and isinstance(arm.ranking, ByModel) and arm.ranking.model == model:
+        if arm is not None and ranker_of(arm.ranking) == model:
             kept[placement] = logged
     return kept

@@ -292,3 +292,31 @@ def test_session_scores_equal_their_naive_twin(looked_at: list[ItemId], sets: li
         [naive_feature(feature, item=item, attributes={}, weights={}, heard=heard, **visitor)] for item in candidates
     ]
     np.testing.assert_array_equal(matrix, np.array(expected, np.float32))
+
+
+def test_live_numbers_move_every_column_that_is_made_of_them() -> None:
+    """As if the catalogue itself said so; what it does not say stays as released."""
+    table = FeatureTable(
+        [
+            declared.ItemAttribute(name="price", attribute="price"),
+            declared.ItemIs(name="is_five", attribute="price", value="5"),
+            declared.PriceDistance(name="far"),
+            declared.Code(name="step", of="item.price", values=("5", "6", "7.5")),
+            declared.Hash(name="bucket", of="item.price", buckets=1_000),
+            declared.Cross(name="twice", of=("price", "step")),
+        ]
+    )
+    released, live = [5.0, 6.0, 8.0, 9.0], [7.5, np.nan, 5.0, np.nan]
+    said = [new if new == new else old for old, new in zip(released, live, strict=True)]  # noqa: PLR0124
+    visitor = Profile(price_bands={Kind.VIEW: [0, 0, 3, 1]})
+    matrices = []
+    for prices in (released, said):
+        items = ItemTable(Catalogue([Item(ItemId(f"i{n}"), {}, {"price": price}) for n, price in enumerate(prices)]))
+        features = CompiledFeatures(table, items)
+        if prices is released:
+            column = {"price": np.array([*live, np.nan])}
+            features = features.under(items.under(column), column)
+        codes = np.array([0, 1, 2, 3, -1], np.intp)
+        matrices.append(features.compute(visitor, Context(), world.EVERYTHING_GRANTED, world.NOW_MS, codes))
+    np.testing.assert_array_equal(matrices[0], matrices[1])
+    assert matrices[0][0].tolist()[3:4] == [2.0]

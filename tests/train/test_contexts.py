@@ -19,7 +19,7 @@ SUMMER_MS = 1_783_850_000_000
 GRANTED = Grants(personalisation=True, analytics=True, marketing=False)
 
 
-def event(body: bytes, decision: str | None = None) -> EventRecord:
+def event(body: bytes, decision: str | None = None, *, time_ms: int = WINTER_MS) -> EventRecord:
     return EventRecord(
         producer=Producer("n/1/0"),
         seq=0,
@@ -27,8 +27,8 @@ def event(body: bytes, decision: str | None = None) -> EventRecord:
         message_id=MessageId("m"),
         type="track",
         name="Product Viewed",
-        time_ms=WINTER_MS,
-        received_ms=WINTER_MS,
+        time_ms=time_ms,
+        received_ms=time_ms,
         grants=GRANTED,
         decision_id=None if decision is None else DecisionId(decision),
         body=body,
@@ -64,15 +64,15 @@ def test_an_event_of_a_decision_happened_on_the_page_of_that_decision() -> None:
     shown = Context(device=Device("mobile"), geo=Geo("DE"), network=Network("home"), utc_offset_minutes=345)
     pages.remember(decision("d-1", shown))
     kept = pages.on_its_page(event(body(device={"type": "desktop"}), "d-1"))
-    assert context_of(kept, WINTER_MS) == shown
-    assert context_of(pages.on_its_page(event(b"", "d-1")), WINTER_MS) == shown
+    assert context_of(kept) == shown
+    assert context_of(pages.on_its_page(event(b"", "d-1"))) == shown
     unknown = pages.on_its_page(event(body(locale="fr"), "d-2"))
-    assert context_of(unknown, WINTER_MS) == Context(locale="fr")
+    assert context_of(unknown) == Context(locale="fr")
 
 
 def test_any_other_event_carries_its_own_context_and_nothing_else_is_kept() -> None:
     kept = Pages().on_its_page(event(body(page={"path": "/tea"}, device={"type": "tablet"}, library={"name": "x"})))
-    context = context_of(kept, WINTER_MS)
+    context = context_of(kept)
     assert (context.page.path, context.device.type) == ("/tea", "tablet")
     assert b"secret" not in kept.body
     assert b"library" not in kept.body
@@ -82,8 +82,8 @@ def test_any_other_event_carries_its_own_context_and_nothing_else_is_kept() -> N
     "damaged", [b"", b"{}", b"[]", b"{", b'{"context": 3}', b'{"context": {"page": []}}', b'{"context": {"locale": 7}}']
 )
 def test_what_is_no_context_says_nothing(damaged: bytes) -> None:
-    assert context_of(Pages().on_its_page(event(damaged)), WINTER_MS) == Context()
-    assert context_of(event(damaged), WINTER_MS) == Context()
+    assert context_of(Pages().on_its_page(event(damaged))) == Context()
+    assert context_of(event(damaged)) == Context()
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,15 @@ def test_what_is_no_context_says_nothing(damaged: bytes) -> None:
     ],
 )
 def test_the_zone_says_how_far_ahead_of_utc_it_was(zone: str, moment_ms: int, offset_minutes: int | None) -> None:
-    kept = Pages().on_its_page(event(body(timezone=zone)))
-    assert context_of(kept, moment_ms).utc_offset_minutes == offset_minutes
+    kept = Pages().on_its_page(event(body(timezone=zone), time_ms=moment_ms))
+    assert context_of(kept).utc_offset_minutes == offset_minutes
+
+
+def test_what_a_node_did_not_know_training_does_not_know_either() -> None:
+    """The node had no database of zones: the model was served without an hour."""
+    pages = Pages()
+    pages.remember(decision("d-1", Context(timezone="Europe/Berlin")))
+    assert context_of(pages.on_its_page(event(b"", "d-1"))).utc_offset_minutes is None
 
 
 def test_pages_are_kept_once() -> None:

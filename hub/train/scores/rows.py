@@ -152,8 +152,8 @@ class _Past:
 def _context(history: History, moment: Moment) -> Context:
     if moment.page is None:
         return Context()
-    moment_ms, _, record = history.deeds[moment.page]
-    return context_of(record, moment_ms) if isinstance(record, EventRecord) else Context()
+    record = history.deeds[moment.page].record
+    return context_of(record) if isinstance(record, EventRecord) else Context()
 
 
 def by_time(rows: ScoreRows, calibration_share: float, validation_share: float) -> Parts:
