@@ -17,6 +17,7 @@ from replay_world import ReplayShop, replay_shop
 from scores_world import CHURN, CLASSES, MOOD, entries
 from world import CHALLENGER, CHAMPION, LIST, RANKER
 
+from edge.agent.trial import try_bundle
 from edge.worker.live_bundle import Served
 from edgewise.admission.load import load_bundle
 from edgewise.bundle.catalogue import Variant, content_sha256
@@ -184,6 +185,12 @@ def test_explanations_name_scores_and_copies(shop: ReplayShop) -> None:
     assert "churn: 0." in page
     shop.prefer({"dial": 0}, visitor)
     assert shop.client.get(f"/v1/why/{record.decision_id}", headers=cookie).json()["scores"] == {}
+
+
+def test_a_new_bundle_of_scores_passes_its_trial(shop: ReplayShop) -> None:
+    served = shop.desk.live.served
+    assert served is not None
+    try_bundle(shop.desk.paths.root, served.bundle.digest)  # raises what is wrong with it
 
 
 def test_a_node_refuses_scores_that_come_out_otherwise() -> None:

@@ -319,6 +319,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("no class 'sad'", {"policy": asks("profile.score.mood.sad")}),
     ("none is the likeliest", {"policy": asks("profile.class.churn")}),
     ("no score 'ranker'", {"policy": asks("profile.class.ranker")}),
+    ("no class 'buyng'", {"policy": policy(gated=gated(Compare("profile.class.mood", "eq", "buyng")))}),
+    ("no class 'sad'", {"policy": policy(gated=gated(Compare("profile.class.mood", "not_in", ["buying", "sad"])))}),
     ("no value 'profile.score.'", {"policy": asks("profile.score.")}),
     ("is a visitor score", {"policy": policy(a=world.placement(arms={CHAMPION: Arm(ByModel(CHURN))}))}),
     ("opted-out visitors are served by rule", {"policy": formula(OfScore(CHURN))}),
