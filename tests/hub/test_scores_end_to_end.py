@@ -41,7 +41,8 @@ from edgewise.errors import BundleRefused
 from edgewise.reasons import Degradation
 from edgewise.records import DecisionRecord
 from edgewise.visitor import sign_visitor
-from hub.explain import explain
+from hub.commands.explain import _shown as told
+from hub.explain import Explanation, explain
 
 _numbers = itertools.count()
 CHURN_WEIGHTS = np.array([-0.5, -0.25, 0.1], np.float32)
@@ -166,6 +167,13 @@ def test_a_score_that_breaks_is_left_out_and_the_replay_leaves_it_out(shop: Repl
         served._scorers.update(sound)
 
 
+def _facts(explanation: Explanation) -> list[list[str]]:
+    """The first table of `edgewise explain`, as text."""
+    table = told(explanation)[0]
+    columns = [list(column.cells) for column in table.columns]
+    return [[str(cell) for cell in row] for row in zip(*columns, strict=True)]
+
+
 def test_explanations_name_scores_and_copies(shop: ReplayShop) -> None:
     visitor = somebody(shop, "film-3", "film-9", "film-11")
     record, _, decision = decided(shop, visitor)
@@ -174,6 +182,8 @@ def test_explanations_name_scores_and_copies(shop: ReplayShop) -> None:
     assert explanation.scores[CHURN] == decision.scores[CHURN][0]
     assert explanation.scores[MOOD] == dict(zip(CLASSES, decision.scores[MOOD], strict=True))
     assert {item.variant for item in explanation.placements[LIST].items} == {"hurry"}
+    estimated = {cell for row in _facts(explanation) for cell in row}
+    assert any(cell.startswith("churn 0.") and "; mood: browsing 0." in cell for cell in estimated)
     cookie = {"cookie": f"ew_id={sign_visitor(KEYS.visitor_key, visitor, shop.clock.now_ms())}"}
     why = shop.client.get(f"/v1/why/{record.decision_id}", headers=cookie).json()
     assert why["scores"]["mood"].keys() == set(CLASSES)
