@@ -91,7 +91,7 @@ class Shop:
             models={name: LoadedModel(entry, b"", None, (), None) for name, entry in contents.scores.entries.items()},
         )
         self._score = contents.scores.score
-        self._needed = features.needed(self._columns.tolist())
+        self._taken = frozenset(self._columns.tolist())
         pool = self._bundle.placements[self.seat.placement].pool
         self._place_of = {item: place for place, item in enumerate(features.ids(pool.rows))}
 
@@ -150,7 +150,7 @@ class Shop:
         )
 
     def _seen(self, view: View, rows: Rows, grants: Grants) -> Matrix:
-        return self._bundle.features.matrix(view, rows, grants, self._needed).take(self._columns, axis=1)
+        return self._bundle.features.matrix(view, rows, grants, self._taken).take(self._columns, axis=1)
 
     def _enter(
         self, profile: Profile, said: Preferences, grants: Grants, now_ms: int, context: Context

@@ -133,7 +133,7 @@ def _formulated(ranked: Ranked, entry: Entry, field: Field | Reason) -> Ranked:
 def _scored(model: ModelName, parts: list[Rows], view: View, asked: Asked, score: Score) -> list[Ranked] | None:
     """One call of one model for all its placements; None when it does not answer with a finite score a row."""
     features, loaded = asked.bundle.features, asked.bundle.models[model]
-    matrix = features.matrix(view, joined(parts), asked.question.grants, loaded.needed)
+    matrix = features.matrix(view, joined(parts), asked.question.grants, loaded.features)
     if loaded.columns is not None:
         matrix = matrix.take(loaded.columns, axis=1)
     try:

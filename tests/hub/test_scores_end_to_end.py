@@ -17,6 +17,7 @@ from replay_world import ReplayShop, replay_shop
 from scores_world import CHURN, CLASSES, MOOD, entries
 from world import CHALLENGER, CHAMPION, LIST, RANKER
 
+from edge.agent.trial import try_bundle
 from edge.worker.live_bundle import Served
 from edgewise.admission.load import load_bundle
 from edgewise.bundle.catalogue import Variant, content_sha256
@@ -40,7 +41,8 @@ from edgewise.errors import BundleRefused
 from edgewise.reasons import Degradation
 from edgewise.records import DecisionRecord
 from edgewise.visitor import sign_visitor
-from hub.explain import explain
+from hub.commands.explain import _shown as told
+from hub.explain import Explanation, explain
 
 _numbers = itertools.count()
 CHURN_WEIGHTS = np.array([-0.5, -0.25, 0.1], np.float32)
@@ -165,6 +167,13 @@ def test_a_score_that_breaks_is_left_out_and_the_replay_leaves_it_out(shop: Repl
         served._scorers.update(sound)
 
 
+def _facts(explanation: Explanation) -> list[list[str]]:
+    """The first table of `edgewise explain`, as text."""
+    table = told(explanation)[0]
+    columns = [list(column.cells) for column in table.columns]
+    return [[str(cell) for cell in row] for row in zip(*columns, strict=True)]
+
+
 def test_explanations_name_scores_and_copies(shop: ReplayShop) -> None:
     visitor = somebody(shop, "film-3", "film-9", "film-11")
     record, _, decision = decided(shop, visitor)
@@ -173,6 +182,8 @@ def test_explanations_name_scores_and_copies(shop: ReplayShop) -> None:
     assert explanation.scores[CHURN] == decision.scores[CHURN][0]
     assert explanation.scores[MOOD] == dict(zip(CLASSES, decision.scores[MOOD], strict=True))
     assert {item.variant for item in explanation.placements[LIST].items} == {"hurry"}
+    estimated = {cell for row in _facts(explanation) for cell in row}
+    assert any(cell.startswith("churn 0.") and "; mood: browsing 0." in cell for cell in estimated)
     cookie = {"cookie": f"ew_id={sign_visitor(KEYS.visitor_key, visitor, shop.clock.now_ms())}"}
     why = shop.client.get(f"/v1/why/{record.decision_id}", headers=cookie).json()
     assert why["scores"]["mood"].keys() == set(CLASSES)
@@ -184,6 +195,12 @@ def test_explanations_name_scores_and_copies(shop: ReplayShop) -> None:
     assert "churn: 0." in page
     shop.prefer({"dial": 0}, visitor)
     assert shop.client.get(f"/v1/why/{record.decision_id}", headers=cookie).json()["scores"] == {}
+
+
+def test_a_new_bundle_of_scores_passes_its_trial(shop: ReplayShop) -> None:
+    served = shop.desk.live.served
+    assert served is not None
+    try_bundle(shop.desk.paths.root, served.bundle.digest)  # raises what is wrong with it
 
 
 def test_a_node_refuses_scores_that_come_out_otherwise() -> None:

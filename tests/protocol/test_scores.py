@@ -39,6 +39,7 @@ from edgewise.decide import Outcome, decide
 from edgewise.decision import canonical_bytes
 from edgewise.errors import BundleRefused
 from edgewise.features import table as declared
+from edgewise.features.constants import is_constant
 from edgewise.ids import ArmName, ModelName, PlacementName
 from edgewise.profile.state import Profile
 from edgewise.reasons import Degradation, Reason
@@ -133,14 +134,8 @@ def test_a_score_that_looks_at_a_score_gets_what_that_says() -> None:
 @given(st.builds(Grants, personalisation=st.booleans(), analytics=st.booleans(), marketing=st.booleans()))
 def test_the_row_of_a_score_is_that_of_any_candidate(grants: Grants) -> None:
     bundle = scores_world.bundle()
-    names = tuple(
-        feature.name
-        for feature in world.feature_table().features
-        if not isinstance(feature, (declared.NeighbourScore, declared.NeighbourMax, declared.DaysSinceItem))
-        and not isinstance(
-            feature, (declared.Affinity, declared.AffinityMatch, declared.ItemAttribute, declared.ItemIs)
-        )
-    )
+    names = tuple(feature.name for feature in world.feature_table().features if is_constant(feature))
+    assert len(names) > 5
     model = ScoreModel(ModelEntry("models/any.onnx", names, kind="score"), bundle.features)
     view = bundle.features.view(VIEWER, world.question().context, world.NOW_MS)
     matrix = bundle.features.matrix(view, bundle.features.rows(list(world.FILMS[:2])), grants)
@@ -319,6 +314,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("no class 'sad'", {"policy": asks("profile.score.mood.sad")}),
     ("none is the likeliest", {"policy": asks("profile.class.churn")}),
     ("no score 'ranker'", {"policy": asks("profile.class.ranker")}),
+    ("no class 'buyng'", {"policy": policy(gated=gated(Compare("profile.class.mood", "eq", "buyng")))}),
+    ("no class 'sad'", {"policy": policy(gated=gated(Compare("profile.class.mood", "not_in", ["buying", "sad"])))}),
     ("no value 'profile.score.'", {"policy": asks("profile.score.")}),
     ("is a visitor score", {"policy": policy(a=world.placement(arms={CHAMPION: Arm(ByModel(CHURN))}))}),
     ("opted-out visitors are served by rule", {"policy": formula(OfScore(CHURN))}),

@@ -158,6 +158,7 @@ def test_the_card_says_what_it_is_for_where_it_comes_from_and_what_it_cannot_do(
         "metrics",
         "features",
         "consent",
+        "fairness",
         "known_limits",
         "parity",
         "settings",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from edgewise.admission.check_scores import Models, wrong_with, wrong_with_path
+from edgewise.admission.check_scores import Models, wrong_with, wrong_with_class, wrong_with_path
 from edgewise.bundle import policy as decided
 from edgewise.bundle.learned import neighbours_path, vectors_path
 from edgewise.bundle.manifest import POLICY, SESSIONS
@@ -177,6 +177,8 @@ def _check_compare(rule: decided.Compare, models: Models, resource: str, path: s
     for field, value in (("of", rule.of), ("to", named)):
         wrong = None if value is None else wrong_with_path(value, models)
         require(wrong is None, "dangling", resource, wrong or "", f"{path}.{field}")
+    wrong = wrong_with_class(rule.of, op, to, models)
+    require(wrong is None, "dangling", resource, wrong or "", f"{path}.to")
     if op == "exists":
         fits, expected = to is None or isinstance(to, bool), "true or false"
     elif named is not None:

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from edgewise.bundle.manifest import FEATURES, MANIFEST, ModelEntry
+from edgewise.bundle.policy import Operand
 from edgewise.bundle.refusal import require
 from edgewise.features.constants import is_constant
 from edgewise.features.table import FeatureTable, Score
 from edgewise.ids import ModelName
-from edgewise.rules import score_in
+from edgewise.rules import reference, score_in
 
 Models = Mapping[ModelName, ModelEntry]
 
@@ -65,6 +66,16 @@ def wrong_with_path(path: str, models: Models) -> str | None:
     if entry is not None and entry.kind == "score" and not entry.classes:
         return f"the score {named.model!r} has no classes, so none is the likeliest"
     return wrong_with(named.model, entry.classes[0] if entry is not None and entry.classes else "", models)
+
+
+def wrong_with_class(path: str, op: str, to: Operand | None, models: Models) -> str | None:
+    """Why a rule that asks for a score's likeliest class can never be true of it; None where it can."""
+    named = score_in(path)
+    if named is None or named.of_class is not None or op not in {"eq", "ne", "in", "not_in"} or reference(to):
+        return None
+    classes = models[named.model].classes
+    unknown = [value for value in (to if isinstance(to, list) else [to]) if value not in classes]
+    return f"{named.model!r}: no class {unknown[0]!r}; there are {', '.join(classes)}" if unknown else None
 
 
 def circle_in(asks: Mapping[ModelName, list[ModelName]]) -> list[ModelName]:

@@ -45,8 +45,6 @@ class LoadedModel(msgspec.Struct, frozen=True):
     """The feature table's column of every feature that it takes."""
     columns: NDArray[np.intp] | None
     """The same as an array; None where they are all columns of the table, in order."""
-    needed: frozenset[int] = frozenset()
-    """The same, with what crosses among them are made of: visitor scores in other columns are not asked for."""
 
 
 class Bundle:
@@ -219,5 +217,4 @@ def _model(entry: ModelEntry, features: CompiledFeatures, resources: Mapping[str
         attribution=None if entry.attribution is None else resources[entry.attribution],
         features=columns,
         columns=None if entry.features == features.names else np.array(columns, np.intp),
-        needed=features.needed(columns),
     )

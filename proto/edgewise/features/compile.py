@@ -7,7 +7,7 @@ rows of this very code, so that serving and training cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from typing import Self
 
@@ -106,7 +106,6 @@ class CompiledFeatures:
                     pass
         self._telling: dict[tuple[int, ...], tuple[int, ...]] = {}
         made_of_others = crossings(self.features, self.column_of)
-        self._parts = {made.column: (made.first, made.second) for made in made_of_others}
         self._granted = [GrantedColumns(self.features, made_of_others, _grants(bits)) for bits in range(8)]
 
     def under(self, items: ItemTable, live: Collection[str]) -> Self:
@@ -141,11 +140,6 @@ class CompiledFeatures:
             made = tuple([position for position, column in enumerate(columns) if self.sentences[column]])
             self._telling[columns] = made
         return made
-
-    def needed(self, columns: Iterable[int]) -> frozenset[int]:
-        """Columns, and those that the crosses among them are made of."""
-        taken = frozenset(columns)
-        return taken.union(*(self._parts[column] for column in taken if column in self._parts))
 
     def rows(self, candidates: Sequence[Candidate] | Sequence[ItemId]) -> Rows:
         """Rows of candidates that a caller brought, or of item ids.
