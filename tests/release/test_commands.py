@@ -113,10 +113,10 @@ def test_items_wait_until_somebody_approves_them(typed: Typed) -> None:
 
 
 def test_models_from_list_to_card(typed: Typed, tmp_path: Path) -> None:
+    card = {"intended_use": "the [hero]"}
     assert "no model yet" in typed("model", "list").out
     shop = Shop(tmp_path)
     for seed in (1, 2):
-        card = {"intended_use": "the [hero]"}
         shop.registry.register(ModelName("ranker"), tiny_model(shop.contents().features, seed), card, by="ann")
     assert typed("model", "promote", "ranker").code == 1
     approved = typed("model", "approve", "ranker@1", "--by", "bob")
