@@ -146,14 +146,24 @@ def _bars(metrics: Mapping[str, Any]) -> list[Bar]:
 
 
 def _cell(value: Any) -> str:
-    """A number with its interval in words; other parts that are no text as JSON."""
+    """In words: `0.31 [0.25, 0.35]` for a number with its interval, `name value; name value` for other mappings."""
     if isinstance(value, str):
         return value
-    if isinstance(value, Mapping) and {"ci_low", "ci_high"} <= set(value):
-        middle = next((value[key] for key in _MIDDLES if key in value), None)
-        ends = (middle, value["ci_low"], value["ci_high"])
-        if all(isinstance(end, int | float) for end in ends):
-            others = {key: part for key, part in value.items() if key not in {"ci_low", "ci_high", *_MIDDLES}}
-            said = "{:.4g} [{:.4g}, {:.4g}]".format(*ends)
-            return f"{said} {msgspec.json.encode(others).decode()}" if others else said
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, Mapping):
+        return "; ".join(_with_interval(value)) or "none"
+    if isinstance(value, Sequence):
+        return ", ".join(map(_cell, value)) or "none"
     return msgspec.json.encode(value).decode()
+
+
+def _with_interval(value: Mapping[str, Any]) -> Iterator[str]:
+    middle = next((key for key in _MIDDLES if key in value), None)
+    told: set[str] = set()
+    if middle is not None and {"ci_low", "ci_high"} <= set(value):
+        ends = (value[middle], value["ci_low"], value["ci_high"])
+        if all(isinstance(end, int | float) for end in ends):
+            told = {middle, "ci_low", "ci_high"}
+            yield "{:.4g} [{:.4g}, {:.4g}]".format(*ends)
+    yield from (f"{key} {_cell(part)}" for key, part in value.items() if key not in told)

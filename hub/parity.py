@@ -128,6 +128,20 @@ def parity_rows(forest: Forest, base: NDArray[np.float32], *, seed: int) -> NDAr
     return np.concatenate([*parts, odd])
 
 
+def telling_rows(forest: Forest, base: NDArray[np.float32], *, count: int, seed: int) -> NDArray[np.float32]:
+    """`count` rows to keep beside a model, float32 (n, F): half of them from everywhere in `base`, the others odd.
+
+    Every node repeats them before it lets a model serve. Real rows alone lie between the thresholds, where a scorer
+    that rounds them otherwise, or reads missing values otherwise, would not be noticed.
+
+    Raises as `parity_rows`.
+    """
+    real = base[np.unique(np.linspace(0, len(base) - 1, max(1, count // 2)).astype(np.int64))] if len(base) else base
+    odd = parity_rows(forest, real, seed=seed)[len(real) :]
+    drawn = np.random.default_rng(seed).choice(len(odd), size=count - len(real), replace=False)
+    return np.concatenate([real, odd[np.sort(drawn)]])
+
+
 def _numeric_nodes(forest: Forest) -> NDArray[np.int64]:
     split = forest.true_child != forest.false_child
     return np.flatnonzero((forest.mode != MEMBER) & (split | (forest.true_is_leaf != forest.false_is_leaf)))

@@ -66,14 +66,20 @@ def list_(data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> Non
 def approve(model: Model, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
     """Vouch for a version, so that it may be promoted."""
     from hub.audit import person
+    from hub.model_card import unstated
     from hub.release.releases import open_releases
 
     who = person(by, os.environ)
     with open_releases(data_dir) as releases:
         name, version = _named(model, releases.registry)
         row = releases.registry.approve(name, version, by=who)
-    Terminal(json=json, quiet=quiet).result(
-        {"model": row}, f"{name}@{version} is approved by {who}; next: edgewise model promote {name}@{version}"
+    terminal = Terminal(json=json, quiet=quiet)
+    silent = unstated(row.card)
+    for line in silent:
+        terminal.note(f"its card does not say {line}")
+    terminal.result(
+        {"model": row, "unstated": silent},
+        f"{name}@{version} is approved by {who}; next: edgewise model promote {name}@{version}",
     )
 
 

@@ -95,7 +95,7 @@ def scoring(
     for warning in trained.report.warnings:
         terminal.note(f"warning: {warning}")
     if export is not None:
-        export.write_bytes(trained.onnx)
+        _put(export, trained.onnx)
     if report is not None:
         report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
     if card is not None:
@@ -119,6 +119,17 @@ def _shown(report: ScoringReport, export: Path | None) -> Group:
     calibrated = [_calibrated(one) for one in report.calibration[:MOST_CALIBRATIONS]]
     judged = f"judged by {report.judged_by}"
     return Group(table(["", "", "95 %"], rows, title=title), judged, *calibrated, proved, *written)
+
+
+def _put(path: Path, model: bytes) -> None:
+    """Whole or not at all, so that a full disk does not cost the last good model; a device is written to."""
+    from hub.durable import replace_file
+
+    target = path.resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(model)
+    else:
+        replace_file(target, model)
 
 
 def _calibrated(one: Calibration) -> str:

@@ -11,7 +11,7 @@ from edgewise.bundle.golden import golden_rows
 from edgewise.errors import ModelRefused
 from edgewise.features.table import FeatureTable
 from hub.artefacts import Artefacts
-from hub.parity import Parity, check_parity
+from hub.parity import Parity, check_parity, telling_rows
 from hub.scoring_child import ScoringChild
 from hub.train.boosting import raw_scores
 from hub.train.items import FittedItems
@@ -48,11 +48,12 @@ def exported(
     """
     from hub.export import export_booster
     from hub.export.attribution import export_attribution
+    from hub.export.forest import read_forest
 
     names = [feature.name for feature in features.features]
     model = export_booster(booster, feature_names=names, output="raw").SerializeToString(deterministic=True)
     attribution = export_attribution(booster, names).SerializeToString(deterministic=True)
-    golden = _spread(matrix, GOLDEN_ROWS)
+    golden = telling_rows(read_forest(booster), matrix, count=GOLDEN_ROWS, seed=seed)
     expected = raw_scores(booster, golden)
     with ScoringChild() as child:
         parity = check_parity(booster, model, _spread(matrix, PARITY_ROWS), output="raw", child=child, seed=seed)

@@ -44,7 +44,8 @@ def test_markdown_has_a_yaml_header_sections_and_numbers_with_intervals() -> Non
     assert yaml.safe_load(header) == {"name": "m", "version": 1}
     assert body.startswith("\n# m@1\n\n## Summary\n\nRanks the hero.\n")
     assert "| hit_rate@5 | 0.3 [0.25, 0.35] |\n" in body
-    assert "| a\\|b |" in body
+    assert "| a\\|b | gain_share 1 |\n" in body
+    assert "| purposes | personalisation |\n" in body
     assert "## Known limits\n\n- new items\n- robots\n" in body
 
 

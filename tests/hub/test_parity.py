@@ -14,7 +14,15 @@ from edge.scoring.scorer import TableScorer
 from edgewise.errors import InputError, ModelRefused
 from hub.export import export_booster
 from hub.export.forest import MEMBER, Forest, read_forest
-from hub.parity import FEWEST_ROWS, check_parity, compare, one_row_per_node, parity_rows
+from hub.parity import (
+    FEWEST_ROWS,
+    check_parity,
+    compare,
+    difference,
+    one_row_per_node,
+    parity_rows,
+    telling_rows,
+)
 from hub.scoring_child import ScoringChild
 
 
@@ -144,3 +152,19 @@ def test_several_outputs_are_judged_a_row_at_a_time() -> None:
         compare(np.zeros((4, 3)), np.eye(4, 3)[[3, 3, 3, 0]])
     with pytest.raises(ModelRefused, match="shape"):
         compare(np.zeros((4, 3)), np.zeros(4))
+
+
+def test_rows_that_are_kept_tell_a_scorer_that_rounds_otherwise_and_real_rows_alone_do_not() -> None:
+    table = rows(np.random.default_rng(1), 2_000, missing=0.0)
+    model = booster(table, "regression")
+    forest = read_forest(model)
+    exported = export_booster(model, feature_names=names(model), output="raw")
+    nearest = TableScorer(with_splits(exported, forest.threshold.astype(np.float32)))
+    kept = telling_rows(forest, table, count=128, seed=0)
+    assert kept.shape == (128, 5)
+    found = difference(np.asarray(model.predict(kept)), nearest.run({"x": kept})["score"])
+    assert found.mismatches > 0
+    real = table[::16]
+    assert difference(np.asarray(model.predict(real)), nearest.run({"x": real})["score"]).mismatches == 0
+    np.testing.assert_array_equal(kept, telling_rows(forest, table, count=128, seed=0))
+    assert len(telling_rows(forest, table[:3], count=128, seed=0)) == 128

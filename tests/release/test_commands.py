@@ -113,13 +113,15 @@ def test_items_wait_until_somebody_approves_them(typed: Typed) -> None:
 
 
 def test_models_from_list_to_card(typed: Typed, tmp_path: Path) -> None:
+    card = {"intended_use": "the [hero]"}
     assert "no model yet" in typed("model", "list").out
     shop = Shop(tmp_path)
     for seed in (1, 2):
-        card = {"intended_use": "the [hero]"}
         shop.registry.register(ModelName("ranker"), tiny_model(shop.contents().features, seed), card, by="ann")
     assert typed("model", "promote", "ranker").code == 1
-    assert typed("model", "approve", "ranker@1", "--by", "bob").code == 0
+    approved = typed("model", "approve", "ranker@1", "--by", "bob")
+    assert approved.code == 0
+    assert "its card does not say fairness: what was measured for groups of people" in approved.err
     assert typed("model", "approve", "ranker").code == 0
     assert typed("model", "promote", "ranker@1").code == 0
     assert typed("model", "promote", "ranker@2", "--alias", "challenger").code == 0
@@ -131,6 +133,13 @@ def test_models_from_list_to_card(typed: Typed, tmp_path: Path) -> None:
     assert typed("model", "rollback", "ranker").code == 1
     assert "## Intended use\n\nthe [hero]" in typed("model", "card", "ranker").out
     assert "no model 'rankr'; there are: ranker" in typed("model", "card", "rankr").err
+    page = tmp_path / "card.html"
+    assert f"card of ranker@2: {page}" in typed("model", "card", "ranker", "--format", "html", "--out", str(page)).out
+    assert "<h2>Intended use</h2><p>the [hero]</p>" in page.read_text("utf-8")
+    told = msgspec.json.decode(typed("model", "card", "ranker@1", "--format", "json").out)
+    assert (told["name"], told["version"], told["card"]) == ("ranker", 1, card)
+    kept = (typed.data_dir / "models/ranker/1/card.md").read_text("utf-8")
+    assert "## Intended use\n\nthe [hero]" in kept
 
 
 @pytest.mark.parametrize(
@@ -140,6 +149,7 @@ def test_models_from_list_to_card(typed: Typed, tmp_path: Path) -> None:
         ("release", "show", "one"),
         ("release", "promote", "-1"),
         ("model", "card", "ranker@new"),
+        ("model", "card", "ranker", "--format", "pdf"),
         ("model", "promote", "ranker@1", "--alias", "best"),
         ("site", "check"),
     ],

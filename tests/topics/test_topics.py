@@ -141,9 +141,15 @@ def test_a_kept_model_lies_where_sources_look(tmp_path: Path) -> None:
 def test_the_command_trains_keeps_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = write_tickets(tmp_path / "train.csv", FOUR, 15)
     columns: list[str | Path] = ["--table", table, "--text", "body", "--target", "topic", "--cv", "2"]
-    done = edgewise(capsys, "train", "topics", *columns, "--name", "support", "--data-dir", tmp_path, "--json")
+    html = tmp_path / "topics.html"
+    kept: list[str | Path] = ["--name", "support", "--data-dir", tmp_path, "--html", html]
+    done = edgewise(capsys, "train", "topics", *columns, *kept, "--json")
     assert done.code == 0, done.stderr
     said = json.loads(done.stdout)
+    assert sum(topic["texts"] for topic in said["by_topic"].values()) == 60
+    right = sum(topic["texts"] * topic["recall"] for topic in said["by_topic"].values())
+    assert right / 60 == pytest.approx(said["metrics"]["accuracy"]["mean"])
+    assert all(name in html.read_text("utf-8") for name in said["by_topic"])
     assert said["rows"] == 60
     assert set(said["metrics"]) == {"accuracy", "f1_macro", "log_loss"}
     assert topic_model_path(tmp_path, "support").stat().st_size == said["model_bytes"]

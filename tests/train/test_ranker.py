@@ -21,6 +21,7 @@ from hub.datasets.films import FilmHistory
 from hub.demo.story import Story
 from hub.ledger.ledger import open_ledger
 from hub.ledger.rows import ModelStatus
+from hub.model_card import unstated
 from hub.registry import ModelRegistry
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
@@ -164,6 +165,9 @@ def test_the_card_says_what_it_is_for_where_it_comes_from_and_what_it_cannot_do(
         "settings",
         "reproduction",
     }
+    assert unstated(card) == []
+    for group in set(world.made.judged) - {"all"}:
+        assert any(f", {group} visitors" in measured for measured in card["fairness"])
     assert "placement film_list (arm challenger)" in card["summary"]
     assert "next review with 4 stars or more" in card["summary"]
     data = card["data"]

@@ -9,15 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import typer
+from pyarrow import csv
 from shop_visits import OUTCOMES, visits, with_column, written
 
 from edgewise.errors import InputError
 from hub.commands.train_scoring import scoring
 from hub.model_card import unstated
+from hub.score_page import score_page
+from hub.score_table import score_table
 from hub.scoring_child import ScoringChild
 from hub.train.scoring.card import scoring_card
+from hub.train.scoring.cautions import about_quality
+from hub.train.scoring.choices import ScoreKind
+from hub.train.scoring.judging import Measured
 from hub.train.scoring.page import roc_points, scoring_page
 from hub.train.scoring.settings import Setting
 from hub.train.scoring.trial import Plan, Trained, train_scoring
@@ -89,6 +96,56 @@ def test_a_column_of_groups_must_be_there_and_be_one_of_groups(tmp_path: Path, c
     path = written(tmp_path, with_column(visits(), "who", [f"w{number}" for number in range(600)]))
     with pytest.raises(InputError, match="600 groups"):
         train_scoring(Plan(table=path, target="bought", features=("pages",), cv=2, groups=("who",)), child=child)
+
+
+def test_bad_input_leaves_the_last_model_and_says_why(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(scoring)
+    model = tmp_path / "m.onnx"
+    model.write_bytes(b"the last good model")
+    table = visits().select(["pages", "place", "bought"])
+    flaws = {
+        "nothing to learn": with_column(table, "bought", [True] * 600),
+        "expected at least 20": table.slice(0, 3),
+        "0 rows with a 'bought'": with_column(table, "bought", pa.nulls(600)),
+        "no column 'bought'": table.drop_columns(["bought"]),
+        "no feature column is left": with_column(table.select(["bought"]), "nan", [float("nan")] * 600),
+    }
+    for number, (said, flawed) in enumerate(flaws.items()):
+        path = written(tmp_path, flawed, f"{number}.csv")
+        with pytest.raises(InputError, match=said):
+            app(["--table", str(path), "--target", "bought", "--export", str(model)], standalone_mode=False)
+        assert model.read_bytes() == b"the last good model"
+    capsys.readouterr()
+
+
+def test_a_model_that_is_not_shown_to_beat_chance_says_so() -> None:
+    for kind, name in ((ScoreKind.BINARY, "auc"), (ScoreKind.MULTICLASS, "macro_auc")):
+        assert about_quality(kind, {name: Measured(0.6, 0.51, 0.7)}) == ()
+        assert "not shown to be above 0.5" in about_quality(kind, {name: Measured(0.6, 0.49, 0.7)})[0]
+    for kind, name in ((ScoreKind.REGRESSION, "r2"), (ScoreKind.COUNT, "deviance_explained")):
+        assert about_quality(kind, {name: Measured(0.1, 0.01, 0.2)}) == ()
+        assert name in about_quality(kind, {name: Measured(0.1, -0.01, 0.2)})[0]
+        assert about_quality(kind, {name: Measured(float("nan"), float("nan"), float("nan"))})
+
+
+def test_the_page_of_scored_rows_says_how_they_lie_and_what_was_missing(tmp_path: Path, child: ScoringChild) -> None:
+    trained = learned(tmp_path, "bought", child)
+    model = tmp_path / "m.onnx"
+    model.write_bytes(trained.onnx)
+    scored = score_table(model, tmp_path / "visits.csv", tmp_path / "p.csv", child=child)
+    scores = csv.read_csv(tmp_path / "p.csv").column("score").to_numpy()
+    assert scored.scores["score"].mean == pytest.approx(scores.mean(), abs=1e-6)
+    assert scored.scores["score"].quantiles[10] == pytest.approx(np.median(scores), abs=1e-6)
+    seconds = visits().column("seconds")
+    assert scored.missing == pytest.approx(
+        dict.fromkeys(scored.missing, 0.0)
+        | {"seconds": seconds.null_count / 600, "place": visits().column("place").null_count / 600}
+    )
+    text = score_page("Scores", ["600 rows"], scored.scores, scored.missing)
+    assert "Share of empty cells by column" in text
+    assert f"{seconds.null_count / 600:.2%}" in text
+    assert "No cell that the model reads was empty" in score_page("Scores", [], scored.scores, {"pages": 0.0})
 
 
 def test_the_roc_curve_ends_in_both_corners_and_its_area_is_the_auc() -> None:

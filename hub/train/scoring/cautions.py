@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edgewise.errors import InputError
 from hub.train.scoring.choices import ScoreKind
 from hub.train.scoring.columns import Cells, Column
+from hub.train.scoring.judging import Measured
 from hub.train.scoring.metrics import auc, r2
 from hub.train.scoring.target import Target
 
@@ -21,6 +22,13 @@ LEAK_R2 = 0.999
 BINS = 64
 IDENTIFIER_SHARE = 0.95
 EXACT_IN_FLOAT32 = 2**24
+_CHANCE: Final[Mapping[ScoreKind, tuple[str, float]]] = {
+    ScoreKind.BINARY: ("auc", 0.5),
+    ScoreKind.MULTICLASS: ("macro_auc", 0.5),
+    ScoreKind.REGRESSION: ("r2", 0.0),
+    ScoreKind.COUNT: ("deviance_explained", 0.0),
+}
+"""For each kind a metric, and its value where every row is told the same."""
 MOST_WORDS = 1_000
 """Different words in a text column; a column with more is left out if most rows have their own."""
 
@@ -54,6 +62,16 @@ def judge_table(rows: Cells, columns: Sequence[Column], target: Target, *, seed:
     if not kept:
         raise InputError(f"no feature column is left: {'; '.join(warnings)}")
     return Judged(tuple(kept), tuple(warnings))
+
+
+def about_quality(kind: ScoreKind, metrics: Mapping[str, Measured]) -> tuple[str, ...]:
+    """Whether a model was shown to be better than saying the same of every row."""
+    name, chance = _CHANCE[kind]
+    held = metrics[name]
+    if held.ci_low > chance:
+        return ()
+    interval = f"[{held.ci_low:.3f}, {held.ci_high:.3f}]"
+    return (f"{name} is {held.mean:.3f} {interval} and not shown to be above {chance:g}, that of one answer for all",)
 
 
 def _about_rows(rows: Cells, target: Target) -> Iterator[str]:

@@ -17,7 +17,7 @@ from hub.packages import packages_digest
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_table, require_columns
 from hub.train.scoring.calibration import calibrations
-from hub.train.scoring.cautions import judge_table
+from hub.train.scoring.cautions import about_quality, judge_table
 from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.columns import Cells, Column, cells, choose_features, texts
 from hub.train.scoring.groups import by_group, check_groups
@@ -152,7 +152,7 @@ def train_scoring(plan: Plan, *, say: Say = lambda _: None, child: ScoringChild 
         ],
         parity=parity,
         features=_uses(pipeline, columns),
-        warnings=[*chosen.left_out, *judged.warnings],
+        warnings=[*chosen.left_out, *judged.warnings, *about_quality(kind, held_back.metrics)],
         settings=plan.settings,
         seed=plan.seed,
         table=plan.table.name,
