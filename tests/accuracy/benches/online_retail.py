@@ -51,6 +51,7 @@ RECIPE: Final[dict[str, Any]] = {
     "neighbours": {"lambda": 300, "per_item": 200},
     # Chosen on the latest quarter of the outcomes before the cut.
     "trees": {"objective": "lambdarank"},
+    "negatives": 60,
     "refits": 6,
     "statistics": {
         "popularity": {"statistic": "popularity"},
@@ -238,7 +239,7 @@ def _claims(
                 value=low,
                 low=low,
                 high=high,
-                at_least=0.0,
+                at_least=None if kind == "habit" else 0.0,
                 source="paired; against the variant that is best on these very invoices",
                 protocol=protocol,
                 detail={"difference": float((ranker - hits).mean())},
