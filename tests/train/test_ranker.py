@@ -222,6 +222,7 @@ def as_decisions(world: World) -> LoggedRows:
     )
 
 
+@pytest.mark.slow
 def test_it_learns_from_decisions_with_settings_that_were_looked_for(world: World) -> None:
     settings = [*QUICK, 'decisions={"position": "inverse_propensity"}']
     recipe = recipe_of(world.contents, RANKER, settings)
