@@ -118,7 +118,7 @@ def _data(evidence: Evidence) -> dict[str, Any]:
         "items_touched": len(history.touches.items),
         "items of the rows fitted until": _day(history, evidence.through - 1),
         "judged on outcomes from": _day(history, evidence.judged_from),
-        "outcomes_learned_from": evidence.rows.choices - judged.choices,
+        "outcomes_learned_from": evidence.rows.choices - judged.choices if evidence.decisions is None else 0,
         "outcomes_judged": judged.choices,
         "visitors_judged": judged.visitors,
         "outcomes_left_out": evidence.unavailable,

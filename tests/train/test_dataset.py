@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,7 +27,7 @@ from hub.train.dataset import RankingRows, Replayed, part, replayed_rows, sample
 from hub.train.history import History
 from hub.train.items import fit_items
 from hub.train.ranker import recipe_of
-from hub.train.rewards import outcomes_of, wanted_items
+from hub.train.rewards import Rewards, outcomes_of, wanted_items
 from hub.train.shop import NOWHERE, Shop
 
 REVIEW = Outcome("review", at_least=LIKED)
@@ -47,15 +49,12 @@ class Past:
 
     def rows(self, history: History | None = None, **changes: int) -> Replayed:
         """Rows of all outcomes after the first half, whole unless told otherwise."""
-        asked = {
-            "since": self.through,
-            "whole_from": self.through,
-            "most": 10_000,
-            "negatives": 5,
-            "seed": 0,
-            **changes,
-        }
-        return replayed_rows(history or self.history, self.shop, REVIEW, **asked)  # type: ignore[arg-type]
+        return replayed_rows(history or self.history, self.shop, REVIEW, **self.asked(**changes))
+
+    def asked(self, **changes: int) -> dict[str, Any]:
+        """What `rows` asks for."""
+        asked = {"since": self.through, "whole_from": self.through, "most": 10_000, "negatives": 5, "seed": 0}
+        return {**asked, **changes}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,17 @@ def whole(past: Past) -> RankingRows:
 def same(left: RankingRows, right: RankingRows) -> None:
     """Equal, to the bit."""
     assert left.names == right.names
-    for name in ("matrix", "label", "size", "retrieved", "visitor", "deed", "rank_by_rule", "rank_by_retrieval"):
+    for name in (
+        "matrix",
+        "label",
+        "gain",
+        "size",
+        "retrieved",
+        "visitor",
+        "deed",
+        "rank_by_rule",
+        "rank_by_retrieval",
+    ):
         assert getattr(left, name).tobytes() == getattr(right, name).tobytes(), name
 
 
@@ -177,6 +186,39 @@ def test_a_history_without_outcomes_is_said(past: Past) -> None:
     views: list[EventRecord] = [msgspec.structs.replace(record, name="Product Viewed") for record in past.records]
     with pytest.raises(InputError, match=f"no outcome of 'review' among {len(views) - past.through:,} records"):
         past.rows(History(views))
+
+
+def test_what_was_wanted_is_worth_what_the_site_says(past: Past, whole: RankingRows) -> None:
+    worth = Rewards(REVIEW, {"review": 3.0})
+    asked: dict[str, Any] = {
+        "since": past.through,
+        "whole_from": past.through,
+        "most": 10_000,
+        "negatives": 5,
+        "seed": 0,
+    }
+    weighed = replayed_rows(past.history, past.shop, worth, **asked).rows
+    assert weighed.gain.tolist() == (3 * whole.label).tolist()
+    assert whole.gain.tolist() == whole.label.tolist()
+    same(weighed, replace(whole, gain=weighed.gain))
+
+
+# --- fresh items ------------------------------------------------------------------------------------------------------
+def test_an_outcome_is_described_by_the_latest_items_that_were_fitted_before_it(past: Past, whole: RankingRows) -> None:
+    middle = int(whole.deed[whole.choices // 2])
+    later = Shop(past.contents, RANKER, past.recipe, fit_items(past.history, past.recipe, middle))
+    asked: dict[str, Any] = {
+        "since": past.through,
+        "whole_from": past.through,
+        "most": 10_000,
+        "negatives": 5,
+        "seed": 0,
+    }
+    fresh = replayed_rows(past.history, past.shop, REVIEW, later=[later], **asked).rows
+    alone = replayed_rows(past.history, later, REVIEW, **(asked | {"since": middle, "whole_from": middle})).rows
+    same(part(fresh, fresh.deed < middle), part(whole, whole.deed < middle))
+    same(part(fresh, fresh.deed >= middle), alone)
+    assert alone.matrix.tobytes() != part(whole, whole.deed >= middle).matrix.tobytes()
 
 
 # --- fewer of the unwanted -------------------------------------------------------------------------------------------

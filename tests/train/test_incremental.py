@@ -85,6 +85,7 @@ def test_items_are_fitted_on_everything_again(days: Days) -> None:
     assert days.continued.artefacts.neighbours != days.full.artefacts.neighbours
 
 
+@pytest.mark.slow
 def test_the_same_day_gives_the_same_bytes(days: Days) -> None:
     again = days.on(days.after)
     assert to_files(again.artefacts, again.card) == to_files(days.continued.artefacts, days.continued.card)
@@ -103,6 +104,7 @@ def test_the_card_names_the_parent_and_judges_it_on_what_it_had_not_seen(days: D
     assert days.full.card["reproduction"].keys() & {"parent", "tuned"} == set()
 
 
+@pytest.mark.slow
 def test_a_past_that_changed_is_said(days: Days) -> None:
     fewer = History([deed.record for deed in days.after.deeds[5:]])
     card = days.on(fewer).card

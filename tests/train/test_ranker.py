@@ -15,7 +15,7 @@ from ranker_world import shop as film_shop
 
 from edgewise.bundle.golden import unpack
 from edgewise.errors import InputError, ModelRefused
-from edgewise.ids import ItemId, ModelName
+from edgewise.ids import DecisionId, ItemId, ModelName
 from hub.artefacts import digest_of, to_files
 from hub.datasets.films import FilmHistory
 from hub.demo.story import Story
@@ -25,8 +25,12 @@ from hub.model_card import unstated
 from hub.registry import ModelRegistry
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
+from hub.train.dataset import replayed_rows
 from hub.train.history import History
+from hub.train.items import fit_items
+from hub.train.logged import LoggedRows
 from hub.train.ranker import MadeRanker, make_ranker, recipe_of
+from hub.train.shop import Shop
 
 QUICK = ["trees.rounds=12"]
 
@@ -195,6 +199,56 @@ def test_scores_for_ordering_only_are_said_to_be_that(world: World) -> None:
     made = make_ranker(world.history, world.contents, RANKER, recipe)
     assert any("do not compare across decisions" in limit for limit in made.card["known_limits"])
     assert made.card["parity"]["mismatches"] == 0
+
+
+def as_decisions(world: World) -> LoggedRows:
+    """The choices of the past as if a node had shown ten of their candidates, what was wanted in any slot."""
+    recipe = recipe_of(world.contents, RANKER, QUICK)
+    through = len(world.history) // 2
+    shop = Shop(world.contents, RANKER, recipe, fit_items(world.history, recipe, through))
+    asked: dict[str, Any] = {"since": through, "whole_from": len(world.history), "most": 400, "negatives": 9, "seed": 0}
+    rows = replayed_rows(world.history, shop, recipe.outcome, **asked).rows
+    rng = np.random.default_rng(0)
+    slot = np.concatenate([rng.permutation(size) + 1 for size in rows.size.tolist()]).astype(np.int32)
+    return LoggedRows(
+        names=rows.names,
+        matrix=rows.matrix,
+        label=rows.label,
+        gain=rows.gain,
+        items=tuple(ItemId(f"film-{number % 50}") for number in range(len(rows))),
+        slot=slot,
+        propensity=np.full(len(rows), 0.1),
+        size=rows.size,
+        sample_probability=np.ones(rows.choices),
+        decision_ids=tuple(DecisionId(str(deed)) for deed in rows.deed.tolist()),
+        time_ms=np.array([world.history.deeds[deed].moment_ms for deed in rows.deed.tolist()]),
+        bundle_digests=("",) * rows.choices,
+        left_out={},
+    )
+
+
+@pytest.mark.slow
+def test_it_learns_from_decisions_with_settings_that_were_looked_for(world: World) -> None:
+    settings = [*QUICK, 'decisions={"position": "inverse_propensity"}']
+    recipe = recipe_of(world.contents, RANKER, settings)
+    logged = as_decisions(world)
+    made = make_ranker(world.history, world.contents, RANKER, recipe, tune=2, logged=logged)
+    card = made.card
+    assert card["data"]["decisions_learned_from"] == len(logged.size)
+    assert card["reproduction"]["tuned"]["trials"] == 2
+    assert card["reproduction"]["tuned"]["after"] >= card["reproduction"]["tuned"]["before"]
+    assert any("learned from what nodes showed" in limit for limit in card["known_limits"])
+    assert made.judged["all"].measures["hit_rate@10 above the rule"].ci_low > 0, "it still knows what people like"
+    assert made.artefacts.model != world.made.artefacts.model
+
+
+def test_no_decisions_are_said_and_nothing_is_kept(
+    world: World, remembered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = world.run(capsys, remembered, "film_ranker", "--quiet", "--set", 'decisions={"days": 3}')
+    assert (code, out) == (1, "")
+    said = "0 of 0 items that decisions showed were wanted; expected at least 100 (decisions left out: none)"
+    assert said in err
 
 
 def test_people_are_shown_measures_parity_and_what_to_do_next(
