@@ -61,7 +61,8 @@ def test_nobody_to_judge_is_refused() -> None:
 
 def test_settings_and_methods_are_named_when_wrong() -> None:
     with pytest.raises(
-        InputError, match="no method 'svd'; there are: ease, blend, als, bpr, itemknn, content, popular, auto"
+        InputError,
+        match="no method 'svd'; there are: ease, blend, als, bpr, itemknn, content, session-knn, popular, auto",
     ):
         method_named("svd")
     with pytest.raises(InputError, match="ease has no setting 'alpha'; there are: lambda"):
