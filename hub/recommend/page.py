@@ -107,7 +107,7 @@ def _new_items(report: Report, k: int) -> list[str]:
     return [
         heading("Items that nobody had used"),
         sentence(
-            f"{report.items['new']:,} items are in test alone. Of their held-back uses {report.new_items_found:.1%} "
+            f"Items in test alone: {report.items['new']:,}. Of their held-back uses {report.new_items_found:.1%} "
             f"are in a list of {k}. What learns from use alone finds none; content does."
         ),
     ]

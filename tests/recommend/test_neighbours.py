@@ -45,3 +45,15 @@ def test_nothing_to_keep_is_no_error() -> None:
     lists = strongest(np.zeros((3, 3)))
     assert lists.indptr.tolist() == [0, 0, 0, 0]
     assert lists.scores(np.array([1], dtype=np.int32)) == pytest.approx(np.zeros(3))
+
+
+def test_the_matrix_holds_what_the_lists_hold() -> None:
+    weights = np.random.default_rng(1).normal(size=(7, 7))
+    kept = strongest(weights, per_item=3)
+    square = kept.matrix()
+    assert (np.count_nonzero(square, axis=1) == 3).all()
+    for item in range(7):
+        codes, values = kept.of(item)
+        np.testing.assert_array_equal(square[item, codes], values)
+        history = np.array([item], dtype=np.int32)
+        np.testing.assert_array_equal(square[item].astype(np.float32), kept.scores(history))

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgewise.errors import InputError
-from hub.recommend.reading import Columns, Read, read_interactions
+from hub.recommend.reading import Columns, Read, read_about, read_interactions
 
 
 def write(folder: Path, text: str, name: str = "log.csv") -> Path:
@@ -86,3 +86,18 @@ def test_a_catalogue_adds_items_and_counts_strangers(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said_with_the_place(tmp_path: Path, text: str, columns: Columns, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_interactions(write(tmp_path, text), columns)
+
+
+def test_ratings_and_what_a_catalogue_says_come_in_the_order_of_the_items(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("u,i,stars\na,10,5\na,9,2.5\n")
+    (tmp_path / "items.csv").write_text("i,title,year\n10,Ten,2010\n8,Eight,2008\n")
+    read = read_interactions(tmp_path / "log.csv", Columns("u", "i", rating="stars"))
+    assert read.interactions.rating is not None
+    assert read.interactions.rating.tolist() == [5.0, 2.5]
+    items = read.interactions.items
+    assert items == ("9", "10")
+    said = read_about(tmp_path / "items.csv", "i", items)
+    assert said == {"title": [None, "Ten"], "year": [None, 2010]}
+    assert read_about(tmp_path / "items.csv", "i", items, columns=["year"]) == {"year": [None, 2010]}
+    with pytest.raises(InputError, match="no column 'genre'; there are: 'i', 'title', 'year'"):
+        read_about(tmp_path / "items.csv", "i", items, columns=["genre"])

@@ -82,6 +82,35 @@ def test_every_split_and_method_shows_a_table(
     assert f"split {split}" in out
 
 
+@pytest.mark.parametrize("method", ["blend", "als", "bpr", "itemknn", "content", "popular", "auto"])
+def test_every_method_writes_a_page_with_plots(
+    capsys: pytest.CaptureFixture[str], log: Path, tmp_path: Path, method: str
+) -> None:
+    catalogue = tmp_path / "items.csv"
+    catalogue.write_text("what,kind\n" + "".join(f"{item},kind {item % 3}\n" for item in range(1, 61)))
+    page = tmp_path / "r.html"
+    words = ["--user", "who", "--item", "what", "--time", "when", "--items", catalogue, "--method", method]
+    code, out, _ = run(capsys, "--interactions", log, *words, "--k", "5", "--json", "--html", page)
+    assert code == 0
+    found = json.loads(out)
+    assert found["method"] == method
+    assert found["baseline"]["ndcg_cut@5"] > 0
+    assert bool(found["chosen"]) is (method == "auto")
+    text = page.read_text()
+    assert f"{found['ndcg_cut@5']:.4f}" in text
+    assert "<svg" in text
+
+
+def test_content_without_a_catalogue_that_says_something_is_refused(
+    capsys: pytest.CaptureFixture[str], log: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "items.csv").write_text("what\n1\n2\n")
+    words = ["--user", "who", "--item", "what", "--method", "content", "--items", tmp_path / "items.csv"]
+    code, _, err = run(capsys, "--interactions", log, *words)
+    assert code == 1
+    assert "name a catalogue with columns that say it" in err
+
+
 def test_the_same_command_gives_the_same_bytes(capsys: pytest.CaptureFixture[str], log: Path) -> None:
     words = ["--interactions", log, "--user", "who", "--item", "what", "--json", "--seed", "4"]
     assert run(capsys, *words) == run(capsys, *words)
@@ -114,6 +143,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], log: Path) -> No
         (["--set", "lambda"], "expected a number"),
         (["--k", "0"], "lengths of 1 or more"),
         (["--k", "ten"], "lengths of 1 or more"),
+        (["--method", "auto", "--set", "lambda=1"], "auto has no setting 'lambda'"),
         (["--method", "svd"], "no method 'svd'; there are: ease, blend"),
         (["--delimiter", ";;"], "expected one ASCII character"),
         (["--seed", "-1"], "--seed"),

@@ -1,0 +1,33 @@
+"""The choice among methods, which knows nothing of what it is judged by."""
+
+import numpy as np
+import pytest
+
+from edgewise.errors import InputError
+from hub.datasets.world import simulate
+from hub.recommend.auto import choose
+from hub.recommend.interactions import encode
+from hub.recommend.lessons import Lessons
+from hub.recommend.methods import METHODS
+from hub.recommend.split import parse_split
+
+
+def test_the_best_on_the_validation_part_is_chosen() -> None:
+    ratings = simulate(visitors=30, films=20, events=400).ratings
+    history = encode(ratings.user, ratings.item, time=ratings.time_s)
+    about = np.eye(4)[np.arange(len(history.items)) % 4]
+    said: list[str] = []
+    found = choose(Lessons(history, np.arange(250), about), parse_split("random:0.2"), seed=1, tell=said.append)
+    worth = [attempt.worth for attempt in found.tried if attempt.worth is not None]
+    best = next(attempt for attempt in found.tried if attempt.worth == max(worth))
+    assert (found.method, found.settings) == (best.method, best.settings)
+    assert {attempt.method for attempt in found.tried} == set(METHODS)
+    assert set(METHODS) <= set(said)
+    decayed = [attempt.settings["half_life"] > 0 for attempt in found.tried if attempt.method == "popular"]
+    assert decayed == [False, True]
+
+
+def test_nobody_to_validate_by_is_refused() -> None:
+    history = encode(["u", "v", "w"], ["a", "a", "b"])
+    with pytest.raises(InputError, match="leaves none"):
+        choose(Lessons(history, np.arange(3)), parse_split("leave-one-out"), seed=0)
