@@ -30,9 +30,13 @@ DEFAULTS: Final[Mapping[str, float]] = {
     "tastes": 0.3,
     "closeness": 0.0,
     "content": 0.0,
+    "prior": 1.0,
 }
 """`lambda` to `item_power` as in `ease`; `liking` as in `Lessons.liked`; `rank` of the low-pass filter; `tastes`,
-`closeness` and `content` are the shares of filter, proximity and content beside EASE's 1."""
+`closeness` and `content` are the shares of filter, proximity and content beside EASE's 1; `prior` that of popularity
+for somebody without a history (see `prior_fades`)."""
+PRIOR_HALVES_AT: Final = 3
+"""Items of a history."""
 
 Weights = npt.NDArray[np.float64]
 _USERS_OF_SCALE: Final = 2_000
@@ -64,6 +68,17 @@ class Blend:
         if shares["content"] > 0:
             total += shares["content"] * self._part("content", self._content)
         return total
+
+    def prior(self, settings: Mapping[str, float]) -> npt.NDArray[np.float64]:
+        """Per item what it is worth to somebody of whom nothing is known: its popularity, deviation `prior`.
+
+        Raises InputError for a share below 0.
+        """
+        share, popularity = settings["prior"], self._lessons.popularity
+        if not (np.isfinite(share) and share >= 0):
+            raise InputError(f"prior is {share:g}, expected a share of 0 or more")
+        spread = float(popularity.std())
+        return np.zeros(len(popularity)) if spread == 0 else share * (popularity - popularity.mean()) / spread
 
     def _ease(self, settings: Mapping[str, float]) -> Weights:
         names = ("lambda", "dropout", "user_power", "item_power", "liking")
@@ -97,6 +112,14 @@ class Blend:
     def _scaled(self, weights: Weights) -> Weights:
         deviation = _deviation(self._lessons.history[:_USERS_OF_SCALE], weights)
         return weights / deviation if deviation > 0 else weights
+
+
+def prior_fades(length: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
+    """What is left of the prior for histories of so many items: 1 for none, 1/2 for `PRIOR_HALVES_AT`.
+
+    A sum over one item is mostly noise, and popularity better than it; over a hundred it knows better.
+    """
+    return PRIOR_HALVES_AT / (PRIOR_HALVES_AT + length.astype(np.float64))
 
 
 def _deviation(history: Matrix, weights: Weights) -> float:

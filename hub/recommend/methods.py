@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from edgewise.errors import InputError
 from hub.recommend import content, ease, factors, itemknn, popular
-from hub.recommend.blend import DEFAULTS, Blend
+from hub.recommend.blend import DEFAULTS, Blend, prior_fades
 from hub.recommend.interactions import Matrix
 from hub.recommend.lessons import Lessons
 
@@ -37,12 +37,22 @@ class ItemToItem:
     weights: ease.Weights
     popularity: npt.NDArray[np.float64]
     """Per item: the scores of whoever has no history. All sums are 0 then, and the order of the ids would decide."""
+    prior: npt.NDArray[np.float64] | None = None
+    """Per item: what is added to the sums of short histories, as far as `prior_fades` leaves it."""
 
     def __call__(self, asked: Matrix) -> npt.NDArray[np.float64]:
         """Users x items."""
         scores = ease.scores(asked, self.weights)
-        scores[np.diff(asked.indptr) == 0] = self.popularity
+        length = np.diff(asked.indptr)
+        if self.prior is not None:
+            scores += prior_fades(length)[:, None] * self.prior
+        scores[length == 0] = self.popularity
         return scores
+
+
+def blended(blend: Blend, lessons: Lessons, settings: Settings) -> ItemToItem:
+    """A blend of these lessons with its prior. Raises as `Blend.weights`."""
+    return ItemToItem(blend.weights(settings), lessons.popularity, blend.prior(settings))
 
 
 def _fit_popular(lessons: Lessons, settings: Settings) -> Recommender:
@@ -58,7 +68,7 @@ def _fit_ease(lessons: Lessons, settings: Settings) -> Recommender:
 
 
 def _fit_blend(lessons: Lessons, settings: Settings) -> Recommender:
-    return ItemToItem(Blend(lessons).weights(settings), lessons.popularity)
+    return blended(Blend(lessons), lessons, settings)
 
 
 def _fit_itemknn(lessons: Lessons, settings: Settings) -> Recommender:

@@ -11,7 +11,7 @@ from hub.recommend.blend import DEFAULTS, Blend
 from hub.recommend.interactions import Interactions
 from hub.recommend.judging import judge
 from hub.recommend.lessons import Lessons
-from hub.recommend.methods import ItemToItem
+from hub.recommend.methods import blended
 from hub.recommend.split import Divided, LeaveOneOut, RandomSplit, Split, TimeSplit, divide
 
 MEASURE: Final = "ndcg_cut@10"
@@ -30,6 +30,7 @@ _GRID: Final[Mapping[str, tuple[float, ...]]] = {
     "dropout": (0.0, 0.15),
     "closeness": (0.0, 0.05, 0.1, 0.2),
     "content": (0.0, 0.05, 0.1, 0.2),
+    "prior": (0.0, 0.5, 1.0, 2.0),
 }
 _AGAIN: Final = ("lambda", "tastes")
 """Their best values depend most on those of the others."""
@@ -81,9 +82,7 @@ def tuned(lessons: Lessons, split: Split, *, folds: int = 2, seed: int = 0, tell
         if key not in tried:
             tell(", ".join(f"{name} {value:g}" for name, value in settings.items() if value != DEFAULTS[name]))
             values = [
-                judge(
-                    ItemToItem(blend.weights(settings), lesson.popularity), lessons.interactions, part, ks=(10,)
-                ).values[MEASURE]
+                judge(blended(blend, lesson, settings), lessons.interactions, part, ks=(10,)).values[MEASURE]
                 for blend, lesson, part in zip(blends, learned, parts, strict=True)
             ]
             tried[key] = float(np.mean(np.concatenate(values)))

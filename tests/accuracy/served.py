@@ -1,7 +1,7 @@
 """What a real node answers over HTTP when it ranks by neighbour lists.
 
 Visitors tell their history as `Product Viewed` in batches, as a shop would; nothing is put into a profile by hand. The
-model of the arm is a graph that gives back its one feature, the neighbour score.
+model of the arm is a graph of three features: neighbour score + prior * 3 / (3 + length of the history).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from processes import ask, edgewise
 
@@ -23,9 +24,10 @@ from edgewise.bundle.neighbours import encode_neighbours
 from edgewise.bundle.policy import Arm, ByAttribute, ByModel, ByNeighbours, Placement, Policy, Site
 from edgewise.clock import SystemClock
 from edgewise.consent import Consent, ConsentState
-from edgewise.features.table import FeatureTable, NeighbourScore
+from edgewise.features.table import FeatureTable, HistoryLength, ItemAttribute, NeighbourScore
 from edgewise.ids import ArmName, BundleVersion, CollectionName, ItemId, ModelName, PlacementName, SiteName
 from hub.artefacts import Artefacts
+from hub.recommend.blend import PRIOR_HALVES_AT
 from hub.recommend.neighbours import Neighbours
 from hub.release.bundle import BuiltBundle, build_bundle
 from hub.release.candidates import write_bundle
@@ -35,7 +37,8 @@ from hub.site.loading import SiteContents
 WRITE_KEY: Final = "accuracy"
 MODEL: Final = ModelName("by-neighbours")
 PLACEMENT: Final = PlacementName("home")
-RETRIEVED: Final = 200
+RETRIEVED: Final = 1_000
+"""As many as an arm may ask for: the prior may lift what the sum alone leaves far behind."""
 EVENTS_A_REQUEST: Final = 200
 PATIENCE_MS: Final = 5_000
 """Of a request: what is compared here are lists, not times."""
@@ -48,6 +51,7 @@ class Learned(NamedTuple):
     """Ids, by their codes."""
     kept: Neighbours
     popularity: Sequence[float]
+    prior: Sequence[float]
 
 
 def lists_over_http(
@@ -70,13 +74,25 @@ def lists_over_http(
 
 def bundle(learned: Learned, k: int) -> BuiltBundle:
     """A site of one placement that shows `k` unseen items, retrieved and ranked by neighbour score."""
-    items, kept, popularity = learned
-    features = FeatureTable([NeighbourScore(name="spoken_for")])
+    items, kept, popularity, prior = learned
+    features = FeatureTable(
+        [
+            NeighbourScore(name="spoken_for"),
+            ItemAttribute(name="prior", attribute="prior"),
+            HistoryLength(name="history"),
+        ]
+    )
     content = {"title": "An item"}
     catalogue = Catalogue(
         [
-            Item(ItemId(one), content, {"popularity": float(often)}, content_sha256(content), approved_by="accuracy")
-            for one, often in zip(items, popularity, strict=True)
+            Item(
+                ItemId(one),
+                content,
+                {"popularity": float(often), "prior": float(worth)},
+                content_sha256(content),
+                approved_by="accuracy",
+            )
+            for one, often, worth in zip(items, popularity, prior, strict=True)
         ]
     )
     by_popularity = ArmName("popular")
@@ -102,11 +118,11 @@ def bundle(learned: Learned, k: int) -> BuiltBundle:
         placements={PLACEMENT: placement},
         collections={CollectionName("all"): [ItemId(one) for one in items]},
     )
-    rows = np.array([[0.0], [0.25], [-3.0]], np.float32)
+    rows = np.array([[0.0, 1.0, 0.0], [0.25, -0.5, 3.0], [-3.0, 2.0, 27.0]], np.float32)
     artefacts = Artefacts(
         features=features,
-        model=_same_as_its_feature(),
-        golden=golden_rows(rows, rows[:, 0].astype(np.float64)),
+        model=_sum_and_prior(),
+        golden=golden_rows(rows, np.array([1.0, 0.0, -2.8])),
         neighbours=encode_neighbours([ItemId(one) for one in items], kept.indptr, kept.indices, kept.weights),
     )
     return build_bundle(
@@ -118,13 +134,23 @@ def bundle(learned: Learned, k: int) -> BuiltBundle:
     )
 
 
-def _same_as_its_feature() -> bytes:
+def _sum_and_prior() -> bytes:
+    columns = ("sum", "prior", "length")
+    constants: dict[str, NDArray[np.float32]] = {"halves": np.array(PRIOR_HALVES_AT, np.float32)}
+    constants |= {f"{name}_column": np.eye(3, dtype=np.float32)[at] for at, name in enumerate(columns)}
+    nodes = [
+        *(helper.make_node("MatMul", ["x", f"{name}_column"], [name]) for name in columns),
+        helper.make_node("Add", ["length", "halves"], ["below"]),
+        helper.make_node("Div", ["halves", "below"], ["left"]),
+        helper.make_node("Mul", ["prior", "left"], ["added"]),
+        helper.make_node("Add", ["sum", "added"], ["y"]),
+    ]
     graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "one"], ["y"])],
-        "same",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1])],
+        nodes,
+        "sum-and-prior",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N"])],
-        [numpy_helper.from_array(np.ones(1, np.float32), "one")],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     onnx.checker.check_model(model)
