@@ -100,7 +100,7 @@ def _on_row(history: Interactions, row: Row, ground: Ground) -> tuple[list[Claim
     ease = values("ease", {"lambda": 300.0})
     claims = _equal("EASE, lambda 300", row, row.ease, ease, protocol)
     if row.popular:
-        claims += _equal("popularity", row, row.popular, values("popular", {}), protocol)
+        claims += _equal("popularity", row, row.popular, values("popular", dict(METHODS["popular"].defaults)), protocol)
     ground.terminal.note(f"movielens: tuning on the train rows of {row.split}")
     found = tuned(lessons, parse_split(row.split))
     blend = values("blend", found.settings)

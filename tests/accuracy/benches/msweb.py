@@ -62,7 +62,7 @@ def measure(ground: Ground) -> list[Claim]:
         f"{PROTOCOL}. Settings by {len(search.tried)} trials on two random fifths of what is learned from: {settings}"
     )
     return [
-        *_claims("popularity", found("popular", {}), POPULAR, PROTOCOL, is_exact=True),
+        *_claims("popularity", found("popular", dict(METHODS["popular"].defaults)), POPULAR, PROTOCOL, is_exact=True),
         *_claims("EASE, lambda 50", found("ease", {"lambda": 50.0}), EASE, PROTOCOL, is_exact=True),
         *_claims("the tuned blend", found("blend", search.settings), EASE, tuning, is_exact=False),
     ]
