@@ -114,6 +114,17 @@ class Blend:
         return weights / deviation if deviation > 0 else weights
 
 
+def tastes_beside(history: Matrix, weights: Weights, *, rank: int, share: float) -> Weights:
+    """What a low-pass filter adds to weights of another kind that stay on their own scale: a share of their deviation.
+
+    Raises as `low_pass.fit`.
+    """
+    tastes = low_pass.fit(history, rank=rank)
+    some = history[:_USERS_OF_SCALE]
+    deviation = _deviation(some, tastes)
+    return tastes * (share * _deviation(some, weights) / deviation) if deviation > 0 else tastes
+
+
 def prior_fades(length: npt.NDArray[np.intp]) -> npt.NDArray[np.float64]:
     """What is left of the prior for histories of so many items: 1 for none, 1/2 for `PRIOR_HALVES_AT`.
 

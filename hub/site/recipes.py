@@ -48,10 +48,20 @@ Statistic = Popularity | MeanRating
 
 
 class NeighbourRecipe(msgspec.Struct, frozen=True, rename={"l2": "lambda"}):
-    """Which items speak for which: EASE, and beside it what visitors use shortly after one another."""
+    """Which items speak for which: EASE, and beside it broad tastes and what visitors use shortly after one another.
+
+    `edgewise train recommend --method blend` says which settings suit a history: those of the same names.
+    """
 
     l2: Positive = 300.0
     """EASE's lambda."""
+    dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    user_power: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    item_power: Annotated[float, Meta(ge=-1, le=1)] = 0.0
+    """All three as `hub.recommend.ease` has them; 0: EASE alone."""
+    tastes: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    """Share of a low-pass filter of `rank` tastes (`hub.recommend.low_pass`) beside EASE; 0: none."""
+    rank: Annotated[int, Meta(ge=1, le=256)] = 16
     closeness: Annotated[float, Meta(ge=0)] = 0.0
     """Weight of proximity (`hub.recommend.proximity`) beside EASE; 0: EASE alone."""
     window: Annotated[int, Meta(ge=1, le=200)] = 20

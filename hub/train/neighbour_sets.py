@@ -17,6 +17,7 @@ from edgewise.bundle.vectors import Vectors
 from edgewise.errors import InputError
 from edgewise.ids import ItemId
 from hub.recommend import ease, proximity
+from hub.recommend.blend import tastes_beside
 from hub.recommend.interactions import Interactions, matrix
 from hub.recommend.neighbours import strongest
 from hub.site.recipes import ContentRecipe, NeighbourRecipe
@@ -38,7 +39,7 @@ class Pairs(NamedTuple):
 
 
 def by_use(touches: Touches, recipe: NeighbourRecipe, content: Vectors | None = None) -> bytes:
-    """EASE's weights plus `closeness` times proximity, the strongest of each row; new items by `content`.
+    """EASE's weights plus tastes plus `closeness` times proximity, the strongest of each row; new items by `content`.
 
     Raises InputError when all items are new.
     """
@@ -51,7 +52,12 @@ def by_use(touches: Touches, recipe: NeighbourRecipe, content: Vectors | None = 
     interactions = interactions_of(touches, chosen)
     items = [ItemId(item) for item in interactions.items]
     rows = np.arange(len(interactions))
-    weights = ease.fit(matrix(interactions, rows), l2=recipe.l2)
+    used = matrix(interactions, rows)
+    weights = ease.fit(
+        used, l2=recipe.l2, dropout=recipe.dropout, user_power=recipe.user_power, item_power=recipe.item_power
+    )
+    if recipe.tastes > 0:
+        weights += tastes_beside(used, weights, rank=recipe.rank, share=recipe.tastes)
     if recipe.closeness > 0:
         weights += recipe.closeness * proximity.fit(interactions, rows, window=recipe.window, shrink=recipe.shrink)
     kept = strongest(weights, per_item=recipe.per_item)

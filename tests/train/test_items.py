@@ -150,7 +150,7 @@ def test_items_know_nothing_of_what_came_later(tmp_path: Path) -> None:
     _, story = film_shop(tmp_path / "site", world)
     records = [review(world, number, rated) for number, rated in enumerate(story.past)]
     wanted = recipe(
-        neighbours=NeighbourRecipe(l2=30, closeness=0.5, per_item=10, most_items=50),
+        neighbours=NeighbourRecipe(l2=30, tastes=0.3, closeness=0.5, per_item=10, most_items=50),
         statistics={"popularity": Popularity(), "stars": MeanRating()},
     )
     for through in (1, 50, 200):

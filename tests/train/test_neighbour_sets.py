@@ -12,6 +12,9 @@ from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.vectors import Vectors, decode_vectors, encode_vectors, quantised
 from edgewise.errors import InputError
 from edgewise.ids import ItemId
+from hub.recommend.blend import DEFAULTS, Blend
+from hub.recommend.interactions import encode
+from hub.recommend.lessons import Lessons
 from hub.site.recipes import ContentRecipe, FactorRecipe, NeighbourRecipe
 from hub.train.factors import factors_of
 from hub.train.history import Touches
@@ -78,6 +81,20 @@ def test_a_new_item_is_spoken_for_by_what_it_is_like() -> None:
         learned = {other: weight for other, weight in said(found, speaker).items() if other in ITEMS[:6]}
         assert learned == said(known, speaker), "what use tells stays as it is"
     assert max(said(found, "i0").values()) >= said(found, "i0")["i7"], "new items are no louder than known ones"
+
+
+def test_tastes_beside_ease_give_the_weights_of_a_blend_on_the_scale_of_ease() -> None:
+    pairs = np.argwhere(np.random.default_rng(5).random((30, 7)) < 0.4)
+    asked = {"user_power": 0.5, "item_power": 0.25, "dropout": 0.1, "tastes": 0.5}
+    recipe = NeighbourRecipe(l2=5, rank=2, user_power=0.5, item_power=0.25, dropout=0.1, tastes=0.5)
+    found = decode_neighbours(by_use(touches([(a, b) for a, b in pairs.tolist()]), recipe))
+    history = encode([str(a) for a, _ in pairs], [f"i{b}" for _, b in pairs])
+    blend = Blend(Lessons(history, np.arange(len(pairs))))
+    expected = blend.weights({**DEFAULTS, **asked, "lambda": 5.0, "rank": 2.0, "liking": 0.0})
+    got = np.array([[said(found, one).get(other, 0.0) for other in history.items] for one in history.items])
+    assert list(found.items) == list(history.items)
+    scale = np.abs(got).sum() / np.abs(expected).sum()
+    np.testing.assert_allclose(got, expected * scale, rtol=1e-5, atol=1e-7)
 
 
 def test_content_that_says_nothing_of_use_is_worth_nothing() -> None:
