@@ -9,6 +9,7 @@ import lightgbm
 import numpy as np
 from boosters import booster, names, rows, target
 from numpy.typing import NDArray
+from scipy.special import softmax
 from skl2onnx.sklapi import CastTransformer
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
@@ -33,6 +34,7 @@ from hub.export import export_booster
 from hub.export.booster import Output
 from hub.export.calibration import Platt
 from hub.export.forest import read_forest
+from hub.export.shared_slope import export_softmax
 from hub.export.sklearn import export_matrix_pipeline
 from hub.parity import parity_rows
 
@@ -92,6 +94,12 @@ def calibrated(count: int, rounds: int) -> Iterator[Exported]:
         truth = target(np.random.default_rng(4), other, objective).astype(np.int64)
         platt = Platt.fit(np.asarray(model.predict(other, raw_score=True)), truth)
         yield _booster(f"LightGBM {objective}, calibrated", model, table, "probability", platt)
+    model = booster(table, "multiclass", categories=1, rounds=rounds, cat_smooth=1, min_data_per_group=1)
+    forest, slope, shift = read_forest(model), 0.7, np.array([0.2, -0.5, 0.3])
+    tried = parity_rows(forest, table, seed=0)
+    trained = softmax(slope * np.asarray(model.predict(tried, raw_score=True)) + shift, axis=1)
+    data = export_softmax(model, feature_names=names(model), slope=slope, shift=shift.tolist()).SerializeToString()
+    yield Exported("LightGBM multiclass, calibrated by one slope", data, tried, trained, len(forest.split))
 
 
 def linear(count: int) -> Iterator[Exported]:

@@ -13,12 +13,12 @@ from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts
 from hub.ledger.ledger import Ledger
+from hub.packages import packages_digest
 from hub.registry import ModelRegistry
 from hub.site.loading import SiteContents
 from hub.site.recipes import ItemsRecipe
 from hub.train.history import History, read_history
 from hub.train.items import FittedItems, fit_items
-from hub.train.ranker_card import packages_digest
 
 
 class TrainedItems(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from edgewise.features.table import FeatureTable, encode_features
-from hub.packages import packages_digest as packages_digest  # noqa: PLC0414  # others look for it here
+from hub.packages import packages_digest
 from hub.parity import Parity
 from hub.site.recipes import RankerRecipe
 from hub.train.dataset import RankingRows

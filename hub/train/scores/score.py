@@ -24,7 +24,8 @@ from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts, Kind
 from hub.export.calibration import Platt
-from hub.parity import Parity, compare, parity_rows
+from hub.export.forest import read_forest
+from hub.parity import Parity, compare, parity_rows, telling_rows
 from hub.scoring_child import ScoringChild
 from hub.site.checking_scores import wrong_column
 from hub.site.loading import SiteContents
@@ -171,7 +172,7 @@ def make_score(
     progress("comparing with the edge", 0, 1)
     model, parity = _exported(served, rows.matrix, table, seed)
     progress("comparing with the edge", 1, 1)
-    golden = _spread(rows.matrix, GOLDEN_ROWS)
+    golden = telling_rows(read_forest(served.booster), rows.matrix, count=GOLDEN_ROWS, seed=seed)
     artefacts = Artefacts(
         features=table,
         model=model,
@@ -228,7 +229,6 @@ def _rows(table: FeatureTable, matrix: Matrix, examples: Examples) -> ScoreRows:
 
 def _exported(served: Learned, matrix: Matrix, table: FeatureTable, seed: int) -> tuple[bytes, Parity]:
     from hub.export.booster import export_booster
-    from hub.export.forest import read_forest
     from hub.export.shared_slope import export_softmax
 
     names, found = [feature.name for feature in table.features], served.calibration
