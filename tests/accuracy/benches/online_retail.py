@@ -266,9 +266,7 @@ def _claims(
                 at_least=None if kind == "habit" else 0.0,
                 source="paired; against the variant that is best on these very invoices",
                 protocol=protocol,
-                reason=""
-                if low >= 0
-                else f"the difference is {gained:+.4f}; so many customers do not tell it from none",
+                reason="" if low >= 0 else f"the difference is {gained:+.4f}; too few customers to tell it from none",
                 detail={"difference": gained},
             )
         )
