@@ -256,6 +256,7 @@ def _claims(
             Claim(what=f"hit rate@10, {what}, {name}", value=float(hits.mean()), low=low, high=high, protocol=protocol)
         )
         low, high = _interval(ranker - hits)
+        gained = float((ranker - hits).mean())
         claims.append(
             Claim(
                 what=f"hit rate@10, {what}, the ranker above {kind}: lower end of the interval",
@@ -265,7 +266,8 @@ def _claims(
                 at_least=None if kind == "habit" else 0.0,
                 source="paired; against the variant that is best on these very invoices",
                 protocol=protocol,
-                detail={"difference": float((ranker - hits).mean())},
+                reason="" if low >= 0 else f"the difference is {gained:+.4f}; too few customers to tell it from none",
+                detail={"difference": gained},
             )
         )
     return claims
