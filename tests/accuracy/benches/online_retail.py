@@ -238,6 +238,7 @@ def _processor_s() -> float:
 def _claims(
     ranker: NDArray[np.float64], by_rival: Mapping[str, tuple[str, NDArray[np.float64]]], *, is_fresh: bool
 ) -> list[Claim]:
+    """Bounds are of all articles; of new ones it is told where the ranker's advantage lies, and where it does not."""
     protocol = PROTOCOL + (NEW if is_fresh else "")
     what = "new articles on the next invoice" if is_fresh else "next invoice"
     low, high = _interval(ranker)
@@ -263,7 +264,7 @@ def _claims(
                 value=low,
                 low=low,
                 high=high,
-                at_least=None if kind == "habit" else 0.0,
+                at_least=None if is_fresh or kind == "habit" else 0.0,
                 source="paired; against the variant that is best on these very invoices",
                 protocol=protocol,
                 reason="" if low >= 0 else f"the difference is {gained:+.4f}; too few customers to tell it from none",
