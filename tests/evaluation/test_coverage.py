@@ -54,6 +54,7 @@ def test_intervals_hold_the_truth_of_every_estimator() -> None:
         assert stderr.mean() == pytest.approx(error.std(), rel=5 / math.sqrt(2 * worlds))
 
 
+@pytest.mark.slow
 def test_the_model_makes_estimates_sharper() -> None:
     worlds = 300
     ips, dr = outcomes(worlds, 500, 20, (EstimatorName.IPS, EstimatorName.DR), seed=13)

@@ -18,6 +18,7 @@ def assert_all_arrives(both: Pair) -> None:
     assert both.stored() == both.expected()
 
 
+@pytest.mark.slow
 def test_no_answers_then_bits_that_flip_then_a_good_line(tmp_path: Path) -> None:
     """The hub stores what it is sent and is never heard; what is sent again is stored once."""
     with pair(tmp_path) as both:

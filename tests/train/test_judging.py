@@ -113,6 +113,7 @@ def test_choices_of_one_visitor_count_as_one_voice() -> None:
     assert widths[1] == pytest.approx(2 * 1.96 * 0.5 / np.sqrt(10), rel=0.15)
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     """150 worlds of 60 visitors who differ in how well they are served; 95 % +- 3 deviations of a count of 150."""
     rng = np.random.default_rng(11)

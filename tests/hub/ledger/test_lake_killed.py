@@ -53,7 +53,7 @@ def erased(ledger: Ledger) -> None:
 
 
 @on_both
-@pytest.mark.parametrize("work", [compact, erased])
+@pytest.mark.parametrize("work", [compact, pytest.param(erased, marks=pytest.mark.slow)])
 @pytest.mark.usefixtures("either_database")
 def test_a_process_may_be_killed_before_any_step(tmp_path: Path, work: Callable[[Ledger], Any]) -> None:
     with open_ledger(tmp_path) as ledger:
