@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from netaddr import IPSet
 
 from edge.place_of_ip import NOWHERE, Place, address_of, check_places, networks_of, open_places
 from edge.settings import EdgeSettings
+from edge.worker.surroundings import is_zone_name
 from edgewise.errors import InputError
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, Geo, Network
@@ -137,6 +139,23 @@ def test_what_the_page_says_goes_before(tmp_path: Path, files: list[str]) -> Non
     assert (context.geo, context.network, context.utc_offset_minutes) == (Geo("AT"), Network("mobile"), 345)
     context, _ = ask(tmp_path / "m", files, (GERMAN, 1), context={"timezone": "../etc", "utcOffsetMinutes": -60})
     assert context.utc_offset_minutes == -60
+
+
+@pytest.mark.parametrize("timezone", ["a/" * 900 + "b", "." * 100, "America", "Europe/Berlin/../Paris", "\0"])
+def test_a_zone_that_is_none_costs_no_answer(tmp_path: Path, timezone: str) -> None:
+    """Each part of a name that the system does not know would be imported as a package, inside the one before."""
+    context, _ = ask(tmp_path / "n", [], STRANGER, context={"timezone": timezone})
+    assert context == Context(timezone=timezone)
+
+
+def test_every_zone_there_is_looks_like_one() -> None:
+    assert [name for name in zoneinfo.available_timezones() if not is_zone_name(name)] == []
+
+
+def test_a_proxy_may_add_a_line_instead_of_a_word(tmp_path: Path, files: list[str]) -> None:
+    lines = [("X-Forwarded-For", f"1.1.1.1, {GERMAN}"), ("X-Forwarded-For", "10.9.9.9")]
+    context, _ = ask(tmp_path / "n", files, PROXY, headers=lines)
+    assert context.geo == Geo("DE")
 
 
 def test_without_files_or_knowledge_a_visitor_comes_from_nowhere(tmp_path: Path, files: list[str]) -> None:
