@@ -7,6 +7,7 @@ import zoneinfo
 from pathlib import Path
 from typing import Any
 
+import maxminddb
 import pytest
 from edge_world import LOCAL, STRANGER, node, spooled
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from edge.place_of_ip import NOWHERE, Place, address_of, check_places, networks_of, open_places
+from edge.place_of_ip import NOWHERE, Place, Places, address_of, check_places, networks_of, open_places
 from edge.settings import EdgeSettings
 from edge.worker.surroundings import is_zone_name
 from edgewise.errors import InputError
@@ -74,6 +75,18 @@ def test_a_country_and_a_word_are_all_that_is_told(files: list[str]) -> None:
 def test_every_vendor_is_read_in_his_own_way(tmp_path: Path, record: Any, place: Place) -> None:
     places = open_places([database(tmp_path / "any.mmdb", {"198.51.100.0/24": record})])
     assert places.of(ipaddress.ip_address(GERMAN)) == place
+    places.close()
+
+
+def test_a_place_that_is_damaged_is_nowhere(tmp_path: Path) -> None:
+    """A key of a record has become a map; read without the extension, which not every machine has."""
+    file = Path(
+        database(tmp_path / "any.mmdb", {"198.51.100.0/24": {"Bab": "x"}, "2001:db8:f::/48": {"country": "FR"}})
+    )
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"\x43Bab", b"\xe0Bab"))
+    places = Places([maxminddb.open_database(file, maxminddb.MODE_MEMORY)])
+    assert [places.of(ipaddress.ip_address(address)) for address in (GERMAN, FRENCH)] == [NOWHERE, Place("FR")]
     places.close()
 
 
