@@ -71,7 +71,8 @@ class Places:
         for reader in self._readers:
             try:
                 found = reader.get(address)
-            except (ValueError, maxminddb.InvalidDatabaseError):  # ValueError: IPv6 in a file of IPv4 addresses
+            except (ValueError, TypeError, maxminddb.InvalidDatabaseError):
+                # ValueError: IPv6 in a file of IPv4 addresses; TypeError: a key that is no text (the reader in Python)
                 continue
             if isinstance(found, Mapping):
                 country = country or _country(found)

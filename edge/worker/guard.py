@@ -69,6 +69,8 @@ def inspect_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes
         hosts += name == b"host"
         if name == b"cookie" and name in by_name:
             value = by_name[name] + b"; " + value  # noqa: PLW2901  # HTTP/2 may send it in pieces (RFC 9113, 8.2.3)
+        elif name == b"x-forwarded-for" and name in by_name:
+            value = by_name[name] + b", " + value  # noqa: PLW2901  # some proxies add a line (RFC 9110, 5.3)
         by_name[name] = value
     if size > MAX_HEADER_BYTES:
         raise headers_too_large(f"more than {MAX_HEADER_BYTES} bytes of headers")

@@ -7,6 +7,7 @@ zones nor one of addresses. The address itself stands nowhere: not in a record, 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import zoneinfo
 from collections.abc import Mapping
 from functools import lru_cache
@@ -22,6 +23,10 @@ from edgewise.request import Context, Geo, Network
 
 _MINUTE: Final = dt.timedelta(minutes=1)
 _REMEMBERED_ZONES: Final = 1_024
+_ZONE_NAME: Final = re.compile(r"[A-Za-z0-9_+-]{1,32}(/[A-Za-z0-9_+-]{1,32}){0,2}")
+"""How zones are written (`America/Argentina/Buenos_Aires`, `Etc/GMT+5`). What looks otherwise is not looked for: a zone
+that the system does not have is imported from `tzdata` as a package, part by part, and a thousand parts are more than
+Python's stack holds."""
 
 
 class Surroundings:
@@ -54,8 +59,13 @@ class Surroundings:
         return msgspec.structs.replace(context, **added) if added else context
 
 
+def is_zone_name(text: str) -> bool:
+    """Whether a zone may be called like this."""
+    return _ZONE_NAME.fullmatch(text) is not None
+
+
 def _offset_minutes(timezone: str, now_ms: int) -> int | None:
-    zone = _zone(timezone)
+    zone = _zone(timezone) if is_zone_name(timezone) else None
     offset = None if zone is None else dt.datetime.fromtimestamp(now_ms / 1_000, zone).utcoffset()
     return None if offset is None else offset // _MINUTE
 

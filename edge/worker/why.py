@@ -17,7 +17,7 @@ from edge.worker.live_bundle import Served
 from edgewise.bundle.policy import ByModel
 from edgewise.decision import ChosenItem, Decision, PlacementDecision, Why
 from edgewise.eligibility import readable
-from edgewise.explain import MOST_REASONS, Shown, attributions_of, why_modelled, why_plain, why_ruled
+from edgewise.explain import MOST_REASONS, Shown, attributions_of, told_ranking, why_modelled, why_plain, why_ruled
 from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
 from edgewise.profile.state import Profile
 from edgewise.ranking import ranker_of
@@ -129,7 +129,9 @@ class _Teller:
         self, served: Served, name: PlacementName, item: ChosenItem, placed: PlacementDecision
     ) -> tuple[Why, ...]:
         bundle = served.bundle
-        ranking = bundle.policy.placements[name].arms[placed.policy].ranking
+        arm = bundle.policy.placements[name].arms[placed.policy]
+        was_read = bool(self._record.applied) if self._past is None else bool(self._past.items)
+        ranking = told_ranking(arm, has_history=was_read)
         rows = self._record.shown.get(name)
         model = ranker_of(ranking)
         ruled = () if isinstance(ranking, ByModel) else why_ruled(ranking, bundle.features)

@@ -11,7 +11,16 @@ from edgewise.decision import Assignment, ChosenItem, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
 from edgewise.entry import Asked, Entry
-from edgewise.explain import MOST_REASONS, Attribute, Shown, attributions_of, why_modelled, why_plain, why_ruled
+from edgewise.explain import (
+    MOST_REASONS,
+    Attribute,
+    Shown,
+    attributions_of,
+    told_ranking,
+    why_modelled,
+    why_plain,
+    why_ruled,
+)
 from edgewise.ids import ItemId
 from edgewise.policy import GREEDY, Slate, slate
 from edgewise.ranking import Ranked, Seen, ranker_of
@@ -76,7 +85,8 @@ def _whys(
     if seen is None:
         if ranker_of(entry.assigned.arm.ranking) is not None:
             return [why_plain(reason) for reason in reasons]
-        ruled = why_ruled(entry.assigned.arm.ranking, features)
+        has_history = bool(entry.visitor.view.profile.items)
+        ruled = why_ruled(told_ranking(entry.assigned.arm, has_history=has_history), features)
         return [why_plain(reason) if reason is Reason.EXPLORE else why_plain(reason) + ruled for reason in reasons]
     places = np.array(chosen.places, np.intp)
     matrix = seen.matrix.take(places, axis=0)

@@ -6,6 +6,8 @@ first, and asks the gate of those that it found.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -333,5 +335,10 @@ def rule_scores(
             return 0.0 - places.astype(np.float64)
     if is_missing.any():
         known = scores[~is_missing]
-        scores[is_missing] = known.min() - 1 if len(known) else 0.0
+        scores[is_missing] = _below(float(known.min())) if len(known) else 0.0
     return scores
+
+
+def _below(lowest: float) -> float:
+    """Less than the lowest value, and finite: by 1, or by the smallest step where 1 is lost in so large a number."""
+    return max(min(lowest - 1, math.nextafter(lowest, -math.inf)), -sys.float_info.max)

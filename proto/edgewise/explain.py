@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import texts_of
-from edgewise.bundle.policy import ByAttribute, ByFormula, ByPriority, ByRetrieval, Ranking
+from edgewise.bundle.policy import Arm, ByAttribute, ByFormula, ByPriority, ByRetrieval, Everything, Ranking
 from edgewise.decision import Why
 from edgewise.eligibility import attributes_of
 from edgewise.features import table as declared
@@ -109,6 +109,15 @@ def why_ruled(ranking: Ranking, features: CompiledFeatures) -> tuple[Why, ...]:
             return (Why("retrieval", "Ordered by what you looked at last", 0.0),)
         case _:
             return ()
+
+
+def told_ranking(arm: Arm, *, has_history: bool) -> Ranking:
+    """What to tell of an arm's order: retrieval without a history is the collection, or what fills it up."""
+    if not isinstance(arm.ranking, ByRetrieval):
+        return arm.ranking
+    if isinstance(arm.retrieval, Everything):
+        return ByPriority()
+    return arm.ranking if has_history else ByAttribute(arm.retrieval.fill_attribute)
 
 
 def why_modelled(features: CompiledFeatures, view: View, shown: Shown, place: int) -> tuple[Why, ...]:

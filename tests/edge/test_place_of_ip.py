@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import zoneinfo
 from pathlib import Path
 from typing import Any
 
+import maxminddb
 import pytest
 from edge_world import LOCAL, STRANGER, node, spooled
 from hypothesis import given
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from mmdb_writer import MMDBWriter
 from netaddr import IPSet
 
-from edge.place_of_ip import NOWHERE, Place, address_of, check_places, networks_of, open_places
+from edge.place_of_ip import NOWHERE, Place, Places, address_of, check_places, networks_of, open_places
 from edge.settings import EdgeSettings
+from edge.worker.surroundings import is_zone_name
 from edgewise.errors import InputError
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, Geo, Network
@@ -72,6 +75,18 @@ def test_a_country_and_a_word_are_all_that_is_told(files: list[str]) -> None:
 def test_every_vendor_is_read_in_his_own_way(tmp_path: Path, record: Any, place: Place) -> None:
     places = open_places([database(tmp_path / "any.mmdb", {"198.51.100.0/24": record})])
     assert places.of(ipaddress.ip_address(GERMAN)) == place
+    places.close()
+
+
+def test_a_place_that_is_damaged_is_nowhere(tmp_path: Path) -> None:
+    """A key of a record has become a map; read without the extension, which not every machine has."""
+    file = Path(
+        database(tmp_path / "any.mmdb", {"198.51.100.0/24": {"Bab": "x"}, "2001:db8:f::/48": {"country": "FR"}})
+    )
+    whole = file.read_bytes()
+    file.write_bytes(whole.replace(b"\x43Bab", b"\xe0Bab"))
+    places = Places([maxminddb.open_database(file, maxminddb.MODE_MEMORY)])
+    assert [places.of(ipaddress.ip_address(address)) for address in (GERMAN, FRENCH)] == [NOWHERE, Place("FR")]
     places.close()
 
 
@@ -137,6 +152,23 @@ def test_what_the_page_says_goes_before(tmp_path: Path, files: list[str]) -> Non
     assert (context.geo, context.network, context.utc_offset_minutes) == (Geo("AT"), Network("mobile"), 345)
     context, _ = ask(tmp_path / "m", files, (GERMAN, 1), context={"timezone": "../etc", "utcOffsetMinutes": -60})
     assert context.utc_offset_minutes == -60
+
+
+@pytest.mark.parametrize("timezone", ["a/" * 900 + "b", "." * 100, "America", "Europe/Berlin/../Paris", "\0"])
+def test_a_zone_that_is_none_costs_no_answer(tmp_path: Path, timezone: str) -> None:
+    """Each part of a name that the system does not know would be imported as a package, inside the one before."""
+    context, _ = ask(tmp_path / "n", [], STRANGER, context={"timezone": timezone})
+    assert context == Context(timezone=timezone)
+
+
+def test_every_zone_there_is_looks_like_one() -> None:
+    assert [name for name in zoneinfo.available_timezones() if not is_zone_name(name)] == []
+
+
+def test_a_proxy_may_add_a_line_instead_of_a_word(tmp_path: Path, files: list[str]) -> None:
+    lines = [("X-Forwarded-For", f"1.1.1.1, {GERMAN}"), ("X-Forwarded-For", "10.9.9.9")]
+    context, _ = ask(tmp_path / "n", files, PROXY, headers=lines)
+    assert context.geo == Geo("DE")
 
 
 def test_without_files_or_knowledge_a_visitor_comes_from_nowhere(tmp_path: Path, files: list[str]) -> None:

@@ -16,7 +16,7 @@ from world import HERO, NOW_MS
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.golden import encode_golden
 from edgewise.bundle.manifest import SESSIONS, encode_manifest
-from edgewise.bundle.policy import Arm, ByAttribute, ByPriority, EpsilonGreedy
+from edgewise.bundle.policy import Arm, ByAttribute, ByNeighbours, ByPriority, ByRetrieval, EpsilonGreedy
 from edgewise.bundle.sessions import Walk, encode_sessions
 from edgewise.consent import Grants
 from edgewise.decide import decide
@@ -191,6 +191,22 @@ def test_a_rule_is_told_by_its_attribute() -> None:
     ]
     assert by(Arm(ByAttribute("trending"))) == [("trending", "Trending right now")]
     assert by(Arm(ByPriority())) == [("priority", "Put first by the people of this site")]
+
+
+def test_an_order_by_retrieval_is_told_as_what_it_was() -> None:
+    """To a visitor who looked at nothing it is no order of what he looked at."""
+
+    def by(arm: Arm, profile: Profile, **changes: Any) -> list[str]:
+        arms = {ArmName("found"): arm, ArmName("plain"): Arm(ByRetrieval())}
+        placement = world.placement(arms=arms, arm="found", opted_out_arm="plain")
+        bundle = world.bundle(policy=msgspec.structs.replace(world.policy({HERO: placement}), experiments={}))
+        return [text for _, text in told(first(profile, bundle=bundle, force={}, **changes))]
+
+    found, known = Arm(ByRetrieval(), retrieval=ByNeighbours("popularity")), world.profile(["film-3"])
+    assert by(found, known) == ["Ordered by what you looked at last"]
+    assert by(found, Profile()) == ["Popular right now"]
+    assert by(Arm(ByRetrieval()), known) == ["Put first by the people of this site"]
+    assert by(found, known, dial=0)[1:] == ["Put first by the people of this site"]
 
 
 def test_who_opted_out_is_told_so_and_the_rule() -> None:

@@ -98,6 +98,14 @@ def test_hashes_are_those_of_the_specification() -> None:
     assert coder_of(declared.Hash(name="h", of="item.brand", buckets=65_536))("foobar") == 0xBF9CF968 % 65_536
 
 
+def test_a_text_is_hashed_no_further_than_any_field_of_a_page_is_long() -> None:
+    """Attributes of a page may be as long as the request: hashed whole, each would take its time and stay in memory."""
+    code = coder_of(declared.Hash(name="h", of="context.attributes.shelf", buckets=65_536))
+    longest = "x" * 1_999
+    assert code(longest + "yz" * 300_000) == code(longest + "y")
+    assert code(longest + "y") != code(longest + "z")
+
+
 def test_every_pair_has_a_code_of_its_own() -> None:
     first = declared.Code(name="a", of="item.a", values=("x", "y", "z"))
     second = declared.Code(name="b", of="item.b", values=("p", "q"))

@@ -119,6 +119,8 @@ def test_what_has_no_value_stands_below_all_that_has_one() -> None:
     by = ByFormula(Power(OfItem("price"), -0.5))
     scores = rule_scores(Priced(), np.array([0, 1, 2, 3, 4]), by)  # type: ignore[arg-type]
     assert scores.tolist() == [0.5, 1 / 3, 1 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1]
+    lost = rule_scores(Priced(), np.array([2, 0]), ByFormula(Product([OfItem("price"), OfNumber(1e20)])))  # type: ignore[arg-type]
+    assert lost[0] < lost[1]  # 1 less than 4e20 is 4e20
     nothing = rule_scores(Priced(), np.array([1, 0]), ByFormula(OfScore(CHURN)), NO_SCORES)  # type: ignore[arg-type]
     assert nothing.tolist() == [0.0, 0.0]
 

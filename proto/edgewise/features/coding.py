@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from edgewise.attributes import Attribute, context_field
-from edgewise.features.encodings import CONTEXT, ITEM, TRAITS, Code, Coded, Hash
+from edgewise.features.encodings import CONTEXT, ITEM, MOST_HASHED, TRAITS, Code, Coded, Hash
 from edgewise.features.view import View
 from edgewise.hashing import fnv1a32
 
@@ -45,7 +45,9 @@ def coder_of(feature: Coded) -> Coder:
                 code_of.setdefault(text, float(code))
             return lambda value: next((code_of[text] for text in written(value) if text in code_of), math.nan)
         case Hash(buckets=buckets):
-            return lambda value: next((float(_hashed(text) % buckets) for text in written(value)), math.nan)
+            return lambda value: next(
+                (float(_hashed(text[:MOST_HASHED]) % buckets) for text in written(value)), math.nan
+            )
 
 
 def item_attribute(feature: Coded) -> str | None:

@@ -18,6 +18,9 @@ from edgewise.features.base import BaseFeature
 
 MOST_VALUES: Final = 10_000
 MOST_BUCKETS: Final = 65_536
+MOST_HASHED: Final = 2_000
+"""Characters of a text that are hashed. A page's fields are no longer; its attributes may fill a whole request, whose
+hash would cost milliseconds, and which nobody should have to remember."""
 MOST_CODES: Final = 1 << 24
 """Float32 holds every whole number up to here."""
 ITEM: Final = "item."
@@ -40,6 +43,7 @@ class Code(BaseFeature, frozen=True, kw_only=True, tag="code"):
 class Hash(BaseFeature, frozen=True, kw_only=True, tag="hash"):
     """A bucket from 0 to `buckets` - 1, by FNV-1a of the text; NaN where there is none. Of a list, its first value.
 
+    Texts that begin with the same 2,000 characters are the same.
     For what has too many values to declare, or new ones every day: unlike values may share a bucket (Weinberger et al.
     2009, "Feature hashing for large scale multitask learning").
     """
