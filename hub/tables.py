@@ -246,12 +246,16 @@ def _empty_as_null(table: pa.Table) -> pa.Table:
 
 def _as_text(table: pa.Table, names: Collection[str]) -> pa.Table:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     for position, field in enumerate(table.schema):
         if field.name in names and not pa.types.is_string(field.type):
             column = table.column(position)
             if pa.types.is_dictionary(field.type):
                 column = column.cast(field.type.value_type)
+            if pa.types.is_floating(column.type):
+                # ids beside missing ones are often numbers with NaN, which is nobody and not somebody called `nan`
+                column = pc.if_else(pc.is_nan(column), None, column)
             table = table.set_column(position, pa.field(field.name, pa.string()), column.cast(pa.string()))
     return table
 

@@ -14,7 +14,7 @@ from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.model_skew import skew
 from hub.commands.model_watch import watch
-from hub.commands.options import By, demand_folders, usage
+from hub.commands.options import By, demand_folders, put, usage
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def card(
     header = {**headline(row), "features": [feature.name for feature in features.features]}
     text = card_file(chosen, f"{row.name}@{row.version}", row.card, header)
     if out is not None:
-        out.write_text(text, "utf-8")
+        put(out, text)
     shown = Text(text.removesuffix("\n")) if out is None else f"card of {row.name}@{row.version}: {out}"
     Terminal(json=json, quiet=quiet).result({**headline(row), "card": row.card}, shown)
 

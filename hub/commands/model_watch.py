@@ -9,7 +9,7 @@ import typer
 
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders
+from hub.commands.options import demand_folders, put
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def watch(
         found = watch(releases.ledger, releases, ModelName(name), version, plan, now_ms=SystemClock().now_ms(), say=say)
     keep(data_dir, found)
     if html is not None:
-        html.write_text(watch_page(found), "utf-8")
+        put(html, watch_page(found))
     terminal.result(found, *_shown(found))
     for alarm in found.alarms:
         terminal.error(alarm)

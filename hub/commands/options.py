@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from edgewise.errors import InputError
+from hub.durable import replace_file
 
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
 _ENDS_A_FIELD: Final = frozenset('"\r\n\0')
@@ -29,6 +30,16 @@ def demand_folders(*files: Path | None) -> None:
     for file in files:
         if file is not None and not file.parent.is_dir():
             raise InputError(f"{file}: there is no folder {file.parent}")
+
+
+def put(path: Path, content: bytes | str) -> None:
+    """Whole or not at all, so that a full disk does not cost the last good file; a device is written to."""
+    data = content.encode() if isinstance(content, str) else content
+    # `/dev/stdout` leads to a pipe without a name, or to a file that somebody else has open: neither can be replaced
+    if path.is_relative_to("/dev") or (path.exists() and not path.is_file()):
+        path.write_bytes(data)
+    else:
+        replace_file(path.resolve(), data)
 
 
 def names(text: str | None) -> tuple[str, ...] | None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, names, separator
+from hub.commands.options import demand_folders, names, put, separator
 from hub.commands.score_ltv import ltv
 
 app = typer.Typer(help="Score a file: rows by an exported model, customers by what they bought.", no_args_is_help=True)
@@ -59,7 +59,7 @@ def onnx(
             f"{scored.rows:,} rows of {data.name}, scored by the edge's own scorer and written to {scored.out}.",
             f"{scored.seconds:.3f} s in the scorer; p50 / p99 of {scored.batch_rows} rows: {speed}.",
         ]
-        html.write_text(score_page(f"Scores of {model.name}", said, scored.scores, scored.missing), "utf-8")
+        put(html, score_page(f"Scores of {model.name}", said, scored.scores, scored.missing))
     shown = [[f"{scored.rows:,}", f"{scored.seconds:.3f}", speed, scored.out]]
     columns = ["rows", "seconds in the scorer", f"p50 / p99 of {scored.batch_rows} rows", "written to"]
     terminal.result(scored, table(columns, shown))

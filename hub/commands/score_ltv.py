@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, separator
+from hub.commands.options import demand_folders, put, separator
 
 if TYPE_CHECKING:
     from hub.lifetime.trial import LtvReport
@@ -87,11 +87,11 @@ def ltv(
     for warning in found.warnings:
         terminal.note(f"warning: {warning}")
     if out is not None:
-        out.write_text(customers_csv(found.customers), "utf-8")
+        put(out, customers_csv(found.customers))
     if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+        put(report, msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     if html is not None:
-        html.write_text(ltv_page(found), "utf-8")
+        put(html, ltv_page(found))
     terminal.result(found, *_shown(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,10 +13,11 @@ import typer
 from edgewise.errors import InputError
 from edgewise.ids import ItemId
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, names, separator, usage
+from hub.commands.options import demand_folders, names, put, separator, usage
 
 if TYPE_CHECKING:
     from hub.datasets.films import Film
+    from hub.recommend.reading import Read
 
 MOVIELENS: Final = "movielens"
 _READS_CONTENT: Final = frozenset({"content", "blend", "auto"})
@@ -146,22 +147,27 @@ def recommend(
             content=learn(said, seed=seed) if said else None,
             tell=lambda what: tell(f"learning {method}: {what}"),
         )
-    if read.unlisted:
-        unlisted = f"{read.unlisted} items were used but are not in {items}"
-        found = msgspec.structs.replace(found, warnings=[*found.warnings, unlisted])
+    found = msgspec.structs.replace(found, warnings=[*found.warnings, *_cautions(read, items)])
     named = f"{method} ({found.chosen})" if found.chosen else method
     title = f"{named} on {path.name}, split {split}: {found.users['judged']:,} users judged"
     for warning in found.warnings:
         terminal.note(f"warning: {warning}")
     if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(found.as_json())) + b"\n")
+        put(report, msgspec.json.format(msgspec.json.encode(found.as_json())) + b"\n")
     if html is not None:
-        html.write_text(report_page(found, title=title), "utf-8")
+        put(html, report_page(found, title=title))
     rows = [
         [measure, *(_shown(found.metrics, found.intervals, f"{measure}@{length}") for length in ks)]
         for measure in dict.fromkeys(key.partition("@")[0] for key in found.metrics)
     ]
     terminal.result(found.as_json(), table(["", *(f"@{length}" for length in ks)], rows, title=title))
+
+
+def _cautions(read: Read, catalogue: Path | None) -> Iterator[str]:
+    for name in read.fractions:
+        yield f"column {name!r} holds ids with decimals, as in 7.0: they stay so, match no 7, and break ties as text"
+    if read.unlisted:
+        yield f"{read.unlisted} items were used but are not in {catalogue}"
 
 
 def _cache(data_dir: Path | None) -> Path:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders
+from hub.commands.options import demand_folders, put
 from hub.commands.training_bars import training_bars
 from hub.data_dir import DataDir
 
@@ -70,7 +70,7 @@ def score(
             progress=say,
         )
     if html is not None:
-        html.write_text(score_page(f"{trained.model}@{trained.version}", evidence), encoding="utf-8")
+        put(html, score_page(f"{trained.model}@{trained.version}", evidence))
     terminal.result(_plain(trained), _shown(trained))
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Group
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, names, separator, usage
+from hub.commands.options import demand_folders, names, put, separator, usage
 from hub.train.scoring.choices import ModelName, ScoreKind
 
 if TYPE_CHECKING:
@@ -95,14 +95,14 @@ def scoring(
     for warning in trained.report.warnings:
         terminal.note(f"warning: {warning}")
     if export is not None:
-        _put(export, trained.onnx)
+        put(export, trained.onnx)
     if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
+        put(report, msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
     if card is not None:
         title = f"{target}: {model.value}, {trained.report.kind}"
-        card.write_text(card_file(format_of(card.suffix), title, scoring_card(trained.report)), "utf-8")
+        put(card, card_file(format_of(card.suffix), title, scoring_card(trained.report)))
     if html is not None:
-        html.write_text(scoring_page(trained), "utf-8")
+        put(html, scoring_page(trained))
     terminal.result(trained.report, _shown(trained.report, export))
 
 
@@ -119,17 +119,6 @@ def _shown(report: ScoringReport, export: Path | None) -> Group:
     calibrated = [_calibrated(one) for one in report.calibration[:MOST_CALIBRATIONS]]
     judged = f"judged by {report.judged_by}"
     return Group(table(["", "", "95 %"], rows, title=title), judged, *calibrated, proved, *written)
-
-
-def _put(path: Path, model: bytes) -> None:
-    """Whole or not at all, so that a full disk does not cost the last good model; a device is written to."""
-    from hub.durable import replace_file
-
-    target = path.resolve()
-    if target.exists() and not target.is_file():
-        target.write_bytes(model)
-    else:
-        replace_file(target, model)
 
 
 def _calibrated(one: Calibration) -> str:

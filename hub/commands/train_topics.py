@@ -10,7 +10,7 @@ import typer
 from rich.console import Group
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, separator, usage
+from hub.commands.options import demand_folders, put, separator, usage
 from hub.data_dir import DataDir
 from hub.train.scoring.choices import ModelName
 
@@ -80,11 +80,11 @@ def topics(
         terminal.note(f"warning: {warning}")
     kept = None if name is None else keep_topic_model(data_dir, name, trained.onnx)
     if export is not None:
-        export.write_bytes(trained.onnx)
+        put(export, trained.onnx)
     if report is not None:
-        report.write_bytes(msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
+        put(report, msgspec.json.format(msgspec.json.encode(trained.report)) + b"\n")
     if html is not None:
-        html.write_text(topics_page(trained.report), "utf-8")
+        put(html, topics_page(trained.report))
     terminal.result(trained.report, _shown(trained.report, [path for path in (kept, export) if path is not None]))
 
 

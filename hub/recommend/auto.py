@@ -13,7 +13,7 @@ from edgewise.errors import InputError
 from hub.recommend.judging import judge
 from hub.recommend.lessons import Lessons
 from hub.recommend.methods import METHODS
-from hub.recommend.split import Split
+from hub.recommend.split import LeaveOneOut, Split, TimeSplit
 from hub.recommend.tuning import MEASURE, Tell, tuned, validation
 
 TUNED: Final = "blend"
@@ -49,7 +49,7 @@ def choose(lessons: Lessons, split: Split, *, seed: int, tell: Tell = lambda _: 
     part = validation(lessons, split, seed=seed)
     learned = Lessons(lessons.interactions, part.train, lessons.content)
     tried: list[Attempt] = []
-    for method, settings in _candidates(lessons, split, seed, tell):
+    for method, settings in _candidates(lessons, learned, split, seed, tell):
         tell(method)
         try:
             recommend = METHODS[method].fit(learned, settings)
@@ -65,16 +65,20 @@ def choose(lessons: Lessons, split: Split, *, seed: int, tell: Tell = lambda _: 
     return Choice(best.method, best.settings, tried)
 
 
-def _candidates(lessons: Lessons, split: Split, seed: int, tell: Tell) -> Iterator[tuple[str, dict[str, float]]]:
+def _candidates(
+    lessons: Lessons, learned: Lessons, split: Split, seed: int, tell: Tell
+) -> Iterator[tuple[str, dict[str, float]]]:
     for name, method in METHODS.items():
         if name == "content" and lessons.content is None:
             continue
         settings = dict(method.defaults)
         if name == TUNED:
-            # On other parts than the one that compares, which would favour what was fitted to it. What cannot be tuned
-            # fails with the defaults as well, and that attempt says why.
+            # On other parts than the one that compares, which would favour what was fitted to it. By time or leaving
+            # one out nothing is drawn: only what lies before the part that compares is another one. What cannot be
+            # tuned is tried with the defaults.
+            among = learned if isinstance(split, TimeSplit | LeaveOneOut) else lessons
             with contextlib.suppress(InputError):
-                settings = tuned(lessons, split, folds=1, seed=seed + 1, tell=tell).settings
+                settings = tuned(among, split, folds=1, seed=seed + 1, tell=tell).settings
         yield name, settings
     times = lessons.interactions.time
     if times is not None:

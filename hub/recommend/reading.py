@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,9 @@ from hub.tables import read_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_FRACTION: Final = re.compile(r"[+-]?[0-9]+\.0+", re.ASCII)
 
 
 class Columns(NamedTuple):
@@ -38,6 +43,8 @@ class Read(NamedTuple):
     """The rows from here on come from the test file."""
     unlisted: int
     """How many items were used but are not in the catalogue; 0 without one."""
+    fractions: tuple[str, ...] = ()
+    """Columns whose ids are all written as `7.0`. They stay so: 7 is another id, and ties go by text."""
 
 
 def read_interactions(
@@ -68,7 +75,9 @@ def read_interactions(
         [one for part in parts for one in part.user], item, time=time, weight=weight, rating=rating, catalogue=listed
     )
     unlisted = len(set(item) - listed) if catalogue is not None else 0
-    return Read(interactions, len(parts[0].user), unlisted)
+    ids = ((columns.user, interactions.users), (columns.item, item))
+    fractions = tuple(name for name, column in ids if all(map(_FRACTION.fullmatch, column)))
+    return Read(interactions, len(parts[0].user), unlisted, fractions)
 
 
 def read_about(
@@ -145,8 +154,29 @@ def _numbers(table: pa.Table, name: str, path: Path, *, dates: bool) -> npt.NDAr
         return np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.float64)
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         expected = "a number or a date" if dates else "a number"
-        raise InputError(f"{path}: row 1, column {name}: {column[0].as_py()!r}, expected {expected}")
+        values = column.to_pylist()
+        # one wrong cell makes words of a whole column: name that one, and not a good one above it
+        row = next((row for row, value in enumerate(values) if not _reads(value, dates=dates)), 0)
+        raise InputError(f"{path}: row {row + 1}, column {name}: {values[row]!r}, expected {expected}")
     return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def _reads(value: object, *, dates: bool) -> bool:
+    """Whether a cell by itself is a number, or a date where that may be."""
+    text = str(value)
+    try:
+        float(text)
+    except ValueError:
+        pass
+    else:
+        return not isinstance(value, bool)
+    if not dates:
+        return False
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _refuse_missing(column: Any, name: str, path: Path) -> None:

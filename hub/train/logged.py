@@ -30,6 +30,7 @@ from hub.train.rewards import Rewards
 from hub.train.shop import Matrix
 
 NOT_SHOWN: Final = 0
+NEVER: Final = int(np.iinfo(np.int64).max)
 _AT_ONCE: Final = 1_000
 _FLOAT_BYTES: Final = 4
 _decisions = msgspec.json.Decoder(Decision)
@@ -47,6 +48,8 @@ class LoggedRows:
     """(n,): 1 where the outcome followed, else 0; also 0 for what was not shown, of which nobody can know."""
     gain: NDArray[np.float32]
     """(n,): what that is worth (`hub.train.rewards`), 1 where the site does not say; 0 where the label is 0."""
+    known_ms: NDArray[np.int64]
+    """(n,): when the first outcome that is worth something came; NEVER where the label is 0."""
     items: tuple[ItemId, ...]
     """(n,): which item each row is about."""
     slot: NDArray[np.int32]
@@ -73,6 +76,16 @@ class _Chosen(NamedTuple):
     is_sampled: bool
 
 
+class _Part(NamedTuple):
+    found: _Chosen
+    matrix: Matrix
+    gain: NDArray[np.float32]
+    known_ms: NDArray[np.int64]
+
+
+_NOTHING: Final = (0.0, NEVER)
+
+
 def logged_rows(
     ledger: Ledger,
     placement: PlacementName,
@@ -88,7 +101,7 @@ def logged_rows(
     """
     worth = outcome if isinstance(outcome, Rewards) else Rewards(outcome)
     left_out: Counter[str] = Counter()
-    parts: list[tuple[_Chosen, Matrix, NDArray[np.float32]]] = []
+    parts: list[_Part] = []
     decisions = (record for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms))
     while some := list(islice(decisions, _AT_ONCE)):
         chosen = [found for record in some if (found := _chosen(record, placement, left_out)) is not None]
@@ -105,8 +118,9 @@ def logged_rows(
             matrix = _matrix(found.rows, names, left_out)
             if matrix is not None:
                 gains = _gains(worth, rewards.get(identifier, []))
-                gain = np.array([gains.get(item, 0.0) if item in found.items else 0.0 for item in found.rows.items])
-                parts.append((found, matrix, gain.astype(np.float32)))
+                came = [gains.get(item, _NOTHING) if item in found.items else _NOTHING for item in found.rows.items]
+                gain, known_ms = zip(*came, strict=True) if came else ((), ())
+                parts.append(_Part(found, matrix, np.array(gain, np.float32), np.array(known_ms, np.int64)))
     return _joined(parts, tuple(names), left_out)
 
 
@@ -137,11 +151,20 @@ def _matrix(rows: FeatureRows, names: Sequence[str], left_out: Counter[str]) -> 
     return np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
 
 
-def _gains(worth: Rewards, rewards: Sequence[RewardRow]) -> dict[ItemId, float]:
-    by_item: dict[ItemId, list[tuple[Kind, float | None]]] = {}
+def _gains(worth: Rewards, rewards: Sequence[RewardRow]) -> dict[ItemId, tuple[float, int]]:
+    """Item -> what all that came of it is worth, and when the first came that is worth something by itself."""
+    by_item: dict[ItemId, list[RewardRow]] = {}
     for reward in rewards:
-        by_item.setdefault(reward.item, []).append((Kind(reward.kind), reward.value))
-    return {item: worth.of_all(said) for item, said in by_item.items()}
+        by_item.setdefault(reward.item, []).append(reward)
+    found = {}
+    for item, came in by_item.items():
+        gain = worth.of_all([(Kind(reward.kind), reward.value) for reward in came])
+        if gain > 0:
+            found[item] = (
+                gain,
+                min(reward.time_ms for reward in came if worth.of_all([(Kind(reward.kind), reward.value)]) > 0),
+            )
+    return found
 
 
 def _activated(ledger: Ledger, deferred: Sequence[DecisionRecord]) -> set[DecisionId]:
@@ -154,25 +177,24 @@ def _activated(ledger: Ledger, deferred: Sequence[DecisionRecord]) -> set[Decisi
     return found
 
 
-def _joined(
-    parts: Sequence[tuple[_Chosen, Matrix, NDArray[np.float32]]], names: tuple[str, ...], left_out: Counter[str]
-) -> LoggedRows:
-    gain = np.concatenate([np.zeros(0, np.float32), *(gain for _, _, gain in parts)])
-    items = [found.items.get(item) for found, _, _ in parts for item in found.rows.items]
+def _joined(parts: Sequence[_Part], names: tuple[str, ...], left_out: Counter[str]) -> LoggedRows:
+    gain = np.concatenate([np.zeros(0, np.float32), *(part.gain for part in parts)])
+    items = [part.found.items.get(item) for part in parts for item in part.found.rows.items]
     return LoggedRows(
         names=names,
-        matrix=np.concatenate([np.zeros((0, len(names)), np.float32), *(matrix for _, matrix, _ in parts)]),
+        matrix=np.concatenate([np.zeros((0, len(names)), np.float32), *(part.matrix for part in parts)]),
         label=(gain > 0).astype(np.float32),
         gain=gain,
-        items=tuple(item for found, _, _ in parts for item in found.rows.items),
+        known_ms=np.concatenate([np.zeros(0, np.int64), *(part.known_ms for part in parts)]),
+        items=tuple(item for part in parts for item in part.found.rows.items),
         slot=np.array([NOT_SHOWN if item is None else item.rank for item in items], np.int32),
         propensity=np.array([np.nan if item is None else item.propensity for item in items], np.float64),
-        size=np.array([len(matrix) for _, matrix, _ in parts], np.int64),
+        size=np.array([len(part.matrix) for part in parts], np.int64),
         sample_probability=np.array(
-            [found.record.sample_probability if found.is_sampled else 0.0 for found, _, _ in parts], np.float64
+            [part.found.record.sample_probability if part.found.is_sampled else 0.0 for part in parts], np.float64
         ),
-        decision_ids=tuple(found.record.decision_id for found, _, _ in parts),
-        time_ms=np.array([found.record.time_ms for found, _, _ in parts], np.int64),
-        bundle_digests=tuple(found.record.bundle_digest for found, _, _ in parts),
+        decision_ids=tuple(part.found.record.decision_id for part in parts),
+        time_ms=np.array([part.found.record.time_ms for part in parts], np.int64),
+        bundle_digests=tuple(part.found.record.bundle_digest for part in parts),
         left_out=dict(left_out),
     )

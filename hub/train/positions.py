@@ -56,11 +56,14 @@ def lesson_of_decisions(
 ) -> Lesson:
     """What was shown before `until_ms`, in lists as they were shown; what was not shown says nothing.
 
+    An outcome that came later has not come yet: an order of next week would be learned from and judged by.
+
     Raises InputError: fewer than `fewest` shown items were wanted; or `position: feature` and no such feature among the
     model's.
     """
     is_shown = (logged.slot != NOT_SHOWN) & np.repeat(logged.time_ms < until_ms, logged.size)
-    wanted = int(logged.label[is_shown].sum())
+    is_known = logged.known_ms < until_ms
+    wanted = int(logged.label[is_shown & is_known].sum())
     if wanted < fewest:
         left_out = ", ".join(f"{why}: {count:,}" for why, count in logged.left_out.items()) or "none"
         raise InputError(
@@ -70,7 +73,7 @@ def lesson_of_decisions(
     decision = np.repeat(np.arange(len(logged.size)), logged.size)[is_shown]
     size = np.bincount(decision, minlength=len(logged.size))
     slot, matrix = logged.slot[is_shown], logged.matrix[is_shown]
-    label, gain = logged.label[is_shown], logged.gain[is_shown]
+    label, gain = ((column * is_known)[is_shown] for column in (logged.label, logged.gain))
     if recipe.position == "feature":
         matrix[:, _position_column(features)] = slot
     elif len(slot):

@@ -10,6 +10,7 @@ from hub.recommend.interactions import encode
 from hub.recommend.lessons import Lessons
 from hub.recommend.methods import METHODS
 from hub.recommend.split import parse_split
+from hub.recommend.tuning import tuned, validation
 
 
 def test_the_best_on_the_validation_part_is_chosen() -> None:
@@ -25,6 +26,18 @@ def test_the_best_on_the_validation_part_is_chosen() -> None:
     assert set(METHODS) <= set(said)
     decayed = [attempt.settings["half_life"] > 0 for attempt in found.tried if attempt.method == "popular"]
     assert decayed == [False, True]
+
+
+@pytest.mark.parametrize("named", ["time:0.8", "leave-one-out"])
+def test_the_blend_is_not_tuned_on_the_part_that_compares(named: str) -> None:
+    ratings = simulate(visitors=50, films=25, events=600).ratings
+    history = encode(ratings.user, ratings.item, time=ratings.time_s)
+    lessons, split = Lessons(history, np.arange(len(history))), parse_split(named)
+    before = Lessons(history, validation(lessons, split, seed=1).train)
+    expected, other = (tuned(each, split, folds=1, seed=2).settings for each in (before, lessons))
+    assert expected != other, "else this test would tell nothing"
+    found = choose(lessons, split, seed=1)
+    assert next(attempt.settings for attempt in found.tried if attempt.method == "blend") == expected
 
 
 def test_nobody_to_validate_by_is_refused() -> None:

@@ -78,6 +78,8 @@ def test_a_catalogue_adds_items_and_counts_strangers(tmp_path: Path) -> None:
         ("u,i\n1,2\n", Columns("user", "i"), "no column 'user'; there are: 'u', 'i'"),
         ("u,i\n1,2\n", Columns("u", "i", "t"), "no column 't'"),
         ("u,i\n1,2\n,3\n", Columns("u", "i"), "column u has 1 empty values, the first in row 2"),
+        ("u,i,t\n1,2,2024-01-01\n1,3,soon\n", Columns("u", "i", "t"), "row 2, column t: 'soon', expected a number or"),
+        ("u,i,w\n1,2,3\n1,3,much\n", Columns("u", "i", weight="w"), "row 2, column w: 'much', expected a number"),
         ("u,i,t\n1,2,soon\n", Columns("u", "i", "t"), "row 1, column t: 'soon', expected a number or a date"),
         ("u,i,w\n1,2,2026-01-01\n", Columns("u", "i", weight="w"), "column w: .* expected a number"),
         ("u,i,w\n1,2,1\n1,3,0\n", Columns("u", "i", weight="w"), "row 2: weight is 0"),
@@ -101,3 +103,16 @@ def test_ratings_and_what_a_catalogue_says_come_in_the_order_of_the_items(tmp_pa
     assert read_about(tmp_path / "items.csv", "i", items, columns=["year"]) == {"year": [None, 2010]}
     with pytest.raises(InputError, match="no column 'genre'; there are: 'i', 'title', 'year'"):
         read_about(tmp_path / "items.csv", "i", items, columns=["genre"])
+
+
+def test_ids_with_decimals_stay_as_they_are_and_their_column_is_named(tmp_path: Path) -> None:
+    whole = read_interactions(write(tmp_path, "u,i\n1.0,2\n10.0,3\n"), Columns("u", "i"))
+    assert (whole.fractions, whole.interactions.users) == (("u",), ("1.0", "10.0"))
+    assert read_interactions(write(tmp_path, "u,i\n1.0,2.5\nx,3.0\n"), Columns("u", "i")).fractions == ()
+
+
+def test_an_id_that_is_not_a_number_is_missing_and_nobody_s_name(tmp_path: Path) -> None:
+    place = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"u": pa.array([1.0, float("nan")]), "i": [2.0, 3.0]}), place)
+    with pytest.raises(InputError, match="column u has 1 empty values, the first in row 2"):
+        read_interactions(place, Columns("u", "i"))

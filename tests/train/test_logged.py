@@ -14,7 +14,7 @@ from world import CHALLENGER, CHAMPION, HERO, LIST
 from edgewise.ids import ItemId
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.site.recipes import Outcome
-from hub.train.logged import NOT_SHOWN, LoggedRows, logged_rows
+from hub.train.logged import NEVER, NOT_SHOWN, LoggedRows, logged_rows
 
 CLICKED = Outcome("click")
 COLUMNS = ("popularity", "liked_alike")
@@ -80,6 +80,8 @@ def test_only_the_outcome_on_what_was_shown_here_is_a_label(moment: Moment) -> N
     moment.clicked(record, ItemId("film-unseen"))
     rows = moment.rows()
     assert rows.slot[rows.label > 0].tolist() == [3]
+    assert (rows.known_ms != NEVER).tolist() == (rows.label > 0).tolist()
+    assert rows.known_ms.min() >= record.time_ms
     assert moment.rows(Outcome("view")).label.sum() == 1
     assert moment.rows(Outcome("order")).label.sum() == 0
 

@@ -13,7 +13,7 @@ from edgewise.features.table import FeatureTable, ItemAttribute
 from edgewise.ids import DecisionId, ItemId
 from hub.site.recipes import DecisionRecipe, TreeRecipe
 from hub.train.boosting import Lesson, fit_trees, raw_scores
-from hub.train.logged import NOT_SHOWN, LoggedRows
+from hub.train.logged import NEVER, NOT_SHOWN, LoggedRows
 from hub.train.positions import examination, lesson_of_decisions
 
 LOOKED_AT = np.array([1.0, 0.55, 0.3, 0.15])
@@ -39,6 +39,7 @@ class Shown:
             matrix=np.column_stack([self.item, np.ones(len(self.item))]).astype(np.float32),
             label=label,
             gain=label,
+            known_ms=np.where(self.wanted, np.arange(decisions).repeat(4), NEVER),
             items=tuple(ItemId(f"item-{code}") for code in self.item),
             slot=self.slot,
             propensity=np.full(len(self.item), 0.5),
@@ -112,6 +113,17 @@ def test_what_was_not_shown_or_came_later_teaches_nothing(shown: Shown) -> None:
     shown_less = Shown(6_000)
     object.__setattr__(shown_less.logged, "slot", hidden)
     assert shown_less.lesson(DecisionRecipe(), until_ms=100).size.tolist() == [4] * 98
+
+
+@pytest.mark.parametrize("position", ["inverse_propensity", "feature"])
+def test_what_was_wanted_only_later_is_not_wanted_yet(position: str) -> None:
+    seen = Shown(200)
+    late = np.where(np.arange(800) % 2 == 0, seen.logged.known_ms, seen.logged.known_ms.clip(max=NEVER - 1_000) + 1_000)
+    object.__setattr__(seen.logged, "known_ms", late)
+    lesson = seen.lesson(DecisionRecipe(position), until_ms=100)  # type: ignore[arg-type]
+    assert len(lesson.label) == 400, "it was shown all the same"
+    assert np.array_equal(lesson.label > 0, seen.wanted[:400] & (np.arange(400) % 2 == 0))
+    assert np.array_equal(lesson.gain > 0, lesson.label > 0)
 
 
 def test_too_little_and_a_missing_feature_are_said(shown: Shown) -> None:

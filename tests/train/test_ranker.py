@@ -215,6 +215,7 @@ def as_decisions(world: World) -> LoggedRows:
         matrix=rows.matrix,
         label=rows.label,
         gain=rows.gain,
+        known_ms=np.array([world.history.deeds[deed].moment_ms for deed in rows.deed.tolist()]).repeat(rows.size),
         items=tuple(ItemId(f"film-{number % 50}") for number in range(len(rows))),
         slot=slot,
         propensity=np.full(len(rows), 0.1),

@@ -267,3 +267,9 @@ def test_a_table_without_a_useful_column_is_an_error() -> None:
     table = pa.table({"a": [1] * 50, "bought": [True, False] * 25})
     with pytest.raises(InputError, match="'a' is constant"):
         warnings_about(table)
+
+
+def test_a_feature_that_is_named_twice_is_refused_by_name() -> None:
+    name = next(name for name in visits().column_names if name != "bought")
+    with pytest.raises(InputError, match=f"column '{name}' is named twice"):
+        choose_features(visits(), target="bought", wanted=[name, name], dropped=(), categorical=())

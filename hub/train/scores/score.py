@@ -136,7 +136,7 @@ def make_score(
     progress("looking for moments", 1, 1)
     matrix, is_asked = replayed(history, contents, table, examples.moments, progress=progress)
     whole = _rows(table, matrix, examples)
-    rows, last = whole.take(is_asked), None if examples.last is None else examples.last[is_asked]
+    rows = whole.take(is_asked)
     divide = by_visitor if isinstance(recipe.predicts, TraitScore) else by_time
     parts = divide(rows, recipe.calibration_share, recipe.validation_share)
     is_binary = not examples.classes
@@ -157,7 +157,8 @@ def make_score(
         trial.uncalibrated(parts.judge.matrix),
         classes=examples.classes,
         prior=Prior(parts.learn.belief.mean(axis=0)),
-        last=None if last is None else last[parts.judge.place],
+        # `place` counts every moment, those that nobody was asked at too
+        last=None if examples.last is None else examples.last[parts.judge.place],
         seed=seed,
     )
     served = learned(

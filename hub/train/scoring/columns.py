@@ -52,10 +52,13 @@ def choose_features(
     Dates, lists and other types that are neither numbers nor words are left out by name, unless they were wanted.
 
     Raises:
-        InputError: nothing is left, the target is among the wanted, or a wanted column has a type of no use.
+        InputError: nothing is left, the target is among the wanted, or one of these is named twice or of no use.
     """
     if wanted is not None and target in wanted:
         raise InputError(f"column {target!r} is the target; a model may not read it as a feature")
+    twice = next((name for name in wanted or () if list(wanted or ()).count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"column {twice!r} is named twice among the features; expected once")
     names = [name for name in (wanted or table.column_names) if name != target and name not in dropped]
     numbers: list[Column] = []
     texts: list[Column] = []

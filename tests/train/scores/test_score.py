@@ -18,7 +18,7 @@ from edgewise.admission.load import load_bundle
 from edgewise.bundle.golden import unpack
 from edgewise.consent import Grants
 from edgewise.errors import InputError, ModelRefused
-from edgewise.ids import BundleVersion, ModelName
+from edgewise.ids import BundleVersion, ModelName, SubjectId
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import DAY_MS, Profile
 from edgewise.records import PreferenceRecord
@@ -257,3 +257,17 @@ def test_parts_that_are_too_small_are_refused(world: World) -> None:
     for divide in (by_time, by_visitor):
         with pytest.raises(InputError, match="expected at least 50"):
             divide(rows, 0.2, 0.2)
+
+
+@pytest.mark.slow
+def test_the_last_category_is_that_of_the_same_moment_where_some_were_not_asked(world: World) -> None:
+    off = [
+        PreferenceRecord(HISTORY, len(world.shop.records) + number, SubjectId(f"v{who}"), START_MS, START_MS, dial=0)
+        for number, who in enumerate(range(0, 300, 3))
+    ]
+    history, name = History([*off, *world.shop.records]), ModelName("intent")
+    made = make_score(history, world.contents, name, score_recipe_of(world.contents, name, QUICK))
+    examples, judge = made.evidence.examples, made.evidence.parts.judge
+    said = [examples.moments[place] for place in judge.place.tolist()]
+    repeats = np.mean([moment.last == moment.answer for moment in said])
+    assert made.judged.measures["accuracy of the last"].estimate == pytest.approx(repeats)
