@@ -14,7 +14,7 @@ from hypothesis import settings
 
 pytest_plugins = ["databases"]
 
-examples = int(os.environ.get("EDGEWISE_EXAMPLES", "25"))
+examples = int(os.environ.get("EDGEWISE_EXAMPLES", "16"))
 settings.register_profile("dev", max_examples=examples, deadline=None)
 settings.register_profile("ci", parent=settings.get_profile("ci"), max_examples=examples)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
