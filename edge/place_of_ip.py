@@ -48,6 +48,8 @@ _COUNTRY_LETTERS: Final = 2
 READER: Final = maxminddb.MODE_MMAP
 """The one written in Python, some 70 us a look-up instead of 3: by a damaged file the one in C can end the process, and
 with it every request that a worker answers. Only asked where the page did not say where it is."""
+_DAMAGED: Final = (ValueError, TypeError, RecursionError, maxminddb.InvalidDatabaseError)
+"""What the reader raises where bytes are not what they were: text that is none, keys that are maps, circles."""
 
 
 class Place(NamedTuple):
@@ -74,8 +76,7 @@ class Places:
         for reader in self._readers:
             try:
                 found = reader.get(address)
-            except (ValueError, TypeError, maxminddb.InvalidDatabaseError):
-                # ValueError: IPv6 in a file of IPv4 addresses; TypeError: a key that is no text (the reader in Python)
+            except _DAMAGED:  # also IPv6 in a file of IPv4 addresses
                 continue
             if isinstance(found, Mapping):
                 country = country or _country(found)
@@ -105,7 +106,7 @@ def open_places(files: Sequence[str]) -> Places:
     for name in files:
         try:
             readers.append(maxminddb.open_database(Path(name).expanduser(), READER))
-        except (OSError, ValueError, maxminddb.InvalidDatabaseError) as wrong:
+        except (OSError, *_DAMAGED) as wrong:
             for reader in readers:
                 reader.close()
             raise InputError(f"place_databases: {name}: {wrong}; expected a MaxMind DB file (.mmdb)") from wrong

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import zoneinfo
 from pathlib import Path
@@ -88,6 +89,22 @@ def test_a_place_that_is_damaged_is_nowhere(tmp_path: Path) -> None:
     places = Places([maxminddb.open_database(file, maxminddb.MODE_MEMORY)])
     assert [places.of(ipaddress.ip_address(address)) for address in (GERMAN, FRENCH)] == [NOWHERE, Place("FR")]
     places.close()
+
+
+@given(changes=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=8))
+def test_no_damage_raises_on_a_request_or_ends_the_process(
+    changes: list[tuple[int, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("damaged") / "any.mmdb"
+    whole = bytearray(Path(database(file, {"198.51.100.0/24": {"country": {"iso_code": "DE"}}})).read_bytes())
+    for place, byte in changes:
+        whole[place % len(whole)] = byte
+    file.write_bytes(whole)
+    with contextlib.suppress(InputError):
+        places = open_places([str(file)])
+        for address in (GERMAN, FRENCH):
+            places.of(ipaddress.ip_address(address))
+        places.close()
 
 
 def test_a_wrong_file_or_network_is_refused_in_a_sentence(tmp_path: Path) -> None:
