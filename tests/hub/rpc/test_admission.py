@@ -62,6 +62,18 @@ async def sync(hub: Hub, shown: Metadata) -> bool:
 CALLS: list[Callable[[Hub, Metadata], Awaitable[bool]]] = [enrol, watch, fetch, tell, sync]
 
 
+async def refusal_of(
+    call: Callable[[Hub, Metadata], Awaitable[bool]], hub: Hub, shown: Metadata
+) -> grpc.aio.AioRpcError:
+    """How a call ends. Where the refusal comes while gRPC still sends, it hides it behind an error of its own."""
+    for _ in range(20):
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await call(hub, shown)
+        if ended.value.code() is not grpc.StatusCode.INTERNAL:
+            break
+    return ended.value
+
+
 @pytest.mark.parametrize("call", CALLS)
 def test_every_call_needs_a_token_of_ours(tmp_path: Path, call: Callable[[Hub, Metadata], Awaitable[bool]]) -> None:
     async def story() -> None:
@@ -73,10 +85,10 @@ def test_every_call_needs_a_token_of_ours(tmp_path: Path, call: Callable[[Hub, M
                 "shown is unknown": (("authorization", f"Bearer {TOKENS[0]} "),),
             }
             for said, shown in refused.items():
-                with pytest.raises(grpc.aio.AioRpcError, match=said) as ended:
-                    await call(hub, shown)
-                assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
-                assert "enrol_tokens_sha256" in str(ended.value.details())
+                refusal = await refusal_of(call, hub, shown)
+                assert refusal.code() is grpc.StatusCode.UNAUTHENTICATED
+                assert said in str(refusal.details())
+                assert "enrol_tokens_sha256" in str(refusal.details())
             assert await call(hub, OURS)
 
     patiently(story())
