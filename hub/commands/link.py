@@ -10,7 +10,7 @@ import typer
 
 from edgewise.errors import InputError, UnavailableError
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, separator, usage
+from hub.commands.options import Delimiter, demand_folders, separator, usage
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,9 +47,7 @@ def link(
     threads: Annotated[
         int, typer.Option(min=1, help="More are faster; the last digits then differ from run to run.")
     ] = 1,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
-    ] = None,
+    delimiter: Delimiter = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

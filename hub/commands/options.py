@@ -13,6 +13,10 @@ from edgewise.errors import InputError
 from hub.durable import replace_file
 
 By = Annotated[str | None, typer.Option("--by", metavar="NAME", help="Who does this; $USER where it is not given.")]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
+]
+"""To be read by `separator`."""
 _ENDS_A_FIELD: Final = frozenset('"\r\n\0')
 
 

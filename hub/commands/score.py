@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, names, put, separator
+from hub.commands.options import Delimiter, demand_folders, names, put, separator
 from hub.commands.score_ltv import ltv
 
 app = typer.Typer(help="Score a file: rows by an exported model, customers by what they bought.", no_args_is_help=True)
@@ -31,9 +31,7 @@ def onnx(
     html: Annotated[Path | None, typer.Option(help="Where a page is written: how the scores lie.")] = None,
     keep: Annotated[str | None, typer.Option(help="COL,… of the table to copy beside the scores.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Rows in one call, as in one decision.")] = 100,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
-    ] = None,
+    delimiter: Delimiter = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

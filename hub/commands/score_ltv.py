@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, put, separator
+from hub.commands.options import Delimiter, demand_folders, put, separator
 
 if TYPE_CHECKING:
     from hub.lifetime.trial import LtvReport
@@ -43,9 +43,7 @@ def ltv(
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where the report is written as a page with plots.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds and the intervals.")] = 0,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
-    ] = None,
+    delimiter: Delimiter = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Annotated
-
 import msgspec
-import typer
 from rich.console import Group
 
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.training import Name, SiteFolder, TrainedBy, training
 from hub.data_dir import DataDir
 
 
 def items(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the site: models/NAME.yaml says how.")],
+    name: Name,
     data_dir: DataDir,
     *,
-    site: Annotated[Path, typer.Option(help="The site's folder.", file_okay=False)],
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who has it trained; $USER where it is not given.")
-    ] = None,
+    site: SiteFolder,
+    by: TrainedBy = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -31,18 +25,11 @@ def items(
     What it makes needs no ranker: an arm whose ranking is `retrieval` shows items in the order in which its retrieval
     finds them, and what was just clicked counts at once.
     """
-    from hub.audit import person
-    from hub.ledger.ledger import open_ledger
-    from hub.registry import ModelRegistry
-    from hub.site.loading import load_site
     from hub.train.item_model import train_items
 
     terminal = Terminal(json=json, quiet=quiet)
-    # Nothing that visitors see changes by training, so that a scheduler without a name may do it.
-    who = person(by, {"USER": "training", **os.environ})
-    contents = load_site(site)
-    with open_ledger(data_dir) as ledger, terminal.working(f"learning {name}"):
-        trained = train_items(contents, ledger, ModelRegistry(data_dir, ledger), ModelName(name), by=who)
+    with training(data_dir, site, by) as given, terminal.working(f"learning {name}"):
+        trained = train_items(given.contents, given.ledger, given.registry, ModelName(name), by=given.by)
     rows = [[what, ", ".join(f"{count:,} {of}" for of, count in sizes.items())] for what, sizes in trained.made.items()]
     shown = Group(
         table(["made", "of"], rows, title=f"{trained.model}@{trained.version}"),

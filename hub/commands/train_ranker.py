@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +10,7 @@ from rich.console import Group
 from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.training_bars import training_bars
+from hub.commands.training import Name, Seed, Settings, SiteFolder, TrainedBy, training, training_bars
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -21,15 +19,12 @@ if TYPE_CHECKING:
 
 
 def ranker(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A model of the site: models/NAME.yaml says how.")],
+    name: Name,
     data_dir: DataDir,
     *,
-    site: Annotated[Path, typer.Option(help="The site's folder.", file_okay=False)],
-    seed: Annotated[int, typer.Option(min=0, help="Of draws, trees and intervals.")] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE over the site's recipe, as in trees.rounds=200.", metavar="KEY=VALUE"),
-    ] = None,
+    site: SiteFolder,
+    seed: Seed = 0,
+    settings: Settings = None,
     incremental: Annotated[
         bool, typer.Option("--incremental", help="Only add what came since the latest version: a day in seconds.")
     ] = False,
@@ -39,9 +34,7 @@ def ranker(
     tune: Annotated[
         int, typer.Option(min=0, max=1_000, help="Try so many settings of the trees first; needs edgewise[tune].")
     ] = 0,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who has it trained; $USER where it is not given.")
-    ] = None,
+    by: TrainedBy = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -55,23 +48,16 @@ def ranker(
     """
     if (parent is not None and not incremental) or (incremental and tune):
         raise InputError("--from goes with --incremental, and --tune with training in full")
-    from hub.audit import person
-    from hub.ledger.ledger import open_ledger
-    from hub.registry import ModelRegistry
-    from hub.site.loading import load_site
     from hub.train.ranker import How, train_ranker
 
     terminal = Terminal(json=json, quiet=quiet)
-    # Nothing that visitors see changes by training, so that a scheduler without a name may do it.
-    who = person(by, {"USER": "training", **os.environ})
-    contents = load_site(site)
-    with open_ledger(data_dir) as ledger, training_bars(terminal) as say:
+    with training(data_dir, site, by) as given, training_bars(terminal) as say:
         trained = train_ranker(
-            contents,
-            ledger,
-            ModelRegistry(data_dir, ledger),
+            given.contents,
+            given.ledger,
+            given.registry,
             ModelName(name),
-            by=who,
+            by=given.by,
             seed=seed,
             settings=settings or [],
             how=How(incremental, parent, tune),

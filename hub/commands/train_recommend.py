@@ -13,7 +13,7 @@ import typer
 from edgewise.errors import InputError
 from edgewise.ids import ItemId
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, names, put, separator, usage
+from hub.commands.options import Delimiter, demand_folders, names, put, separator, usage
 
 if TYPE_CHECKING:
     from hub.datasets.films import Film
@@ -77,9 +77,7 @@ def recommend(
     report: Annotated[Path | None, typer.Option(help="Where the report is written as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Where it is written as a page with plots.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the split, unless it names one, and the intervals.")] = 0,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
-    ] = None,
+    delimiter: Delimiter = None,
     data_dir: Annotated[
         Path | None,
         typer.Option(help="Keep the built-in data set in here instead of the cache folder.", file_okay=False),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,7 @@ from rich.table import Table
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.options import demand_folders, put
-from hub.commands.training_bars import training_bars
+from hub.commands.training import Seed, Settings, SiteFolder, TrainedBy, training, training_bars
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -26,16 +25,11 @@ def score(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A score of the site: models/NAME.yaml says how.")],
     data_dir: DataDir,
     *,
-    site: Annotated[Path, typer.Option(help="The site's folder.", file_okay=False)],
-    seed: Annotated[int, typer.Option(min=0, help="Of draws, trees and intervals.")] = 0,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="KEY=VALUE over the site's recipe, as in trees.rounds=200.", metavar="KEY=VALUE"),
-    ] = None,
+    site: SiteFolder,
+    seed: Seed = 0,
+    settings: Settings = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page with plots.")] = None,
-    by: Annotated[
-        str | None, typer.Option("--by", metavar="NAME", help="Who has it trained; $USER where it is not given.")
-    ] = None,
+    by: TrainedBy = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,25 +40,18 @@ def score(
     that what was said to come in one case of five comes in one of five. The exported model is compared with the
     trained one by the scorer that runs on the edge; a model that differs is refused.
     """
-    from hub.audit import person
-    from hub.ledger.ledger import open_ledger
-    from hub.registry import ModelRegistry
-    from hub.site.loading import load_site
     from hub.train.scores.page import score_page
     from hub.train.scores.score import train_score
 
     terminal = Terminal(json=json, quiet=quiet)
     demand_folders(html)
-    # Nothing that visitors see changes by training, so that a scheduler without a name may do it.
-    who = person(by, {"USER": "training", **os.environ})
-    contents = load_site(site)
-    with open_ledger(data_dir) as ledger, training_bars(terminal) as say:
+    with training(data_dir, site, by) as given, training_bars(terminal) as say:
         trained, evidence = train_score(
-            contents,
-            ledger,
-            ModelRegistry(data_dir, ledger),
+            given.contents,
+            given.ledger,
+            given.registry,
             ModelName(name),
-            by=who,
+            by=given.by,
             seed=seed,
             settings=settings or [],
             progress=say,

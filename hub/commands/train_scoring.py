@@ -10,7 +10,7 @@ import typer
 from rich.console import Group
 
 from edgewise.terminal import Json, Quiet, Terminal, table
-from hub.commands.options import demand_folders, names, put, separator, usage
+from hub.commands.options import Delimiter, demand_folders, names, put, separator, usage
 from hub.train.scoring.choices import ModelName, ScoreKind
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ def scoring(
         list[str] | None, typer.Option("--set", help="KEY=VALUE, as in num_leaves=15.", metavar="KEY=VALUE")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the folds, the model and the intervals.")] = 0,
-    delimiter: Annotated[
-        str | None, typer.Option(help="Between the columns of a delimited file; found out when not given.")
-    ] = None,
+    delimiter: Delimiter = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -19,7 +19,8 @@ from edgewise.errors import MALFORMED, EdgewiseError
 from edgewise.events import Kind
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.reasons import Reason
-from edgewise.records import DecisionRecord, FeatureRows
+from edgewise.records import DecisionRecord
+from hub.feature_rows import columns_of
 from hub.ledger.ledger import Ledger
 from hub.monitor.windows import SeenRows
 from hub.release.releases import Releases
@@ -27,7 +28,6 @@ from hub.site.recipes import Outcome
 
 BY_MODEL: Final = frozenset({Reason.MODEL, Reason.EXPLORE})
 _AT_ONCE: Final = 1_000
-_FLOAT_BYTES: Final = 4
 _decisions = msgspec.json.Decoder(Decision)
 
 
@@ -134,31 +134,21 @@ def _parts(record: DecisionRecord, serving: ServingOf, names: tuple[str, ...], l
         scored = {item.id: item.score for item in placed.items if item.reason in BY_MODEL and math.isfinite(item.score)}
         if (name, placed.policy) not in serves.arms or not scored:
             continue
-        matrix = _matrix(record.shown.get(name), names, left_out)
+        shown = record.shown.get(name)
+        if shown is None:
+            left_out["no-features"] += 1
+            continue
+        matrix = columns_of(shown, names, left_out)
         if matrix is None:
             continue
-        rows = [index for index, item in enumerate(record.shown[name].items) if item in scored]
-        items = tuple(record.shown[name].items[index] for index in rows)
+        rows = [index for index, item in enumerate(shown.items) if item in scored]
+        items = tuple(shown.items[index] for index in rows)
         score = np.array([scored[item] for item in items], np.float64)
         nothing = np.zeros(len(items), np.bool_)
         found.append(
             _Part(record.decision_id, name, record.time_ms, serves.model_version, items, matrix[rows], score, nothing)
         )
     return found
-
-
-def _matrix(rows: FeatureRows | None, names: tuple[str, ...], left_out: Counter[str]) -> NDArray[np.float32] | None:
-    if rows is None:
-        left_out["no-features"] += 1
-        return None
-    if not set(names) <= set(rows.names):
-        left_out["other-columns"] += 1
-        return None
-    if len(rows.data) != len(rows.items) * len(rows.names) * _FLOAT_BYTES:
-        left_out["damaged"] += 1
-        return None
-    columns = [rows.names.index(name) for name in names]
-    return np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
 
 
 def _joined(names: tuple[str, ...], parts: list[_Part]) -> SeenRows:

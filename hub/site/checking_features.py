@@ -26,6 +26,8 @@ def check_features(files: Files) -> Iterator[Problem]:
             where = first[feature.name].file_line
             yield place.problem(("name",), f"the feature {feature.name!r} is there already ({where}); rename one")
         first.setdefault(feature.name, place)
+        if isinstance(feature, declared.OfDimension):
+            yield from _dimension(feature.dimension, place)
         yield from _feature(feature, attributes, place)
         if isinstance(feature, declared.Score) and feature.model not in files.models:
             yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
@@ -54,18 +56,6 @@ def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[P
             | declared.PriceDistance(attribute=attribute)
         ):
             yield from _attribute(attribute, attributes, "attribute", place)
-        case (
-            declared.Affinity(dimension=dimension)
-            | declared.AffinityMatch(dimension=dimension)
-            | declared.AffinitySum(dimension=dimension)
-            | declared.AffinityWindow(dimension=dimension)
-            | declared.LastMatch(dimension=dimension)
-            | declared.ValueShare(dimension=dimension)
-            | declared.RecentShare(dimension=dimension)
-        ):
-            if dimension not in DIMENSIONS:
-                cure = did_you_mean(dimension, DIMENSIONS)
-                yield place.problem(("dimension",), f"profiles keep no affinity for {dimension!r}; {cure}")
         case declared.WindowCount(kind=kind) | declared.DecayedCount(kind=kind):
             yield from _kind(kind, "kind", place)
         case declared.Rate() | declared.DistinctCount():
@@ -76,6 +66,13 @@ def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[P
             yield from _coded(feature, attributes, place)
         case _:
             pass
+
+
+def _dimension(named: str, place: Place) -> Iterator[Problem]:
+    if named not in DIMENSIONS:
+        yield place.problem(
+            ("dimension",), f"profiles keep no affinity for {named!r}; {did_you_mean(named, DIMENSIONS)}"
+        )
 
 
 def _attribute(named: str, attributes: set[str], field: str, place: Place) -> Iterator[Problem]:

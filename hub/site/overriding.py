@@ -1,16 +1,32 @@
-"""`KEY=VALUE` over a recipe of a site, as in `trees.rounds=100`: to try something without writing it down."""
+"""The recipe of a model in a site, and `KEY=VALUE` over it to try something without writing it down.
+
+As in `trees.rounds=100`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from edgewise.errors import MALFORMED, InputError
+from edgewise.ids import ModelName
 from hub.site.converting import convert
 
 R = TypeVar("R", bound=msgspec.Struct)
+
+
+def recipe_in(recipes: Mapping[ModelName, R], name: ModelName, part: str, settings: Sequence[str] = ()) -> R:
+    """The recipe of a model of the site, with settings over it; `part` is where models/NAME.yaml would say it.
+
+    Raises InputError: the site has no such model or no recipe for it, or a setting is wrong.
+    """
+    recipe = recipes.get(name)
+    if recipe is None:
+        known = ", ".join(recipes) or "none"
+        raise InputError(f"the site has no `{part}` part in models/{name}.yaml; models with one: {known}")
+    return overridden(recipe, settings)
 
 
 def overridden(recipe: R, settings: Sequence[str]) -> R:

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts
 from hub.ledger.ledger import Ledger
 from hub.packages import packages_digest
 from hub.registry import ModelRegistry
 from hub.site.loading import SiteContents
+from hub.site.overriding import recipe_in
 from hub.site.recipes import ItemsRecipe
 from hub.train.history import History, read_history
 from hub.train.items import FittedItems, fit_items
@@ -46,10 +46,7 @@ def train_items(
         InputError: the site does not say how, or nobody has touched anything.
         ModelRefused: what came out is no resource that a node would take.
     """
-    recipe = contents.item_recipes.get(name)
-    if recipe is None:
-        known = ", ".join(contents.item_recipes) or "none"
-        raise InputError(f"the site has no `items` part in models/{name}.yaml; models with one: {known}")
+    recipe = recipe_in(contents.item_recipes, name, "items")
     history = read_history(ledger)
     fitted = fit_items(history, recipe, len(history), contents)
     artefacts = Artefacts(

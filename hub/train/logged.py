@@ -21,6 +21,7 @@ from edgewise.errors import MALFORMED
 from edgewise.events import ACTIVATIONS, Kind
 from edgewise.ids import DecisionId, ItemId, PlacementName
 from edgewise.records import DecisionRecord, FeatureRows
+from hub.feature_rows import columns_of
 from hub.ledger import tables
 from hub.ledger.dialect import chunks
 from hub.ledger.ledger import Ledger
@@ -32,7 +33,6 @@ from hub.train.shop import Matrix
 NOT_SHOWN: Final = 0
 NEVER: Final = int(np.iinfo(np.int64).max)
 _AT_ONCE: Final = 1_000
-_FLOAT_BYTES: Final = 4
 _decisions = msgspec.json.Decoder(Decision)
 
 
@@ -115,7 +115,7 @@ def logged_rows(
             if found.record.deferred and identifier not in activated:
                 left_out["not-shown"] += 1
                 continue
-            matrix = _matrix(found.rows, names, left_out)
+            matrix = columns_of(found.rows, names, left_out)
             if matrix is not None:
                 gains = _gains(worth, rewards.get(identifier, []))
                 came = [gains.get(item, _NOTHING) if item in found.items else _NOTHING for item in found.rows.items]
@@ -138,17 +138,6 @@ def _chosen(record: DecisionRecord, placement: PlacementName, left_out: Counter[
         left_out["no-model"] += 1
         return None
     return _Chosen(record, rows, {item.id: item for item in placed.items}, sampled is not None)
-
-
-def _matrix(rows: FeatureRows, names: Sequence[str], left_out: Counter[str]) -> Matrix | None:
-    if not set(names) <= set(rows.names):
-        left_out["other-columns"] += 1
-        return None
-    if len(rows.data) != len(rows.items) * len(rows.names) * _FLOAT_BYTES:
-        left_out["damaged"] += 1
-        return None
-    columns = [rows.names.index(name) for name in names]
-    return np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))[:, columns].astype(np.float32)
 
 
 def _gains(worth: Rewards, rewards: Sequence[RewardRow]) -> dict[ItemId, tuple[float, int]]:

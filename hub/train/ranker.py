@@ -23,7 +23,7 @@ from edgewise.profile.state import DAY_MS
 from hub.artefacts import Artefacts
 from hub.ledger.rows import ModelStatus
 from hub.site.loading import SiteContents
-from hub.site.overriding import overridden
+from hub.site.overriding import recipe_in
 from hub.site.recipes import RankerRecipe
 from hub.train.boosting import Lesson, fit_trees, lesson_of, raw_scores
 from hub.train.continuation import continuation_of
@@ -137,15 +137,8 @@ def _parent(registry: ModelRegistry, name: ModelName, version: int | None) -> Pa
 
 
 def recipe_of(contents: SiteContents, name: ModelName, settings: Sequence[str] = ()) -> RankerRecipe:
-    """The site's recipe with `KEY=VALUE` settings over it.
-
-    Raises InputError: the site has no such model or no recipe for it, or a setting is wrong.
-    """
-    recipe = contents.recipes.get(name)
-    if recipe is None:
-        known = ", ".join(contents.recipes) or "none"
-        raise InputError(f"the site has no `train` part in models/{name}.yaml; models with one: {known}")
-    return overridden(recipe, settings)
+    """The site's recipe with `KEY=VALUE` settings over it. Raises InputError as `recipe_in`."""
+    return recipe_in(contents.recipes, name, "train", settings)
 
 
 def make_ranker(

@@ -7,16 +7,15 @@ made, so that the same data give the same card, and with it the same digest.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
-from edgewise.features.table import FeatureTable, encode_features
-from hub.packages import packages_digest
+from edgewise.features.table import FeatureTable
 from hub.parity import Parity
 from hub.site.recipes import RankerRecipe
+from hub.train.card_sections import consent, reproduction
 from hub.train.dataset import RankingRows
 from hub.train.history import History
 from hub.train.judging import Judged
@@ -81,19 +80,13 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
             for measure, estimate in judged.measures.items()
         },
         "features": _features(evidence),
-        "consent": {
-            "purposes": sorted({str(feature.purpose) for feature in evidence.features.features if feature.purpose}),
-            "learned from": "records of visitors who granted personalisation, tied to keyed hashes",
-        },
+        "consent": consent(evidence.features),
         "fairness": _fairness(evidence),
         "known_limits": _limits(evidence),
         "parity": msgspec.structs.asdict(evidence.parity),
         "settings": msgspec.to_builtins(evidence.recipe),
         "reproduction": {
-            "seed": evidence.seed,
-            "data_sha256": evidence.history.digest(),
-            "features_sha256": hashlib.sha256(encode_features(evidence.features)).hexdigest(),
-            "packages_sha256": packages_digest(),
+            **reproduction(evidence.history, evidence.features, evidence.seed),
             **_lineage(evidence),
         },
     }

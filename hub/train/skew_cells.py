@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.ids import ItemId
 from edgewise.records import FeatureRows
-
-Matrix = NDArray[np.float32]
-_FLOAT_BYTES: Final = 4
+from hub.feature_rows import Matrix, matrix_of
 
 
 class Compared(NamedTuple):
@@ -48,12 +46,9 @@ def compared(logged: FeatureRows, replayed: FeatureRows | None) -> Compared:
 
 
 def _matrix(rows: FeatureRows, names: Sequence[str], items: Sequence[ItemId]) -> Matrix:
-    if len(rows.data) != len(rows.items) * len(rows.names) * _FLOAT_BYTES:
-        raise ValueError(f"{len(rows.data)} bytes of {len(rows.items)} rows of {len(rows.names)} columns")
-    known = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names))
     # One more row and column of NaN stand for whatever is not there.
     padded = np.full((len(rows.items) + 1, len(rows.names) + 1), np.nan, np.float32)
-    padded[:-1, :-1] = known
+    padded[:-1, :-1] = matrix_of(rows)
     row_of = {item: place for place, item in enumerate(rows.items)}
     column_of = {name: place for place, name in enumerate(rows.names)}
     places = [row_of.get(item, -1) for item in items]

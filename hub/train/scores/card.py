@@ -7,18 +7,17 @@ made, so that the same data give the same card, and with it the same digest.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from edgewise.features.table import FeatureTable, encode_features
+from edgewise.features.table import FeatureTable
 from edgewise.ids import ModelName
 from hub.export.calibration import Platt
-from hub.packages import packages_digest
 from hub.parity import Parity
 from hub.site.score_recipe import Abandonment, Churn, NextCategory, Purchase, ScoreRecipe, TraitScore
+from hub.train.card_sections import consent, reproduction
 from hub.train.history import History
 from hub.train.scores.calibration import Calibration
 from hub.train.scores.examples import Examples, WeakEvidence
@@ -73,20 +72,12 @@ def score_card(evidence: ScoreEvidence) -> dict[str, Any]:
         },
         **({} if weak is None else {"weak_labels": weak_labels(weak, evidence.examples.classes)}),
         "features": _features(evidence),
-        "consent": {
-            "purposes": sorted({str(feature.purpose) for feature in evidence.features.features if feature.purpose}),
-            "learned from": "records of visitors who granted personalisation, tied to keyed hashes",
-        },
+        "consent": consent(evidence.features),
         "fairness": ["Nothing was measured about how it serves different groups of people."],
         "known_limits": limits_of(evidence),
         "parity": msgspec.structs.asdict(evidence.parity),
         "settings": msgspec.to_builtins(evidence.recipe),
-        "reproduction": {
-            "seed": evidence.seed,
-            "data_sha256": evidence.history.digest(),
-            "features_sha256": hashlib.sha256(encode_features(evidence.features)).hexdigest(),
-            "packages_sha256": packages_digest(),
-        },
+        "reproduction": reproduction(evidence.history, evidence.features, evidence.seed),
     }
 
 

@@ -29,7 +29,7 @@ from hub.parity import Parity, compare, parity_rows, telling_rows
 from hub.scoring_child import ScoringChild
 from hub.site.checking_scores import wrong_column
 from hub.site.loading import SiteContents
-from hub.site.overriding import overridden
+from hub.site.overriding import recipe_in
 from hub.site.score_recipe import Abandonment, ScoreRecipe, TraitScore
 from hub.train.dataset import Progress
 from hub.train.history import History
@@ -104,15 +104,8 @@ def train_score(
 
 
 def score_recipe_of(contents: SiteContents, name: ModelName, settings: Sequence[str] = ()) -> ScoreRecipe:
-    """The site's recipe with `KEY=VALUE` settings over it.
-
-    Raises InputError: the site has no such score or no recipe for it, or a setting is wrong.
-    """
-    recipe = contents.score_recipes.get(name)
-    if recipe is None:
-        known = ", ".join(contents.score_recipes) or "none"
-        raise InputError(f"the site has no `score` part in models/{name}.yaml; models with one: {known}")
-    return overridden(recipe, settings)
+    """The site's recipe with `KEY=VALUE` settings over it. Raises InputError as `recipe_in`."""
+    return recipe_in(contents.score_recipes, name, "score", settings)
 
 
 def make_score(

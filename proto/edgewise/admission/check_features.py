@@ -25,20 +25,13 @@ def check_features(table: declared.FeatureTable, *, optional: Collection[str]) -
             needed = _needed(feature)
             require(needed in optional, "missing_resource", FEATURES, f"feature {name!r} needs {needed}", path)
             continue
+        if isinstance(feature, declared.OfDimension):
+            message = f"no dimension {feature.dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
+            require(feature.dimension in DIMENSIONS, "dangling", FEATURES, message, f"{path}.dimension")
+            continue
         match feature:
             case declared.Cross() | declared.Code() | declared.Hash() | declared.TraitValue() | declared.TraitIs():
                 _check_encoding(feature, of, path)
-            case (
-                declared.Affinity(dimension=dimension)
-                | declared.AffinityMatch(dimension=dimension)
-                | declared.AffinitySum(dimension=dimension)
-                | declared.AffinityWindow(dimension=dimension)
-                | declared.LastMatch(dimension=dimension)
-                | declared.ValueShare(dimension=dimension)
-                | declared.RecentShare(dimension=dimension)
-            ):
-                message = f"no dimension {dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
-                require(dimension in DIMENSIONS, "dangling", FEATURES, message, f"{path}.dimension")
             case declared.WindowCount() | declared.DecayedCount() | declared.Rate() | declared.DistinctCount():
                 _check_counted(feature, path)
             case declared.ContextIs(field=field):

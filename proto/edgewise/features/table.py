@@ -317,6 +317,9 @@ Feature = (
     | Score
 )
 
+OfDimension = Affinity | AffinityMatch | AffinitySum | AffinityWindow | LastMatch | ValueShare | RecentShare
+"""Features that name a dimension of the profile."""
+
 
 class FeatureTable(msgspec.Struct, frozen=True):
     """Columns in order. Names are unique."""
