@@ -11,12 +11,13 @@ import datetime as dt
 import ipaddress
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
-
-import maxminddb
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from edge.settings import EdgeSettings
 from edgewise.errors import InputError
+
+if TYPE_CHECKING:
+    import maxminddb
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -45,11 +46,9 @@ _TYPE_OF: Final = {
 }
 """MaxMind's user types and connection types, in small letters -> ours."""
 _COUNTRY_LETTERS: Final = 2
-READER: Final = maxminddb.MODE_MMAP
-"""The one written in Python, some 70 us a look-up instead of 3: by a damaged file the one in C can end the process, and
-with it every request that a worker answers. Only asked where the page did not say where it is."""
-_DAMAGED: Final = (ValueError, TypeError, RecursionError, maxminddb.InvalidDatabaseError)
-"""What the reader raises where bytes are not what they were: text that is none, keys that are maps, circles."""
+_DAMAGED: Final = (ValueError, TypeError, RuntimeError)
+"""What the reader raises where bytes are not what they were: text that is none, keys that are maps, circles, and an
+InvalidDatabaseError, which is a RuntimeError."""
 
 
 class Place(NamedTuple):
@@ -102,10 +101,14 @@ def open_places(files: Sequence[str]) -> Places:
     Raises:
         InputError: a file cannot be read, or is no MaxMind DB.
     """
+    import maxminddb  # only here: most nodes have no such file, and no use for what the library loads
+
     readers: list[maxminddb.Reader] = []
     for name in files:
         try:
-            readers.append(maxminddb.open_database(Path(name).expanduser(), READER))
+            # The reader written in Python, some 70 us a look-up instead of 3: a damaged file can make the one in C end
+            # the process, and with it every request that a worker answers.
+            readers.append(maxminddb.open_database(Path(name).expanduser(), maxminddb.MODE_MMAP))
         except (OSError, *_DAMAGED) as wrong:
             for reader in readers:
                 reader.close()
