@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
+import pytest
 import structlog
 
 from edgewise.bundle.assignment import Assignment
@@ -134,6 +135,25 @@ async def eventually(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not holds():  # noqa: ASYNC110  # the condition lies in a database
             await asyncio.sleep(0.005)
+
+
+async def first_of(call: Any, request: object) -> Any:
+    """What a stream answers to its first message."""
+    await call.write(request)
+    return await call.read()
+
+
+async def refusal_of(ask: Callable[[], Awaitable[object]]) -> grpc.aio.AioRpcError:
+    """How the hub refuses a call before it has heard anything; each `ask` makes a new one.
+
+    A refusal that comes while gRPC still sends is hidden behind an INTERNAL of the client's own: asked again then.
+    """
+    for _ in range(20):
+        with pytest.raises(grpc.aio.AioRpcError) as ended:
+            await ask()
+        if ended.value.code() is not grpc.StatusCode.INTERNAL:
+            return ended.value
+    raise AssertionError("hidden twenty times")
 
 
 def patiently(test: Awaitable[None]) -> None:
