@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-VARIABLE: Final = "EDGEWISE_PUBLIC_DATA"
+VARIABLE: Final = "EDGEWISE_DATA"
 LINES: Final = 541_909
 INVOICES: Final = 25_900
 CUSTOMERS: Final = 4_372
@@ -41,7 +41,7 @@ records:
 
 
 def receipts_file() -> Path | None:
-    """The Parquet file in `$EDGEWISE_PUBLIC_DATA`, else ../shared/data beside the repository; None: not there."""
+    """The Parquet file in `$EDGEWISE_DATA`, else ../shared/data beside the repository; None: not there."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     found = Path(os.environ.get(VARIABLE, beside)) / "online_retail" / "online_retail.parquet"
     return found if found.is_file() else None
