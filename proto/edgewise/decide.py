@@ -89,8 +89,8 @@ def _outcome(asked: Asked, score: Score, attribute: Attribute | None, draw: Draw
     ranked, degradation = rank(entries, fields, asked, score, degradation=degradation)
     asked.end_ranking(degradation)
     answers = [
-        answer(entry, ranks, asked, attribute=attribute, draw=draw)
-        for entry, ranks in zip(entries, ranked, strict=True)
+        answer(entry, field, ranks, asked, attribute=attribute, draw=draw)
+        for entry, field, ranks in zip(entries, fields, ranked, strict=True)
     ]
     decision = Decision(
         decision_id=question.decision_id,
