@@ -221,9 +221,9 @@ FLAWS = [
     Flaw(
         "unknown_exploration",
         HERO,
-        "{policy: softmax}",
+        "{policy: boltzmann}",
         12,
-        "unknown policy 'softmax'",
+        "unknown policy 'boltzmann'",
         "expected one of epsilon-greedy",
         "{policy: epsilon-greedy, epsilon: 0.1}",
     ),

@@ -7,6 +7,7 @@ import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
 from edgewise.bundle.policy import ByFormula, Exploration
+from edgewise.consent import Grants
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
@@ -24,7 +25,7 @@ from edgewise.explain import (
 )
 from edgewise.ids import ItemId
 from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, slate
-from edgewise.ranking import Ranked, Seen, ranker_of
+from edgewise.ranking import Ranked, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
 
@@ -231,8 +232,22 @@ def _worded(item: ChosenItem, entry: Entry, asked: Asked) -> ChosenItem:
     return msgspec.structs.replace(item, content_digest=digest, variant=chosen.name, why=why)
 
 
-def feature_rows(ranked: Ranked, seen: Seen, places: list[int] | None) -> FeatureRows:
-    """What the model saw of the candidates at `places` (None: of all), as it is logged."""
+def logged_rows(given: Answer, places: list[int] | None, grants: Grants) -> FeatureRows | None:
+    """Feature rows of the candidates at `places` (None: of all), as they are logged; None where there are none to log.
+
+    What the model saw, where one ranked. Where a rule did, and the placement is to be learned from, all columns as a
+    model would see them now, but visitor scores, which nobody asked for.
+    """
+    ranked = given.ranked
+    if ranked is None or places == []:
+        return None
     chosen = np.arange(len(ranked.rows)) if places is None else np.array(places, np.intp)
-    data = seen.matrix.take(chosen, axis=0).astype("<f4", copy=False).tobytes()
-    return FeatureRows(seen.names, tuple(ranked.features.ids(ranked.rows.take(chosen))), data)
+    rows = ranked.rows.take(chosen)
+    if ranked.seen is not None:
+        names, matrix = ranked.seen.names, ranked.seen.matrix.take(chosen, axis=0)
+    elif given.entry.placement.learning != "online" and given.entry.assigned.is_personal:
+        names = ranked.features.names
+        matrix = ranked.features.matrix(given.entry.visitor.view, rows, grants, ())
+    else:
+        return None
+    return FeatureRows(names, tuple(ranked.features.ids(rows)), matrix.astype("<f4", copy=False).tobytes())

@@ -13,7 +13,6 @@ import msgspec
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ExperimentKey, ItemId, ModelName, PlacementName
 from edgewise.reasons import Reason
 
-
 NOTHING: Final = ItemId("")
 """How an action that showed nothing is named where actions are listed. No item has a blank id."""
 

@@ -175,8 +175,11 @@ def slates(
         history, rows = waiting.pop()
         slot = len(history)
         walk = _Walk(scores, count, exploration, errors, limits)
-        is_open = all([walk.turn() and walk.take(place) for place in history])
-        if slot == count or not is_open or not walk.turn():
+        for place in history:
+            walk.turn()
+            walk.take(place)
+        is_over = slot > 0 and made.places[rows[0], slot - 1] == NOTHING
+        if slot == count or is_over or not walk.turn():
             continue
         places = walk.draws(uniforms[rows, slot])
         for place in np.unique(places).tolist():

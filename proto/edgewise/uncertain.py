@@ -66,7 +66,7 @@ _LEAST_ERROR: Final = 1e-9
 
 
 def exponential(values: Numbers) -> Numbers:
-    """e to the power of `values`, which are at most 0; below -700 they count as -700. Relative error below 10^-15.
+    """E to the power of `values`, which are at most 0; below -700 they count as -700. Relative error below 10^-15.
 
     By halving (Cody and Waite 1980) and Taylor's series of what is left, at most ln(2) / 2.
     """

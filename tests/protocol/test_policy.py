@@ -85,7 +85,8 @@ def test_a_smaller_scale_explores_less() -> None:
     scores, errors = array([0.3, 0.5, 0.1]), array([0.2, 0.2, 0.2])
     shares = [pmf(scores, Thompson(scale), errors=errors)[1] for scale in (0.1, 0.5, 1.0, 3.0)]
     assert shares == sorted(shares, reverse=True)
-    assert shares[0] > 0.9 > 0.5 > shares[-1]
+    assert shares[0] > 0.9
+    assert shares[-1] < 0.5
 
 
 @given(score_lists, st.floats(0, 1))
@@ -199,8 +200,10 @@ def closed_after(places: list[int], size: int, within: Limits) -> list[int]:
     return [place for place in left if full.isdisjoint(kinds[place])]
 
 
-def naive(scores: list[float], errors: list[float], left: list[int], exploration: Exploration, within: Limits) -> Scores:
-    """The probabilities of those who are left, by definition: the policy over them alone, mixed with its greedy choice."""
+def naive(
+    scores: list[float], errors: list[float], left: list[int], exploration: Exploration, within: Limits
+) -> Scores:
+    """The probabilities of those who are left: the policy over them alone, mixed with its greedy choice."""
     worth = [*scores, 0.0 if within.nothing is None else within.nothing]
     spread = [*errors[: len(scores)], 0.0]
     alone, best = array([worth[place] for place in left]), 0
@@ -221,7 +224,7 @@ def naive(scores: list[float], errors: list[float], left: list[int], exploration
     limits,
     st.integers(0, 2**32 - 1),
 )
-def test_within_limits_every_slot_logs_the_probability_among_what_was_left(
+def test_within_limits_every_slot_logs_the_probability_among_what_was_left(  # noqa: PLR0917
     scores: list[float], count: int, exploration: Exploration, errors: list[float], within: Limits, seed: int
 ) -> None:
     draws = np.random.default_rng(seed).random(count)

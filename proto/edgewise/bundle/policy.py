@@ -303,7 +303,7 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Whether the page may be left alone: arms may say `nothing`."""
     diversity: Diversity | None = None
     exploration_budget: Share = 1.0
-    """At most this share of the slots that are filled is expected not to be the greedy choice, whatever the arm says."""
+    """At most this share of the filled slots is expected not to be the greedy choice, whatever the arm says."""
     learning: Learning = "online"
     challenger: ArmName | None = None
     """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
