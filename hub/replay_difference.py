@@ -58,7 +58,7 @@ def shadows_difference(
     unasked = {Reason.FALLBACK_DEADLINE, Reason.FALLBACK_SCORER}
     compared = {name for name in {*logged, *replayed} if name not in logged or logged[name].reason not in unasked}
     one, other = (
-        {name: msgspec.to_builtins(shadows[name]) for name in compared if name in shadows}
+        msgspec.json.decode(msgspec.json.encode({name: shadows[name] for name in compared if name in shadows}))
         for shadows in (logged, replayed)
     )
     return next(_differences(one, other, path), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -49,13 +48,9 @@ def _uncertain(files: Files, arm: Arm, path: tuple[str, ...], say: Say) -> Itera
 
 
 def _nothing(placement: Placement, arm: Arm, path: tuple[str, ...], say: Say) -> Iterator[Problem]:
-    if isinstance(arm.nothing, msgspec.UnsetType):
-        return
-    if not placement.may_be_empty:
+    if not isinstance(arm.nothing, msgspec.UnsetType) and not placement.may_be_empty:
         message = "the arm may show nothing, but the placement may not be empty; say `may_be_empty: true` of it"
         yield say(path, f"{message}, or remove `nothing`")
-    if not math.isfinite(arm.nothing.score):
-        yield say((*path, "score"), f"no item can be compared with a score of {arm.nothing.score}; write a number")
 
 
 def _diversity(files: Files, placement: Placement, candidates: Sequence[ItemId], say: Say) -> Iterator[Problem]:

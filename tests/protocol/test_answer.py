@@ -199,7 +199,7 @@ def frequencies(exploration: Exploration, visit: dict[str, Any], draws: int) -> 
     for number in range(draws):
         question = world.question(request, decision_id=DecisionId(f"{number:026}"), **visit)
         placed = hero(ask(bundle, question, visitor))
-        chosen = [(item.id, item.propensity) for item in placed.items]
+        chosen: list[tuple[str, float]] = [(item.id, item.propensity) for item in placed.items]
         if isinstance(placed.nothing, ChosenNothing):
             chosen.append(("", placed.nothing.propensity))
         history: tuple[str, ...] = ()

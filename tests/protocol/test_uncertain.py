@@ -35,7 +35,8 @@ def integral(means: Numbers, errors: Numbers) -> Numbers:
         logs = stats.norm.logcdf((grid - means[:, np.newaxis]) / errors[:, np.newaxis])
     below, others = np.exp(logs), np.exp(logs.sum(axis=0) - logs)
     cells: Numbers = (below[:, 1:] - below[:, :-1]) * (others[:, 1:] + others[:, :-1]) / 2
-    return cells.sum(axis=1)
+    summed: Numbers = cells.sum(axis=1)
+    return summed
 
 
 @pytest.mark.parametrize(("powers", "most"), [((-0.5, 0.0), 2e-3), ((-3.0, 1.0), 6e-3)])
