@@ -15,11 +15,12 @@ import numpy as np
 
 from edgewise.admission.load import Bundle
 from edgewise.consent import Grants
-from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
+from edgewise.decision import Assignment, ChosenItem, ChosenNothing, Decision, PlacementDecision, Why
 from edgewise.errors import MALFORMED, InputError, RefusedError
+from edgewise.explain import why_nothing
 from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
-from edgewise.records import DecisionRecord
+from edgewise.records import DecisionRecord, Shadow
 from edgewise.request import Context, PlacementRequest
 from edgewise.scores import Named, named
 from hub.ledger.flags import Flag
@@ -58,6 +59,10 @@ class ExplainedPlacement(msgspec.Struct, frozen=True):
     propensity: float
     """Of the whole slate: the product of its slots."""
     items: tuple[ExplainedItem, ...]
+    nothing: ChosenNothing | None = None
+    """The slot that was left empty on purpose, and all after it."""
+    shadow: Shadow | None = None
+    """What the challenger of an apprentice placement would have shown."""
 
 
 class Explanation(msgspec.Struct, frozen=True):
@@ -125,7 +130,7 @@ def explain(ledger: Ledger, replayer: Replayer, decision_id: DecisionId) -> Expl
         unit=record.unit,
         applied=record.applied,
         placements={
-            name: _placement(placed, told.placements[name], _features(record, name), bundle)
+            name: _placement(placed, told.placements[name], _features(record, name), bundle, record.shadows.get(name))
             for name, placed in logged.placements.items()
         },
         outcomes=ledger.rewards([decision_id]),
@@ -150,7 +155,11 @@ def without_causes(decision: Decision) -> Decision:
         decision,
         placements={
             name: msgspec.structs.replace(
-                placed, items=tuple(msgspec.structs.replace(item, why=()) for item in placed.items)
+                placed,
+                items=tuple(msgspec.structs.replace(item, why=()) for item in placed.items),
+                nothing=msgspec.UNSET
+                if isinstance(placed.nothing, msgspec.UnsetType)
+                else msgspec.structs.replace(placed.nothing, why=()),
             )
             for name, placed in decision.placements.items()
         },
@@ -200,16 +209,22 @@ def _placement(
     told: PlacementDecision,
     features: dict[ItemId, dict[str, float | None]],
     bundle: Bundle | None,
+    shadow: Shadow | None,
 ) -> ExplainedPlacement:
+    nothing = told.nothing
     return ExplainedPlacement(
         reason=placed.reason,
         policy=placed.policy,
         experiment=placed.experiment,
-        propensity=math.prod(item.propensity for item in placed.items),
+        propensity=placed.joint_propensity,
         items=tuple(
             _item(item, with_causes, features.get(item.id, {}), bundle)
             for item, with_causes in zip(placed.items, told.items, strict=True)
         ),
+        nothing=None
+        if isinstance(nothing, msgspec.UnsetType)
+        else msgspec.structs.replace(nothing, why=nothing.why or why_nothing(nothing.reason)),
+        shadow=shadow,
     )
 
 

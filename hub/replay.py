@@ -1,14 +1,15 @@
 """A logged decision, made again: the same bundle, the same profile, the same question, the same scorer's code.
 
 What comes out must equal what was logged to the byte: the decision, the feature rows of what was shown, the sampled
-matrices, the impressions. Then the record explains the decision completely, and served features are those that
-training computes. What cannot be asked again (a profile with a hole, a bundle or live facts that are gone) is said.
+matrices, the impressions, what challengers would have shown. Then the record explains the decision completely, and
+served features are those that training computes. What cannot be asked again (a profile with a hole, a bundle or live
+facts that are gone) is said.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.facts import NO_FACTS
-from edgewise.decide import Outcome, decide
+from edgewise.decide import NO_SHADOWS, Outcome, decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
@@ -26,12 +27,18 @@ from edgewise.fallback import fallback_decision
 from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.live_facts import LiveFacts
 from edgewise.question import question_of
-from edgewise.records import DecisionRecord, FeatureRows
+from edgewise.records import DecisionRecord, FeatureRows, Shadow
 from hub.ledger.ledger import Ledger
 from hub.past_profile import past_profile
 from hub.release.candidates import read_bundle
 from hub.release.releases import Releases
-from hub.replay_difference import Difference, decision_difference, items_difference, rows_difference
+from hub.replay_difference import (
+    Difference,
+    decision_difference,
+    items_difference,
+    rows_difference,
+    shadows_difference,
+)
 from hub.scoring_child import ScoringChild
 
 BUNDLES_KEPT: Final = 8
@@ -65,6 +72,7 @@ class Again(NamedTuple):
     impressions: tuple[ItemId, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
+    shadows: Mapping[PlacementName, Shadow] = NO_SHADOWS
     outcome: Outcome | None = None
     """All of it, with the rows of every candidate; None where there was no bundle."""
 
@@ -160,6 +168,7 @@ class Replayer:
             shown=outcome.shown,
             sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
             impressions=() if record.deferred else outcome.impressions,
+            shadows=outcome.shadows,
             missing=past.missing,
             notes=(*past.notes, *failures),
             outcome=outcome,
@@ -234,6 +243,7 @@ def first_difference(record: DecisionRecord, again: Again, replayed: bytes) -> D
         or rows_difference(record.shown, again.shown, "$.shown")
         or rows_difference(record.sampled, again.sampled, "$.sampled")
         or items_difference(record.impressions, again.impressions, "$.impressions")
+        or shadows_difference(record.shadows, again.shadows, "$.shadows")
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from edgewise.errors import MALFORMED
 from edgewise.ids import ItemId, PlacementName
-from edgewise.records import FeatureRows
+from edgewise.reasons import Reason
+from edgewise.records import FeatureRows, Shadow
 
 Rows = Mapping[PlacementName, FeatureRows]
 _FLOAT_BYTES = 4
@@ -45,6 +46,22 @@ def rows_difference(logged: Rows, replayed: Rows, path: str) -> Difference | Non
 def items_difference(logged: tuple[ItemId, ...], replayed: tuple[ItemId, ...], path: str) -> Difference | None:
     """The first difference between two lists of items."""
     return next(_differences(list(logged), list(replayed), path), None)
+
+
+def shadows_difference(
+    logged: Mapping[PlacementName, Shadow], replayed: Mapping[PlacementName, Shadow], path: str
+) -> Difference | None:
+    """The first difference in what challengers would have shown.
+
+    One that was not asked for want of time, or that failed, has an answer now; there was none to compare it with.
+    """
+    unasked = {Reason.FALLBACK_DEADLINE, Reason.FALLBACK_SCORER}
+    compared = {name for name in {*logged, *replayed} if name not in logged or logged[name].reason not in unasked}
+    one, other = (
+        msgspec.json.decode(msgspec.json.encode({name: shadows[name] for name in compared if name in shadows}))
+        for shadows in (logged, replayed)
+    )
+    return next(_differences(one, other, path), None)
 
 
 def _differences(logged: Any, replayed: Any, path: str) -> Iterator[Difference]:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from edge.worker.live_bundle import Served
-from edgewise.decision import Assignment, ChosenItem, Decision, PlacementDecision, Why
+from edgewise.decision import Assignment, ChosenItem, ChosenNothing, Decision, PlacementDecision, Why
 from edgewise.ids import ArmName, DecisionId, ExperimentKey, ItemId, PlacementName
 from edgewise.reasons import Reason, State
 
@@ -35,6 +35,19 @@ class ExperimentAnswer(msgspec.Struct, frozen=True, rename="camel", omit_default
     forced: bool = False
 
 
+class NothingAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """A slot that is left empty on purpose, with all that would come after it: the page keeps its space empty.
+
+    `propensity` is the probability of leaving it empty, given the items of earlier slots.
+    """
+
+    rank: int
+    reason: Reason
+    score: float
+    propensity: float
+    why: tuple[Why, ...]
+
+
 class PlacementAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """What one placement shows. `policy` names the arm that ranked."""
 
@@ -42,6 +55,8 @@ class PlacementAnswer(msgspec.Struct, frozen=True, rename="camel"):
     reason: Reason
     policy: ArmName
     experiment: ExperimentAnswer | None
+    nothing: NothingAnswer | msgspec.UnsetType = msgspec.UNSET
+    """Where showing nothing was chosen; `items` are those before it, or none."""
 
 
 class BundleAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,12 +99,20 @@ def placement_answers(
 
 def _placement(placed: PlacementDecision, served: Served | None, *, packed: bool) -> PlacementAnswer:
     items = [] if served is None else [_item(item, served, packed=packed) for item in placed.items]
-    return PlacementAnswer(items, placed.reason, placed.policy, _experiment(placed.experiment))
+    return PlacementAnswer(
+        items, placed.reason, placed.policy, _experiment(placed.experiment), _nothing(placed.nothing)
+    )
 
 
 def _item(item: ChosenItem, served: Served, *, packed: bool) -> ItemAnswer:
     content = served.content(item.id, item.variant or "", packed=packed)
     return ItemAnswer(item.id, item.rank, item.reason, item.score, item.propensity, content, item.why, item.variant)
+
+
+def _nothing(chosen: ChosenNothing | msgspec.UnsetType) -> NothingAnswer | msgspec.UnsetType:
+    if isinstance(chosen, msgspec.UnsetType):
+        return msgspec.UNSET
+    return NothingAnswer(chosen.rank, chosen.reason, chosen.score, chosen.propensity, chosen.why)
 
 
 def _experiment(assignment: Assignment | None) -> ExperimentAnswer | None:

@@ -37,7 +37,7 @@ from edgewise.profile.preferences import DIAL_PAGE
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
 from edgewise.question import Question
-from edgewise.reasons import Degradation
+from edgewise.reasons import Degradation, Reason
 from edgewise.records import EventRecord
 from edgewise.request import DecideRequest
 from edgewise.subjects import subject_of
@@ -249,6 +249,8 @@ class Decider:
             outcome = ask(msgspec.structs.replace(question, degradation=Degradation.SCORER), profile)
         if outcome.degradation in {Degradation.SCORER, Degradation.SCORES}:
             self._desk.counts.failed("scorer")
+        elif any(shadow.reason is Reason.FALLBACK_SCORER for shadow in outcome.shadows.values()):
+            self._desk.counts.failed("challenger")
         return outcome, profile
 
     # --- after -------------------------------------------------------------------------------------------------------
@@ -290,6 +292,7 @@ def _debug(question: Question, outcome: Outcome | None, profile: Profile) -> dic
         "degradation": question.degradation if outcome is None else outcome.degradation,
         "applied": profile.applied,
         "scores": {} if outcome is None else outcome.decision.scores,
+        "shadows": {} if outcome is None else outcome.shadows,
         "features": {
             placement: {
                 item: dict(zip(rows.names, row, strict=True))

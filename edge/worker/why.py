@@ -17,7 +17,16 @@ from edge.worker.live_bundle import Served
 from edgewise.bundle.policy import ByModel
 from edgewise.decision import ChosenItem, Decision, PlacementDecision, Why
 from edgewise.eligibility import readable
-from edgewise.explain import MOST_REASONS, Shown, attributions_of, told_ranking, why_modelled, why_plain, why_ruled
+from edgewise.explain import (
+    MOST_REASONS,
+    Shown,
+    attributions_of,
+    told_ranking,
+    why_modelled,
+    why_nothing,
+    why_plain,
+    why_ruled,
+)
 from edgewise.ids import DecisionId, ItemId, ModelName, PlacementName
 from edgewise.profile.state import Profile
 from edgewise.ranking import ranker_of
@@ -41,12 +50,24 @@ class WhyItem(msgspec.Struct, frozen=True, rename="camel"):
     """The copy that was shown, where it was not the item's own."""
 
 
+class WhyNothing(msgspec.Struct, frozen=True, rename="camel"):
+    """A slot that was left empty on purpose."""
+
+    rank: int
+    reason: Reason
+    score: float
+    propensity: float
+    why: tuple[Why, ...]
+
+
 class WhyPlacement(msgspec.Struct, frozen=True, rename="camel"):
     """One placement of the decision."""
 
     items: list[WhyItem]
     reason: Reason
     policy: str
+    nothing: WhyNothing | msgspec.UnsetType = msgspec.UNSET
+    """Where the slate ended because showing nothing was chosen."""
 
 
 class WhyAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -95,11 +116,20 @@ def explained(record: DecisionRecord, served: Served | None, profile: Profile | 
                 ],
                 placed.reason,
                 placed.policy,
+                _nothing(placed),
             )
             for name, placed in decision.placements.items()
         },
         scores=teller.scores(decision),
     )
+
+
+def _nothing(placed: PlacementDecision) -> WhyNothing | msgspec.UnsetType:
+    chosen = placed.nothing
+    if isinstance(chosen, msgspec.UnsetType):
+        return msgspec.UNSET
+    why = chosen.why or why_nothing(chosen.reason)
+    return WhyNothing(chosen.rank, chosen.reason, chosen.score, chosen.propensity, why)
 
 
 class _Teller:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -17,6 +18,7 @@ from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
+    from edgewise.records import Shadow
     from hub.explain import ExplainedItem, ExplainedPlacement, Explanation
     from hub.ledger.flags import Flag
 
@@ -132,11 +134,39 @@ def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
                 "; ".join(cause.text for cause in item.why),
             ]
             for item in placed.items
-        ],
+        ]
+        + _emptied(placed),
         title=f"\n{name}: {placed.reason}{arm}{experiment}; probability of the slate {placed.propensity:.4g}",
     )
     parts = [placed.items[start : start + ABREAST] for start in range(0, len(placed.items), ABREAST)]
-    return [slate, *(_seen(items) for items in parts if any(item.features for item in items))]
+    seen = [_seen(items) for items in parts if any(item.features for item in items)]
+    return [slate, *seen, *([] if placed.shadow is None else [_shadow(placed.shadow)])]
+
+
+def _emptied(placed: ExplainedPlacement) -> list[list[Any]]:
+    """The row of a slot that was left empty on purpose."""
+    chosen = placed.nothing
+    if chosen is None:
+        return []
+    why = "; ".join(cause.text for cause in chosen.why)
+    return [[chosen.rank, "nothing", chosen.reason, f"{chosen.score:.4g}", f"{chosen.propensity:.4g}", why]]
+
+
+def _shadow(shadow: Shadow) -> Any:
+    """What the challenger would have shown; and, slot by slot, how probably what was shown in fact."""
+    slots = zip_longest(shadow.items, shadow.scores, shadow.propensities, shadow.agreements)
+    return table(
+        ["", "its item", "score", "probability", "of what was shown"],
+        [
+            [
+                rank,
+                "-" if item is None else item or "nothing",
+                *("-" if number is None else f"{number:.4g}" for number in numbers),
+            ]
+            for rank, (item, *numbers) in enumerate(slots, 1)
+        ],
+        title=f"\nthe challenger {shadow.arm}, asked beside: {shadow.reason}",
+    )
 
 
 def _seen(items: Sequence[ExplainedItem]) -> Any:

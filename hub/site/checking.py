@@ -17,7 +17,6 @@ from edgewise.bundle.policy import (
     BySessions,
     ByVectors,
     Everything,
-    Greedy,
     OfItem,
     OfModel,
     OfNumber,
@@ -32,6 +31,7 @@ from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
 from edgewise.ids import ItemId, ModelName, PlacementName
+from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
@@ -154,9 +154,7 @@ def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
         candidates = members(files, files.collections[placement.collection][0])
     for arm_name, arm in placement.arms.items():
         yield from _arm(files, arm, candidates, ("arms", arm_name), say)
-        if placement.safe and not isinstance(arm.exploration, Greedy):
-            message = "the placement is safe, which means never explored on; explore greedily, or say `safe: false`"
-            yield say(("arms", arm_name, "exploration"), message)
+    yield from check_exploration(files, placement, candidates, say)
     for key in ("arm", "opted_out_arm"):
         chosen = getattr(placement, key)
         if chosen not in placement.arms:

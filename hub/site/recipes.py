@@ -180,6 +180,17 @@ class DecisionRecipe(msgspec.Struct, frozen=True):
     """So often something counts at most, where a slot is hardly looked at."""
 
 
+class UncertaintyRecipe(msgspec.Struct, frozen=True):
+    """How sure a model is of each score, for Thompson's policy: as many boosters, each on visitors drawn anew.
+
+    The model says their mean and their standard deviation, which is the bootstrap's estimate of the standard error
+    (Efron 1979; of boosters, Efron and Tibshirani 1993, chapter 6). Every tree costs each decision, so the trees of
+    `trees.rounds` are shared among the bags.
+    """
+
+    bags: Annotated[int, Meta(ge=4, le=64)] = 10
+
+
 class IncrementalRecipe(msgspec.Struct, frozen=True):
     """How a new day is added to a trained model (`edgewise train ranker NAME --incremental`)."""
 
@@ -234,4 +245,7 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     """Only the latest outcomes make rows."""
     trees: TreeRecipe = TreeRecipe()
     decisions: DecisionRecipe | None = None
+    uncertainty: UncertaintyRecipe | None = None
+    """Whether the model says how sure it is; then it is trained in full each time, and explains itself by what the
+    profile says."""
     incremental: IncrementalRecipe = IncrementalRecipe()

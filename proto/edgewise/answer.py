@@ -6,11 +6,12 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
-from edgewise.bundle.policy import ByFormula
-from edgewise.decision import Assignment, ChosenItem, PlacementDecision, Why
+from edgewise.bundle.policy import ByFormula, Exploration
+from edgewise.consent import Grants
+from edgewise.decision import Assignment, ChosenItem, ChosenNothing, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
-from edgewise.entry import Asked, Entry
+from edgewise.entry import Asked, Entry, Field
 from edgewise.explain import (
     MOST_REASONS,
     Attribute,
@@ -18,18 +19,19 @@ from edgewise.explain import (
     attributions_of,
     told_ranking,
     why_modelled,
+    why_nothing,
     why_plain,
     why_ruled,
 )
 from edgewise.ids import ItemId
-from edgewise.policy import GREEDY, Slate, slate
-from edgewise.ranking import Ranked, Seen, ranker_of
+from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, slate
+from edgewise.ranking import Ranked, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A placement's decision, and the candidates that it was chosen from: `places`, first slot first."""
+    """A placement's decision, and the candidates that it was chosen from: `places` of items, first slot first."""
 
     entry: Entry
     decision: PlacementDecision
@@ -37,21 +39,66 @@ class Answer(msgspec.Struct, frozen=True):
     places: list[int] = []
 
 
-def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: Attribute | None, draw: Draw) -> Answer:
-    """Choose from the ranked candidates of one placement, or fall back."""
-    if isinstance(ranked, Reason):
-        return Answer(entry, _unranked(entry, ranked, asked))
-    exploration = entry.assigned.arm.exploration
-    is_unranked = ranked.seen is None and ranker_of(entry.assigned.arm.ranking) is not None
-    if entry.placement.safe or not entry.assigned.is_personal or is_unranked:
+class Choice(msgspec.Struct, frozen=True):
+    """How one placement chooses from its ranked candidates: all that its propensities depend on beside the scores."""
+
+    exploration: Exploration
+    limits: Limits
+
+
+def choice_of(entry: Entry, field: Field | Reason, ranked: Ranked) -> Choice:
+    """How the arm of an entry chooses. Who can be chosen at all was settled before; what is alike is looked up here."""
+    placement, arm = entry.placement, entry.assigned.arm
+    exploration = arm.exploration
+    is_unranked = _is_unranked(entry, ranked)
+    if placement.safe or placement.learning == "logging-only" or not entry.assigned.is_personal or is_unranked:
         # Who may not be personalised is not learned from either, so there is nothing to explore for; and around an
         # order that is not the arm's there is nothing to learn of the arm.
         exploration = GREEDY
-    name = entry.request.name
-    chosen = slate(ranked.scores, entry.count, exploration, lambda slot: draw(name, slot))
+    limits = UNLIMITED
+    if placement.exploration_budget < 1:
+        limits = limits._replace(budget=placement.exploration_budget)
+    if placement.may_be_empty and arm.nothing is not msgspec.UNSET and not is_unranked:
+        # In an order that is not the arm's its scores mean nothing, and neither does that of showing nothing.
+        limits = limits._replace(nothing=arm.nothing.score)
+    if placement.diversity is not None and isinstance(field, Field):
+        kinds = field.pool.kinds(placement.diversity.attribute)
+        alike = [kinds[place] for place in field.places.tolist()]
+        limits = limits._replace(kinds=alike, most=placement.diversity.most)
+    return Choice(exploration, limits)
+
+
+def _is_unranked(entry: Entry, ranked: Ranked) -> bool:
+    """Whether load left no time for the arm's model, and its candidates stand in another order than its own."""
+    return ranked.seen is None and ranker_of(entry.assigned.arm.ranking) is not None
+
+
+def answer(
+    entry: Entry,
+    field: Field | Reason,
+    ranked: Ranked | Reason,
+    asked: Asked,
+    *,
+    attribute: Attribute | None,
+    draw: Draw,
+) -> Answer:
+    """Choose from the ranked candidates of one placement, those of `field`, or fall back."""
+    if isinstance(ranked, Reason):
+        return Answer(entry, _unranked(entry, ranked, asked))
+    name, choice = entry.request.name, choice_of(entry, field, ranked)
+    chosen = slate(
+        ranked.scores,
+        entry.count,
+        choice.exploration,
+        lambda slot: draw(name, slot),
+        errors=ranked.errors,
+        limits=choice.limits,
+    )
     base = entry.assigned.reason or (Reason.RULE if ranked.seen is None else Reason.MODEL)
-    if is_unranked:
+    if _is_unranked(entry, ranked):
         base = Reason.FALLBACK_OVERLOAD
+    reason = base if all(chosen.is_greedy) else Reason.EXPLORE
+    nothing, chosen = _emptied(chosen, choice.limits, base, asked)
     reasons = [base if is_greedy else Reason.EXPLORE for is_greedy in chosen.is_greedy]
     rows = ranked.rows.take(np.array(chosen.places, np.intp))
     whys: list[tuple[Why, ...]] = [()] * len(reasons)
@@ -73,9 +120,25 @@ def answer(entry: Entry, ranked: Ranked | Reason, asked: Asked, *, attribute: At
         )
         for slot, (item, place) in enumerate(zip(ranked.features.ids(rows), chosen.places, strict=True))
     )
-    reason = Reason.EXPLORE if Reason.EXPLORE in reasons else base
-    decision = PlacementDecision(items, reason, entry.assigned.name, entry.assigned.experiment)
+    decision = PlacementDecision(items, reason, entry.assigned.name, entry.assigned.experiment, nothing)
     return Answer(entry, decision, ranked, chosen.places)
+
+
+def _emptied(
+    chosen: Slate, limits: Limits, base: Reason, asked: Asked
+) -> tuple[ChosenNothing | msgspec.UnsetType, Slate]:
+    """The slot that was left empty, and the slate of items before it."""
+    if limits.nothing is None or not chosen.places or chosen.places[-1] != NOTHING:
+        return msgspec.UNSET, chosen
+    reason = base if chosen.is_greedy[-1] else Reason.EXPLORE
+    nothing = ChosenNothing(
+        rank=len(chosen.places),
+        reason=reason,
+        score=limits.nothing,
+        propensity=chosen.propensities[-1],
+        why=why_nothing(reason) if asked.question.explain else (),
+    )
+    return nothing, Slate(chosen.places[:-1], chosen.propensities[:-1], chosen.is_greedy[:-1])
 
 
 def _whys(
@@ -169,8 +232,22 @@ def _worded(item: ChosenItem, entry: Entry, asked: Asked) -> ChosenItem:
     return msgspec.structs.replace(item, content_digest=digest, variant=chosen.name, why=why)
 
 
-def feature_rows(ranked: Ranked, seen: Seen, places: list[int] | None) -> FeatureRows:
-    """What the model saw of the candidates at `places` (None: of all), as it is logged."""
+def logged_rows(given: Answer, places: list[int] | None, grants: Grants) -> FeatureRows | None:
+    """Feature rows of the candidates at `places` (None: of all), as they are logged; None where there are none to log.
+
+    What the model saw, where one ranked. Where a rule did, and the placement is to be learned from, all columns as a
+    model would see them now, but visitor scores, which nobody asked for.
+    """
+    ranked = given.ranked
+    if ranked is None or places == []:
+        return None
     chosen = np.arange(len(ranked.rows)) if places is None else np.array(places, np.intp)
-    data = seen.matrix.take(chosen, axis=0).astype("<f4", copy=False).tobytes()
-    return FeatureRows(seen.names, tuple(ranked.features.ids(ranked.rows.take(chosen))), data)
+    rows = ranked.rows.take(chosen)
+    if ranked.seen is not None:
+        names, matrix = ranked.seen.names, ranked.seen.matrix.take(chosen, axis=0)
+    elif given.entry.placement.learning != "online" and given.entry.assigned.is_personal:
+        names = ranked.features.names
+        matrix = ranked.features.matrix(given.entry.visitor.view, rows, grants, ())
+    else:
+        return None
+    return FeatureRows(names, tuple(ranked.features.ids(rows)), matrix.astype("<f4", copy=False).tobytes())

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 import numpy as np
 
-from edgewise.attributes import number_of
+from edgewise.attributes import number_of, texts_of
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.policy import (
@@ -98,6 +98,7 @@ class Pool:
         self._near: dict[str, Nearness] = {}
         self._numbers: dict[str, Scores] = {}
         self._orders: dict[str, Places] = {}
+        self._kinds: dict[str, list[tuple[int, ...]]] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -152,6 +153,25 @@ class Pool:
                 if attribute in candidate.attributes:
                     made[place] = number_of(candidate.attributes[attribute])
             self._numbers[attribute] = made
+        return made
+
+    def kinds(self, attribute: str) -> list[tuple[int, ...]]:
+        """Of all items of the pool, codes of the texts that an attribute has; none where it has none.
+
+        Live facts are numbers, so that these stay as they are under them.
+        """
+        made = self._kinds.get(attribute)
+        if made is None:
+            code_of: dict[str, int] = {}
+            brought = self.rows.brought
+            made = self._kinds[attribute] = [
+                tuple(code_of.setdefault(text, len(code_of)) for text in texts_of(attributes.get(attribute)))
+                for attributes in (
+                    map(self._items.attributes, self.rows.codes.tolist())
+                    if brought is None
+                    else (attributes_of(self._items, candidate) for candidate in brought)
+                )
+            ]
         return made
 
     def order(self, attribute: str) -> Places:
@@ -217,6 +237,8 @@ class Catalogued:
                 for part in parts_of(arm.ranking.formula):
                     if isinstance(part, OfItem):
                         self.pool.numbers(part.attribute)
+            if self.placement.diversity is not None:
+                self.pool.kinds(self.placement.diversity.attribute)
             if isinstance(arm.retrieval, Everything):
                 continue
             self.pool.order(arm.retrieval.fill_attribute)

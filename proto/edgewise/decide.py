@@ -1,6 +1,6 @@
 """The engine: one pure function from a question and a profile to a decision.
 
-    assign -> candidates, eligibility -> features -> score -> policy -> explain -> Decision
+    assign -> candidates, eligibility -> features -> score -> policy -> explain -> Decision, and then `shadow`
     `entry`                              `ranking`            `answer`          all may ask `scores` of the visitor
 
 The edge serves it, the hub replays it, golden files pin it. Model, chance and time are arguments. Nothing raises for
@@ -10,13 +10,16 @@ the profile and one call of each model.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
 from edgewise.admission.load import Bundle
-from edgewise.answer import Answer, answer, feature_rows
+from edgewise.answer import Answer, answer, logged_rows
 from edgewise.bundle.facts import NO_FACTS
+from edgewise.consent import Grants
 from edgewise.deadline import NEVER_LATE, IsLate
 from edgewise.decision import Decision
 from edgewise.draws import Draw
@@ -29,9 +32,12 @@ from edgewise.profile.state import Profile
 from edgewise.question import Force, Question
 from edgewise.ranking import rank
 from edgewise.reasons import Degradation
-from edgewise.records import FeatureRows
+from edgewise.records import FeatureRows, Shadow
 from edgewise.request import PlacementRequest
 from edgewise.scores import Score, ScoreFailed
+from edgewise.shadow import shadows
+
+NO_SHADOWS: Final[Mapping[PlacementName, Shadow]] = MappingProxyType({})
 
 
 class UnknownPlacement(InputError):  # noqa: N818  # reads as what happened
@@ -89,26 +95,37 @@ def _outcome(asked: Asked, score: Score, attribute: Attribute | None, draw: Draw
     ranked, degradation = rank(entries, fields, asked, score, degradation=degradation)
     asked.end_ranking(degradation)
     answers = [
-        answer(entry, ranks, asked, attribute=attribute, draw=draw)
-        for entry, ranks in zip(entries, ranked, strict=True)
+        answer(entry, field, ranks, asked, attribute=attribute, draw=draw)
+        for entry, field, ranks in zip(entries, fields, ranked, strict=True)
     ]
     decision = Decision(
         decision_id=question.decision_id,
         bundle_version=bundle.version,
         bundle_digest=bundle.digest,
         placements={given.entry.request.name: given.decision for given in answers},
-        scores=asked.said,
+        # A copy: a challenger may ask for more, which had no say in the answer.
+        scores=dict(asked.said),
     )
-    return Outcome(decision, degradation, answers, facts_version=facts_version)
+    beside = shadows(answers, asked, score, draw, degradation)
+    return Outcome(decision, degradation, answers, question.grants, facts_version=facts_version, shadows=beside)
 
 
 class Outcome:
     """A decision, and what is logged beside it."""
 
     def __init__(
-        self, decision: Decision, degradation: Degradation, answers: list[Answer], *, facts_version: int = NO_FACTS
+        self,
+        decision: Decision,
+        degradation: Degradation,
+        answers: list[Answer],
+        grants: Grants,
+        *,
+        facts_version: int = NO_FACTS,
+        shadows: Mapping[PlacementName, Shadow] = NO_SHADOWS,
     ) -> None:
         self.decision = decision
+        self.shadows = dict(shadows)
+        """What challengers of apprentice placements would have shown."""
         self.facts_version = facts_version
         """Of the live facts that were in force, 0 for none."""
         self.degradation = degradation
@@ -117,23 +134,24 @@ class Outcome:
         A replay asks with this.
         """
         self._answers = answers
+        self._grants = grants
 
     @property
     def shown(self) -> dict[PlacementName, FeatureRows]:
-        """Feature rows, as the model saw them, of the shown items that a model ranked."""
+        """Feature rows of the shown items that a model ranked, as it saw them, or that one is to be learned from."""
         return {
-            given.entry.request.name: feature_rows(given.ranked, given.ranked.seen, given.places)
+            given.entry.request.name: rows
             for given in self._answers
-            if given.ranked is not None and given.ranked.seen is not None
+            if (rows := logged_rows(given, given.places, self._grants)) is not None
         }
 
     @property
     def matrices(self) -> dict[PlacementName, FeatureRows]:
-        """Feature rows of all candidates that a model ranked. Made when asked for, so that only samples pay."""
+        """The same of all candidates. Made when asked for, so that only samples pay."""
         return {
-            given.entry.request.name: feature_rows(given.ranked, given.ranked.seen, None)
+            given.entry.request.name: rows
             for given in self._answers
-            if given.ranked is not None and given.ranked.seen is not None
+            if (rows := logged_rows(given, None, self._grants)) is not None
         }
 
     @property

@@ -5,10 +5,16 @@ The HTTP answer adds `ageSeconds`, `state`, `tookMs` and the items' contents aro
 
 from __future__ import annotations
 
+import math
+from typing import Final
+
 import msgspec
 
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ExperimentKey, ItemId, ModelName, PlacementName
 from edgewise.reasons import Reason
+
+NOTHING: Final = ItemId("")
+"""How an action that showed nothing is named where actions are listed. No item has a blank id."""
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -38,6 +44,19 @@ class ChosenItem(msgspec.Struct, frozen=True):
     were before there were any."""
 
 
+class ChosenNothing(msgspec.Struct, frozen=True):
+    """The slot that was left empty on purpose, and with it all that would have come after.
+
+    `rank`, `reason`, `score` and `propensity` as of an item that was chosen for this slot.
+    """
+
+    rank: int
+    reason: Reason
+    score: float
+    propensity: float
+    why: tuple[Why, ...] = ()
+
+
 class Assignment(msgspec.Struct, frozen=True):
     """Which arm of which experiment this visitor is in. A forced arm never counts as an exposure."""
 
@@ -53,6 +72,14 @@ class PlacementDecision(msgspec.Struct, frozen=True):
     reason: Reason
     policy: ArmName
     experiment: Assignment | None = None
+    nothing: ChosenNothing | msgspec.UnsetType = msgspec.UNSET
+    """Where the slate ended because showing nothing was chosen. Left out of the bytes where it was not."""
+
+    @property
+    def joint_propensity(self) -> float:
+        """The probability of the whole slate, its end included: the product of its slots'."""
+        of_items = math.prod(item.propensity for item in self.items)
+        return of_items if self.nothing is msgspec.UNSET else of_items * self.nothing.propensity
 
 
 class Decision(msgspec.Struct, frozen=True, omit_defaults=True):

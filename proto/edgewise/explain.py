@@ -40,6 +40,9 @@ _EXACT_BELOW: Final = 10
 _BECAUSE_OF_ITEM: Final = "Because you were interested in {item}"
 _BECAUSE_OF_VALUE: Final = "Because you like {value}"
 
+_EMPTY: Final = Why("nothing", "Left empty, because nothing here seemed worth your attention", 0.0)
+_EMPTY_TO_LEARN: Final = Why("nothing", "Left empty to learn whether anything is missed here", 0.0)
+
 _PLAIN: Final[dict[Reason, Why]] = {
     Reason.EXPLORE: Why("explore", "Shown to learn whether you like it", 0.0),
     Reason.FORCED: Why("forced", "An operator asked for exactly this", 0.0),
@@ -88,6 +91,11 @@ def why_plain(reason: Reason) -> tuple[Why, ...]:
     """The one cause of an answer that nothing about the visitor decided; none for MODEL and RULE."""
     why = _PLAIN.get(reason)
     return () if why is None else (why,)
+
+
+def why_nothing(reason: Reason) -> tuple[Why, ...]:
+    """Why a space was left empty."""
+    return (_EMPTY_TO_LEARN if reason is Reason.EXPLORE else _EMPTY,)
 
 
 def why_ruled(ranking: Ranking, features: CompiledFeatures) -> tuple[Why, ...]:

@@ -44,6 +44,8 @@ class Ranked(msgspec.Struct, frozen=True):
     rows: Rows
     scores: Scores
     seen: Seen | None = None
+    errors: Scores | None = None
+    """Standard errors of the scores, where the model says them; a formula over the model says none."""
 
 
 def rank(
@@ -127,11 +129,14 @@ def _formulated(ranked: Ranked, entry: Entry, field: Field | Reason) -> Ranked:
     if not isinstance(ranking, ByFormula) or isinstance(field, Reason):
         return ranked
     scores = rule_scores(field.pool, field.places, ranking, entry.visitor.view.scores, ranked.scores)
-    return msgspec.structs.replace(ranked, scores=scores)
+    return msgspec.structs.replace(ranked, scores=scores, errors=None)
 
 
 def _scored(model: ModelName, parts: list[Rows], view: View, asked: Asked, score: Score) -> list[Ranked] | None:
-    """One call of one model for all its placements; None when it does not answer with a finite score a row."""
+    """One call of one model for all its placements; None when it does not answer as it should.
+
+    That is a finite score a row; of a model that knows its uncertainty, a score and its standard error.
+    """
     features, loaded = asked.bundle.features, asked.bundle.models[model]
     matrix = features.matrix(view, joined(parts), asked.question.grants, loaded.features)
     if loaded.columns is not None:
@@ -140,13 +145,19 @@ def _scored(model: ModelName, parts: list[Rows], view: View, asked: Asked, score
         scores = np.asarray(score(model, matrix), np.float64)
     except Exception:  # noqa: BLE001  # the function is the caller's: it may raise anything
         return None
-    if scores.shape != (len(matrix),) or not np.isfinite(scores).all():
+    errors: Scores | None = None
+    if loaded.entry.uncertain and scores.shape == (len(matrix), 2):
+        scores, errors = scores[:, 0], scores[:, 1]
+    is_sound = scores.shape == (len(matrix),) and bool(np.isfinite(scores).all())
+    if not is_sound or loaded.entry.uncertain is (errors is None):
+        return None
+    if errors is not None and not (np.isfinite(errors).all() and (errors >= 0).all()):
         return None
     ranked = []
     start = 0
     for rows in parts:
         end = start + len(rows)
         seen = Seen(model, loaded.entry.features, loaded.features, matrix[start:end])
-        ranked.append(Ranked(features, rows, scores[start:end], seen))
+        ranked.append(Ranked(features, rows, scores[start:end], seen, None if errors is None else errors[start:end]))
         start = end
     return ranked

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from edgewise.consent import Consent, Grants
-from edgewise.ids import BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
-from edgewise.reasons import Degradation
+from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.reasons import Degradation, Reason
 from edgewise.request import Context, PlacementRequest
 
 ANONYMOUS = SubjectId("")
@@ -101,6 +101,23 @@ class FeatureRows(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Shadow(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an apprentice placement's challenger would have shown, first slot first (`edgewise.shadow`)."""
+
+    arm: ArmName
+    reason: Reason
+    """As of an answer of that arm. A fallback's: it could not be asked, there was no time for it, or nobody to choose
+    from; then nothing follows."""
+    items: tuple[ItemId, ...] = ()
+    """A blank id, always the last: nothing."""
+    scores: tuple[float, ...] = ()
+    propensities: tuple[float, ...] = ()
+    """P(item in this slot | items of earlier slots), by the challenger."""
+    agreements: tuple[float, ...] = ()
+    """Of every slot that was in fact filled, or left empty by choice: with which probability the challenger would have
+    done the same, given the slots before. Their product is the probability of what was shown."""
+
+
 class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="record", omit_defaults=True):
     """Everything that is needed to compute a decision again, and to learn from it."""
 
@@ -124,7 +141,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     decision: bytes
     """`canonical_bytes` of the decision."""
     shown: dict[PlacementName, FeatureRows] = {}
-    """Feature rows of what was shown."""
+    """Feature rows of what was shown: of a model's own columns where one ranked; of all columns of the bundle, visitor
+    scores left out, where a rule did in a placement that is to be learned from (`apprentice`, `logging-only`)."""
     sampled: dict[PlacementName, FeatureRows] = {}
     """Whole feature matrices, kept for a share of decisions."""
     sample_probability: float = 0.0
@@ -138,6 +156,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """Items of placements with a frequency cap that count as shown by this decision."""
     unit: str = ""
     """What experiments hash: the subject, or a random unit where there is none."""
+    shadows: dict[PlacementName, Shadow] = {}
+    """What challengers of apprentice placements would have shown."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):

@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import EpsilonGreedy, Exploration, Greedy, SquareCB
-from edgewise.policy import best_first, pmf, slate
+from edgewise.bundle.policy import EpsilonGreedy, Exploration, Greedy, Softmax, SquareCB, Thompson
+from edgewise.policy import (
+    NOBODY,
+    NOTHING,
+    UNLIMITED,
+    Limits,
+    Slate,
+    best_first,
+    pmf,
+    propensities_of,
+    slate,
+    slates,
+)
 
 Scores = NDArray[np.float64]
 
@@ -19,6 +30,15 @@ explorations: st.SearchStrategy[Exploration] = st.one_of(
     st.just(Greedy()),
     st.builds(EpsilonGreedy, st.floats(0, 1)),
     st.builds(SquareCB, st.floats(1e-3, 1e6) | st.just(1e308), st.floats(0, 1)),
+    st.builds(Softmax, st.floats(1e-3, 1e6) | st.just(1e-300), st.floats(0, 1)),
+)
+errors_of = st.lists(st.floats(0, 10) | st.just(0.0), min_size=12, max_size=12)
+limits = st.builds(
+    Limits,
+    budget=st.floats(0, 1),
+    nothing=st.none() | st.floats(-10, 10),
+    kinds=st.none() | st.lists(st.sampled_from([(), (0,), (1,), (0, 1), (2,)]), min_size=12, max_size=12),
+    most=st.integers(1, 2),
 )
 
 
@@ -38,10 +58,35 @@ def test_probabilities_sum_to_one_and_the_best_is_the_likeliest(scores: list[flo
     assert probabilities[scores.index(max(scores))] >= probabilities.max() - 1e-12
 
 
-@given(score_lists, st.floats(1e-3, 1e6), st.floats(0, 1))
-def test_the_floor_holds_for_every_candidate(scores: list[float], gamma: float, floor: float) -> None:
-    probabilities = pmf(array(scores), SquareCB(gamma, floor))
-    assert (probabilities >= floor / len(scores) * (1 - 1e-12)).all()
+@given(score_lists, st.floats(1e-3, 1e6), st.floats(0, 1), errors_of)
+def test_the_floor_holds_for_every_candidate(
+    scores: list[float], sharpness: float, floor: float, errors: list[float]
+) -> None:
+    spread = array(errors[: len(scores)])
+    for exploration in (SquareCB(sharpness, floor), Softmax(1 / sharpness, floor), Thompson(floor=floor)):
+        probabilities = pmf(array(scores), exploration, errors=spread)
+        assert (probabilities >= floor / len(scores) * (1 - 1e-12)).all()
+
+
+@given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(0.05, 10))
+def test_softmax_is_its_formula(scores: list[float], temperature: float) -> None:
+    raised = np.exp((array(scores) - max(scores)) / temperature)
+    got = pmf(array(scores), Softmax(temperature))
+    np.testing.assert_allclose(got, raised / raised.sum(), rtol=1e-10, atol=1e-14)
+
+
+def test_thompson_is_uniform_among_equals_and_sure_without_errors() -> None:
+    assert pmf(array([0.2] * 4), Thompson(), errors=array([0.5] * 4)) == pytest.approx([0.25] * 4)
+    assert pmf(array([0.1, 0.3, 0.2]), Thompson(), errors=np.zeros(3)).tolist() == [0, 1, 0]
+    assert pmf(array([0.1, 0.3, 0.2]), Thompson()).tolist() == [0, 1, 0]
+
+
+def test_a_smaller_scale_explores_less() -> None:
+    scores, errors = array([0.3, 0.5, 0.1]), array([0.2, 0.2, 0.2])
+    shares = [pmf(scores, Thompson(scale), errors=errors)[1] for scale in (0.1, 0.5, 1.0, 3.0)]
+    assert shares == sorted(shares, reverse=True)
+    assert shares[0] > 0.9
+    assert shares[-1] < 0.5
 
 
 @given(score_lists, st.floats(0, 1))
@@ -105,33 +150,6 @@ def test_the_product_of_propensities_is_the_probability_of_the_slate(exploration
     assert total == pytest.approx(1, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    "exploration", [EpsilonGreedy(0.25), SquareCB(20.0), SquareCB(20.0, 0.2), SquareCB(1e-3), Greedy()]
-)
-def test_the_empirical_frequency_is_the_logged_propensity(exploration: Exploration) -> None:
-    """30,000 seeded draws of a slate of 3 from 8: conditional frequencies against logged propensities, slot by slot.
-
-    Hoeffding: P(|frequency - p| > e) <= 2 exp(-2 n e^2). There are 8 + 8 * 7 + 8 * 7 * 6 = 400 histories, so that
-    e = sqrt(ln(2 * 400 / 1e-9) / (2 n)) for n conditional draws fails with a probability below 1e-9 in all.
-    """
-    generator = np.random.default_rng(20_250_101)
-    scores = generator.normal(size=8).round(2)
-    scores[3] = scores[5]
-    draws = generator.random((30_000, 3))
-    seen: dict[tuple[int, ...], int] = {}
-    logged: dict[tuple[int, ...], float] = {}
-    for row in draws.tolist():
-        chosen = slate(scores, 3, exploration, row.__getitem__)
-        for slot in range(3):
-            history = tuple(chosen.places[: slot + 1])
-            seen[history] = seen.get(history, 0) + 1
-            assert logged.setdefault(history, chosen.propensities[slot]) == chosen.propensities[slot]
-    for history, count in seen.items():
-        conditional = seen[history[:-1]] if len(history) > 1 else len(draws)
-        bound = math.sqrt(math.log(2 * 400 / 1e-9) / (2 * conditional))
-        assert abs(count / conditional - logged[history]) <= bound, history
-
-
 @given(score_lists, st.integers(1, 15))
 def test_greedy_draws_nothing_and_orders_ties_by_position(scores: list[float], count: int) -> None:
     chosen = slate(array(scores), count, Greedy(), never)
@@ -168,3 +186,148 @@ def test_a_slate_leaves_the_scores_alone() -> None:
     draw: Callable[[int], float] = [0.99, 0.5, 0.0].__getitem__
     slate(scores, 3, SquareCB(3.0, 0.1), draw)
     assert scores.tolist() == [0.1, 0.4, 0.2]
+
+
+# --- with limits ----------------------------------------------------------------------------------------------------
+def closed_after(places: list[int], size: int, within: Limits) -> list[int]:
+    """Who is left after these, naively; NOTHING as `size`."""
+    left = [place for place in range(size + (within.nothing is not None)) if place not in places]
+    if within.kinds is None:
+        return left
+    kinds = [*within.kinds[:size], ()]
+    taken = [kind for place in places for kind in kinds[place]]
+    full = {kind for kind in taken if taken.count(kind) >= within.most}
+    return [place for place in left if full.isdisjoint(kinds[place])]
+
+
+def naive(
+    scores: list[float], errors: list[float], left: list[int], exploration: Exploration, within: Limits
+) -> Scores:
+    """The probabilities of those who are left: the policy over them alone, mixed with its greedy choice."""
+    worth = [*scores, 0.0 if within.nothing is None else within.nothing]
+    spread = [*errors[: len(scores)], 0.0]
+    alone, best = array([worth[place] for place in left]), 0
+    best = int(alone.argmax())
+    bare = pmf(alone, exploration, errors=array([spread[place] for place in left]))
+    others = 1 - bare[best]
+    share = 1.0 if others <= within.budget else within.budget / others
+    mixed = share * bare
+    mixed[best] += 1 - share
+    return mixed
+
+
+@given(
+    st.lists(st.floats(-10, 10) | st.sampled_from([0.0, 1.0]), min_size=1, max_size=9),
+    st.integers(1, 6),
+    explorations | st.builds(Thompson, st.floats(0.1, 3), st.floats(0, 1)),
+    errors_of,
+    limits,
+    st.integers(0, 2**32 - 1),
+)
+def test_within_limits_every_slot_logs_the_probability_among_what_was_left(  # noqa: PLR0917
+    scores: list[float], count: int, exploration: Exploration, errors: list[float], within: Limits, seed: int
+) -> None:
+    draws = np.random.default_rng(seed).random(count)
+    limited = within._replace(kinds=None if within.kinds is None else within.kinds[: len(scores)])
+    spread = array(errors[: len(scores)])
+    chosen = slate(array(scores), count, exploration, draws.tolist().__getitem__, errors=spread, limits=limited)
+    told = list(zip(chosen.places, chosen.propensities, chosen.is_greedy, strict=True))
+    earlier: list[int] = []
+    for place, propensity, is_greedy in told:
+        left = closed_after(earlier, len(scores), limited)
+        known = len(scores) if place == NOTHING else place
+        probabilities = naive(scores, errors, left, exploration, limited)
+        assert known in left
+        assert propensity == pytest.approx(probabilities[left.index(known)], abs=1e-9)
+        assert 0 < propensity <= 1 + 1e-12
+        worth = [*scores, within.nothing or 0.0]
+        assert is_greedy == (known == max(left, key=lambda entry: (worth[entry], -entry)))
+        assert 1 - probabilities[int(array([worth[entry] for entry in left]).argmax())] <= within.budget + 1e-9
+        earlier.append(known)
+    ended = NOTHING in chosen.places
+    assert chosen.places.count(NOTHING) <= 1
+    assert not ended or chosen.places[-1] == NOTHING
+    assert ended or len(told) == count or not closed_after(earlier, len(scores), limited)
+    asked = propensities_of(array(scores), exploration, chosen.places, errors=spread, limits=limited)
+    assert asked == chosen.propensities
+    assert chosen.joint_propensity == pytest.approx(math.prod(asked))
+
+
+EVERY_POLICY: list[Exploration] = [
+    Greedy(),
+    EpsilonGreedy(0.3),
+    SquareCB(8.0),
+    SquareCB(8.0, 0.2),
+    Softmax(0.5),
+    Softmax(0.2, 0.1),
+    Thompson(),
+    Thompson(0.5, 0.1),
+]
+EVERY_LIMIT = {
+    "none": UNLIMITED,
+    "budget": Limits(budget=0.15),
+    "nothing": Limits(nothing=0.4),
+    "diversity": Limits(kinds=[(0,), (0,), (1,), (1, 2), (2,), (), (0,)], most=1),
+    "all": Limits(0.3, 0.4, [(0,), (0,), (1,), (1, 2), (2,), (), (0,)], 1),
+}
+
+
+@pytest.mark.parametrize("name", EVERY_LIMIT)
+@pytest.mark.parametrize("exploration", EVERY_POLICY)
+def test_over_a_hundred_thousand_draws_the_frequency_is_the_logged_propensity(
+    exploration: Exploration, name: str
+) -> None:
+    """Conditional frequencies of slates of 3 from 7 candidates (and nothing), slot by slot.
+
+    Hoeffding: P(|frequency - p| > e) <= 2 exp(-2 n e^2). There are at most 8 + 8 * 7 + 8 * 7 * 6 = 400 histories in
+    each of 40 settings, so that e = sqrt(ln(2 * 16,000 / 1e-9) / (2 n)) for n conditional draws fails with a
+    probability below 1e-9 in all. The budget is checked over all slots that were filled.
+    """
+    within = EVERY_LIMIT[name]
+    generator = np.random.default_rng(20_261_127)
+    scores = generator.normal(size=7).round(2)
+    scores[3] = scores[5]
+    drawn = slates(
+        scores, 3, exploration, generator.random((100_000, 3)), errors=generator.uniform(0.1, 0.6, 7), limits=within
+    )
+    confidence = math.log(2 * 16_000 / 1e-9) / 2
+    histories, sizes = np.zeros(100_000, np.int64), np.array([100_000])
+    for slot in range(3):
+        codes = histories * 10 + drawn.places[:, slot] + 2
+        seen, first, number, counts = np.unique(codes, return_index=True, return_inverse=True, return_counts=True)
+        logged = drawn.propensities[first, slot]
+        assert (drawn.propensities[:, slot] == logged[number]).all()
+        earlier = sizes[histories[first]]
+        is_there = drawn.places[first, slot] != NOBODY
+        off = np.abs(counts / earlier - logged) - np.sqrt(confidence / earlier)
+        assert (off[is_there] <= 0).all(), drawn.places[first[off > 0], : slot + 1]
+        histories, sizes = number, counts
+        assert len(seen) > 2 or isinstance(exploration, Greedy)
+    is_there = drawn.places != NOBODY
+    explored = is_there.sum() - drawn.is_greedy.sum(where=is_there)
+    assert explored <= within.budget * is_there.sum() + math.sqrt(confidence * is_there.sum())
+
+
+@pytest.mark.parametrize("name", EVERY_LIMIT)
+@pytest.mark.parametrize("exploration", EVERY_POLICY)
+def test_many_slates_at_once_are_the_slates_one_by_one(exploration: Exploration, name: str) -> None:
+    generator = np.random.default_rng(7)
+    scores, errors, uniforms = generator.normal(size=7), generator.uniform(0.1, 0.6, 7), generator.random((60, 4))
+    uniforms[0], uniforms[1] = 0.0, 1 - 2**-53
+    within = EVERY_LIMIT[name]
+    at_once = slates(scores, 4, exploration, uniforms, errors=errors, limits=within)
+    for row, draws in enumerate(uniforms.tolist()):
+        one = slate(scores, 4, exploration, draws.__getitem__, errors=errors, limits=within)
+        size = len(one.places)
+        told = Slate(*(column[row, :size].tolist() for column in at_once))
+        assert told == one
+        assert (at_once.places[row, size:] == NOBODY).all()
+
+
+def test_what_is_no_candidate_has_no_probability_and_later_slots_go_on() -> None:
+    scores, exploration = array([0.3, 0.9, 0.5]), EpsilonGreedy(0.3)
+    assert propensities_of(scores, exploration, [None, 1]) == [0.0, pytest.approx(0.7 + 0.1)]
+    assert propensities_of(scores, exploration, [1, 1, 0]) == [pytest.approx(0.8), 0.0, pytest.approx(0.15)]
+    assert propensities_of(scores, Greedy(), [1, 2, 0, 0]) == [1.0, 1.0, 1.0, 0.0]
+    assert propensities_of(scores, Greedy(), [1, NOTHING], limits=Limits(nothing=0.6)) == [1.0, 1.0]
+    assert propensities_of(scores, Greedy(), [NOTHING]) == [0.0]

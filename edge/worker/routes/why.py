@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Final
 
 import lmdb
+import msgspec
 
 from edge.profiles.recent import RememberedDecision
 from edge.worker.desk import Desk
@@ -134,4 +135,9 @@ def _placement(name: str, placed: WhyPlacement) -> str:
         + f"<li>chance of being shown here: {item.propensity:.0%}</li></ul></li>"
         for item in placed.items
     )
+    nothing = placed.nothing
+    if not isinstance(nothing, msgspec.UnsetType):
+        told = "".join(f"<li>{html.escape(why.text)}</li>" for why in nothing.why)
+        chance = f"<li>chance of being left empty here: {nothing.propensity:.0%}</li>"
+        items += f"<li>Nothing<ul>{told}{chance}</ul></li>"
     return f"<h2>{html.escape(name)}</h2><ol>{items}</ol>"

@@ -63,7 +63,7 @@ class Limits(msgspec.Struct, frozen=True):
     """Categories (brands, topics) of one item."""
 
 
-LIMITS: Final = Limits()
+LIMITS: Final[Limits] = Limits()
 
 
 def read_manifest(data: bytes, limits: Limits = LIMITS) -> tuple[Manifest, str]:
@@ -190,6 +190,8 @@ def _check_kind(entry: ModelEntry, path: str) -> None:
     require(len(classes) != 1, "invalid", MANIFEST, "one class; a score has none, or two and more", at)
     require(len(classes) <= MOST_CLASSES, "too_large", MANIFEST, f"{len(classes)} classes", at)
     require(all(classes), "blank", MANIFEST, "a class has no name", at)
+    of_ranker = entry.kind == "ranker" or not entry.uncertain
+    require(of_ranker, "invalid", MANIFEST, "a score with a standard error; only rankers say one", f"{path}.uncertain")
     require(len(set(classes)) == len(classes), "invalid", MANIFEST, "a class is listed twice", at)
 
 

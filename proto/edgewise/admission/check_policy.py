@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from edgewise.admission.check_exploration import check_exploration
 from edgewise.admission.check_scores import Models, wrong_with, wrong_with_class, wrong_with_path
 from edgewise.bundle import policy as decided
 from edgewise.bundle.learned import neighbours_path, vectors_path
@@ -41,6 +42,7 @@ def check_policy(
             require(bool(arm_name), "blank", POLICY, "an arm has no name", f"{path}.arms")
             _check_arm(arm, models, f"{path}.arms.{arm_name}", optional)
         _check_references(policy, placement, path)
+        check_exploration(placement, models, path)
         for position, rule in enumerate(placement.eligibility):
             check_rule(rule, models, POLICY, f"{path}.eligibility[{position}]")
 

@@ -35,7 +35,7 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class ModelEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An ONNX model of a bundle: input `x` float32 (rows, features), output float32 (rows,) or (rows, classes)."""
+    """An ONNX model of a bundle: input `x` float32 (rows, features), output float32 (rows,) or (rows, outputs)."""
 
     resource: str
     """Its path in the bundle: `models/ranker.onnx`."""
@@ -48,10 +48,13 @@ class ModelEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     classes: tuple[str, ...] = ()
     """What the columns of a score's output stand for, in order. None: it says one number, such as a probability."""
 
+    uncertain: bool = False
+    """Of a ranker: it says two numbers a candidate, a score and the standard error of that score, which is >= 0."""
+
     @property
     def outputs(self) -> int:
         """How many numbers it says of a row."""
-        return max(1, len(self.classes))
+        return 2 if self.uncertain else max(1, len(self.classes))
 
 
 class Manifest(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -107,7 +107,10 @@ class Greedy(msgspec.Struct, frozen=True, tag="greedy", tag_field="policy"):
 
 
 class EpsilonGreedy(msgspec.Struct, frozen=True, tag="epsilon-greedy", tag_field="policy"):
-    """The best with probability 1 - epsilon, else any candidate alike (the best among them)."""
+    """The best with probability 1 - epsilon, else any candidate alike (the best among them).
+
+    Its floor is epsilon itself: nobody's probability is below epsilon / K.
+    """
 
     epsilon: Share
 
@@ -123,7 +126,29 @@ class SquareCB(msgspec.Struct, frozen=True, tag="squarecb", tag_field="policy"):
     floor: Share = 0.0
 
 
-Exploration = Greedy | EpsilonGreedy | SquareCB
+class Softmax(msgspec.Struct, frozen=True, tag="softmax", tag_field="policy"):
+    """The more probable the higher the score: p proportional to exp(score / temperature), with a floor as above.
+
+    The temperature has the units of the scores: a candidate that is worse by one temperature is 2.7 times rarer.
+    """
+
+    temperature: Annotated[float, Meta(gt=0)]
+    floor: Share = 0.0
+
+
+class Thompson(msgspec.Struct, frozen=True, tag="thompson", tag_field="policy"):
+    """Each candidate with the probability that it is the best of all, by a model that knows its own standard error.
+
+    Thompson (1933) draws one value a candidate and shows the largest; the probability of that choice is computed here
+    and drawn from (`edgewise.uncertain`), so that what is logged is what was done. `scale` multiplies every standard
+    error: below 1 explores less. A floor as above.
+    """
+
+    scale: Annotated[float, Meta(gt=0)] = 1.0
+    floor: Share = 0.0
+
+
+Exploration = Greedy | EpsilonGreedy | SquareCB | Softmax | Thompson
 
 
 # --- retrieval: which of a large collection are scored ------------------------------------------------------------
@@ -220,12 +245,38 @@ class Cap(msgspec.Struct, frozen=True):
 
 
 # --- placements -------------------------------------------------------------------------------------------------------
+class Nothing(msgspec.Struct, frozen=True):
+    """To show nothing, as a candidate of every slot: it competes with `score`, in the units of the arm's scores.
+
+    Where it is chosen the slate ends. An item of the same score comes first.
+    """
+
+    score: float
+
+
 class Arm(msgspec.Struct, frozen=True):
     """One way to fill a placement."""
 
     ranking: Ranking
     exploration: Exploration = Greedy()
     retrieval: Retrieval = Everything()
+    nothing: Nothing | msgspec.UnsetType = msgspec.UNSET
+    """Only where the placement `may_be_empty`. Left out of the bytes where it is not, as before there was one."""
+
+
+class Diversity(msgspec.Struct, frozen=True):
+    """At most `most` items of a slate share a value of a text attribute; who has none of it is never left out.
+
+    Whoever cannot be chosen any more is left out before the draw, so a slate may end early.
+    """
+
+    attribute: str
+    most: Annotated[int, Meta(ge=1)] = 1
+
+
+Learning = Literal["online", "apprentice", "logging-only"]
+"""`online`: as the arms say. `apprentice`: the arm serves, and what the `challenger` would have shown is logged.
+`logging-only`: rules serve, nothing is explored, and the features of what was shown are logged, for a first model."""
 
 
 class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -248,6 +299,14 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     cap: Cap | None = None
     safe: bool = False
     """Never explored on."""
+    may_be_empty: bool = False
+    """Whether the page may be left alone: arms may say `nothing`."""
+    diversity: Diversity | None = None
+    exploration_budget: Share = 1.0
+    """At most this share of the filled slots is expected not to be the greedy choice, whatever the arm says."""
+    learning: Learning = "online"
+    challenger: ArmName | None = None
+    """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
 
 
 class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
