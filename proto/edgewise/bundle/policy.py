@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -10,7 +10,7 @@ from msgspec import Meta
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.learned import UNNAMED, SetRef
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName, SubjectId
 from edgewise.money import SITE_CURRENCY
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -226,6 +226,57 @@ class Cap(msgspec.Struct, frozen=True):
     days: Annotated[int, Meta(ge=1, le=7)]
 
 
+# --- rewards: what it is worth that something came of what was shown ----------------------------------------------
+Hours = Annotated[float, Meta(gt=0, le=24 * 400)]
+Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]
+
+
+class Worth(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one outcome is worth: `each` + `per_minor` * the money of the item, in minor units of the site's currency.
+
+    A review with fewer than `at_least` stars, or none, is worth nothing.
+    """
+
+    each: Finite = 0.0
+    per_minor: Finite = 0.0
+    at_least: Annotated[float, Meta(ge=0, le=5)] | None = None
+
+
+class RewardDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How outcomes become one number a shown item: `events: {click: 1, order: {per_minor: 0.01}, refund: -10}`.
+
+    It travels with the bundle, so that it has a version, and a decision can tell which one was in force.
+    """
+
+    events: Annotated[dict[str, Finite | Worth], Meta(min_length=1)]
+    """A kind of event (`edgewise.events.Kind`) or an event's own name -> what one is worth; the name is looked up
+    first. A number alone is `each`."""
+    wait_hours: Hours = 24.0
+    """So long after it was shown something counts. What comes later is kept, and not learned from."""
+    default: Finite = 0.0
+    """Where nothing came."""
+    aggregate: Literal["sum", "earliest", "latest", "max", "mean"] = "sum"
+    """Of several outcomes of one shown item."""
+    window_hours: Hours = 24.0
+    """An outcome that names no decision belongs to the last time that the item was shown to the visitor, in whichever
+    placement, if that was at most so long ago."""
+
+
+class TrafficRules(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who is no visitor: neither learned from nor counted in a lift."""
+
+    most_per_minute: Annotated[int, Meta(ge=1)] = 240
+    """Whoever asks for more decisions, or does more, in one minute is a bot."""
+    internal_subjects: list[SubjectId] = []
+    """Staff and testers, as `edgewise profile show` names them, with all their other subjects."""
+    internal_traits: list[str] = []
+    """Whoever states one of these traits as true is internal."""
+
+
+EVERYBODY: Final = TrafficRules()
+"""Where a site says nothing. One object, so that policies leave it out."""
+
+
 # --- placements -------------------------------------------------------------------------------------------------------
 class Arm(msgspec.Struct, frozen=True):
     """One way to fill a placement."""
@@ -255,6 +306,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     cap: Cap | None = None
     safe: bool = False
     """Never explored on."""
+    reward: RewardDefinition | None = None
+    """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
 
 
 # --- experiments ------------------------------------------------------------------------------------------------------
@@ -372,6 +425,10 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Numeric item attributes that live facts may move, and how far. What is sold out needs no entry."""
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY
     """ISO 4217: what prices are in that name no currency. Money in others is never added to it."""
+    traffic: TrafficRules = EVERYBODY
+    learning_share: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Share of decisions that are kept for learning, drawn by their id; None: all. Every decision is logged, only these
+    with feature rows, and each of them counts one over the share."""
 
 
 class Policy(msgspec.Struct, frozen=True):

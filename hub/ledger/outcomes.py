@@ -1,0 +1,86 @@
+"""Reading what joins need: events by name and time, or by the decision that they name, and repeats of decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from edgewise.events import KIND_OF, Kind
+from edgewise.ids import DecisionId
+from edgewise.records import DecisionRecord, EventRecord
+from hub.ledger import tables
+from hub.ledger.dialect import Storage, chunks
+from hub.ledger.records import columns_of, reading, whole
+
+_PAGE: Final = 1_000
+_PAGES: Final = ("page", "screen")
+
+
+class OutcomeRows:
+    """Part of `Ledger`."""
+
+    storage: Storage
+
+    def events_said(self, said: Collection[str], *, since_ms: int, until_ms: int) -> Iterator[EventRecord]:
+        """Events that happened in `since_ms <= time < until_ms` and are of one of the kinds, or have one of the names.
+
+        In the order of storing.
+        """
+        columns = tables.events.c
+        names = {name for name, kind in KIND_OF.items() if kind in said} | set(said)
+        wanted: list[sa.ColumnElement[bool]] = [columns.name.in_(sorted(names))]
+        if Kind.PAGE in said:
+            wanted.append(columns.type.in_(_PAGES))
+        if Kind.OTHER in said:
+            wanted.append(sa.and_(columns.name.not_in(sorted(KIND_OF)), columns.type.not_in(_PAGES)))
+        where = (columns.time_ms >= since_ms, columns.time_ms < until_ms, sa.or_(*wanted))
+        position = 0
+        while True:
+            page = _select(self.storage, tables.events, *where, columns.position > position)
+            for at, payload in page:
+                yield _events.decode(payload)
+                position = at
+            if len(page) < _PAGE:
+                return
+
+    def events_naming(self, decision_ids: Sequence[DecisionId]) -> Iterator[EventRecord]:
+        """Every event that names one of the decisions, whenever it happened."""
+        for some in chunks(decision_ids):
+            for _, payload in _select(self.storage, tables.events, tables.events.c.decision_id.in_(some), most=None):
+                yield _events.decode(payload)
+
+    def decisions_of(self, decision_ids: Sequence[DecisionId]) -> Iterator[DecisionRecord]:
+        """Those of the decisions that are here."""
+        for some in chunks(decision_ids):
+            wanted = tables.decisions.c.decision_id.in_(some)
+            for _, payload in _select(self.storage, tables.decisions, wanted, most=None):
+                yield _decisions.decode(payload)
+
+    def repeated(self, decision_ids: Sequence[DecisionId]) -> dict[DecisionId, int]:
+        """Decision -> how many more records with its id came, of those of which any did."""
+        columns = tables.duplicates.c
+        found: dict[DecisionId, int] = {}
+        with self.storage.reading() as connection:
+            for some in chunks(decision_ids):
+                query = sa.select(columns.id, sa.func.count()).where(columns.id.in_(some)).group_by(columns.id)
+                found.update((DecisionId(row[0]), row[1]) for row in connection.execute(query))
+        return found
+
+
+def _select(
+    storage: Storage, table: sa.Table, *where: sa.ColumnElement[bool], most: int | None = _PAGE
+) -> list[tuple[int, bytes]]:
+    query = sa.select(*columns_of(table)).where(*where).order_by(table.c.position).limit(most)
+    return reading(storage, partial(_whole, query=query))
+
+
+def _whole(connection: sa.Connection, *, query: sa.Select[Any]) -> list[tuple[int, bytes]]:
+    return whole(connection, connection.execute(query).all())
+
+
+_events = msgspec.msgpack.Decoder(EventRecord)
+_decisions = msgspec.msgpack.Decoder(DecisionRecord)
