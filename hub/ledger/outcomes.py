@@ -10,14 +10,17 @@ import msgspec
 import sqlalchemy as sa
 
 from edgewise.events import KIND_OF, Kind
-from edgewise.ids import DecisionId
-from edgewise.records import DecisionRecord, EventRecord
+from edgewise.ids import DecisionId, SubjectId
+from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, chunks
 from hub.ledger.records import columns_of, reading, whole
 
 _PAGE: Final = 1_000
 _PAGES: Final = ("page", "screen")
+_MINUTE_MS: Final = 60_000
+_BROUGHT: Final = ("import", "hook")
+"""Producers of what did not happen when it came: a file of dates puts a year into one minute."""
 
 
 class OutcomeRows:
@@ -37,21 +40,13 @@ class OutcomeRows:
             wanted.append(columns.type.in_(_PAGES))
         if Kind.OTHER in said:
             wanted.append(sa.and_(columns.name.not_in(sorted(KIND_OF)), columns.type.not_in(_PAGES)))
-        where = (columns.time_ms >= since_ms, columns.time_ms < until_ms, sa.or_(*wanted))
-        position = 0
-        while True:
-            page = _select(self.storage, tables.events, *where, columns.position > position)
-            for at, payload in page:
-                yield _events.decode(payload)
-                position = at
-            if len(page) < _PAGE:
-                return
+        yield from self._events(columns.time_ms >= since_ms, columns.time_ms < until_ms, sa.or_(*wanted))
 
     def events_naming(self, decision_ids: Sequence[DecisionId]) -> Iterator[EventRecord]:
         """Every event that names one of the decisions, whenever it happened."""
         for some in chunks(decision_ids):
             for _, payload in _select(self.storage, tables.events, tables.events.c.decision_id.in_(some), most=None):
-                yield _events.decode(payload)
+                yield _decoder.decode(payload)
 
     def decisions_of(self, decision_ids: Sequence[DecisionId]) -> Iterator[DecisionRecord]:
         """Those of the decisions that are here."""
@@ -70,6 +65,44 @@ class OutcomeRows:
                 found.update((DecisionId(row[0]), row[1]) for row in connection.execute(query))
         return found
 
+    def busy(self, most_per_minute: int, *, since_ms: int, until_ms: int) -> set[SubjectId]:
+        """Subjects with more decisions, or more events that no import or webhook brought, in one minute of the clock.
+
+        Only what was decided or happened in `since_ms <= time < until_ms` counts.
+        """
+        found: set[SubjectId] = set()
+        with self.storage.reading() as connection:
+            for table in (tables.decisions, tables.events):
+                columns = table.c
+                query = (
+                    sa.select(columns.subject)
+                    .where(columns.time_ms >= since_ms, columns.time_ms < until_ms, columns.subject != ANONYMOUS)
+                    .where(*(columns.producer.not_like(f"{brought}/%") for brought in _BROUGHT))
+                    .group_by(columns.subject, columns.time_ms // _MINUTE_MS)
+                    .having(sa.func.count() > most_per_minute)
+                )
+                found.update(SubjectId(subject) for subject in connection.execute(query).scalars())
+        return found
+
+    def stating(self, traits: Collection[str]) -> set[SubjectId]:
+        """Subjects who say of themselves that one of the traits is true, by their latest statement of it."""
+        said: dict[tuple[SubjectId, str], tuple[int, str, bool]] = {}
+        for event in self._events(tables.events.c.type == "identify") if traits else ():
+            for trait in set(traits) & event.traits.keys():
+                newest = (event.time_ms, event.message_id, event.traits[trait] is True)
+                said[event.subject, trait] = max(newest, said.get((event.subject, trait), newest))
+        return {subject for (subject, _), (_, _, is_true) in said.items() if is_true} - {ANONYMOUS}
+
+    def _events(self, *where: sa.ColumnElement[bool]) -> Iterator[EventRecord]:
+        position = 0
+        while True:
+            page = _select(self.storage, tables.events, *where, tables.events.c.position > position)
+            for at, payload in page:
+                yield _decoder.decode(payload)
+                position = at
+            if len(page) < _PAGE:
+                return
+
 
 def _select(
     storage: Storage, table: sa.Table, *where: sa.ColumnElement[bool], most: int | None = _PAGE
@@ -82,5 +115,5 @@ def _whole(connection: sa.Connection, *, query: sa.Select[Any]) -> list[tuple[in
     return whole(connection, connection.execute(query).all())
 
 
-_events = msgspec.msgpack.Decoder(EventRecord)
+_decoder = msgspec.msgpack.Decoder(EventRecord)
 _decisions = msgspec.msgpack.Decoder(DecisionRecord)

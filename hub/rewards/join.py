@@ -32,8 +32,9 @@ from hub.rewards.exposures import (
     is_activation,
     slim,
 )
-from hub.rewards.joined import Joined, Traffic
-from hub.rewards.rows import Found, TrafficOf, rows_of
+from hub.rewards.joined import Joined
+from hub.rewards.rows import Found, StandingOf, rows_of
+from hub.rewards.traffic import Crowd, crowd_of
 
 if TYPE_CHECKING:
     from hub.ledger.ledger import Ledger
@@ -98,6 +99,7 @@ def joined(
         until_ms=until_ms,
         now_ms=now_ms,
         person_of=_people(ledger, events),
+        standing_of=crowd_of(ledger, policy, since_ms=since_ms, until_ms=until_ms).standing,
         repeats=ledger.repeated(ours),
     )
 
@@ -112,7 +114,7 @@ def join_records(
     until_ms: int,
     now_ms: int,
     person_of: PersonOf = lambda subject: subject,
-    traffic_of: TrafficOf = lambda _: Traffic.VISITOR,
+    standing_of: StandingOf | None = None,
     repeats: Mapping[DecisionId, int] | None = None,
 ) -> Joined:
     """As `joined`, of records that somebody holds: all decisions that an outcome could belong to, and all events."""
@@ -156,7 +158,7 @@ def join_records(
     repeated = sum((repeats or {}).get(identifier, 0) for identifier in ours)
     if repeated:
         bad[Bad.REPEATED_DECISION] = repeated
-    return rows_of(Found(placement, ours, came, bad), definition, traffic_of, now_ms)
+    return rows_of(Found(placement, ours, came, bad), definition, standing_of or Crowd().standing, now_ms)
 
 
 def _each_once(events: Iterable[EventRecord]) -> dict[MessageId, EventRecord]:

@@ -96,6 +96,8 @@ class Joined:
     deferred: NDArray[np.bool_]
     """It counted as shown only once its activation came."""
     traffic: tuple[Traffic, ...]
+    measured_only: NDArray[np.bool_]
+    """Of a unit that an experiment with training traffic measures: counts in its lift, and is not learned from."""
     kept: NDArray[np.bool_]
     """Kept for learning, with probability `sample_probability`."""
     sample_probability: NDArray[np.float64]
@@ -129,9 +131,9 @@ class Joined:
 
     @property
     def is_learnable(self) -> NDArray[np.bool_]:
-        """(n,): settled, kept by the sampling, and of visitors or training traffic."""
+        """(n,): settled, kept by the sampling, of training traffic or of visitors who are not there to be measured."""
         of_visitors = [traffic in {Traffic.VISITOR, Traffic.TRAINING} for traffic in self.traffic]
-        return self.is_settled & self.kept & np.array(of_visitors, np.bool_)
+        return self.is_settled & self.kept & ~self.measured_only & np.array(of_visitors, np.bool_)
 
 
 def canonical_bytes(joined: Joined) -> bytes:

@@ -14,10 +14,11 @@ from edgewise.ids import DecisionId, PlacementName
 from hub.rewards.attribution import HOUR_MS
 from hub.rewards.definition import Outcome, aggregated
 from hub.rewards.exposures import Exposure
-from hub.rewards.joined import Counts, Joined, RowState, Traffic
+from hub.rewards.joined import Counts, Joined, RowState
+from hub.rewards.traffic import Standing
 
-TrafficOf = Callable[[Exposure], Traffic]
-"""Whose decision it was; what an operator forced is INTERNAL without asking."""
+StandingOf = Callable[[Exposure], Standing]
+"""How a decision is to be counted."""
 
 
 class Found(NamedTuple):
@@ -31,7 +32,7 @@ class Found(NamedTuple):
     bad: Mapping[str, int]
 
 
-def rows_of(found: Found, definition: RewardDefinition, traffic_of: TrafficOf, now_ms: int) -> Joined:
+def rows_of(found: Found, definition: RewardDefinition, standing_of: StandingOf, now_ms: int) -> Joined:
     """The rows, by time, decision and slot; the counts."""
     wait_ms = round(definition.wait_hours * HOUR_MS)
     shown = sorted(
@@ -52,9 +53,7 @@ def rows_of(found: Found, definition: RewardDefinition, traffic_of: TrafficOf, n
         for (exposure, _), too_late in zip(rows, late, strict=True)
     ]
     joint = {exposure.decision_id: math.prod(slot.propensity for slot in exposure.slots) for exposure in shown}
-    traffic = {
-        exposure.decision_id: Traffic.INTERNAL if exposure.is_forced else traffic_of(exposure) for exposure in shown
-    }
+    standing = {exposure.decision_id: standing_of(exposure) for exposure in shown}
     dropped = Counter(str(exposure.dropped) for exposure in found.exposures.values() if exposure.dropped is not None)
     counts = Counts(
         made=len(found.exposures),
@@ -65,7 +64,7 @@ def rows_of(found: Found, definition: RewardDefinition, traffic_of: TrafficOf, n
         sampled=sum(not exposure.record.is_kept for exposure in shown),
         deferred=sum(exposure.record.deferred for exposure in shown),
         dropped=dict(sorted(dropped.items())),
-        traffic=dict(sorted(Counter(map(str, traffic.values())).items())),
+        traffic=dict(sorted(Counter(str(each.traffic) for each in standing.values()).items())),
         outcomes=sum(map(len, in_time)) + sum(map(len, late)),
         bad=dict(sorted(found.bad.items())),
     )
@@ -90,7 +89,8 @@ def rows_of(found: Found, definition: RewardDefinition, traffic_of: TrafficOf, n
         late=tuple(late),
         state=tuple(states),
         deferred=np.array([exposure.record.deferred for exposure in exposed], np.bool_),
-        traffic=tuple(traffic[exposure.decision_id] for exposure in exposed),
+        traffic=tuple(standing[exposure.decision_id].traffic for exposure in exposed),
+        measured_only=np.array([standing[exposure.decision_id].is_measured_only for exposure in exposed], np.bool_),
         kept=np.array([exposure.record.is_kept for exposure in exposed], np.bool_),
         sample_probability=np.array([exposure.record.learning_probability for exposure in exposed], np.float64),
         bundle_version=tuple(exposure.record.bundle_version for exposure in exposed),
