@@ -1,7 +1,7 @@
 """Which shown slot an outcome belongs to: the one that it names, else the last time the visitor was shown the item.
 
     names a decision that showed the item  -> that slot, in the placement that it names, or the first by name
-    is a refund                            -> where the visitor's last order of the item went
+    is a refund                            -> where the visitor's last order of the item went, if anywhere
     else                                   -> the last exposure of the item to the person before it, in any placement,
                                               at most `window_hours` ago
 
@@ -51,12 +51,14 @@ class Attribution:
         self._person_of = person_of
         self._window_ms = window_ms
         self._shown: dict[tuple[SubjectId, ItemId], list[Place]] = {}
-        self._ordered: dict[tuple[SubjectId, ItemId], Place] = {}
+        self._ordered: dict[tuple[SubjectId, ItemId], Place | None] = {}
         for placed in self._by_decision.values():
             for exposure in placed:
                 if exposure.was_seen and exposure.record.subject != ANONYMOUS:
                     person = person_of(exposure.record.subject)
                     for position, slot in enumerate(exposure.slots):
+                        if slot.item == NO_ITEM:
+                            continue
                         place = Place(exposure.exposed_ms, exposure.decision_id, exposure.placement, position)
                         self._shown.setdefault((person, slot.item), []).append(place)
         for places in self._shown.values():
@@ -67,29 +69,19 @@ class Attribution:
         key = None if outcome.subject == ANONYMOUS else (self._person_of(outcome.subject), outcome.item)
         place = self._named(outcome)
         if place is None and key is not None and outcome.item != NO_ITEM:
-            if outcome.kind == Kind.REFUND:
-                place = self._ordered.get(key)
-            if place is None:
-                place = self._last(key, outcome.time_ms)
-        if place is not None and key is not None and outcome.kind == Kind.ORDER:
+            is_refund = outcome.kind == Kind.REFUND
+            place = self._ordered.get(key) if is_refund else self._last(key, outcome.time_ms)
+        if key is not None and outcome.kind == Kind.ORDER:
             self._ordered[key] = place
         return place
 
     def _named(self, outcome: Outcome) -> Place | None:
         if outcome.decision_id is None:
             return None
-        placed = [
-            exposure
-            for exposure in self._by_decision.get(outcome.decision_id, ())
-            if outcome.placement in (None, exposure.placement) and exposure.slots
-        ]
-        if outcome.item == NO_ITEM and placed:
-            if len(placed[0].slots) > 1:
-                raise NoItem
-            return _place(placed[0], 0)
-        for exposure in placed:
-            for position, slot in enumerate(exposure.slots):
-                if slot.item == outcome.item:
+        for exposure in self._by_decision.get(outcome.decision_id, ()):
+            if outcome.placement in (None, exposure.placement):
+                position = _position(exposure, outcome.item)
+                if position is not None:
                     return _place(exposure, position)
         return None
 
@@ -99,6 +91,21 @@ class Attribution:
         if after and places[after - 1].exposed_ms >= time_ms - self._window_ms:
             return places[after - 1]
         return None
+
+
+def _position(exposure: Exposure, item: ItemId) -> int | None:
+    """Which slot is meant; None: another item. Raises NoItem.
+
+    Where nothing of ours was shown, whatever names the decision is what came of that.
+    """
+    items = [slot.item for slot in exposure.slots if slot.item != NO_ITEM]
+    if not items:
+        return 0
+    if item != NO_ITEM:
+        return items.index(item) if item in items else None
+    if len(items) > 1:
+        raise NoItem
+    return 0
 
 
 def _place(exposure: Exposure, position: int) -> Place:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from edgewise.bundle.policy import Policy, RewardDefinition, Worth
-from edgewise.events import Kind, kind_of
+from edgewise.events import KIND_OF, Kind, kind_of
 from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, SubjectId
 from edgewise.records import EventRecord, Touch
 
@@ -21,6 +21,11 @@ def definition_in(policy: Policy, placement: PlacementName) -> RewardDefinition:
     """What the policy says of the placement; CLICKED where it says nothing, or has no such placement."""
     known = policy.placements.get(placement)
     return CLICKED if known is None or known.reward is None else known.reward
+
+
+def weighs_refunds(definition: RewardDefinition) -> bool:
+    """Whether any of its events undoes an order."""
+    return any(said == Kind.REFUND or KIND_OF.get(said) is Kind.REFUND for said in definition.events)
 
 
 class Outcome(NamedTuple):

@@ -16,6 +16,7 @@ from edgewise.errors import MALFORMED
 from edgewise.events import ACTIVATIONS
 from edgewise.ids import ArmName, DecisionId, ExperimentKey, ItemId, MessageId, PlacementName
 from edgewise.records import DecisionRecord, EventRecord
+from hub.rewards.definition import NO_ITEM
 
 SLACK_MS: Final = 1_000
 """Clocks of two nodes are never equal: what names a decision may be so much earlier than it."""
@@ -31,7 +32,6 @@ class Dropped(StrEnum):
     FUTURE = "future"
     """It was made later than now."""
     CLOCK_JUMP = "clock-jump"
-    NOTHING = "nothing-shown"
     PROPENSITY_MISSING = "propensity-missing"
     """Also NaN, which JSON cannot hold."""
     PROPENSITY_0 = "propensity-0"
@@ -42,7 +42,7 @@ class Dropped(StrEnum):
 
 
 class Slot(NamedTuple):
-    """One place of a slate."""
+    """One place of a slate; NO_ITEM where it stayed empty."""
 
     rank: int
     item: ItemId
@@ -89,6 +89,12 @@ class _Item(msgspec.Struct):
     reason: str = ""
 
 
+class _Nothing(msgspec.Struct):
+    rank: int
+    propensity: float | None = None
+    reason: str = ""
+
+
 class _Assignment(msgspec.Struct):
     key: ExperimentKey
     forced: bool = False
@@ -96,6 +102,8 @@ class _Assignment(msgspec.Struct):
 
 class _Placed(msgspec.Struct):
     items: tuple[_Item, ...] = ()
+    nothing: _Nothing | None = None
+    reason: str = ""
     policy: ArmName = ArmName("")
     experiment: _Assignment | None = None
 
@@ -105,7 +113,6 @@ class _Logged(msgspec.Struct):
 
 
 _decoder = msgspec.json.Decoder(_Logged)
-_NOTHING: Final = _Placed()
 
 
 def slim(record: DecisionRecord) -> DecisionRecord:
@@ -171,7 +178,8 @@ def _exposure(
     now_ms: int,
 ) -> Exposure:
     placed = None if logged is None else logged.get(placement)
-    given = placed or _NOTHING
+    given = placed or _Placed()
+    slots = _slots(given)
     dropped: Dropped | None = None
     activation = activations.get(placement) if record.deferred else None
     if placed is None:
@@ -184,19 +192,14 @@ def _exposure(
         dropped = Dropped.CLOCK_JUMP
     elif record.deferred and activation is None:
         dropped = Dropped.NOT_SHOWN
-    elif not placed.items:
-        dropped = Dropped.NOTHING
     else:
-        dropped = next((flaw for item in placed.items if (flaw := _flaw(item.propensity)) is not None), None)
+        dropped = next((flaw for slot in slots if (flaw := _flaw(slot.propensity)) is not None), None)
     return Exposure(
         decision_id=record.decision_id,
         placement=placement,
         time_ms=record.time_ms,
         exposed_ms=record.time_ms if activation is None else max(record.time_ms, activation.time_ms),
-        slots=tuple(
-            Slot(item.rank, item.id, math.nan if item.propensity is None else item.propensity, item.reason)
-            for item in sorted(given.items, key=lambda item: item.rank)
-        ),
+        slots=slots,
         arm=given.policy,
         experiment=None if given.experiment is None else given.experiment.key,
         is_forced=placement in record.force or (given.experiment is not None and given.experiment.forced),
@@ -205,8 +208,25 @@ def _exposure(
     )
 
 
-def _flaw(propensity: float | None) -> Dropped | None:
-    if propensity is None or math.isnan(propensity):
+def _slots(placed: _Placed) -> tuple[Slot, ...]:
+    """Where a slate ended on purpose, that is a slot of NO_ITEM; also the only one of a slate that was never filled.
+
+    Such a slate, of an arm that leaves the page its own content, was certain.
+    """
+    slots = [Slot(item.rank, item.id, _probability(item.propensity), item.reason) for item in placed.items]
+    slots.sort()
+    nothing = placed.nothing
+    if nothing is not None:
+        slots.append(Slot(nothing.rank, NO_ITEM, _probability(nothing.propensity), nothing.reason))
+    return tuple(slots) or (Slot(1, NO_ITEM, 1.0, placed.reason),)
+
+
+def _probability(stated: float | None) -> float:
+    return math.nan if stated is None else stated
+
+
+def _flaw(propensity: float) -> Dropped | None:
+    if math.isnan(propensity):
         return Dropped.PROPENSITY_MISSING
     if propensity <= 0:
         return Dropped.PROPENSITY_0

@@ -22,7 +22,7 @@ from edgewise.events import ACTIVATIONS, Kind, kind_of
 from edgewise.ids import DecisionId, MessageId, PlacementName
 from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord
 from hub.rewards.attribution import HOUR_MS, Attribution, NoItem, PersonOf, Place
-from hub.rewards.definition import Outcome, outcomes_of
+from hub.rewards.definition import Outcome, outcomes_of, weighs_refunds
 from hub.rewards.exposures import (
     SLACK_MS,
     Activation,
@@ -86,7 +86,11 @@ def joined(
         if record.time_ms < until_ms and any(request.name == placement for request in record.placements)
     ]
     said = {*definition.events, *ACTIVATIONS}
-    events = list(ledger.events_said(said, since_ms=since_ms, until_ms=until_ms + reach_ms + 1))
+    # A refund goes where its order went, which may be as long before it as anything is waited for.
+    further_ms = round(definition.wait_hours * HOUR_MS) if weighs_refunds(definition) else 0
+    events = list(
+        ledger.events_said(said, since_ms=since_ms - further_ms, until_ms=until_ms + max(reach_ms, further_ms) + 1)
+    )
     events += ledger.events_naming(ours)
     named = {event.decision_id for event in events if event.decision_id is not None} - decisions.keys()
     decisions |= {record.decision_id: slim(record) for record in ledger.decisions_of(sorted(named))}

@@ -72,6 +72,7 @@ class Joined:
     slot: NDArray[np.int32]
     """From 1."""
     item: tuple[ItemId, ...]
+    """`hub.rewards.definition.NO_ITEM` where a slate ended on purpose, or nothing of ours was shown."""
     propensity: NDArray[np.float64]
     """P(item in this slot | items of earlier slots), in (0, 1]."""
     joint_propensity: NDArray[np.float64]
