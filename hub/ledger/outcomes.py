@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
@@ -23,30 +23,42 @@ _BROUGHT: Final = ("import", "hook")
 """Producers of what did not happen when it came: a file of dates puts a year into one minute."""
 
 
+class Span(NamedTuple):
+    """since_ms <= time < until_ms."""
+
+    since_ms: int
+    until_ms: int
+
+
 class OutcomeRows:
     """Part of `Ledger`."""
 
     storage: Storage
 
-    def events_said(self, said: Collection[str], *, since_ms: int, until_ms: int) -> Iterator[EventRecord]:
-        """Events that happened in `since_ms <= time < until_ms` and are of one of the kinds, or have one of the names.
+    def outcome_events(
+        self, said: Collection[str], *, said_within: Span, decided_within: Span, after_position: int = 0
+    ) -> Iterator[EventRecord]:
+        """Events of one of the kinds, or with one of the names, `said`, that happened within a span of time.
 
-        In the order of storing.
+        And all events that name a decision of `decided_within`, whenever they happened. In the order of storing.
         """
-        columns = tables.events.c
+        columns, decisions = tables.events.c, tables.decisions.c
         names = {name for name, kind in KIND_OF.items() if kind in said} | set(said)
         wanted: list[sa.ColumnElement[bool]] = [columns.name.in_(sorted(names))]
         if Kind.PAGE in said:
             wanted.append(columns.type.in_(_PAGES))
         if Kind.OTHER in said:
             wanted.append(sa.and_(columns.name.not_in(sorted(KIND_OF)), columns.type.not_in(_PAGES)))
-        yield from self._events(columns.time_ms >= since_ms, columns.time_ms < until_ms, sa.or_(*wanted))
-
-    def events_naming(self, decision_ids: Sequence[DecisionId]) -> Iterator[EventRecord]:
-        """Every event that names one of the decisions, whenever it happened."""
-        for some in chunks(decision_ids):
-            for _, payload in _select(self.storage, tables.events, tables.events.c.decision_id.in_(some), most=None):
-                yield _decoder.decode(payload)
+        # a look-up a row by the decisions' key: events have no index by decision, which every storing would pay for
+        names_one = sa.exists().where(
+            decisions.decision_id == columns.decision_id,
+            decisions.time_ms >= decided_within.since_ms,
+            decisions.time_ms < decided_within.until_ms,
+        )
+        happened = sa.and_(
+            columns.time_ms >= said_within.since_ms, columns.time_ms < said_within.until_ms, sa.or_(*wanted)
+        )
+        return self._events(sa.or_(happened, names_one), after_position=after_position)
 
     def decisions_of(self, decision_ids: Sequence[DecisionId]) -> Iterator[DecisionRecord]:
         """Those of the decisions that are here."""
@@ -93,8 +105,15 @@ class OutcomeRows:
                 said[event.subject, trait] = max(newest, said.get((event.subject, trait), newest))
         return {subject for (subject, _), (_, _, is_true) in said.items() if is_true} - {ANONYMOUS}
 
-    def _events(self, *where: sa.ColumnElement[bool]) -> Iterator[EventRecord]:
-        position = 0
+    def position_of_latest(self, decisions: int) -> int:
+        """A position after which the latest so many decisions lie, and no more; 0 where there are no more."""
+        column = tables.decisions.c.position
+        with self.storage.reading() as connection:
+            query = sa.select(column).order_by(column.desc()).offset(decisions).limit(1)
+            return connection.execute(query).scalar_one_or_none() or 0
+
+    def _events(self, *where: sa.ColumnElement[bool], after_position: int = 0) -> Iterator[EventRecord]:
+        position = after_position
         while True:
             page = _select(self.storage, tables.events, *where, tables.events.c.position > position)
             for at, payload in page:

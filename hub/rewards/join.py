@@ -18,11 +18,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from edgewise.bundle.policy import Policy, RewardDefinition
-from edgewise.events import ACTIVATIONS, Kind, kind_of
+from edgewise.events import Kind, kind_of
 from edgewise.ids import DecisionId, MessageId, PlacementName
-from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord
+from edgewise.records import DecisionRecord, EventRecord
 from hub.rewards.attribution import HOUR_MS, Attribution, NoItem, PersonOf, Place
-from hub.rewards.definition import Outcome, outcomes_of, weighs_refunds
+from hub.rewards.definition import Outcome, outcomes_of
 from hub.rewards.exposures import (
     SLACK_MS,
     Activation,
@@ -30,11 +30,11 @@ from hub.rewards.exposures import (
     clock_jumps,
     exposures_of,
     is_activation,
-    slim,
 )
 from hub.rewards.joined import Joined
+from hub.rewards.reading import read_records
 from hub.rewards.rows import Found, StandingOf, rows_of
-from hub.rewards.traffic import Crowd, crowd_of
+from hub.rewards.traffic import Crowd
 
 if TYPE_CHECKING:
     from hub.ledger.ledger import Ledger
@@ -75,36 +75,18 @@ def joined(
     `now_ms` decides what still waits; nothing later than it counts. `policy` says who is no visitor, and whom
     experiments set apart; without one everybody is judged by the built-in rules.
     """
-    reach_ms = round(definition.window_hours * HOUR_MS)
-    decisions = {
-        record.decision_id: slim(record)
-        for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms + reach_ms)
-    }
-    ours = [
-        identifier
-        for identifier, record in decisions.items()
-        if record.time_ms < until_ms and any(request.name == placement for request in record.placements)
-    ]
-    said = {*definition.events, *ACTIVATIONS}
-    # A refund goes where its order went, which may be as long before it as anything is waited for.
-    further_ms = round(definition.wait_hours * HOUR_MS) if weighs_refunds(definition) else 0
-    events = list(
-        ledger.events_said(said, since_ms=since_ms - further_ms, until_ms=until_ms + max(reach_ms, further_ms) + 1)
-    )
-    events += ledger.events_naming(ours)
-    named = {event.decision_id for event in events if event.decision_id is not None} - decisions.keys()
-    decisions |= {record.decision_id: slim(record) for record in ledger.decisions_of(sorted(named))}
+    records = read_records(ledger, [definition], policy, since_ms=since_ms, until_ms=until_ms)
     return join_records(
-        decisions.values(),
-        events,
+        records.decisions,
+        records.events,
         placement,
         definition,
         since_ms=since_ms,
         until_ms=until_ms,
         now_ms=now_ms,
-        person_of=_people(ledger, events),
-        standing_of=crowd_of(ledger, policy, since_ms=since_ms, until_ms=until_ms).standing,
-        repeats=ledger.repeated(ours),
+        person_of=records.person_of,
+        standing_of=records.crowd.standing,
+        repeats=records.repeats,
     )
 
 
@@ -227,10 +209,3 @@ def _placed(
         return attribution.place_of(outcome), None
     except NoItem:
         return None, Bad.NO_ITEM
-
-
-def _people(ledger: Ledger, events: Iterable[EventRecord]) -> PersonOf:
-    """Only those of whom something is told: nobody else's exposures are looked up."""
-    subjects = {event.subject for event in events} - {ANONYMOUS}
-    first = {member: members[0] for members in ledger.people_of(sorted(subjects)).values() for member in members}
-    return lambda subject: first.get(subject, subject)
