@@ -33,6 +33,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
 from hub.meters import Meters
+from hub.release.live_policy import LivePolicy
 from hub.release.opening import site_repository
 from hub.release.releases import Releases
 from hub.release.repository import Repository
@@ -130,7 +131,17 @@ async def serve(
         releases = Releases(data_dir, ledger, clock)
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
         admin = Admin(
-            ledger, meters, incarnation, repository.site, releases.rows, rpc.trouble, clock, log, board, hooks
+            ledger,
+            meters,
+            incarnation,
+            repository.site,
+            releases.rows,
+            rpc.trouble,
+            clock,
+            log,
+            board,
+            hooks,
+            LivePolicy(repository),
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:

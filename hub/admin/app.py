@@ -25,6 +25,7 @@ from hub.admin.guard import Guard
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
+from hub.admin.rewards import RewardsCollector, only
 from hub.admin.webhooks import PATH as WEBHOOK
 from hub.admin.webhooks import WebhookRoutes
 from hub.facts.board import FactsBoard
@@ -32,6 +33,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseRow
 from hub.log import Log
 from hub.meters import Meters
+from hub.rewards.view import PolicyNow, RewardsNow, RewardsView
 from hub.settings import HubSettings, on_loopback
 from hub.webhooks.receiving import Hooks
 
@@ -53,12 +55,15 @@ class Admin:
     facts: FactsBoard
     hooks: Hooks | None = None
     """What vendors deliver; None: there are no sources here."""
+    policy: PolicyNow = lambda: None
+    """The live release's."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     """The guarded application."""
     admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
     routes = _Routes(admin)
+    admin.meters.registry.register(RewardsCollector(routes.rewards_now, admin.clock))
     app = Starlette(
         routes=[Route(route.path, endpoint, methods=[route.method.upper()]) for route, endpoint in routes.table()]
         + [
@@ -83,6 +88,7 @@ class _Routes:
     def __init__(self, admin: Admin) -> None:
         self._admin = admin
         self.webhooks = WebhookRoutes(admin.hooks, admin.clock)
+        self.rewards_now = RewardsNow(admin.ledger, admin.policy)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -98,6 +104,7 @@ class _Routes:
                 Documented("/api/v1/decisions/{id}", "A decision, its outcomes.", answers.LoggedDecision, unknown=True),
                 self.decision,
             ),
+            (Documented("/api/v1/rewards", "What became of decisions.", RewardsView, unknown=True), self.rewards),
             *FactsRoutes(self._admin.facts).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
@@ -137,6 +144,14 @@ class _Routes:
         found = await run_in_threadpool(views.logged_decision, self._admin.ledger, decision_id)
         if found is None:
             return problem(404, f"no decision {decision_id[:200]!r} has arrived here")
+        return _json(found)
+
+    async def rewards(self, request: Request) -> Response:
+        placement = request.query_params.get("placement")
+        view = await run_in_threadpool(self.rewards_now.at, self._admin.clock.now_ms())
+        found = only(view, placement)
+        if found is None:
+            return problem(404, f"no placement {(placement or '')[:200]!r}; GET /api/v1/rewards names them all")
         return _json(found)
 
     async def metrics(self, _: Request) -> Response:

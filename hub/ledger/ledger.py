@@ -19,6 +19,7 @@ from hub.ledger.flags import FlagRows
 from hub.ledger.lake import LakeRows
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
+from hub.ledger.outcomes import OutcomeRows
 from hub.ledger.pace import PaceRows
 from hub.ledger.people import PeopleRows
 from hub.ledger.place import ledger_url
@@ -62,6 +63,7 @@ class Ledger(
     SuggestionRows,
     FlagRows,
     PaceRows,
+    OutcomeRows,
     Erasing,
     Expiring,
 ):

@@ -25,7 +25,7 @@ from msgspec import Meta
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import LiveFact, Rule, Share
+from edgewise.bundle.policy import EVERYBODY, LiveFact, Rule, Share, TrafficRules
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
@@ -56,6 +56,10 @@ class SiteFile(msgspec.Struct, frozen=True):
     """Numeric item attributes that live facts may move, and how far."""
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY
     """ISO 4217: what prices are in that name no currency. Money in others is never added to it."""
+    traffic: TrafficRules = EVERYBODY
+    """Who is no visitor."""
+    learning_share: Annotated[float, Meta(gt=0, le=1)] | None = None
+    """Share of decisions that are kept for learning; all where it is not given."""
 
 
 class Approval(msgspec.Struct, frozen=True):

@@ -87,6 +87,8 @@ def _contents(files: Files) -> SiteContents:
             feature_sample_share=said.feature_sample_share,
             live_facts=said.live_facts,
             currency=said.currency,
+            traffic=said.traffic,
+            learning_share=said.learning_share,
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},

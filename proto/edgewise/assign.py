@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from edgewise.bundle.policy import Arm, Experiment, Placement, Policy, Site
@@ -60,6 +62,15 @@ def compile_experiments(policy: Policy) -> dict[PlacementName, CompiledExperimen
 def in_holdout(site: Site, unit: str) -> bool:
     """Whether a visitor is never personalised, the same in all placements and for as long as the salt stays."""
     return site.holdout > 0 and (bucket(f"{site.salt}/holdout", unit, _HASH_VERSION) or 0.0) < site.holdout
+
+
+def traffic_of(experiment: Experiment, unit: str) -> Literal["training", "evaluation"]:
+    """Whether a unit of an experiment is learned from, or measured; the same for as long as the seed stays.
+
+    By a hash of its own, so that both kinds are spread alike over arms, coverage and holdout.
+    """
+    value = bucket(f"{experiment.seed}/training", unit, _HASH_VERSION) or 0.0
+    return "training" if value < experiment.training_share else "evaluation"
 
 
 def assign(

@@ -158,6 +158,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """What experiments hash: the subject, or a random unit where there is none."""
     shadows: dict[PlacementName, Shadow] = {}
     """What challengers of apprentice placements would have shown."""
+    learning_probability: float = 1.0
+    """With which probability it was kept for learning, in (0, 1]."""
+    is_kept: bool = True
+    """False: not to be learned from, and without feature rows. It counts for everything else."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):

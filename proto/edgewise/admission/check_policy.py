@@ -91,7 +91,7 @@ def _check_arm(arm: decided.Arm, models: Models, path: str, optional: Collection
             require(len(asked) <= 1, "invalid", POLICY, message, f"{path}.ranking.formula")
         case decided.ByAttribute(attribute=attribute):
             require(bool(attribute), "blank", POLICY, "a ranking names no attribute", f"{path}.ranking.attribute")
-        case decided.ByPriority() | decided.ByRetrieval():
+        case decided.ByPriority() | decided.ByRetrieval() | decided.External():
             pass
     if not isinstance(arm.retrieval, decided.Everything):
         needed, what = _needed(arm.retrieval)
