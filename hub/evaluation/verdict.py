@@ -71,6 +71,8 @@ WARN_ABOVE_SHARE: Final = 0.01
 WARN_ABOVE_UNSUPPORTED: Final = 0.001
 WARN_BELOW_REWARDED: Final = 30.0
 WARN_MEAN_WEIGHT_STDERRS: Final = 4.0
+_WHOLE: Final = 10.0
+"""From here on a weight is named without decimals."""
 
 
 def overlap(
@@ -154,7 +156,8 @@ def _effective(seen: Overlap) -> str:
 
 
 def _largest(seen: Overlap) -> str:
-    return f"largest weight {seen.max_weight:,.0f}, {seen.share_of_largest:.0%} of all weight in one {seen.unit_name}"
+    weight = f"{seen.max_weight:,.0f}" if seen.max_weight >= _WHOLE else f"{seen.max_weight:.2g}"
+    return f"largest weight {weight}, {seen.share_of_largest:.0%} of all weight in one {seen.unit_name}"
 
 
 def _rewarded(seen: Overlap) -> str:

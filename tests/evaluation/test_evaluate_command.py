@@ -99,6 +99,22 @@ def test_an_interval_that_is_not_known_is_null_and_a_dash(hub: Path) -> None:
     assert "dm has no interval" in done.stdout
 
 
+def test_a_log_of_a_retired_service_moves_in_one_command(tmp_path: Path) -> None:
+    log = tmp_path / "history.json"
+    log.write_text(
+        '{"_label_cost":-1.0,"_label_probability":0.5,"_label_Action":2,"_labelIndex":1,"EventId":"e1","a":[2,1],'
+        '"c":{"_multi":[{"_tag":"x"},{"_tag":"y"}]},"p":[0.5,0.5],"pdrop":0.9}\n{"EventId":"e2"}\n'
+    )
+    command = ("import", "decisions", log, "--format", "dsjson", "--data-dir", tmp_path / "hub")
+    done = edgewise(*command)
+    assert done.returncode == 0, done.stderr
+    assert "10 decisions" in done.stdout
+    assert "1 rows were refused" in done.stderr
+    found = json.loads(edgewise(*command, "--json").stdout)
+    assert (found["unchanged"], found["rows"], found["rejects"]) == (True, 1, {"c": 1})
+    assert (found["dsjson"]["events"], found["dsjson"]["sum_of_cost"]) == (1, -1)
+
+
 def test_people_get_a_table(hub: Path) -> None:
     done = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub)
     assert done.returncode == 0
@@ -124,7 +140,9 @@ def test_people_get_a_table(hub: Path) -> None:
         (["evaluate", "--decisions", "log", "--policy", "probabilities:gone.csv"], 1, "no such file"),
         (["import", "decisions"], 2, "file"),
         (["import", "decisions", "gone.csv"], 1, "no such file"),
-        (["import", "decisions", "x.json", "--format", "dsjson"], 1, "dsjson logs cannot be imported yet"),
+        (["import", "decisions", "x.json", "--format", "dsjson"], 1, "no such file"),
+        (["import", "decisions", "x.dsjson", "--map", "m.toml"], 2, "says itself which field is what"),
+        (["import", "decisions", "log.json"], 1, "no such file"),
         (["import", "decisions", "x.csv", "--format", "xls"], 2, "xls"),
         *(
             (["import", "decisions", "x.csv", "--delimiter", given], 2, "one ASCII character")
