@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,23 @@ class LoggedDecisions:
     def rows(self) -> int:
         """Actions shown."""
         return len(self.reward)
+
+    def of_rows(self, rows: Integers) -> LoggedDecisions:
+        """Some of the rows, by their places; decisions and users are numbered anew, without gaps."""
+        distinct, decision = np.unique(self.decision[rows], return_inverse=True)
+        return replace(
+            self,
+            action=self.action[rows],
+            propensity=self.propensity[rows],
+            reward=self.reward[rows],
+            position=self.position[rows],
+            decision=decision.astype(np.int64),
+            decision_ids=tuple(self.decision_ids[number] for number in distinct),
+            context=self.context.take(rows),
+            user=None if self.user is None else np.unique(self.user[rows], return_inverse=True)[1].astype(np.int64),
+            sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            choices=None if self.choices is None else Choices(self.choices.group[rows], self.choices.open),
+        )
 
 
 def load_decisions(data_dir: Path, name: str) -> LoggedDecisions:

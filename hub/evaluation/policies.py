@@ -8,7 +8,7 @@ probabilities:FILE   columns `action, probability`, optionally `position` and `d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,10 @@ class Target:
     """(groups, actions): P(action) in the order of the log's `actions`."""
     elsewhere: Floats
     """(groups,): probability of actions that the log does not know at all."""
+
+    def of_rows(self, rows: Integers) -> Target:
+        """The same policy for some of the rows, by their places."""
+        return replace(self, group=self.group[rows])
 
     def of_logged(self, log: LoggedDecisions) -> Floats:
         """(rows,): probability of what was shown."""

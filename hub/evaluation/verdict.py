@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hub.evaluation.estimators import effective_sample_size, ips, standard_error
+from hub.evaluation.estimators import effective_sample_size, ips, point, standard_error, thinned
 from hub.evaluation.logged import Floats, Integers
 
 
@@ -82,13 +82,18 @@ def overlap(
     unit: Integers | None = None,
     *,
     unit_name: str = "decision",
+    sample_weight: Floats | None = None,
 ) -> Overlap:
-    """Measure the overlap; all arguments (rows,), at least one row. Without `unit` each row is one."""
+    """Measure the overlap; all arguments (rows,), at least one row. Without `unit` each row is one.
+
+    `sample_weight` says for how many rows each stands in a log that was thinned out.
+    """
     if unit is None:
         unit = np.arange(len(weights))
-    total, of_unit = float(np.sum(weights)), np.bincount(unit, weights).astype(np.float64)
-    rewarded = np.bincount(unit, weights * np.abs(rewards)).astype(np.float64)
-    stderr = standard_error(ips(weights, np.ones(len(weights))), unit)
+    counted = weights if sample_weight is None else weights * sample_weight
+    total, of_unit = float(np.sum(counted)), np.bincount(unit, counted).astype(np.float64)
+    rewarded = np.bincount(unit, counted * np.abs(rewards)).astype(np.float64)
+    mean_weight = thinned(ips(weights, np.ones(len(weights))), sample_weight)
     return Overlap(
         rows=len(weights),
         units=len(of_unit),
@@ -96,9 +101,9 @@ def overlap(
         ess=effective_sample_size(of_unit),
         max_weight=float(np.max(weights)),
         share_of_largest=float(np.max(of_unit)) / total if total > 0 else 0.0,
-        mean_weight=total / len(weights),
-        mean_weight_stderr=stderr,
-        unsupported=float(np.mean(unsupported)),
+        mean_weight=point(mean_weight),
+        mean_weight_stderr=standard_error(mean_weight, unit),
+        unsupported=float(np.average(unsupported, weights=sample_weight)),
         rewarded_ess=effective_sample_size(rewarded),
     )
 

@@ -78,6 +78,18 @@ def test_estimators_can_be_chosen_and_the_seed_decides(hub: Path) -> None:
     assert first["estimators"]["snips"]["estimate"] == pytest.approx(0.4, abs=0.1)
 
 
+def test_every_promised_estimator_answers(hub: Path) -> None:
+    names = "ips,snips,dm,dr,sndr,switch-dr,dros"
+    code, found, _ = evaluate(hub, "uniform", "--estimator", f"{names},iips,rips,sips", "--interval", "bernstein")
+    assert (code, list(found["estimators"])) == (0, [*names.split(","), "iips", "rips", "sips"])
+    for name, estimate in found["estimators"].items():
+        assert estimate["estimate"] == pytest.approx(0.25, abs=0.05)
+        if name != "dm":
+            assert estimate["ci_low"] < 0.25 < estimate["ci_high"]
+    assert found["estimators"]["dros"]["tuning"] > 0
+    assert "tuning" not in found["estimators"]["dr"]
+
+
 def test_a_refusal_exits_1_and_says_why(hub: Path, tmp_path: Path) -> None:
     code, found, said = evaluate(hub, "constant:z", "--html", tmp_path / "page.html")
     assert code == 1
@@ -130,11 +142,7 @@ def test_people_get_a_table(hub: Path) -> None:
         (["evaluate"], 2, "--decisions"),
         (["evaluate", "--decisions", "log", "--policy", "best"], 2, "expected logged, uniform"),
         (["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "magic"], 2, "no estimator 'magic'"),
-        (
-            ["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "dros"],
-            1,
-            "'dros' is not available",
-        ),
+        (["evaluate", "--decisions", "log", "--policy", "uniform", "--interval", "guess"], 2, "'guess' is not one of"),
         (["evaluate", "--decisions", "gone", "--policy", "uniform"], 1, "no decisions 'gone'"),
         (["evaluate", "--decisions", "log", "--policy", "model:x"], 1, "models and bundles cannot be evaluated yet"),
         (["evaluate", "--decisions", "log", "--policy", "probabilities:gone.csv"], 1, "no such file"),
