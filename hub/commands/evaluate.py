@@ -11,6 +11,7 @@ import typer
 from edgewise.errors import UnavailableError
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.data_dir import DataDir
+from hub.evaluation.names import IntervalName
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -29,7 +30,16 @@ def evaluate(
     policy: Annotated[
         str, typer.Option(help="logged | uniform | constant:ACTION | probabilities:FILE.", metavar="POLICY")
     ],
-    estimator: Annotated[str, typer.Option(help="Comma-separated: ips, snips, dm, dr, sndr.")] = "ips,snips",
+    estimator: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: ips, snips; with a reward model dm, dr, sndr, switch-dr, dros; for slates iips "
+            "(each slot alone), rips (up to the slot), sips (all slots)."
+        ),
+    ] = "ips,snips",
+    interval: Annotated[
+        IntervalName, typer.Option(help="bootstrap, or bernstein: wider, and true of small logs too.")
+    ] = IntervalName.BOOTSTRAP,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write a page with the weights drawn.", dir_okay=False)] = None,
     as_json: Json = False,
@@ -37,19 +47,20 @@ def evaluate(
 ) -> None:
     """Evaluate a policy off-policy; exit 1 with the reason when the log cannot tell."""
     from hub.evaluation import evaluate as evaluation
+    from hub.evaluation.names import estimator_names
     from hub.evaluation.policies import SYNTAX, is_policy
     from hub.evaluation.report import html_report
     from hub.evaluation.verdict import Verdict
 
     terminal = Terminal(json=as_json, quiet=quiet)
     try:
-        names = evaluation.estimator_names(estimator)
+        names = estimator_names(estimator)
     except ValueError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--estimator") from None
     if not is_policy(policy):
         raise typer.BadParameter(f"{policy!r}, expected {SYNTAX}", param_hint="--policy")
     with terminal.working(f"evaluating {policy} on {decisions}"):
-        evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed)
+        evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed, interval=interval)
     if html is not None:
         try:
             html.write_text(html_report(evaluated), encoding="utf-8")

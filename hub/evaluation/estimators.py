@@ -83,6 +83,13 @@ def sndr(weights: Floats, rewards: Floats, predicted: Predictions) -> Terms:
     return (_mean(predicted.target), Ratio(weights * (rewards - predicted.logged), weights))
 
 
+def thinned(terms: Terms, sample_weight: Floats | None) -> Terms:
+    """An estimator of the whole log on the rows that were kept of it, each standing for `sample_weight` (rows,)."""
+    if sample_weight is None:
+        return terms
+    return tuple(Ratio(term.numerator * sample_weight, term.denominator * sample_weight) for term in terms)
+
+
 def effective_sample_size(weights: Floats) -> float:
     """(sum w)^2 / sum w^2: how many equally weighted rows would be as informative; 0 without any weight.
 
@@ -114,7 +121,7 @@ def standard_error(terms: Terms, unit: Integers) -> float:
     for term in terms:
         total = term.denominator.sum()
         residual = term.numerator - term.numerator.sum() / total * term.denominator
-        influence += _per_unit(residual, unit, units) / total
+        influence += per_unit(residual, unit, units) / total
     return float(np.sqrt(units / (units - 1) * np.sum(influence**2)))
 
 
@@ -123,7 +130,7 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """95 % bootstrap intervals over units, all from the same resamples, so that they can be compared."""
     units = int(unit.max(initial=-1)) + 1
-    parts = [_per_unit(column, unit, units) for terms in estimators.values() for term in terms for column in term]
+    parts = [per_unit(column, unit, units) for terms in estimators.values() for term in terms for column in term]
     sums = resampled_sums(np.stack(parts, axis=1), resamples, rng).reshape(resamples, -1, 2)
     found: dict[str, tuple[float, float]] = {}
     first = 0
@@ -144,5 +151,6 @@ def _summed(sums: Floats) -> Floats:
     return np.asarray(np.divide(numerator, denominator, out=undefined, where=denominator > 0).sum(axis=1), np.float64)
 
 
-def _per_unit(values: Floats, unit: Integers, units: int) -> Floats:
+def per_unit(values: Floats, unit: Integers, units: int) -> Floats:
+    """(units,): sums of a row's values over each unit."""
     return np.asarray(np.bincount(unit, values, minlength=units), np.float64)

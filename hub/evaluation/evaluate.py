@@ -2,53 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from edgewise.errors import InputError
 from hub.evaluation import estimators as on_arrays
 from hub.evaluation.bootstrap import RESAMPLES
-from hub.evaluation.estimators import Terms, effective_sample_size, importance_weights
+from hub.evaluation.estimators import effective_sample_size, importance_weights
+from hub.evaluation.families import Resampling, measured
 from hub.evaluation.logged import Floats, LoggedDecisions, load_decisions
+from hub.evaluation.names import DEFAULT_ESTIMATORS, EstimatorName, IntervalName
 from hub.evaluation.policies import Target, target_policy
-from hub.evaluation.spread import UNKNOWN, Spread, spreads
-from hub.evaluation.verdict import Verdict, judge, overlap
+from hub.evaluation.slates import sequential_weights, slate_weights, torn
+from hub.evaluation.spread import Measured, Spread
+from hub.evaluation.usable import usable
+from hub.evaluation.verdict import Judgement, Verdict, judge, overlap
+
+_REFUSED_ROWS: Final = 0.01
+"""From this share on, rows that an import refused are named: who is missing may be of one kind."""
 
 
-class EstimatorName(StrEnum):
-    """What `--estimator` accepts."""
-
-    IPS = "ips"
-    SNIPS = "snips"
-    DM = "dm"
-    DR = "dr"
-    SNDR = "sndr"
-
-
-DEFAULT_ESTIMATORS: Final = (EstimatorName.IPS, EstimatorName.SNIPS)
-_MODELLED: Final = {EstimatorName.DM, EstimatorName.DR, EstimatorName.SNDR}
-_PLANNED: Final = ("switch-dr", "dros")
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One estimator's word on a policy's value per row; what is undefined is NaN, `null` in JSON."""
 
     estimate: float
     ci_low: float
-    """Of the 95 % interval: bootstrap percentiles over users where the log names them, else over decisions.
+    """Of the 95 % interval, over users where the log names them, else over decisions; `IntervalName` says how.
 
-    DR and SNDR hold their cross-fitted model fixed, whose error they correct. DM has none.
+    DR and its kin hold their cross-fitted model fixed, whose error they correct. Switch-DR and DRos are wider by what
+    shrinking may have cost. DM has none.
     """
     ci_high: float
     stderr: float
+    """Of chance alone."""
     ess: float
+    """Effective number of rows by the weights that this estimator uses; for DM those of the policy."""
     max_weight: float
+    tuning: float | None = None
+    """The threshold of Switch-DR, the lambda of DRos; infinite (`null`) when the log is better not shrunk."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +80,7 @@ def evaluate(
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    interval: IntervalName = IntervalName.BOOTSTRAP,
 ) -> Evaluated:
     """What `policy` would have earned on the imported log `decisions`.
 
@@ -93,7 +89,13 @@ def evaluate(
     """
     log = load_decisions(data_dir, decisions)
     return evaluate_log(
-        log, policy, target_policy(policy, log), estimators, rng=np.random.default_rng(seed), resamples=resamples
+        log,
+        policy,
+        target_policy(policy, log),
+        estimators,
+        rng=np.random.default_rng(seed),
+        resamples=resamples,
+        interval=interval,
     )
 
 
@@ -105,73 +107,84 @@ def evaluate_log(
     *,
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
+    interval: IntervalName = IntervalName.BOOTSTRAP,
 ) -> Evaluated:
-    """The same on decisions in memory; `target` None is the logging policy itself."""
+    """The same on decisions in memory; `target` None is the logging policy itself.
+
+    Rows without a usable propensity, reward or sample weight are left out and named. Raises InputError when none is
+    left.
+    """
+    cautions = _refused_at_import(log)
+    rows, faults = usable(log)
+    if faults:
+        log, target = log.of_rows(rows), None if target is None else target.of_rows(rows)
+        cautions += faults
     if target is None:
         weights, unsupported = np.ones(log.rows), np.zeros(log.rows)
     else:
         weights = importance_weights(target.of_logged(log), log.propensity)
         unsupported = target.unsupported(log)
-    terms, spread = _estimated(log, target, weights, estimators, rng=rng, resamples=resamples)
-    judgement = judge(overlap(weights, log.reward, unsupported, log.unit, unit_name=log.unit_name))
-    verdict, reasons = judgement.with_cautions(_cautions(spread, estimators))
+    found, spread = measured(log, target, weights, estimators, how=Resampling(interval, resamples), rng=rng)
+    judgement = _judged(log, weights, unsupported, estimators)
+    verdict, reasons = judgement.with_cautions([*cautions, *_cautions(spread, estimators)])
     evaluation = Evaluation(
-        logged_value=float(np.mean(log.reward)),
+        logged_value=on_arrays.point(
+            on_arrays.thinned(on_arrays.ips(np.ones(log.rows), log.reward), log.sample_weight)
+        ),
         n=log.rows,
         verdict=verdict,
         warnings=list(reasons),
-        estimators={
-            name.value: Estimate(
-                estimate=on_arrays.point(terms[name]),
-                ci_low=spread[name].ci_low,
-                ci_high=spread[name].ci_high,
-                stderr=spread[name].stderr,
-                ess=effective_sample_size(weights),
-                max_weight=float(np.max(weights)),
-            )
-            for name in estimators
-        },
+        estimators={name.value: _estimate(log, found[name], spread[name]) for name in estimators},
     )
     return Evaluated(log.name, policy, evaluation, weights, log.reward)
 
 
-def _estimated(
-    log: LoggedDecisions,
-    target: Target | None,
-    weights: Floats,
-    names: Sequence[EstimatorName],
-    *,
-    rng: np.random.Generator,
-    resamples: int,
-) -> tuple[dict[str, Terms], dict[str, Spread]]:
-    """At least the named estimators, with their spreads.
+def _estimate(log: LoggedDecisions, found: Measured, spread: Spread) -> Estimate:
+    counted = found.weights if log.sample_weight is None else found.weights * log.sample_weight
+    return Estimate(
+        estimate=on_arrays.point(found.terms),
+        ci_low=spread.ci_low,
+        ci_high=spread.ci_high,
+        stderr=spread.stderr,
+        ess=effective_sample_size(counted),
+        max_weight=float(np.max(found.weights)),
+        tuning=found.tuning,
+    )
 
-    Each family is resampled as a whole and with numbers of its own, so that no interval depends on what else was
-    asked for.
+
+def _judged(log: LoggedDecisions, weights: Floats, unsupported: Floats, names: Sequence[EstimatorName]) -> Judgement:
+    """By the weights of rows, and of slates where an estimator asks for them.
+
+    Where rows can tell something, slates that cannot are a warning about their own estimators.
     """
-    folds_rng, weighted_rng, modelled_rng = rng.spawn(3)
-    terms: dict[str, Terms] = {
-        EstimatorName.IPS: on_arrays.ips(weights, log.reward),
-        EstimatorName.SNIPS: on_arrays.snips(weights, log.reward),
-    }
-    spread = spreads(terms, log.unit, resamples=resamples, rng=weighted_rng)
-    if not _MODELLED.intersection(names):
-        return terms, spread
-    from hub.evaluation.reward_model import cross_fitted
 
-    predicted = cross_fitted(log, target, rng=folds_rng)
-    modelled: dict[str, Terms] = {
-        EstimatorName.DR: on_arrays.dr(weights, log.reward, predicted),
-        EstimatorName.SNDR: on_arrays.sndr(weights, log.reward, predicted),
-    }
-    terms |= modelled | {EstimatorName.DM: on_arrays.dm(predicted)}
-    spread |= spreads(modelled, log.unit, resamples=resamples, rng=modelled_rng)
-    # resampled, its predictions would show how situations vary, and nothing of how wrong the model may be
-    spread[EstimatorName.DM] = UNKNOWN
-    return terms, spread
+    def by(some: Floats) -> Judgement:
+        seen = overlap(
+            some, log.reward, unsupported, log.unit, unit_name=log.unit_name, sample_weight=log.sample_weight
+        )
+        return judge(seen)
+
+    judged = by(weights)
+    slates = [name for name in (EstimatorName.RIPS, EstimatorName.SIPS) if name in names]
+    for name in slates:
+        make = sequential_weights if name is EstimatorName.RIPS else slate_weights
+        of_slates = by(make(weights, log.decision, log.position))
+        if of_slates.verdict is Verdict.REFUSED and set(names) <= {EstimatorName.RIPS, EstimatorName.SIPS}:
+            return of_slates
+        judged = judged.with_cautions([f"{name}: {reason}" for reason in of_slates.reasons])
+    if slates and (skipping := torn(log.decision, log.position)):
+        judged = judged.with_cautions([f"{skipping:,} decisions lack a slot between two of theirs"])
+    return judged
 
 
-def _cautions(spread: dict[str, Spread], names: Sequence[EstimatorName]) -> list[str]:
+def _refused_at_import(log: LoggedDecisions) -> list[str]:
+    refused, rows = log.refused_rows, log.refused_rows + log.rows
+    if refused < _REFUSED_ROWS * rows:
+        return []
+    return [f"{refused:,} of {rows:,} rows were refused when the log was imported"]
+
+
+def _cautions(spread: Mapping[EstimatorName, Spread], names: Sequence[EstimatorName]) -> list[str]:
     """Why the named estimators that have no interval have none."""
     cautions: list[str] = []
     if EstimatorName.DM in names:
@@ -181,18 +194,3 @@ def _cautions(spread: dict[str, Spread], names: Sequence[EstimatorName]) -> list
         what = f"{', '.join(still)} {'has' if len(still) == 1 else 'have'} no interval"
         cautions.append(f"{what}: nothing in the log varies that the estimate rests on")
     return cautions
-
-
-def estimator_names(text: str) -> tuple[EstimatorName, ...]:
-    """`ips,snips` as names, each once, in order.
-
-    Raises ValueError for a word that names no estimator, InputError for one that is not there yet.
-    """
-    names: list[EstimatorName] = []
-    for word in dict.fromkeys(part.strip().lower() for part in text.split(",")):
-        if word in _PLANNED:
-            raise InputError(f"estimator {word!r} is not available yet; there are: {', '.join(EstimatorName)}")
-        if word not in set(EstimatorName):
-            raise ValueError(f"no estimator {word!r}; there are: {', '.join(EstimatorName)}")
-        names.append(EstimatorName(word))
-    return tuple(names)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What could have been shown, where it was not everything everywhere; rows with the same choices share a group."""
+
+    group: Integers
+    """(rows,): index into `open`."""
+    open: npt.NDArray[np.bool_]
+    """(groups, actions): whether the action could stand there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,12 @@ class LoggedDecisions:
     """What is known about each action, keyed by its column `action`."""
     user: Integers | None = None
     """Whom a row's decision was made for, numbered from 0 without gaps, strangers one each; None: nobody is named."""
+    sample_weight: Floats | None = None
+    """(rows,): for how many decisions a row stands in a log that was thinned out; None: each for itself."""
+    choices: Choices | None = None
+    """None: each of `actions` could stand everywhere."""
+    refused_rows: int = 0
+    """How many rows its import refused."""
 
     @property
     def unit(self) -> Integers:
@@ -63,13 +79,31 @@ class LoggedDecisions:
         """Actions shown."""
         return len(self.reward)
 
+    def of_rows(self, rows: Integers) -> LoggedDecisions:
+        """Some of the rows, by their places; decisions and users are numbered anew, without gaps."""
+        distinct, decision = np.unique(self.decision[rows], return_inverse=True)
+        return replace(
+            self,
+            action=self.action[rows],
+            propensity=self.propensity[rows],
+            reward=self.reward[rows],
+            position=self.position[rows],
+            decision=decision.astype(np.int64),
+            decision_ids=tuple(self.decision_ids[number] for number in distinct),
+            context=self.context.take(rows),
+            user=None if self.user is None else np.unique(self.user[rows], return_inverse=True)[1].astype(np.int64),
+            sample_weight=None if self.sample_weight is None else self.sample_weight[rows],
+            choices=None if self.choices is None else Choices(self.choices.group[rows], self.choices.open),
+        )
+
 
 def load_decisions(data_dir: Path, name: str) -> LoggedDecisions:
     """An imported log. Raises InputError when there is none of that name."""
     import pyarrow as pa
 
     paths = decision_paths(data_dir, name)
-    if stored_record(paths) is None:
+    record = stored_record(paths)
+    if record is None:
         known = sorted(path.stem for path in (data_dir / "decisions").glob("*.json"))
         there = f"there are: {', '.join(known)}" if known else "nothing was imported yet"
         raise InputError(f"no decisions {name!r} in {data_dir}; {there} (`edgewise import decisions FILE`)")
@@ -78,7 +112,9 @@ def load_decisions(data_dir: Path, name: str) -> LoggedDecisions:
     shown = table.column("action").combine_chunks().dictionary_encode()
     logged: list[str] = shown.dictionary.to_pylist()
     listed: list[str] = [] if features is None else features.column("action").to_pylist()
-    actions = in_order({*logged, *listed})
+    could = table.column("choices").combine_chunks() if "choices" in table.column_names else None
+    eligible: list[str] = [] if could is None else could.flatten().unique().to_pylist()
+    actions = in_order({*logged, *listed, *eligible})
     index = {action: place for place, action in enumerate(actions)}
     decisions = table.column("decision_id").combine_chunks().dictionary_encode()
     has_position = "position" in table.column_names
@@ -101,7 +137,29 @@ def load_decisions(data_dir: Path, name: str) -> LoggedDecisions:
         context=pa.table(context),
         action_features=features,
         user=_users(table, decisions.indices.to_numpy()),
+        sample_weight=table.column("sample_weight").to_numpy() if "sample_weight" in table.column_names else None,
+        choices=None if could is None else _choices(could, index),
+        refused_rows=record.rejected,
     )
+
+
+def _choices(could: pa.ListArray, index: dict[str, int]) -> Choices | None:
+    """The distinct sets of a list column; None where every row could have shown every action."""
+    encoded = could.flatten().dictionary_encode()
+    code = np.array([index[action] for action in encoded.dictionary.to_pylist()], np.int64)
+    listed = code[encoded.indices.to_numpy()]
+    ends = np.cumsum(could.value_lengths().to_numpy())[:-1]
+    groups: dict[bytes, int] = {}
+    sets: list[Integers] = []
+    group = np.empty(len(could), np.int64)
+    for row, some in enumerate(np.split(listed, ends)):
+        group[row] = place = groups.setdefault(some.tobytes(), len(groups))
+        if place == len(sets):
+            sets.append(some)
+    is_open = np.zeros((len(sets), len(index)), np.bool_)
+    for place, some in enumerate(sets):
+        is_open[place, some] = True
+    return None if is_open.all() else Choices(group, is_open)
 
 
 def _users(table: pa.Table, decision: Integers) -> Integers | None:

@@ -18,7 +18,8 @@ from hub.datasets.open_bandit import Campaign, LoggingPolicy
 from hub.evaluation.evaluate import Evaluated, evaluate
 from hub.evaluation.thompson import thompson_probabilities, write_probabilities
 from hub.evaluation.verdict import Verdict
-from hub.imports.decisions import ImportedDecisions, import_decisions
+from hub.imports.decision_store import ImportedDecisions
+from hub.imports.decisions import import_decisions
 
 SEED: Final = 12345  # of the published protocol
 _MAP: Final = """\

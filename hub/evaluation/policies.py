@@ -8,14 +8,14 @@ probabilities:FILE   columns `action, probability`, optionally `position` and `d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from edgewise.errors import InputError
-from hub.evaluation.logged import Floats, Integers, LoggedDecisions
+from hub.evaluation.logged import Choices, Floats, Integers, LoggedDecisions
 from hub.evaluation.probability_file import Situations, read_probabilities
 
 SYNTAX: Final = "logged, uniform, constant:ACTION or probabilities:FILE"
@@ -37,21 +37,33 @@ class Target:
     elsewhere: Floats
     """(groups,): probability of actions that the log does not know at all."""
 
+    def of_rows(self, rows: Integers) -> Target:
+        """The same policy for some of the rows, by their places."""
+        return replace(self, group=self.group[rows])
+
     def of_logged(self, log: LoggedDecisions) -> Floats:
         """(rows,): probability of what was shown."""
         return self.table[self.group, log.action]
 
     def unsupported(self, log: LoggedDecisions) -> Floats:
-        """(rows,): probability of actions that the log never shows in this row's position.
+        """(rows,): probability of actions that the log never shows in this row's position, or that it could not.
 
         No estimator that weighs rewards can see these: their mass is missing from the estimate.
         """
         places, place = np.unique(log.position, return_inverse=True)
         shown = np.zeros((len(places), len(log.actions)), np.bool_)
         shown[place, log.action] = True
-        pair, row_pair = np.unique(self.group * len(places) + place, return_inverse=True)
-        group, pair_place = np.divmod(pair, len(places))
-        mass = np.array([self.table[g][~shown[p]].sum() for g, p in zip(group, pair_place, strict=True)])
+        could = log.choices or Choices(np.zeros(log.rows, np.int64), np.ones((1, len(log.actions)), np.bool_))
+        key = (self.group * len(places) + place) * len(could.open) + could.group
+        kind, row_pair = np.unique(key, return_inverse=True)
+        group, where = np.divmod(kind, len(places) * len(could.open))
+        pair_place, choice = np.divmod(where, len(could.open))
+        mass = np.array(
+            [
+                self.table[g][~(shown[p] & could.open[c])].sum()
+                for g, p, c in zip(group, pair_place, choice, strict=True)
+            ]
+        )
         return np.asarray((mass + self.elsewhere[group])[row_pair], np.float64)
 
 
@@ -85,14 +97,24 @@ def target_policy(text: str, log: LoggedDecisions) -> Target | None:
 
 
 def uniform(log: LoggedDecisions) -> Target:
-    """Every action that the log or its action features name, with the same probability."""
+    """Every action that could be shown, with the same probability: of a log that tells what could, else of all.
+
+    All are those that the log or its action features name.
+    """
+    if log.choices is not None:
+        is_open = log.choices.open.astype(np.float64)
+        table = is_open / is_open.sum(axis=1, keepdims=True)
+        return Target("uniform", log.choices.group, table, np.zeros(len(table)))
     count = len(log.actions)
     return _everywhere("uniform", log, np.full(count, 1 / count), 0.0)
 
 
 def constant(log: LoggedDecisions, action: str) -> Target:
-    """Always the same action."""
+    """Always the same action; where it could not be shown it stands for what the log cannot know."""
     chosen = np.array([known == action for known in log.actions], np.float64)
+    if log.choices is not None:
+        table = log.choices.open * chosen
+        return Target(f"constant:{action}", log.choices.group, table, 1 - table.sum(axis=1))
     return _everywhere(f"constant:{action}", log, chosen, 1 - chosen.sum())
 
 

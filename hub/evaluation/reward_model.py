@@ -96,12 +96,13 @@ def _fitted(design: _Design, log: LoggedDecisions, rows: Integers) -> _Linear:
     from sklearn.linear_model import LogisticRegression, Ridge
 
     features, rewards = design.of_shown(rows, log.action), log.reward[rows]
+    stands_for = None if log.sample_weight is None else log.sample_weight[rows]
     if not len(rows) or rewards.min() == rewards.max():
-        constant = float(rewards.mean()) if len(rows) else 0.0
+        constant = float(rewards[0]) if len(rows) else 0.0
         return _Linear(np.zeros(features.shape[1]), constant, logistic=False)
     logistic = set(np.unique(rewards).tolist()) == {0.0, 1.0}
     model: Any = LogisticRegression(solver="newton-cholesky", max_iter=MAX_ITERATIONS) if logistic else Ridge()
-    model.fit(features, rewards)
+    model.fit(features, rewards, sample_weight=stands_for)
     return _Linear(np.ravel(model.coef_), float(np.ravel(model.intercept_)[0]), logistic)
 
 

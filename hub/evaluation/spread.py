@@ -1,17 +1,34 @@
-"""How far an estimate may be off, as far as resampling the log can show it; unknown where it cannot."""
+"""How far an estimate may be off, as far as the log can show it; unknown where it cannot."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from hub.evaluation import estimators as on_arrays
+from hub.evaluation.bernstein import bernstein_interval
 from hub.evaluation.estimators import Terms
-from hub.evaluation.logged import Integers
+from hub.evaluation.logged import Floats, Integers
+from hub.evaluation.names import IntervalName
 
 NAN: Final = float("nan")
 _ROUNDING: Final = 1e-12  # of a sum of equal numbers, relative to it
+
+
+class Measured(NamedTuple):
+    """One estimator on one log."""
+
+    terms: Terms
+    weights: Floats
+    """(rows,): those that it uses."""
+    reach: tuple[float, ...]
+    """Of each of the terms: in how wide a range the numerator of a row can lie."""
+    bias_bound: float = 0.0
+    """By how much it may be off beside chance: its interval is wider by this at both ends."""
+    tuning: float | None = None
+    """The parameter that the log chose, where there is one."""
 
 
 class Spread(NamedTuple):
@@ -31,17 +48,27 @@ UNKNOWN: Final = Spread(NAN, NAN, NAN)
 
 
 def spreads(
-    estimators: dict[str, Terms], unit: Integers, *, resamples: int, rng: np.random.Generator
+    estimators: Mapping[str, Measured],
+    unit: Integers,
+    *,
+    interval: IntervalName = IntervalName.BOOTSTRAP,
+    resamples: int,
+    rng: np.random.Generator,
 ) -> dict[str, Spread]:
-    """The spread of each estimator over units, all from the same resamples.
+    """The spread of each estimator over units, bootstrapped all from the same resamples.
 
     Unknown without two units, and where no unit moves the estimate: a log without a single click says that clicks
     are rare, not that their rate is 0 to the last digit, which is what an interval without width would say.
     """
-    intervals = on_arrays.intervals(estimators, unit, resamples=resamples, rng=rng)
+    if interval is IntervalName.BOOTSTRAP:
+        terms = {name: each.terms for name, each in estimators.items()}
+        intervals = on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
+    else:
+        intervals = {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}
     found: dict[str, Spread] = {}
-    for name, terms in estimators.items():
-        stderr = on_arrays.standard_error(terms, unit)
-        moves = stderr > _ROUNDING * abs(on_arrays.point(terms))  # False for NaN
-        found[name] = Spread(*intervals[name], stderr) if moves else UNKNOWN
+    for name, each in estimators.items():
+        stderr = on_arrays.standard_error(each.terms, unit)
+        moves = stderr > _ROUNDING * abs(on_arrays.point(each.terms))  # False for NaN
+        low, high = intervals[name]
+        found[name] = Spread(low - each.bias_bound, high + each.bias_bound, stderr) if moves else UNKNOWN
     return found

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from hub.evaluation.estimators import effective_sample_size, ips, standard_error
+from hub.evaluation.estimators import effective_sample_size, ips, point, standard_error, thinned
 from hub.evaluation.logged import Floats, Integers
 
 
@@ -71,6 +71,8 @@ WARN_ABOVE_SHARE: Final = 0.01
 WARN_ABOVE_UNSUPPORTED: Final = 0.001
 WARN_BELOW_REWARDED: Final = 30.0
 WARN_MEAN_WEIGHT_STDERRS: Final = 4.0
+_WHOLE: Final = 10.0
+"""From here on a weight is named without decimals."""
 
 
 def overlap(
@@ -80,13 +82,18 @@ def overlap(
     unit: Integers | None = None,
     *,
     unit_name: str = "decision",
+    sample_weight: Floats | None = None,
 ) -> Overlap:
-    """Measure the overlap; all arguments (rows,), at least one row. Without `unit` each row is one."""
+    """Measure the overlap; all arguments (rows,), at least one row. Without `unit` each row is one.
+
+    `sample_weight` says for how many rows each stands in a log that was thinned out.
+    """
     if unit is None:
         unit = np.arange(len(weights))
-    total, of_unit = float(np.sum(weights)), np.bincount(unit, weights).astype(np.float64)
-    rewarded = np.bincount(unit, weights * np.abs(rewards)).astype(np.float64)
-    stderr = standard_error(ips(weights, np.ones(len(weights))), unit)
+    counted = weights if sample_weight is None else weights * sample_weight
+    total, of_unit = float(np.sum(counted)), np.bincount(unit, counted).astype(np.float64)
+    rewarded = np.bincount(unit, counted * np.abs(rewards)).astype(np.float64)
+    mean_weight = thinned(ips(weights, np.ones(len(weights))), sample_weight)
     return Overlap(
         rows=len(weights),
         units=len(of_unit),
@@ -94,9 +101,9 @@ def overlap(
         ess=effective_sample_size(of_unit),
         max_weight=float(np.max(weights)),
         share_of_largest=float(np.max(of_unit)) / total if total > 0 else 0.0,
-        mean_weight=total / len(weights),
-        mean_weight_stderr=stderr,
-        unsupported=float(np.mean(unsupported)),
+        mean_weight=point(mean_weight),
+        mean_weight_stderr=standard_error(mean_weight, unit),
+        unsupported=float(np.average(unsupported, weights=sample_weight)),
         rewarded_ess=effective_sample_size(rewarded),
     )
 
@@ -154,7 +161,8 @@ def _effective(seen: Overlap) -> str:
 
 
 def _largest(seen: Overlap) -> str:
-    return f"largest weight {seen.max_weight:,.0f}, {seen.share_of_largest:.0%} of all weight in one {seen.unit_name}"
+    weight = f"{seen.max_weight:,.0f}" if seen.max_weight >= _WHOLE else f"{seen.max_weight:.2g}"
+    return f"largest weight {weight}, {seen.share_of_largest:.0%} of all weight in one {seen.unit_name}"
 
 
 def _rewarded(seen: Overlap) -> str:

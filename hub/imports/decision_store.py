@@ -6,6 +6,7 @@ rows stand in `rejects/NAME.csv`, the features of the actions in `actions/NAME.p
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edgewise.errors import MALFORMED, InputError, UnavailableError
+from hub.imports.dsjson_summary import DsjsonSummary
 from hub.imports.rejects import Rejects
 
 if TYPE_CHECKING:
@@ -43,6 +45,24 @@ class DecisionsRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Our field -> source column."""
     context: list[str]
     timestamps: tuple[str, str] | None
+    dsjson: DsjsonSummary | None = None
+    """What a dsjson log came to."""
+
+
+class ImportedDecisions(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What `edgewise import decisions` reports."""
+
+    name: str
+    rows: int
+    rejected: int
+    rejects: dict[str, int]
+    unchanged: bool
+    """The same file had been imported in the same way; nothing was written."""
+    sha256: str
+    columns: dict[str, str]
+    decisions: str
+    rejects_file: str | None
+    dsjson: DsjsonSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +129,48 @@ def store_decisions(
                 source.replace(target)
     except OSError as refused:
         raise UnavailableError(f"{paths.table.parent}: cannot be written: {refused.strerror}") from None
+
+
+def reported(record: DecisionsRecord, paths: DecisionPaths, *, unchanged: bool) -> ImportedDecisions:
+    """What to say about a stored import."""
+    return ImportedDecisions(
+        name=record.name,
+        rows=record.rows,
+        rejected=record.rejected,
+        rejects=record.rejects,
+        unchanged=unchanged,
+        sha256=record.sha256,
+        columns=record.columns,
+        decisions=str(paths.table),
+        rejects_file=str(paths.rejects) if record.rejected else None,
+        dsjson=record.dsjson,
+    )
+
+
+def default_name(path: Path) -> str:
+    """A file's stem: `week-12` of `logs/week-12.csv.gz`."""
+    name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
+    return Path(name).stem
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's bytes. Raises InputError when it cannot be read."""
+    if not path.is_file():
+        raise InputError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as refused:
+        raise InputError(f"{path}: cannot be read: {refused.strerror}") from None
+
+
+def span(table: pa.Table) -> tuple[str, str] | None:
+    """The first and the last time of a decision; None where none is known."""
+    import pyarrow.compute as pc
+
+    if "timestamp" not in table.column_names:
+        return None
+    bounds = pc.min_max(table.column("timestamp"))
+    if bounds["min"].as_py() is None:
+        return None
+    return bounds["min"].as_py().isoformat(), bounds["max"].as_py().isoformat()

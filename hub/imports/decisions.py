@@ -21,9 +21,13 @@ from hub.imports.cells import (
 )
 from hub.imports.decision_store import (
     CONTEXT_PREFIX,
-    DecisionPaths,
     DecisionsRecord,
+    ImportedDecisions,
     decision_paths,
+    default_name,
+    digest,
+    reported,
+    span,
     store_decisions,
     stored_record,
 )
@@ -37,30 +41,9 @@ from hub.tables import FileFormat, file_format, read_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 """Grows when the stored columns change, so that an old store is not taken for a fresh one."""
 _COLUMNS_SHOWN: Final = 30
-
-
-class ImportedDecisions(msgspec.Struct, frozen=True, kw_only=True):
-    """What `edgewise import decisions` reports."""
-
-    name: str
-    rows: int
-    rejected: int
-    rejects: dict[str, int]
-    unchanged: bool
-    """The same file had been imported in the same way; nothing was written."""
-    sha256: str
-    columns: dict[str, str]
-    decisions: str
-    rejects_file: str | None
-
-
-def default_name(path: Path) -> str:
-    """A file's stem: `week-12` of `logs/week-12.csv.gz`."""
-    name = path.name[: -len(".gz")] if path.name.lower().endswith(".gz") else path.name
-    return Path(name).stem
 
 
 def import_decisions(
@@ -88,13 +71,15 @@ def import_decisions(
         if not path.exists():
             raise InputError(f"{path}: no such file")
         known = ", ".join(FileFormat)
-        raise InputError(f"{path}: {path.suffix or 'no'} ending, expected a format: one of {known}")
+        raise InputError(
+            f"{path}: {path.suffix or 'no'} ending, expected a format: one of {known}, or dsjson (`--format`)"
+        )
     features_path = _features_path(mapping, map_path)
-    sha256 = _digest(path)
+    sha256 = digest(path)
     recipe = _recipe(mapping, form, delimiter, features_path)
     before = stored_record(paths)
     if before is not None and (before.sha256, before.recipe) == (sha256, recipe):
-        return _report(before, paths, unchanged=True)
+        return reported(before, paths, unchanged=True)
 
     rejects = Rejects()
     fields = {field: mapping.source_name(field) for field in (*REQUIRED, *OPTIONAL)}
@@ -116,11 +101,11 @@ def import_decisions(
         rejects=rejects.by_column(),
         columns={field: source for field, source in fields.items() if source in rows.columns},
         context=mapping.context_columns,
-        timestamps=_span(table),
+        timestamps=span(table),
     )
     features = None if features_path is None else _action_features(features_path, mapping)
     store_decisions(paths, table, features, rejects, record)
-    return _report(record, paths, unchanged=False)
+    return reported(record, paths, unchanged=False)
 
 
 def _check_present(path: Path, mapping: DecisionMap, rows: Rows) -> None:
@@ -183,6 +168,10 @@ def _validated(rows: Rows, mapping: DecisionMap, data_dir: Path, rejects: Reject
         position, wrong = whole_numbers(cells)
         refuse("position", wrong, "a whole number from 0")
         columns["position"] = pa.array(position.astype(np.int32))
+    if (cells := given("sample_weight")) is not None:
+        weight = numbers(cells)
+        refuse("sample_weight", ~(weight > 0), "a number above 0")
+        columns["sample_weight"] = pa.array(weight)
     if (cells := given("user")) is not None:
         columns["user"] = pseudonyms(texts(cells), import_key(data_dir))
         bad = bad | _of_erased(columns["user"], data_dir)
@@ -236,40 +225,7 @@ def _action_features(path: Path, mapping: DecisionMap) -> pa.Table:
     return pa.table({"action": actions, **features})
 
 
-def _span(table: pa.Table) -> tuple[str, str] | None:
-    import pyarrow.compute as pc
-
-    if "timestamp" not in table.column_names:
-        return None
-    bounds = pc.min_max(table.column("timestamp"))
-    return bounds["min"].as_py().isoformat(), bounds["max"].as_py().isoformat()
-
-
-def _report(record: DecisionsRecord, paths: DecisionPaths, *, unchanged: bool) -> ImportedDecisions:
-    return ImportedDecisions(
-        name=record.name,
-        rows=record.rows,
-        rejected=record.rejected,
-        rejects=record.rejects,
-        unchanged=unchanged,
-        sha256=record.sha256,
-        columns=record.columns,
-        decisions=str(paths.table),
-        rejects_file=str(paths.rejects) if record.rejected else None,
-    )
-
-
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise InputError(f"{path}: {'a folder, expected a file' if path.is_dir() else 'no such file'}")
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as refused:
-        raise InputError(f"{path}: cannot be read: {refused.strerror}") from None
-
-
 def _recipe(mapping: DecisionMap, form: FileFormat, delimiter: str | None, features_path: Path | None) -> str:
-    features = None if features_path is None else _digest(features_path)
+    features = None if features_path is None else digest(features_path)
     made_of = msgspec.json.encode([_LAYOUT, mapping, form.value, delimiter, features])
     return hashlib.sha256(made_of).hexdigest()

@@ -23,7 +23,7 @@ from edgewise.errors import MALFORMED, InputError, Problem
 from hub.tables import read_utf8
 
 REQUIRED: Final = ("action", "propensity", "reward")
-OPTIONAL: Final = ("timestamp", "decision_id", "position", "user")
+OPTIONAL: Final = ("timestamp", "decision_id", "position", "user", "sample_weight")
 
 
 class DecisionColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -36,6 +36,8 @@ class DecisionColumns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     reward: str | None = None
     position: str | None = None
     user: str | None = None
+    sample_weight: str | None = None
+    """For how many decisions a row of a thinned-out log stands: one over the share that was kept."""
     context: list[str] | None = None
     action_context: str | None = None
 

@@ -106,7 +106,7 @@ def _jsonl(path: Path, names: Collection[str], rejects: Rejects) -> Rows:
                 continue
             lines_seen = True
             try:
-                value = _json(line)
+                value = parsed_json(line)
             except (ValueError, RecursionError) as wrong:
                 rejects.add(row, WHOLE_ROW, _shown(line), f"one JSON object: {wrong}")
                 continue
@@ -209,7 +209,8 @@ def _demand_utf8(path: Path, row: int, text: str) -> None:
         raise InputError(f"{path}: the header is not UTF-8: {problem.path}, {problem.message}", (problem,))
 
 
-def _json(line: str) -> Any:
+def parsed_json(line: str) -> Any:
+    """One JSON value; `NaN` and `Infinity` pass as numbers. Raises ValueError, or RecursionError when too deep."""
     try:
         return msgspec.json.decode(line.encode("utf-8", "surrogatepass"))
     except MALFORMED:

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from logged_world import small_world
 
-from hub.evaluation.evaluate import EstimatorName, evaluate_log
+from hub.evaluation.evaluate import evaluate_log
 from hub.evaluation.logged import Floats
+from hub.evaluation.names import EstimatorName
 
 
 def outcomes(worlds: int, rows: int, resamples: int, names: tuple[EstimatorName, ...], seed: int) -> Floats:

@@ -11,8 +11,9 @@ from logged_world import small_world
 
 from hub.evaluation import estimators
 from hub.evaluation.estimators import Predictions, effective_sample_size, importance_weights, point, standard_error
-from hub.evaluation.evaluate import EstimatorName, estimator_names, evaluate_log
+from hub.evaluation.evaluate import evaluate_log
 from hub.evaluation.logged import Floats
+from hub.evaluation.names import EstimatorName, estimator_names
 
 ROWS = st.integers(2, 30)
 WEIGHTS = st.floats(0, 100, allow_subnormal=False).map(lambda weight: round(weight, 3))

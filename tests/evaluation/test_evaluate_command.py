@@ -78,6 +78,18 @@ def test_estimators_can_be_chosen_and_the_seed_decides(hub: Path) -> None:
     assert first["estimators"]["snips"]["estimate"] == pytest.approx(0.4, abs=0.1)
 
 
+def test_every_promised_estimator_answers(hub: Path) -> None:
+    names = "ips,snips,dm,dr,sndr,switch-dr,dros"
+    code, found, _ = evaluate(hub, "uniform", "--estimator", f"{names},iips,rips,sips", "--interval", "bernstein")
+    assert (code, list(found["estimators"])) == (0, [*names.split(","), "iips", "rips", "sips"])
+    for name, estimate in found["estimators"].items():
+        assert estimate["estimate"] == pytest.approx(0.25, abs=0.05)
+        if name != "dm":
+            assert estimate["ci_low"] < 0.25 < estimate["ci_high"]
+    assert found["estimators"]["dros"]["tuning"] > 0
+    assert "tuning" not in found["estimators"]["dr"]
+
+
 def test_a_refusal_exits_1_and_says_why(hub: Path, tmp_path: Path) -> None:
     code, found, said = evaluate(hub, "constant:z", "--html", tmp_path / "page.html")
     assert code == 1
@@ -99,6 +111,22 @@ def test_an_interval_that_is_not_known_is_null_and_a_dash(hub: Path) -> None:
     assert "dm has no interval" in done.stdout
 
 
+def test_a_log_of_a_retired_service_moves_in_one_command(tmp_path: Path) -> None:
+    log = tmp_path / "history.json"
+    log.write_text(
+        '{"_label_cost":-1.0,"_label_probability":0.5,"_label_Action":2,"_labelIndex":1,"EventId":"e1","a":[2,1],'
+        '"c":{"_multi":[{"_tag":"x"},{"_tag":"y"}]},"p":[0.5,0.5],"pdrop":0.9}\n{"EventId":"e2"}\n'
+    )
+    command = ("import", "decisions", log, "--format", "dsjson", "--data-dir", tmp_path / "hub")
+    done = edgewise(*command)
+    assert done.returncode == 0, done.stderr
+    assert "10 decisions" in done.stdout
+    assert "1 rows were refused" in done.stderr
+    found = json.loads(edgewise(*command, "--json").stdout)
+    assert (found["unchanged"], found["rows"], found["rejects"]) == (True, 1, {"c": 1})
+    assert (found["dsjson"]["events"], found["dsjson"]["sum_of_cost"]) == (1, -1)
+
+
 def test_people_get_a_table(hub: Path) -> None:
     done = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub)
     assert done.returncode == 0
@@ -114,17 +142,15 @@ def test_people_get_a_table(hub: Path) -> None:
         (["evaluate"], 2, "--decisions"),
         (["evaluate", "--decisions", "log", "--policy", "best"], 2, "expected logged, uniform"),
         (["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "magic"], 2, "no estimator 'magic'"),
-        (
-            ["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "dros"],
-            1,
-            "'dros' is not available",
-        ),
+        (["evaluate", "--decisions", "log", "--policy", "uniform", "--interval", "guess"], 2, "'guess' is not one of"),
         (["evaluate", "--decisions", "gone", "--policy", "uniform"], 1, "no decisions 'gone'"),
         (["evaluate", "--decisions", "log", "--policy", "model:x"], 1, "models and bundles cannot be evaluated yet"),
         (["evaluate", "--decisions", "log", "--policy", "probabilities:gone.csv"], 1, "no such file"),
         (["import", "decisions"], 2, "file"),
         (["import", "decisions", "gone.csv"], 1, "no such file"),
-        (["import", "decisions", "x.json", "--format", "dsjson"], 1, "dsjson logs cannot be imported yet"),
+        (["import", "decisions", "x.json", "--format", "dsjson"], 1, "no such file"),
+        (["import", "decisions", "x.dsjson", "--map", "m.toml"], 2, "says itself which field is what"),
+        (["import", "decisions", "log.json"], 1, "no such file"),
         (["import", "decisions", "x.csv", "--format", "xls"], 2, "xls"),
         *(
             (["import", "decisions", "x.csv", "--delimiter", given], 2, "one ASCII character")

@@ -8,7 +8,8 @@ from real_data import open_bandit_log
 
 from hub.datasets.download import default_cache
 from hub.datasets.open_bandit import Campaign
-from hub.evaluation.evaluate import EstimatorName, evaluate
+from hub.evaluation.evaluate import evaluate
+from hub.evaluation.names import EstimatorName
 from hub.evaluation.open_bandit import evaluate_sample, import_sample, thompson_file
 
 MONTE_CARLO = 0.00002  # between generators, at 100,000 draws

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from logged_world import small_world
 
-from hub.evaluation.evaluate import EstimatorName, Evaluated, evaluate_log
+from hub.evaluation.evaluate import Evaluated, evaluate_log
 from hub.evaluation.logged import Floats
+from hub.evaluation.names import EstimatorName
 from hub.evaluation.policies import constant
 from hub.evaluation.report import html_report, weight_bins, weight_histogram
 

@@ -6,8 +6,9 @@ import pytest
 from logged_world import small_world
 from sklearn.linear_model import LogisticRegression
 
-from hub.evaluation.evaluate import EstimatorName, evaluate_log
+from hub.evaluation.evaluate import evaluate_log
 from hub.evaluation.logged import LoggedDecisions
+from hub.evaluation.names import EstimatorName
 from hub.evaluation.policies import Target, uniform
 from hub.evaluation.reward_model import cross_fitted
 

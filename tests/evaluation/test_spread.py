@@ -8,11 +8,12 @@ from logged_world import small_world
 
 from hub.evaluation import estimators
 from hub.evaluation.estimators import Predictions
-from hub.evaluation.evaluate import EstimatorName, Evaluation, evaluate_log
+from hub.evaluation.evaluate import Evaluation, evaluate_log
 from hub.evaluation.logged import Floats, LoggedDecisions
+from hub.evaluation.names import EstimatorName
 from hub.evaluation.policies import uniform
 from hub.evaluation.reward_model import cross_fitted
-from hub.evaluation.spread import spreads
+from hub.evaluation.spread import Measured, spreads
 
 
 def evaluated(log: LoggedDecisions, *names: EstimatorName) -> Evaluation:
@@ -55,8 +56,11 @@ def test_where_rewards_never_vary_there_is_no_interval(reward: float) -> None:
 def test_a_mean_of_equal_rewards_is_not_known_to_the_last_digit(rewards: Floats) -> None:
     weights = np.full(len(rewards), 0.7)
     rows = np.arange(len(rewards))
-    terms = {"ips": estimators.ips(weights, rewards), "snips": estimators.snips(weights, rewards)}
-    found = spreads(terms, rows, resamples=20, rng=np.random.default_rng(0))
+    found_by = {
+        "ips": Measured(estimators.ips(weights, rewards), weights, (1.0,)),
+        "snips": Measured(estimators.snips(weights, rewards), weights, (1.0,)),
+    }
+    found = spreads(found_by, rows, resamples=20, rng=np.random.default_rng(0))
     assert not any(spread.is_known for spread in found.values())
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewise.errors import InputError, UnavailableError
-from hub.imports.decision_store import DecisionsRecord, decision_paths
-from hub.imports.decisions import default_name, import_decisions
+from hub.imports.decision_store import DecisionsRecord, decision_paths, default_name
+from hub.imports.decisions import import_decisions
 from hub.imports.pseudonyms import import_key, pseudonym
 from hub.tables import FileFormat
 
@@ -27,6 +27,7 @@ GOOD: dict[str, Any] = {
     "reward": "1",
     "position": "1",
     "user": "ada@example.com",
+    "sample_weight": "4",
 }
 PROBABILITY = "a probability above 0 and at most 1"
 TIME = "a time in ISO 8601, or seconds or milliseconds since 1970"
@@ -51,6 +52,8 @@ FAULTS: list[tuple[str, str, str]] = [
     ("position", "left", "a whole number from 0"),
     ("position", "1.5", "a whole number from 0"),
     ("position", "-1", "a whole number from 0"),
+    ("sample_weight", "0", "a number above 0"),
+    ("sample_weight", "", "a number above 0"),
 ]
 
 
@@ -121,7 +124,7 @@ def test_a_row_of_the_wrong_length_loses_only_itself(tmp_path: Path) -> None:
     path.write_text("\n".join([lines[0], lines[1], "1,2", lines[1] + ",more", '"open', lines[2]]) + "\n")
     imported = import_decisions(path, tmp_path / "hub")
     assert (imported.rows, imported.rejected) == (2, 3)
-    assert [reject["expected"] for reject in rejected(tmp_path / "hub")][:2] == ["7 fields, got 2", "7 fields, got 8"]
+    assert [reject["expected"] for reject in rejected(tmp_path / "hub")][:2] == ["8 fields, got 2", "8 fields, got 9"]
     assert [row["row"] for row in stored(tmp_path / "hub")] == [2, 6]
 
 
@@ -150,6 +153,7 @@ def test_what_is_stored(tmp_path: Path) -> None:
         "propensity": 0.5,
         "reward": 1.0,
         "position": 1,
+        "sample_weight": 4.0,
         "user": pseudonym("ada@example.com", import_key(tmp_path / "hub")),
         "context.age": 31.0,
         "context.city": "Bonn",
