@@ -45,6 +45,7 @@ __all__ = [
     "Slate",
     "SlotDraw",
     "best_first",
+    "chances_of",
     "pmf",
     "propensities_of",
     "slate",
@@ -219,6 +220,31 @@ def propensities_of(
         if not walk.take(known):
             break
     return found + [0.0] * (len(places) - len(found))
+
+
+@np.errstate(over="ignore")
+def chances_of(
+    scores: Scores,
+    exploration: Exploration,
+    places: Sequence[int | None],
+    *,
+    errors: Scores | None = None,
+    limits: Limits = UNLIMITED,
+) -> Scores:
+    """As `propensities_of`, of every candidate in every slot: float64 (slots, candidates); with `nothing` one more, last.
+
+    A row sums to 1, or to 0 where the slate could not have come so far.
+    """
+    walk = _Walk(scores, len(places), exploration, errors, limits)
+    found = np.zeros((len(places), walk.size))
+    for slot, place in enumerate(places):
+        if not walk.turn():
+            break
+        found[slot] = [walk.of(candidate) for candidate in range(walk.size)]
+        known = None if place is None else walk.place_of(place)
+        if known is not None and not walk.take(known):
+            break
+    return found
 
 
 def _is_greedy(exploration: Exploration, limits: Limits) -> bool:
