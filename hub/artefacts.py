@@ -1,6 +1,6 @@
 """The files of a trained model, as the registry keeps and a bundle takes them.
 
-model.onnx          `x` float32 (rows, features) -> float32 (rows,)
+model.onnx          `x` float32 (rows, features) -> float32 (rows,), or (rows, outputs) of what says several numbers
 attribution.onnx    its path attributions: float32 (rows, features + 1), last column the bias
 golden.msgpack      rows with the scores that the trained model gave
 neighbours.msgpack  which items speak for which
@@ -9,7 +9,8 @@ sessions.msgpack    visits of others
 statistics.json     item attributes that training computed
 continuation.msgpack what a later training goes on with; never shipped
 features.json       the columns that it was trained on, as they were declared then
-kind.json           what it is asked for and the classes of a visitor score; absent for a ranker
+kind.json           what it is asked for and the classes of a visitor score, or that it knows how sure it is; absent
+                    for a plain ranker
 card.json           what it is, what it was trained on, how good it was
 card.md             the same for people
 """
@@ -76,18 +77,21 @@ _card_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 class Kind(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a model is asked for: `kind` and `classes` as `bundle.manifest.ModelEntry` has them."""
+    """What a model is asked for: as `bundle.manifest.ModelEntry` has it."""
 
     kind: ModelKind = "ranker"
     classes: tuple[str, ...] = ()
+    uncertain: bool = False
 
     @property
     def outputs(self) -> int:
         """How many numbers it says of a row."""
-        return max(1, len(self.classes))
+        return 2 if self.uncertain else max(1, len(self.classes))
 
 
 RANKER: Final = Kind()
+UNCERTAIN_RANKER: Final = Kind(uncertain=True)
+"""It says a score and the standard error of that."""
 
 
 class NamedSets(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -234,6 +238,8 @@ def _check_kind(kind: Kind, golden: GoldenRows) -> None:
         raise ModelRefused(
             "kind", f"a {kind.kind} of the classes {said}; expected a score of two or more different ones"
         )
+    if kind.uncertain and kind.kind != "ranker":
+        raise ModelRefused("kind", f"a {kind.kind} with a standard error; expected a ranker")
     if golden.outputs != kind.outputs:
         raise ModelRefused("golden", f"golden scores of {golden.outputs} columns for a model of {kind.outputs}")
 

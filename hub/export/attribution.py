@@ -40,6 +40,11 @@ def export_attribution(booster: lightgbm.Booster, feature_names: Sequence[str]) 
     """
     forest = read_forest(booster)
     check_feature_names(forest, feature_names)
+    return attribution_model(forest, feature_names)
+
+
+def attribution_model(forest: Forest, feature_names: Sequence[str]) -> onnx.ModelProto:
+    """As `export_attribution`, of the sum of a forest's trees. Raises ModelRefused as that does."""
     if forest.objective.classes != 1:
         raise ModelRefused("objective", f"path attribution of {forest.objective.name} is not supported")
     if len(forest.leaf_value) > MOST_LEAVES:

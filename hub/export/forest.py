@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -82,6 +82,10 @@ class Forest:
         """Number of trees."""
         return len(self.roots)
 
+    def scaled(self, factor: float) -> Forest:
+        """The same trees with every value times `factor`."""
+        return replace(self, leaf_value=self.leaf_value * factor, node_value=self.node_value * factor)
+
     @property
     def categorical_features(self) -> NDArray[np.int64]:
         """Sorted ids of the features that some node tests by membership."""
@@ -99,6 +103,41 @@ def read_forest(booster: lightgbm.Booster) -> Forest:
     if dumped["average_output"]:
         raise ModelRefused("random-forest", "boosting=rf averages its trees, which is not supported: use gbdt")
     return _flatten(dumped["tree_info"], dumped["max_feature_idx"] + 1, _objective(dumped))
+
+
+def joined(forests: Sequence[Forest]) -> Forest:
+    """All trees of several forests of the same columns, one forest behind the other; the objective is the first's."""
+    nodes = np.cumsum([0, *(len(forest.feature) for forest in forests)])
+    leaves = np.cumsum([0, *(len(forest.leaf_value) for forest in forests)])
+    trees = np.cumsum([0, *(forest.trees for forest in forests)])
+
+    def child(numbers: str, flags: str) -> NDArray[np.int64]:
+        return np.concatenate(
+            [
+                getattr(forest, numbers) + np.where(getattr(forest, flags), leaf, node)
+                for forest, leaf, node in zip(forests, leaves.tolist(), nodes.tolist(), strict=False)
+            ]
+        )
+
+    plain = ("feature", "mode", "split", "threshold", "true_is_leaf", "false_is_leaf", "missing_true")
+    values = ("leaf_value", "node_value")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(forest, name) for forest in forests]) for name in (*plain, *values)
+    }
+    for name, starts in (("roots", nodes), ("leaf_tree", trees), ("node_parent", nodes)):
+        columns[name] = np.concatenate(
+            [
+                np.where(getattr(forest, name) < 0, -1, getattr(forest, name) + start)
+                for forest, start in zip(forests, starts.tolist(), strict=False)
+            ]
+        )
+    return replace(
+        forests[0],
+        **columns,
+        true_child=child("true_child", "true_is_leaf"),
+        false_child=child("false_child", "false_is_leaf"),
+        members=tuple(members for forest in forests for members in forest.members),
+    )
 
 
 def _objective(dumped: dict[str, Any]) -> Objective:

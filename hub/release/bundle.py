@@ -95,7 +95,7 @@ def build_resources(
         attribution = None if artefacts.attribution is None else f"models/{name}.attribution.onnx"
         columns = tuple(feature.name for feature in artefacts.features.features)
         kind = artefacts.kind
-        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution, kind.kind, kind.classes)
+        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution, kind.kind, kind.classes, kind.uncertain)
         resources[entries[name].resource] = artefacts.model
         if attribution is not None and artefacts.attribution is not None:
             resources[attribution] = artefacts.attribution

@@ -181,14 +181,17 @@ class DecisionRecipe(msgspec.Struct, frozen=True):
 
 
 class UncertaintyRecipe(msgspec.Struct, frozen=True):
-    """How sure a model is of each score, for Thompson's policy: as many boosters, each on visitors drawn anew.
+    """How sure a model is of each score, for Thompson's policy: several boosters, each on visitors drawn anew.
 
-    The model says their mean and their standard deviation, which is the bootstrap's estimate of the standard error
-    (Efron 1979; of boosters, Efron and Tibshirani 1993, chapter 6). Every tree costs each decision, so the trees of
-    `trees.rounds` are shared among the bags.
+    The model says their mean and their standard deviation, which is the bootstrap's estimate of the standard error of
+    one of them (Efron, Bootstrap methods: another look at the jackknife, 1979).
     """
 
     bags: Annotated[int, Meta(ge=4, le=64)] = 10
+    """How many boosters."""
+    rounds: Annotated[int, Meta(ge=5, le=200)] = 30
+    """Trees of each, in place of `trees.rounds`; the learning rate grows as they are fewer, up to 0.3. Every tree costs
+    each decision."""
 
 
 class IncrementalRecipe(msgspec.Struct, frozen=True):
@@ -246,6 +249,5 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     trees: TreeRecipe = TreeRecipe()
     decisions: DecisionRecipe | None = None
     uncertainty: UncertaintyRecipe | None = None
-    """Whether the model says how sure it is; then it is trained in full each time, and explains itself by what the
-    profile says."""
+    """Whether the model says how sure it is of a score; then it is trained in full each time."""
     incremental: IncrementalRecipe = IncrementalRecipe()

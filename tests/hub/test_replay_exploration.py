@@ -1,4 +1,4 @@
-"""All ways to explore, over HTTP and through the ledger: what a node drew, left empty and asked beside comes out again."""
+"""Exploration over HTTP and through the ledger: what a node drew, left empty and asked beside comes out again."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def asked(shop: ReplayShop, number: int, **options: Any) -> tuple[dict[str, Any]
 
 def test_every_decision_is_made_again_to_the_byte(shop: ReplayShop) -> None:
     emptied = explored = 0
-    for number in range(40):
+    for number in range(60):
         told, record = asked(shop, number)
         hero = told["placements"][HERO]
         assert len(hero["items"]) + ("nothing" in hero) <= 3
@@ -105,8 +105,8 @@ def test_every_decision_is_made_again_to_the_byte(shop: ReplayShop) -> None:
         assert set(record.shown[NEW].items) == {item["id"] for item in told["placements"][NEW]["items"]}
         replay = shop.hub.replayer.replay(record.decision_id)
         assert (replay.identical, replay.difference) == (True, None)
-    assert emptied > 5
-    assert explored > 5
+    assert emptied > 2
+    assert explored > 2
 
 
 def test_an_explanation_tells_of_an_empty_space_and_of_the_challenger(shop: ReplayShop) -> None:

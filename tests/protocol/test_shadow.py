@@ -35,9 +35,8 @@ FAN = world.profile(["film-13"])
 
 
 def shop(**changes: Any) -> Bundle:
-    return world.bundle(
-        policy=world.policy({HERO: world.placement(**{**APPRENTICE, **changes}), LIST: world.placement()})
-    )
+    hero = world.placement(**{**APPRENTICE, **changes})
+    return world.bundle(policy=world.policy({HERO: hero, LIST: world.placement()}))
 
 
 BUNDLE = shop()
@@ -71,7 +70,7 @@ def test_the_champion_serves_and_the_challenger_is_logged() -> None:
     assert shadow.arm == CHALLENGER
     assert shadow.reason in {Reason.MODEL, Reason.EXPLORE}
     assert len(shadow.items) == len(shadow.scores) == len(shadow.propensities) == len(shadow.agreements) == 2
-    assert shadow.agreements == (pytest.approx(0.2 / 24), pytest.approx(0.2 / 23))
+    assert list(shadow.agreements) == pytest.approx([0.2 / 24, 0.2 / 23])
     assert LIST not in outcome.shadows
 
 
@@ -99,7 +98,7 @@ def test_the_answer_is_the_same_as_without_a_challenger() -> None:
     question = world.question(PlacementRequest(HERO, count=3), LIST)
     without = ask(question, bundle=shop(learning="online", challenger=None))
     beside = ask(question)
-    assert [placed for placed in beside.decision.placements.values()] == [*without.decision.placements.values()]
+    assert beside.decision.placements == without.decision.placements
     assert without.shadows == {}
 
 
