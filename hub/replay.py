@@ -9,7 +9,7 @@ facts that are gone) is said.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,14 +19,16 @@ from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.facts import NO_FACTS
+from edgewise.counterfactual import WouldShow, would_show
 from edgewise.decide import NO_SHADOWS, Outcome, decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
 from edgewise.fallback import fallback_decision
-from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName
+from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.live_facts import LiveFacts
 from edgewise.question import question_of
+from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord, FeatureRows, Shadow
 from hub.ledger.ledger import Ledger
 from hub.past_profile import past_profile
@@ -172,6 +174,33 @@ class Replayer:
             missing=past.missing,
             notes=(*past.notes, *failures),
             outcome=outcome,
+        )
+
+    def would_show(
+        self,
+        record: DecisionRecord,
+        placement: PlacementName,
+        slots: Sequence[ItemId],
+        bundle: Bundle,
+        arm: ArmName | None = None,
+    ) -> WouldShow | Reason:
+        """What another bundle would have shown (`edgewise.counterfactual`), by the profile and facts of the decision.
+
+        Raises RefusedError as `replay`.
+        """
+        past = past_profile(
+            self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
+        )
+        return would_show(
+            question_of(record),
+            past.profile,
+            placement,
+            slots,
+            bundle=bundle,
+            facts=self.facts(record, bundle),
+            score=lambda model, matrix: self._scores(bundle, model, matrix, []),
+            now_ms=record.time_ms,
+            arm=arm,
         )
 
     def bundle(self, record: DecisionRecord) -> Bundle:

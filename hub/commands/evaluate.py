@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgewise.clock import SystemClock
 from edgewise.errors import UnavailableError
+from edgewise.ids import PlacementName
+from edgewise.profile.state import DAY_MS
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.data_dir import DataDir
 from hub.evaluation.names import IntervalName
@@ -26,9 +29,16 @@ REFUSED = 1
 def evaluate(
     *,
     data_dir: DataDir,
-    decisions: Annotated[str, typer.Option(help="Name of imported decisions.")],
+    decisions: Annotated[
+        str, typer.Option(help="Name of imported decisions; or placement:NAME, what our own nodes decided there.")
+    ],
     policy: Annotated[
-        str, typer.Option(help="logged | uniform | constant:ACTION | probabilities:FILE.", metavar="POLICY")
+        str,
+        typer.Option(
+            help="logged | uniform | constant:ACTION | probabilities:FILE; on our own decisions also "
+            "bundle:VERSION[:ARM], a release or a candidate, and model:NAME[@VERSION], in the live release.",
+            metavar="POLICY",
+        ),
     ],
     estimator: Annotated[
         str,
@@ -40,14 +50,19 @@ def evaluate(
     interval: Annotated[
         IntervalName, typer.Option(help="bootstrap, or bernstein: wider, and true of small logs too.")
     ] = IntervalName.BOOTSTRAP,
+    days: Annotated[float, typer.Option(min=0.01, help="Of our own decisions: how far back.")] = 90.0,
+    most: Annotated[int, typer.Option(min=1, help="Of our own decisions: the latest so many.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Also write a page with the weights drawn.", dir_okay=False)] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Evaluate a policy off-policy; exit 1 with the reason when the log cannot tell."""
+    from hub.commands.progress import progress_bar
     from hub.evaluation import evaluate as evaluation
+    from hub.evaluation.from_ledger import PREFIX
     from hub.evaluation.names import estimator_names
+    from hub.evaluation.own import Window, evaluate_own
     from hub.evaluation.policies import SYNTAX, is_policy
     from hub.evaluation.report import html_report
     from hub.evaluation.verdict import Verdict
@@ -59,8 +74,22 @@ def evaluate(
         raise typer.BadParameter(str(wrong), param_hint="--estimator") from None
     if not is_policy(policy):
         raise typer.BadParameter(f"{policy!r}, expected {SYNTAX}", param_hint="--policy")
-    with terminal.working(f"evaluating {policy} on {decisions}"):
-        evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed, interval=interval)
+    if decisions.startswith(PREFIX):
+        now_ms = SystemClock().now_ms()
+        with progress_bar(terminal, ["decisions"]) as progress:
+            evaluated = evaluate_own(
+                data_dir,
+                PlacementName(decisions.removeprefix(PREFIX)),
+                policy,
+                names,
+                window=Window(now_ms - round(days * DAY_MS), now_ms + 1, now_ms, most),
+                seed=seed,
+                interval=interval,
+                progress=lambda done, of: progress("decisions", done, of),
+            )
+    else:
+        with terminal.working(f"evaluating {policy} on {decisions}"):
+            evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed, interval=interval)
     if html is not None:
         try:
             html.write_text(html_report(evaluated), encoding="utf-8")

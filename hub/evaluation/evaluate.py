@@ -108,17 +108,18 @@ def evaluate_log(
     rng: np.random.Generator,
     resamples: int = RESAMPLES,
     interval: IntervalName = IntervalName.BOOTSTRAP,
+    cautions: Sequence[str] = (),
 ) -> Evaluated:
     """The same on decisions in memory; `target` None is the logging policy itself.
 
-    Rows without a usable propensity, reward or sample weight are left out and named. Raises InputError when none is
-    left.
+    `cautions` are further reasons not to say ok. Rows without a usable propensity, reward or sample weight are left out
+    and named. Raises InputError when none is left.
     """
-    cautions = _refused_at_import(log)
+    said = [*cautions, *_refused_at_import(log)]
     rows, faults = usable(log)
     if faults:
         log, target = log.of_rows(rows), None if target is None else target.of_rows(rows)
-        cautions += faults
+        said += faults
     if target is None:
         weights, unsupported = np.ones(log.rows), np.zeros(log.rows)
     else:
@@ -126,7 +127,7 @@ def evaluate_log(
         unsupported = target.unsupported(log)
     found, spread = measured(log, target, weights, estimators, how=Resampling(interval, resamples), rng=rng)
     judgement = _judged(log, weights, unsupported, estimators)
-    verdict, reasons = judgement.with_cautions([*cautions, *_cautions(spread, estimators)])
+    verdict, reasons = judgement.with_cautions([*said, *_cautions(spread, estimators)])
     evaluation = Evaluation(
         logged_value=on_arrays.point(
             on_arrays.thinned(on_arrays.ips(np.ones(log.rows), log.reward), log.sample_weight)

@@ -4,6 +4,7 @@ logged               what the log did; its value is the mean reward
 uniform              every known action alike
 constant:ACTION      always this one
 probabilities:FILE   columns `action, probability`, optionally `position` and `decision_id`
+model:…, bundle:…    on our own decisions only (`hub.evaluation.bundles`)
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from edgewise.errors import InputError
 from hub.evaluation.logged import Choices, Floats, Integers, LoggedDecisions
 from hub.evaluation.probability_file import Situations, read_probabilities
 
-SYNTAX: Final = "logged, uniform, constant:ACTION or probabilities:FILE"
+SYNTAX: Final = "logged, uniform, constant:ACTION, probabilities:FILE, model:NAME[@VERSION] or bundle:VERSION[:ARM]"
+_OF_BUNDLES: Final = frozenset({"model", "bundle"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +73,13 @@ def is_policy(text: str) -> bool:
     """Whether `text` is written like a policy, whatever it names."""
     kind, colon, argument = text.partition(":")
     if colon:
-        return bool(argument) and kind in {"constant", "probabilities", "model", "bundle"}
+        return bool(argument) and kind in {"constant", "probabilities", *_OF_BUNDLES}
     return kind in {"logged", "uniform"}
+
+
+def asks_a_bundle(text: str) -> bool:
+    """Whether the policy is one of ours, which `hub.evaluation.bundles` asks."""
+    return text.partition(":")[0] in _OF_BUNDLES
 
 
 def target_policy(text: str, log: LoggedDecisions) -> Target | None:
@@ -93,7 +100,8 @@ def target_policy(text: str, log: LoggedDecisions) -> Target | None:
         case "probabilities":
             return from_file(log, Path(argument))
         case _:
-            raise InputError(f"policy {text!r}: models and bundles cannot be evaluated yet; expected {SYNTAX}")
+            cure = "evaluate it on our own decisions, `--decisions placement:NAME`"
+            raise InputError(f"policy {text!r}: an imported log does not say what a model would have seen; {cure}")
 
 
 def uniform(log: LoggedDecisions) -> Target:

@@ -91,18 +91,15 @@ def build_resources(
         if artefacts.model is None:
             continue
         for feature in artefacts.features.features:
-            _same_meaning(name, feature, declared.get(feature.name))
-        attribution = None if artefacts.attribution is None else f"models/{name}.attribution.onnx"
-        columns = tuple(feature.name for feature in artefacts.features.features)
-        kind = artefacts.kind
-        entries[name] = ModelEntry(f"models/{name}.onnx", columns, attribution, kind.kind, kind.classes, kind.uncertain)
-        resources[entries[name].resource] = artefacts.model
-        if attribution is not None and artefacts.attribution is not None:
-            resources[attribution] = artefacts.attribution
+            check_meaning(name, feature, declared.get(feature.name))
+        entries[name] = entry = entry_of(name, artefacts)
+        resources[entry.resource] = artefacts.model
+        if entry.attribution is not None and artefacts.attribution is not None:
+            resources[entry.attribution] = artefacts.attribution
         if artefacts.golden is not None:
             golden[name] = artefacts.golden
     resources[GOLDEN] = encode_golden(Golden(golden))
-    learned = _learned(models)
+    learned = learned_of(models)
     resources |= learned
     vectors = vectors_of(contents.policy, contents.features, contents.catalogue, contents.vectors)
     if vectors is not None:
@@ -170,8 +167,24 @@ def _golden_errors(bundle: Bundle, child: ScoringChild) -> dict[ModelName, float
     return errors
 
 
-def _same_meaning(model: ModelName, trained: Feature, now: Feature | None) -> None:
-    """A column must mean at serving what it meant at training; its sentence is for people and may change."""
+def entry_of(name: ModelName, artefacts: Artefacts) -> ModelEntry:
+    """How a manifest tells of a model that has scores."""
+    kind = artefacts.kind
+    return ModelEntry(
+        resource=f"models/{name}.onnx",
+        features=tuple(feature.name for feature in artefacts.features.features),
+        attribution=None if artefacts.attribution is None else f"models/{name}.attribution.onnx",
+        kind=kind.kind,
+        classes=kind.classes,
+        uncertain=kind.uncertain,
+    )
+
+
+def check_meaning(model: ModelName, trained: Feature, now: Feature | None) -> None:
+    """A column must mean at serving what it meant at training; its sentence is for people and may change.
+
+    Raises ModelRefused `features`.
+    """
     if now is None:
         cure = "declare it under features/, or train again without it"
         raise ModelRefused(
@@ -185,7 +198,7 @@ def _same_meaning(model: ModelName, trained: Feature, now: Feature | None) -> No
         )
 
 
-def _learned(models: Mapping[ModelName, Artefacts]) -> dict[str, bytes]:
+def learned_of(models: Mapping[ModelName, Artefacts]) -> dict[str, bytes]:
     """What the models bring about items, by its path in the bundle; each of it comes from one model."""
     found: dict[str, dict[bytes, ModelName]] = {}
     for name, artefacts in sorted(models.items()):

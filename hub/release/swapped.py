@@ -11,24 +11,20 @@ import hashlib
 import msgspec
 
 from edgewise.bundle.catalogue import decode_catalogue, encode_catalogue
-from edgewise.bundle.learned import neighbours_path, vectors_path
+from edgewise.bundle.golden import decode_golden, encode_golden
 from edgewise.bundle.manifest import (
     CATALOGUE,
     FEATURES,
     GOLDEN,
-    NEIGHBOURS,
-    SESSIONS,
-    ModelEntry,
     Resource,
     encode_manifest,
 )
-from edgewise.bundle.golden import decode_golden, encode_golden
 from edgewise.errors import InputError
 from edgewise.features.table import decode_features
 from edgewise.ids import ModelName
 from hub.artefacts import Artefacts
 from hub.item_statistics import with_statistics
-from hub.release.bundle import BuiltBundle, same_meaning
+from hub.release.bundle import BuiltBundle, check_meaning, entry_of, learned_of
 
 
 def with_model(built: BuiltBundle, name: ModelName, artefacts: Artefacts) -> BuiltBundle:
@@ -45,27 +41,19 @@ def with_model(built: BuiltBundle, name: ModelName, artefacts: Artefacts) -> Bui
     resources = dict(built.resources)
     declared = {feature.name: feature for feature in decode_features(resources[FEATURES]).features}
     for feature in artefacts.features.features:
-        same_meaning(name, feature, declared.get(feature.name))
-    before = manifest.models[name]
-    attribution = f"models/{name}.attribution.onnx" if artefacts.attribution is not None else None
-    entry = msgspec.structs.replace(
-        before,
-        features=tuple(feature.name for feature in artefacts.features.features),
-        attribution=attribution,
-        kind=artefacts.kind.kind,
-        classes=artefacts.kind.classes,
-    )
+        check_meaning(name, feature, declared.get(feature.name))
+    entry, before = entry_of(name, artefacts), manifest.models[name]
     if before.attribution is not None:
         del resources[before.attribution]
-    if attribution is not None and artefacts.attribution is not None:
-        resources[attribution] = artefacts.attribution
+    if entry.attribution is not None and artefacts.attribution is not None:
+        resources[entry.attribution] = artefacts.attribution
     resources[entry.resource] = artefacts.model
     golden = decode_golden(resources[GOLDEN])
     rows = golden.models | {name: artefacts.golden}
     resources[GOLDEN] = encode_golden(msgspec.structs.replace(golden, models=rows))
     catalogue = with_statistics(decode_catalogue(resources[CATALOGUE]), artefacts.statistics)
     resources[CATALOGUE] = encode_catalogue(catalogue)
-    resources |= _learned(artefacts)
+    resources |= learned_of({name: artefacts})
     swapped = msgspec.structs.replace(
         manifest,
         models=manifest.models | {name: entry},

@@ -34,8 +34,9 @@ class WouldShow(NamedTuple):
     items: tuple[ItemId, ...]
     """Its candidates; NOTHING last, where it may show nothing."""
     chances: Scores
-    """Float64 (slots, candidates): P(candidate in this slot | what stood in the earlier slots). A row sums to 1, or to 0
-    where the slate could not have come so far."""
+    """Float64 (slots, candidates): P(candidate in this slot | what stood in the earlier slots).
+
+    A row sums to 1, or to 0 where the slate could not have come so far."""
 
 
 def would_show(

@@ -231,7 +231,7 @@ def chances_of(
     errors: Scores | None = None,
     limits: Limits = UNLIMITED,
 ) -> Scores:
-    """As `propensities_of`, of every candidate in every slot: float64 (slots, candidates); with `nothing` one more, last.
+    """As `propensities_of`, of every candidate: float64 (slots, candidates); with `nothing` that is the last one.
 
     A row sums to 1, or to 0 where the slate could not have come so far.
     """
