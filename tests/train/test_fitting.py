@@ -33,6 +33,8 @@ from hub.site.recipes import UncertaintyRecipe
 from hub.train.history import History
 from hub.train.ranker import How, MadeRanker, make_ranker, recipe_of, train_ranker
 
+pytestmark = pytest.mark.slow
+"""Two rankers are trained, one of them twice; what each part does by itself is in the tests of the parts."""
 HERO = PlacementName("film_hero")
 
 
@@ -62,9 +64,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     placements = {**contents.policy.placements, HERO: msgspec.structs.replace(placement, arms=arms)}
     policy = msgspec.structs.replace(contents.policy, placements=placements)
     contents = contents._replace(policy=policy, recipes={RANKER: unsure})
-    return World(
-        contents, make_ranker(history, contents, RANKER, recipe), make_ranker(history, contents, RANKER, unsure), folder
-    )
+    plain, made = (make_ranker(history, contents, RANKER, each) for each in (recipe, unsure))
+    return World(contents, plain, made, folder)
 
 
 def by_model(contents: SiteContents) -> ArmName:
