@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
 from edgewise.bundle.policy import ByFormula, Exploration
 from edgewise.consent import Grants
+from edgewise.decision import NOTHING as NO_ITEM
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
@@ -24,10 +27,17 @@ from edgewise.explain import (
     why_ruled,
 )
 from edgewise.ids import ItemId
-from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, slate
+from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, propensities_of, slate
 from edgewise.ranking import Ranked, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """How one placement chooses from its ranked candidates: all that its propensities depend on beside the scores."""
+
+    exploration: Exploration
+    limits: Limits
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -37,13 +47,8 @@ class Answer(msgspec.Struct, frozen=True):
     decision: PlacementDecision
     ranked: Ranked | None = None
     places: list[int] = []
-
-
-class Choice(msgspec.Struct, frozen=True):
-    """How one placement chooses from its ranked candidates: all that its propensities depend on beside the scores."""
-
-    exploration: Exploration
-    limits: Limits
+    choice: Choice | None = None
+    """None where nothing was chosen: items were forced, or fallen back to."""
 
 
 def choice_of(entry: Entry, field: Field | Reason, ranked: Ranked) -> Choice:
@@ -121,7 +126,22 @@ def answer(
         for slot, (item, place) in enumerate(zip(ranked.features.ids(rows), chosen.places, strict=True))
     )
     decision = PlacementDecision(items, reason, entry.assigned.name, entry.assigned.experiment, nothing)
-    return Answer(entry, decision, ranked, chosen.places)
+    return Answer(entry, decision, ranked, chosen.places, choice)
+
+
+def slate_propensities(given: Answer, items: Sequence[ItemId]) -> list[float]:
+    """With which probability each slot would have got these items, first slot first, given those before it.
+
+    `decision.NOTHING`, always the last, is to show nothing. For whoever asks how probably one policy would have done
+    what another did: an item that was no candidate has 0. What was forced or fallen back to had no alternative.
+    """
+    ranked, choice = given.ranked, given.choice
+    if ranked is None or choice is None:
+        own = [item.id for item in given.decision.items]
+        return [1.0 if own[slot : slot + 1] == [item] else 0.0 for slot, item in enumerate(items)]
+    place_of = {item: place for place, item in enumerate(ranked.features.ids(ranked.rows))}
+    places = [NOTHING if item == NO_ITEM else place_of.get(item) for item in items]
+    return propensities_of(ranked.scores, choice.exploration, places, errors=ranked.errors, limits=choice.limits)
 
 
 def _emptied(

@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 
 from edgewise.admission.load import Bundle
-from edgewise.answer import Answer, answer, logged_rows
+from edgewise.answer import Answer, answer, logged_rows, slate_propensities
 from edgewise.bundle.facts import NO_FACTS
 from edgewise.consent import Grants
 from edgewise.deadline import NEVER_LATE, IsLate
@@ -153,6 +153,11 @@ class Outcome:
             for given in self._answers
             if (rows := logged_rows(given, None, self._grants)) is not None
         }
+
+    def propensities_of(self, placement: PlacementName, items: Sequence[ItemId]) -> list[float]:
+        """With which probability each slot of a placement would have got these items; see `slate_propensities`."""
+        given = next(given for given in self._answers if given.entry.request.name == placement)
+        return slate_propensities(given, items)
 
     @property
     def impressions(self) -> tuple[ItemId, ...]:
