@@ -9,7 +9,7 @@ facts that are gone) is said.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -72,7 +72,7 @@ class Again(NamedTuple):
     impressions: tuple[ItemId, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
-    shadows: Mapping[PlacementName, Shadow] = NO_SHADOWS
+    shadows: dict[PlacementName, Shadow] = NO_SHADOWS
     outcome: Outcome | None = None
     """All of it, with the rows of every candidate; None where there was no bundle."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -51,15 +52,20 @@ class Answer(msgspec.Struct, frozen=True):
     """None where nothing was chosen: items were forced, or fallen back to."""
 
 
+_GREEDILY: Final = Choice(GREEDY, UNLIMITED)
+
+
 def choice_of(entry: Entry, field: Field | Reason, ranked: Ranked) -> Choice:
     """How the arm of an entry chooses. Who can be chosen at all was settled before; what is alike is looked up here."""
     placement, arm = entry.placement, entry.assigned.arm
     exploration = arm.exploration
-    is_unranked = _is_unranked(entry, ranked)
+    is_unranked = ranked.seen is None and _is_unranked(entry, ranked)
     if placement.safe or placement.learning == "logging-only" or not entry.assigned.is_personal or is_unranked:
         # Who may not be personalised is not learned from either, so there is nothing to explore for; and around an
         # order that is not the arm's there is nothing to learn of the arm.
         exploration = GREEDY
+    if not (placement.exploration_budget < 1 or placement.may_be_empty or placement.diversity is not None):
+        return _GREEDILY if exploration is GREEDY else Choice(exploration, UNLIMITED)
     limits = UNLIMITED
     if placement.exploration_budget < 1:
         limits = limits._replace(budget=placement.exploration_budget)
@@ -74,7 +80,7 @@ def choice_of(entry: Entry, field: Field | Reason, ranked: Ranked) -> Choice:
 
 
 def _is_unranked(entry: Entry, ranked: Ranked) -> bool:
-    """Whether load left no time for the arm's model, and its candidates stand in another order than its own."""
+    """Whether load left no time for the arm's model, so that candidates which no model saw are not in its order."""
     return ranked.seen is None and ranker_of(entry.assigned.arm.ranking) is not None
 
 
@@ -100,10 +106,12 @@ def answer(
         limits=choice.limits,
     )
     base = entry.assigned.reason or (Reason.RULE if ranked.seen is None else Reason.MODEL)
-    if _is_unranked(entry, ranked):
+    if ranked.seen is None and _is_unranked(entry, ranked):
         base = Reason.FALLBACK_OVERLOAD
     reason = base if all(chosen.is_greedy) else Reason.EXPLORE
-    nothing, chosen = _emptied(chosen, choice.limits, base, asked)
+    nothing: ChosenNothing | msgspec.UnsetType = msgspec.UNSET
+    if choice.limits.nothing is not None:
+        nothing, chosen = _emptied(chosen, choice.limits.nothing, base, asked)
     reasons = [base if is_greedy else Reason.EXPLORE for is_greedy in chosen.is_greedy]
     rows = ranked.rows.take(np.array(chosen.places, np.intp))
     whys: list[tuple[Why, ...]] = [()] * len(reasons)
@@ -145,16 +153,16 @@ def slate_propensities(given: Answer, items: Sequence[ItemId]) -> list[float]:
 
 
 def _emptied(
-    chosen: Slate, limits: Limits, base: Reason, asked: Asked
+    chosen: Slate, score: float, base: Reason, asked: Asked
 ) -> tuple[ChosenNothing | msgspec.UnsetType, Slate]:
     """The slot that was left empty, and the slate of items before it."""
-    if limits.nothing is None or not chosen.places or chosen.places[-1] != NOTHING:
+    if not chosen.places or chosen.places[-1] != NOTHING:
         return msgspec.UNSET, chosen
     reason = base if chosen.is_greedy[-1] else Reason.EXPLORE
     nothing = ChosenNothing(
         rank=len(chosen.places),
         reason=reason,
-        score=limits.nothing,
+        score=score,
         propensity=chosen.propensities[-1],
         why=why_nothing(reason) if asked.question.explain else (),
     )
