@@ -66,7 +66,7 @@ def check_parity(
         trained = calibration.probabilities(trained)
     with scorer(child) as running:
         served = running.score(model, rows)
-    return compare(trained, served, thresholds=len(_numeric_nodes(forest)))
+    return compare(trained, served, thresholds=thresholds_of(forest))
 
 
 def compare(trained: ArrayLike, served: ArrayLike, *, thresholds: int = 0) -> Parity:
@@ -140,6 +140,11 @@ def telling_rows(forest: Forest, base: NDArray[np.float32], *, count: int, seed:
     odd = parity_rows(forest, real, seed=seed)[len(real) :]
     drawn = np.random.default_rng(seed).choice(len(odd), size=count - len(real), replace=False)
     return np.concatenate([real, odd[np.sort(drawn)]])
+
+
+def thresholds_of(forest: Forest) -> int:
+    """How many splits `parity_rows` tries on the threshold and to either side of it."""
+    return len(_numeric_nodes(forest))
 
 
 def _numeric_nodes(forest: Forest) -> NDArray[np.int64]:

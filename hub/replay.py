@@ -74,7 +74,7 @@ class Again(NamedTuple):
     impressions: tuple[ItemId, ...]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
-    shadows: Mapping[PlacementName, Shadow] = NO_SHADOWS
+    shadows: dict[PlacementName, Shadow] = NO_SHADOWS
     outcome: Outcome | None = None
     """All of it, with the rows of every candidate; None where there was no bundle."""
 

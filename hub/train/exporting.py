@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from edgewise.bundle.golden import golden_rows
 from edgewise.errors import ModelRefused
 from edgewise.features.table import FeatureTable
-from hub.artefacts import Artefacts
-from hub.parity import Parity, check_parity, telling_rows
+from hub.artefacts import UNCERTAIN_RANKER, Artefacts
+from hub.parity import Parity, check_parity, compare, parity_rows, telling_rows, thresholds_of
 from hub.scoring_child import ScoringChild
 from hub.train.boosting import raw_scores
 from hub.train.items import FittedItems
+from hub.train.uncertainty import Bags
 
 if TYPE_CHECKING:
     import lightgbm
@@ -58,11 +59,7 @@ def exported(
     with ScoringChild() as child:
         parity = check_parity(booster, model, _spread(matrix, PARITY_ROWS), output="raw", child=child, seed=seed)
         added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
-    error = float((np.abs(added - expected) / np.maximum(1.0, np.abs(expected))).max())
-    if not error <= ADDITIVE:
-        raise ModelRefused(
-            "attribution", f"attributions miss a score by {error:.3g} * max(1, |y|); at most 1e-4 may be"
-        )
+    _check_additive(added, expected)
     artefacts = Artefacts(
         features=features,
         model=model,
@@ -75,6 +72,43 @@ def exported(
         continuation=continuation,
     )
     return Exported(artefacts, parity)
+
+
+def exported_bags(bags: Bags, matrix: Matrix, features: FeatureTable, items: FittedItems, *, seed: int) -> Exported:
+    """As `exported`, of boosters that say together how sure they are. There is nothing to go on with."""
+    from hub.export.bagged import bagged_forest, export_bagged_attribution, export_bags
+
+    names = [feature.name for feature in features.features]
+    model = export_bags(bags.boosters, names).SerializeToString(deterministic=True)
+    attribution = export_bagged_attribution(bags.boosters, names).SerializeToString(deterministic=True)
+    forest, _ = bagged_forest(bags.boosters)
+    golden = telling_rows(forest, matrix, count=GOLDEN_ROWS, seed=seed)
+    rows = parity_rows(forest, _spread(matrix, PARITY_ROWS), seed=seed)
+    expected = bags.scores(golden)
+    with ScoringChild() as child:
+        parity = compare(bags.scores(rows), child.score(model, rows), thresholds=thresholds_of(forest))
+        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
+    _check_additive(added, expected[:, 0])
+    artefacts = Artefacts(
+        features=features,
+        model=model,
+        golden=golden_rows(golden, expected),
+        attribution=attribution,
+        neighbours=items.neighbours_bytes,
+        sets=items.sets,
+        sessions=items.sessions_bytes,
+        statistics=items.statistics,
+        kind=UNCERTAIN_RANKER,
+    )
+    return Exported(artefacts, parity)
+
+
+def _check_additive(added: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    error = float((np.abs(added - expected) / np.maximum(1.0, np.abs(expected))).max())
+    if not error <= ADDITIVE:
+        raise ModelRefused(
+            "attribution", f"attributions miss a score by {error:.3g} * max(1, |y|); at most 1e-4 may be"
+        )
 
 
 def _spread(matrix: Matrix, most: int) -> Matrix:

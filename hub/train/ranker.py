@@ -25,10 +25,11 @@ from hub.ledger.rows import ModelStatus
 from hub.site.loading import SiteContents
 from hub.site.overriding import recipe_in
 from hub.site.recipes import RankerRecipe
-from hub.train.boosting import Lesson, fit_trees, lesson_of, raw_scores
+from hub.train.boosting import Lesson, lesson_of
 from hub.train.continuation import continuation_of
 from hub.train.dataset import Progress, part, replayed_rows, sampled, together
-from hub.train.exporting import exported
+from hub.train.exporting import exported, exported_bags
+from hub.train.fitting import fit, gains_of, scores_of, sureness_of
 from hub.train.history import History
 from hub.train.incremental import Parent, continue_ranker
 from hub.train.items import fit_items
@@ -40,6 +41,7 @@ from hub.train.rewards import Rewards, outcomes_of
 from hub.train.shop import Shop, features_of, seat_of
 from hub.train.site_scores import with_scores, with_scores_named
 from hub.train.tuning import tuned
+from hub.train.uncertainty import Bags
 
 if TYPE_CHECKING:
     from hub.ledger.ledger import Ledger
@@ -107,6 +109,8 @@ def train_ranker(
     registered = contents.models[name].model
     made: MadeRanker
     with with_scores(contents, registry, name, recipe) as scored:
+        if how.incremental and recipe.uncertainty is not None:
+            raise InputError("a model that says how sure it is has many boosters; train it in full, not --incremental")
         if how.incremental:
             parent = _parent(registry, registered, how.parent)
             made = MadeRanker(*continue_ranker(history, scored, name, recipe, parent, seed=seed, progress=progress))
@@ -187,26 +191,30 @@ def make_ranker(
     found = None
     if tune:
         found = tuned(early, shop.features, recipe.trees, k=shop.count, trials=tune, seed=seed, progress=progress)
-    trees = recipe.trees if found is None else found.trees
+    chosen = recipe if found is None else msgspec.structs.replace(recipe, trees=found.trees)
     rows = together(early, sampled(late, recipe.negatives, seed))
     learned, to_learn = lesson_of(early, shop.features), lesson_of(rows, shop.features)
     if recipe.decisions is not None:
         learned, to_learn = _of_decisions(history, recipe, shop.features, logged, judged_from)
-    trial = fit_trees(learned, trees, seed, what="training to judge", progress=progress)
-    ranks = model_ranks(to_judge, raw_scores(trial, to_judge.matrix))
+    of_early, of_all = (None, None) if recipe.decisions is not None else (early.visitor, rows.visitor)
+    trial = fit(learned, chosen, seed, unit=of_early, what="training to judge", progress=progress)
+    ranks = model_ranks(to_judge, scores_of(trial, to_judge.matrix))
     judged = judge(to_judge, ranks, k=shop.count, is_known=_known(history, through), seed=seed)
-    booster = fit_trees(to_learn, trees, seed, what="training", progress=progress)
+    fitted = fit(to_learn, chosen, seed, unit=of_all, what="training", progress=progress)
     items = fit_items(history, recipe, len(history), contents)
     progress("comparing with the edge", 0, 1)
-    state = continuation_of(booster, trees.objective, history)
-    made = exported(booster, rows.matrix, shop.features, items, continuation=state, seed=seed)
+    if isinstance(fitted, Bags):
+        made = exported_bags(fitted, rows.matrix, shop.features, items, seed=seed)
+    else:
+        state = continuation_of(fitted, chosen.trees.objective, history)
+        made = exported(fitted, rows.matrix, shop.features, items, continuation=state, seed=seed)
     progress("comparing with the edge", 1, 1)
     evidence = Evidence(
         history=history,
         recipe=recipe,
         seat=shop.seat,
         features=shop.features,
-        gains=[float(gain) for gain in booster.feature_importance("gain")],
+        gains=gains_of(fitted),
         rows=rows,
         through=through,
         judged_from=judged_from,
@@ -216,6 +224,7 @@ def make_ranker(
         seed=seed,
         tuned=found,
         decisions=None if recipe.decisions is None else len(to_learn.size),
+        sureness=sureness_of(trial, to_judge.matrix),
     )
     return MadeRanker(made.artefacts, ranker_card(evidence), judged)
 

@@ -59,6 +59,8 @@ class Evidence(NamedTuple):
     lineage: Lineage | None = None
     decisions: int | None = None
     """How many the trees learned from, where they did not learn from the replay."""
+    sureness: dict[str, float] | None = None
+    """Of a model that says standard errors, on the outcomes that judged it."""
 
 
 def ranker_card(evidence: Evidence) -> dict[str, Any]:
@@ -82,6 +84,7 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
         "features": _features(evidence),
         "consent": consent(evidence.features),
         "fairness": _fairness(evidence),
+        **({} if evidence.sureness is None else {"sureness": _rounded(evidence.sureness)}),
         "known_limits": _limits(evidence),
         "parity": msgspec.structs.asdict(evidence.parity),
         "settings": msgspec.to_builtins(evidence.recipe),
@@ -90,6 +93,10 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
             **_lineage(evidence),
         },
     }
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(number, DIGITS) for name, number in numbers.items()}
 
 
 def _lineage(evidence: Evidence) -> dict[str, Any]:

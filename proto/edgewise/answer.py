@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
 from edgewise.bundle.policy import ByFormula, Exploration
 from edgewise.consent import Grants
+from edgewise.decision import NOTHING as NO_ITEM
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
@@ -24,19 +28,10 @@ from edgewise.explain import (
     why_ruled,
 )
 from edgewise.ids import ItemId
-from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, slate
+from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, propensities_of, slate
 from edgewise.ranking import Ranked, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """A placement's decision, and the candidates that it was chosen from: `places` of items, first slot first."""
-
-    entry: Entry
-    decision: PlacementDecision
-    ranked: Ranked | None = None
-    places: list[int] = []
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -46,15 +41,31 @@ class Choice(msgspec.Struct, frozen=True):
     limits: Limits
 
 
+class Answer(msgspec.Struct, frozen=True):
+    """A placement's decision, and the candidates that it was chosen from: `places` of items, first slot first."""
+
+    entry: Entry
+    decision: PlacementDecision
+    ranked: Ranked | None = None
+    places: list[int] = []
+    choice: Choice | None = None
+    """None where nothing was chosen: items were forced, or fallen back to."""
+
+
+_GREEDILY: Final = Choice(GREEDY, UNLIMITED)
+
+
 def choice_of(entry: Entry, field: Field | Reason, ranked: Ranked) -> Choice:
     """How the arm of an entry chooses. Who can be chosen at all was settled before; what is alike is looked up here."""
     placement, arm = entry.placement, entry.assigned.arm
     exploration = arm.exploration
-    is_unranked = _is_unranked(entry, ranked)
+    is_unranked = ranked.seen is None and _is_unranked(entry, ranked)
     if placement.safe or placement.learning == "logging-only" or not entry.assigned.is_personal or is_unranked:
         # Who may not be personalised is not learned from either, so there is nothing to explore for; and around an
         # order that is not the arm's there is nothing to learn of the arm.
         exploration = GREEDY
+    if not (placement.exploration_budget < 1 or placement.may_be_empty or placement.diversity is not None):
+        return _GREEDILY if exploration is GREEDY else Choice(exploration, UNLIMITED)
     limits = UNLIMITED
     if placement.exploration_budget < 1:
         limits = limits._replace(budget=placement.exploration_budget)
@@ -69,7 +80,7 @@ def choice_of(entry: Entry, field: Field | Reason, ranked: Ranked) -> Choice:
 
 
 def _is_unranked(entry: Entry, ranked: Ranked) -> bool:
-    """Whether load left no time for the arm's model, and its candidates stand in another order than its own."""
+    """Whether load left no time for the arm's model, so that candidates which no model saw are not in its order."""
     return ranked.seen is None and ranker_of(entry.assigned.arm.ranking) is not None
 
 
@@ -95,10 +106,12 @@ def answer(
         limits=choice.limits,
     )
     base = entry.assigned.reason or (Reason.RULE if ranked.seen is None else Reason.MODEL)
-    if _is_unranked(entry, ranked):
+    if ranked.seen is None and _is_unranked(entry, ranked):
         base = Reason.FALLBACK_OVERLOAD
     reason = base if all(chosen.is_greedy) else Reason.EXPLORE
-    nothing, chosen = _emptied(chosen, choice.limits, base, asked)
+    nothing: ChosenNothing | msgspec.UnsetType = msgspec.UNSET
+    if choice.limits.nothing is not None:
+        nothing, chosen = _emptied(chosen, choice.limits.nothing, base, asked)
     reasons = [base if is_greedy else Reason.EXPLORE for is_greedy in chosen.is_greedy]
     rows = ranked.rows.take(np.array(chosen.places, np.intp))
     whys: list[tuple[Why, ...]] = [()] * len(reasons)
@@ -121,20 +134,35 @@ def answer(
         for slot, (item, place) in enumerate(zip(ranked.features.ids(rows), chosen.places, strict=True))
     )
     decision = PlacementDecision(items, reason, entry.assigned.name, entry.assigned.experiment, nothing)
-    return Answer(entry, decision, ranked, chosen.places)
+    return Answer(entry, decision, ranked, chosen.places, choice)
+
+
+def slate_propensities(given: Answer, items: Sequence[ItemId]) -> list[float]:
+    """With which probability each slot would have got these items, first slot first, given those before it.
+
+    `decision.NOTHING`, always the last, is to show nothing. For whoever asks how probably one policy would have done
+    what another did: an item that was no candidate has 0. What was forced or fallen back to had no alternative.
+    """
+    ranked, choice = given.ranked, given.choice
+    if ranked is None or choice is None:
+        own = [item.id for item in given.decision.items]
+        return [1.0 if own[slot : slot + 1] == [item] else 0.0 for slot, item in enumerate(items)]
+    place_of = {item: place for place, item in enumerate(ranked.features.ids(ranked.rows))}
+    places = [NOTHING if item == NO_ITEM else place_of.get(item) for item in items]
+    return propensities_of(ranked.scores, choice.exploration, places, errors=ranked.errors, limits=choice.limits)
 
 
 def _emptied(
-    chosen: Slate, limits: Limits, base: Reason, asked: Asked
+    chosen: Slate, score: float, base: Reason, asked: Asked
 ) -> tuple[ChosenNothing | msgspec.UnsetType, Slate]:
     """The slot that was left empty, and the slate of items before it."""
-    if limits.nothing is None or not chosen.places or chosen.places[-1] != NOTHING:
+    if not chosen.places or chosen.places[-1] != NOTHING:
         return msgspec.UNSET, chosen
     reason = base if chosen.is_greedy[-1] else Reason.EXPLORE
     nothing = ChosenNothing(
         rank=len(chosen.places),
         reason=reason,
-        score=limits.nothing,
+        score=score,
         propensity=chosen.propensities[-1],
         why=why_nothing(reason) if asked.question.explain else (),
     )

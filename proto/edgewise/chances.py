@@ -175,9 +175,10 @@ class WeighedChances:
         weights = self._weigh(self._scores, best, size)
         weights[best] = 0.0
         self._weights, self._summed = weights, weights.cumsum()
+        bare_best = 1 - float(self._summed[-1])
         # Where another than the best by score is all but sure to be better, rounding must not leave less than nothing.
-        self._bare_best = max(1 - float(self._summed[-1]), 0.0)
-        self.of_best = self._floor / size + (1 - self._floor) * self._bare_best
+        self._bare_best = bare_best = max(bare_best, 0.0)
+        self.of_best = self._floor / size + (1 - self._floor) * bare_best
 
     def close(self, places: list[int]) -> None:
         """As `Chances.close`."""

@@ -10,14 +10,13 @@ the profile and one call of each model.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
 from edgewise.admission.load import Bundle
-from edgewise.answer import Answer, answer, logged_rows
+from edgewise.answer import Answer, answer, logged_rows, slate_propensities
 from edgewise.bundle.facts import NO_FACTS
 from edgewise.consent import Grants
 from edgewise.deadline import NEVER_LATE, IsLate
@@ -37,7 +36,8 @@ from edgewise.request import PlacementRequest
 from edgewise.scores import Score, ScoreFailed
 from edgewise.shadow import shadows
 
-NO_SHADOWS: Final[Mapping[PlacementName, Shadow]] = MappingProxyType({})
+NO_SHADOWS: Final[dict[PlacementName, Shadow]] = {}
+"""Nobody writes to it."""
 
 
 class UnknownPlacement(InputError):  # noqa: N818  # reads as what happened
@@ -106,7 +106,7 @@ def _outcome(asked: Asked, score: Score, attribute: Attribute | None, draw: Draw
         # A copy: a challenger may ask for more, which had no say in the answer.
         scores=dict(asked.said),
     )
-    beside = shadows(answers, asked, score, draw, degradation)
+    beside = shadows(answers, asked, score, draw, degradation) if bundle.has_apprentices else NO_SHADOWS
     return Outcome(decision, degradation, answers, question.grants, facts_version=facts_version, shadows=beside)
 
 
@@ -121,10 +121,10 @@ class Outcome:
         grants: Grants,
         *,
         facts_version: int = NO_FACTS,
-        shadows: Mapping[PlacementName, Shadow] = NO_SHADOWS,
+        shadows: dict[PlacementName, Shadow] = NO_SHADOWS,
     ) -> None:
         self.decision = decision
-        self.shadows = dict(shadows)
+        self.shadows = shadows
         """What challengers of apprentice placements would have shown."""
         self.facts_version = facts_version
         """Of the live facts that were in force, 0 for none."""
@@ -153,6 +153,11 @@ class Outcome:
             for given in self._answers
             if (rows := logged_rows(given, None, self._grants)) is not None
         }
+
+    def propensities_of(self, placement: PlacementName, items: Sequence[ItemId]) -> list[float]:
+        """With which probability each slot of a placement would have got these items; see `slate_propensities`."""
+        given = next(given for given in self._answers if given.entry.request.name == placement)
+        return slate_propensities(given, items)
 
     @property
     def impressions(self) -> tuple[ItemId, ...]:

@@ -150,7 +150,7 @@ def slate(
             chosen.propensities.append(walk.chance(place))
             chosen.is_greedy.append(place == walk.best)
             chosen.places.append(walk.named(place))
-            if not walk.take(place):
+            if slot + 1 == count or not walk.take(place):
                 break
     return chosen
 

@@ -15,16 +15,14 @@ from typing import Final
 
 import msgspec
 
-from edgewise.answer import Answer, answer, choice_of
+from edgewise.answer import Answer, answer, slate_propensities
 from edgewise.assign import Assigned
 from edgewise.deadline import TimeIsUp
 from edgewise.decision import NOTHING
 from edgewise.draws import Draw
 from edgewise.entry import Asked, field
 from edgewise.ids import ArmName, ItemId, PlacementName
-from edgewise.policy import NOTHING as NO_PLACE
-from edgewise.policy import propensities_of
-from edgewise.ranking import Ranked, rank
+from edgewise.ranking import rank
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import Shadow
 from edgewise.scores import Score
@@ -68,30 +66,25 @@ def _asked(given: Answer, challenger: ArmName, asked: Asked, score: Score, draw:
         return Shadow(challenger, Reason.FALLBACK_SCORER)
     if isinstance(ranked, Reason):
         return Shadow(challenger, _UNASKED.get(degradation, ranked))
-    chosen = answer(entry, competing, ranked, asked, attribute=None, draw=_beside(draw)).decision
-    nothing = chosen.nothing
+    would = answer(entry, competing, ranked, asked, attribute=None, draw=_beside(draw))
+    chosen, nothing = would.decision, would.decision.nothing
     slots = [(item.id, item.score, item.propensity) for item in chosen.items]
     if not isinstance(nothing, msgspec.UnsetType):
         slots.append((NOTHING, nothing.score, nothing.propensity))
-    choice = choice_of(entry, competing, ranked)
-    agreements = propensities_of(
-        ranked.scores, choice.exploration, _served_places(given, ranked), errors=ranked.errors, limits=choice.limits
-    )
     return Shadow(
         arm=challenger,
         reason=chosen.reason,
         items=tuple(item for item, _, _ in slots),
         scores=tuple(worth for _, worth, _ in slots),
         propensities=tuple(propensity for _, _, propensity in slots),
-        agreements=tuple(agreements),
+        agreements=tuple(slate_propensities(would, _served(given))),
     )
 
 
-def _served_places(given: Answer, ranked: Ranked) -> list[int | None]:
-    """Where the challenger has what was shown; None where it would not have been a candidate."""
-    place_of: dict[ItemId, int] = {item: place for place, item in enumerate(ranked.features.ids(ranked.rows))}
-    served: list[int | None] = [place_of.get(item.id) for item in given.decision.items]
-    return served if isinstance(given.decision.nothing, msgspec.UnsetType) else [*served, NO_PLACE]
+def _served(given: Answer) -> list[ItemId]:
+    """What was shown, slot by slot."""
+    items = [item.id for item in given.decision.items]
+    return items if isinstance(given.decision.nothing, msgspec.UnsetType) else [*items, NOTHING]
 
 
 def _beside(draw: Draw) -> Draw:

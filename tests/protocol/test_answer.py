@@ -34,11 +34,12 @@ from edgewise.bundle.policy import (
 )
 from edgewise.consent import NOTHING as NO_GRANTS
 from edgewise.decide import Outcome, decide
+from edgewise.decision import NOTHING as NO_ITEM
 from edgewise.decision import ChosenNothing, PlacementDecision
 from edgewise.draws import draw_from
 from edgewise.errors import BundleRefused
 from edgewise.explain import why_nothing
-from edgewise.ids import DecisionId, ModelName
+from edgewise.ids import DecisionId, ItemId, ModelName
 from edgewise.policy import pmf
 from edgewise.profile.state import Profile
 from edgewise.question import Question
@@ -227,6 +228,26 @@ def test_the_frequency_through_the_engine_is_the_logged_propensity(exploration: 
 @pytest.mark.parametrize("exploration", [EpsilonGreedy(0.3), SquareCB(60.0, 0.1), Softmax(0.02, 0.05)])
 def test_over_a_hundred_thousand_decisions_it_is_as_well(exploration: Exploration, visit: str) -> None:
     frequencies(exploration, VISITS[visit], 11_200)
+
+
+@pytest.mark.parametrize("exploration", [EpsilonGreedy(0.3), SquareCB(60.0, 0.1), Softmax(0.02, 0.05), None])
+def test_another_can_ask_with_which_probability_this_would_have_been_shown(exploration: Exploration | None) -> None:
+    bundle = shop(exploration, nothing=0.0945, **LIMITED)
+    for number in range(20):
+        outcome = ask(bundle, world.question(PlacementRequest(HERO, count=3), decision_id=DecisionId(f"{number:026}")))
+        placed = hero(outcome)
+        items, propensities = [item.id for item in placed.items], [item.propensity for item in placed.items]
+        if isinstance(placed.nothing, ChosenNothing):
+            items, propensities = [*items, NO_ITEM], [*propensities, placed.nothing.propensity]
+        assert outcome.propensities_of(HERO, items) == propensities
+        assert outcome.propensities_of(HERO, [ItemId("a stranger"), *items[1:]])[0] == 0
+
+
+def test_what_was_fallen_back_to_had_no_alternative() -> None:
+    outcome = ask(shop(), world.question(PlacementRequest(HERO, count=2), degradation=Degradation.OVERLOAD))
+    first, second = (item.id for item in hero(outcome).items)
+    assert outcome.propensities_of(HERO, [first, second]) == [1.0, 1.0]
+    assert outcome.propensities_of(HERO, [second, second, first]) == [0.0, 1.0, 0.0]
 
 
 # --- a model that knows how sure it is --------------------------------------------------------------------------------

@@ -83,6 +83,8 @@ class Bundle:
             )
             for name, placement in policy.placements.items()
         }
+        self.has_apprentices = any(placement.learning == "apprentice" for placement in policy.placements.values())
+        """Whether some placement has a challenger that is asked beside."""
         for dimension in DIMENSIONS:
             self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
