@@ -157,7 +157,7 @@ class Replayer:
         )
         return Again(
             decision=outcome.decision,
-            shown=outcome.shown,
+            shown=outcome.shown if record.is_kept else {},
             sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
             impressions=() if record.deferred else outcome.impressions,
             missing=past.missing,
