@@ -9,7 +9,7 @@ facts that are gone) is said.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -167,7 +167,7 @@ class Replayer:
         )
         return Again(
             decision=outcome.decision,
-            shown=outcome.shown,
+            shown=outcome.shown if record.is_kept else {},
             sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
             impressions=() if record.deferred else outcome.impressions,
             shadows=outcome.shadows,

@@ -96,7 +96,7 @@ class NaiveJoin:
             theirs = self.decisions[decision_id].subject
             if not theirs or self._person(theirs) != self._person(event.subject):
                 continue
-            if item not in self.slates[decision_id, name]:
+            if item not in self.slates[decision_id, name] or event.placement not in (None, name):
                 continue
             if not event.time_ms - self.definition.window_hours * HOUR_MS <= exposed_ms <= event.time_ms:
                 continue

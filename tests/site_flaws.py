@@ -31,6 +31,61 @@ COLLECTION = "collections/hero.yaml"
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
+    # --- rewards ---
+    Flaw(
+        "reward_of_no_kind",
+        HERO,
+        "count: 1\nreward: {events: {clik: 1}}",
+        4,
+        "no kind of event 'clik'",
+        "did you mean 'click'?",
+        "count: 1",
+    ),
+    Flaw(
+        "reward_of_being_shown",
+        HERO,
+        "count: 1\nreward: {events: {impression: 1}}",
+        4,
+        "'impression' says nothing of what was wanted",
+        "name an event",
+        "count: 1",
+    ),
+    Flaw(
+        "refund_without_order",
+        HERO,
+        "count: 1\nreward: {events: {click: 1, refund: -10}}",
+        4,
+        "a refund takes off the order",
+        "what an `order` is worth",
+        "count: 1",
+    ),
+    Flaw(
+        "stars_of_a_click",
+        HERO,
+        "count: 1\nreward: {events: {click: {each: 1, at_least: 4}}}",
+        4,
+        "only reviews have stars",
+        "leave it out",
+        "count: 1",
+    ),
+    Flaw(
+        "reward_that_waits_for_nothing",
+        HERO,
+        "count: 1\nreward: {events: {click: 1}, wait_hours: 0}",
+        4,
+        "expected float > 0",
+        "",
+        "count: 1",
+    ),
+    Flaw(
+        "internal_by_address",
+        "site.yaml",
+        "origins: []\ntraffic: {internal_subjects: [ann@shop.example]}",
+        23,
+        "'ann@shop.example' is no subject of 32 hex digits",
+        "`edgewise profile show ID` tells it",
+        "origins: []",
+    ),
     # --- live facts ---
     Flaw(
         "live_text",

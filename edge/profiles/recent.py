@@ -72,7 +72,7 @@ class RememberedDecision(msgspec.Struct, frozen=True, array_like=True):
     owners: tuple[SubjectId, ...]
     """Who may ask: the subjects of the visitor that it was made for; none where it was made for nobody."""
     record: bytes
-    """The `DecisionRecord`, as it stands in the spool."""
+    """The `DecisionRecord`, as it stands in the spool, or with the feature rows that are not kept for learning."""
 
 
 class RecentDecisions:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from edge.profiles.cache_file import CacheError
 from edge.profiles.recent import RememberedDecision
 from edge.spool.lanes import Lane
@@ -12,6 +14,7 @@ from edge.worker.visit import Visit
 from edgewise.decide import Outcome
 from edgewise.decision import canonical_bytes
 from edgewise.ids import SubjectId
+from edgewise.keeping import ALL, kept_for_learning
 from edgewise.profile.reduce import touches_profile
 from edgewise.profile.state import Profile
 from edgewise.question import Question
@@ -52,13 +55,17 @@ def write_exposure(desk: Desk, exposure: Exposure, *, proves: str | None) -> Non
     owners = exposure.visit.owners
     if proves is not None:
         owners = (*owners, subject_of(desk.keys.subject_key, "anonymousId", proves))
+    if not record.is_kept:  # whoever asks why is told all of it, whatever is learned from
+        payload = encode_record(msgspec.structs.replace(record, shown=exposure.outcome.shown))
     desk.remember(record.decision_id, RememberedDecision(owners, payload))
 
 
 def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
     question, outcome = exposure.question, exposure.outcome
     served = desk.live.served
-    share = 0.0 if served is None else served.bundle.policy.site.feature_sample_share
+    site = None if served is None else served.bundle.policy.site
+    kept = ALL if site is None else kept_for_learning(site, question.decision_id)
+    share = 0.0 if site is None or not kept.is_kept else site.feature_sample_share
     # Whole matrices are the first that a spool which fills up does without; the share is that of the rest.
     if not desk.spool.has_room(Lane.DEBUG):
         share = 0.0
@@ -79,7 +86,7 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         degradation=outcome.degradation,
         applied=exposure.profile.applied,
         decision=canonical_bytes(outcome.decision),
-        shown=outcome.shown,
+        shown=outcome.shown if kept.is_kept else {},
         sampled=outcome.matrices if is_sampled else {},
         sample_probability=share if is_sampled else 0.0,
         force=question.force,
@@ -89,4 +96,6 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         impressions=() if exposure.is_deferred else outcome.impressions,
         unit=question.unit,
         shadows=outcome.shadows,
+        learning_probability=kept.probability,
+        is_kept=kept.is_kept,
     )

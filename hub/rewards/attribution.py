@@ -3,7 +3,7 @@
     names a decision that showed the item  -> that slot, in the placement that it names, or the first by name
     is a refund                            -> where the visitor's last order of the item went, if anywhere
     else                                   -> the last exposure of the item to the person before it, in any placement,
-                                              at most `window_hours` ago
+                                              or in the one that it names, at most `window_hours` ago
 
 Last touch, because it can be told from what is logged and counts every outcome once over all placements; shares among
 several exposures would need a model of what each of them did.
@@ -70,7 +70,7 @@ class Attribution:
         place = self._named(outcome)
         if place is None and key is not None and outcome.item != NO_ITEM:
             is_refund = outcome.kind == Kind.REFUND
-            place = self._ordered.get(key) if is_refund else self._last(key, outcome.time_ms)
+            place = self._ordered.get(key) if is_refund else self._last(key, outcome)
         if key is not None and outcome.kind == Kind.ORDER:
             self._ordered[key] = place
         return place
@@ -85,11 +85,13 @@ class Attribution:
                     return _place(exposure, position)
         return None
 
-    def _last(self, key: tuple[SubjectId, ItemId], time_ms: int) -> Place | None:
+    def _last(self, key: tuple[SubjectId, ItemId], outcome: Outcome) -> Place | None:
         places = self._shown.get(key, [])
-        after = bisect_right(places, time_ms, key=lambda place: place.exposed_ms)
-        if after and places[after - 1].exposed_ms >= time_ms - self._window_ms:
-            return places[after - 1]
+        for index in range(bisect_right(places, outcome.time_ms, key=lambda place: place.exposed_ms) - 1, -1, -1):
+            if places[index].exposed_ms < outcome.time_ms - self._window_ms:
+                break
+            if outcome.placement in (None, places[index].placement):
+                return places[index]
         return None
 
 

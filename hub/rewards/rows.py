@@ -48,9 +48,10 @@ def rows_of(found: Found, definition: RewardDefinition, standing_of: StandingOf,
         until_ms = exposure.exposed_ms + wait_ms
         in_time.append(tuple(outcome for outcome in theirs if outcome.time_ms <= until_ms))
         late.append(tuple(outcome for outcome in theirs if outcome.time_ms > until_ms))
+    waits = [now_ms <= exposure.exposed_ms + wait_ms for exposure, _ in rows]
     states = [
-        RowState.LATE if too_late else RowState.WAITING if now_ms <= exposure.exposed_ms + wait_ms else RowState.SETTLED
-        for (exposure, _), too_late in zip(rows, late, strict=True)
+        RowState.WAITING if is_waiting else RowState.LATE if too_late else RowState.SETTLED
+        for is_waiting, too_late in zip(waits, late, strict=True)
     ]
     joint = {exposure.decision_id: math.prod(slot.propensity for slot in exposure.slots) for exposure in shown}
     standing = {exposure.decision_id: standing_of(exposure) for exposure in shown}

@@ -35,6 +35,7 @@ from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
+from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
@@ -55,6 +56,7 @@ def check(files: Files) -> list[Problem]:
         *check_features(files),
         *check_identity(files),
         *check_recipes(files),
+        *check_rewards(files),
         *check_score_recipes(files),
         *check_sources(files),
     ]

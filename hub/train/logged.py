@@ -1,39 +1,36 @@
 """A training set from decisions: the rows that the model saw when it decided, joined to what came of what was shown.
 
-Nothing is computed again. A column that a decision did not log makes the decision useless here, not zero.
+Nothing is computed again. A column that a decision did not log makes the decision useless here, not zero. What came,
+and whom a decision belongs to, is the join's to say (`hub.rewards.join`): bots, staff and visitors who are there to be
+measured teach nothing.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
-import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from edgewise.decision import ChosenItem, Decision
-from edgewise.errors import MALFORMED
-from edgewise.events import ACTIVATIONS, Kind
+from edgewise.bundle.policy import Policy, RewardDefinition
+from edgewise.events import Kind
 from edgewise.ids import DecisionId, ItemId, PlacementName
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.feature_rows import columns_of
-from hub.ledger import tables
-from hub.ledger.dialect import chunks
 from hub.ledger.ledger import Ledger
-from hub.ledger.rows import RewardRow
+from hub.rewards.exposures import Dropped
+from hub.rewards.join import joined
+from hub.rewards.joined import Joined, RowState, Traffic
 from hub.site.recipes import Outcome
 from hub.train.rewards import Rewards
 from hub.train.shop import Matrix
 
 NOT_SHOWN: Final = 0
 NEVER: Final = int(np.iinfo(np.int64).max)
-_AT_ONCE: Final = 1_000
-_decisions = msgspec.json.Decoder(Decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +63,32 @@ class LoggedRows:
     bundle_digests: tuple[str, ...]
     """(decisions,): rows of different bundles may mean different things."""
     left_out: Mapping[str, int]
-    """Why decisions of the placement made no row -> how many: `no-model`, `other-columns`, `not-shown`, `damaged`."""
+    """Why decisions of the placement made no row -> how many: `no-model`, `other-columns`, what a join drops
+    (`hub.rewards.exposures.Dropped`), `waiting`, `bot`, `internal`, `measured-only`, `not-kept`."""
+    kept_probability: NDArray[np.float64] | None = None
+    """(decisions,): in (0, 1], with which the decision was kept for learning; each counts one over it. None: all 1."""
 
 
-class _Chosen(NamedTuple):
-    record: DecisionRecord
-    rows: FeatureRows
-    items: Mapping[ItemId, ChosenItem]
-    is_sampled: bool
+class _Slot(NamedTuple):
+    """What is known of a shown item."""
+
+    rank: int
+    propensity: float
+    gain: float
+    known_ms: int
 
 
 class _Part(NamedTuple):
-    found: _Chosen
+    record: DecisionRecord
+    rows: FeatureRows
+    slots: Mapping[ItemId, _Slot]
     matrix: Matrix
-    gain: NDArray[np.float32]
-    known_ms: NDArray[np.int64]
+    is_sampled: bool
 
 
-_NOTHING: Final = (0.0, NEVER)
+_UNSEEN: Final = _Slot(NOT_SHOWN, math.nan, 0.0, NEVER)
+_FOREVER: Final = 2**48
+"""As far as times of the ledger go."""
 
 
 def logged_rows(
@@ -94,96 +99,113 @@ def logged_rows(
     *,
     since_ms: int = 0,
     until_ms: int | None = None,
+    policy: Policy | None = None,
+    now_ms: int = _FOREVER,
 ) -> LoggedRows:
-    """Rows of the decisions in one placement that were made in `since_ms <= time < until_ms`.
+    """Rows of the decisions in one placement that were made in `since_ms <= time < until_ms`, in the order of storing.
 
-    A deferred decision counts once its activation event has come.
+    Where `policy` defines a reward for the placement, that is the gain, and decisions that still wait at `now_ms` are
+    left out. Elsewhere the outcome counts whenever it came, and nothing is waited for. A deferred decision counts once
+    its activation event has come.
     """
     worth = outcome if isinstance(outcome, Rewards) else Rewards(outcome)
-    left_out: Counter[str] = Counter()
+    known = None if policy is None else policy.placements.get(placement)
+    defined = None if known is None else known.reward
+    definition = defined or RewardDefinition(dict.fromkeys(worth.kinds, 1.0), wait_hours=_ALWAYS_HOURS)
+    until_ms = _FOREVER if until_ms is None else until_ms
+    found = joined(ledger, placement, definition, since_ms=since_ms, until_ms=until_ms, now_ms=now_ms, policy=policy)
+    left_out = Counter({why: count for why, count in found.counts.dropped.items() if why != Dropped.DRY_RUN})
+    slots = _slots(found, None if defined else worth, left_out)
     parts: list[_Part] = []
-    decisions = (record for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms))
-    while some := list(islice(decisions, _AT_ONCE)):
-        chosen = [found for record in some if (found := _chosen(record, placement, left_out)) is not None]
-        activated = _activated(ledger, [found.record for found in chosen if found.record.deferred])
-        rewards: dict[DecisionId, list[RewardRow]] = {}
-        for reward in ledger.rewards([found.record.decision_id for found in chosen]):
-            if reward.placement in (None, placement):
-                rewards.setdefault(reward.decision_id, []).append(reward)
-        for found in chosen:
-            identifier = found.record.decision_id
-            if found.record.deferred and identifier not in activated:
-                left_out["not-shown"] += 1
-                continue
-            matrix = columns_of(found.rows, names, left_out)
-            if matrix is not None:
-                gains = _gains(worth, rewards.get(identifier, []))
-                came = [gains.get(item, _NOTHING) if item in found.items else _NOTHING for item in found.rows.items]
-                gain, known_ms = zip(*came, strict=True) if came else ((), ())
-                parts.append(_Part(found, matrix, np.array(gain, np.float32), np.array(known_ms, np.int64)))
-    return _joined(parts, tuple(names), left_out)
+    for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms):
+        theirs = slots.get(record.decision_id)
+        part = None if theirs is None else _part(record, placement, theirs, names, left_out)
+        if part is not None:
+            parts.append(part)
+    return _rows(parts, tuple(names), found, left_out)
 
 
-def _chosen(record: DecisionRecord, placement: PlacementName, left_out: Counter[str]) -> _Chosen | None:
-    try:
-        placed = _decisions.decode(record.decision).placements.get(placement)
-    except MALFORMED:
-        left_out["damaged"] += 1
-        return None
-    if placed is None or record.dry_run:
-        return None
+_ALWAYS_HOURS: Final = 24.0 * 400
+"""Longer than any recipe looks back."""
+
+
+def _slots(found: Joined, worth: Rewards | None, left_out: Counter[str]) -> dict[DecisionId, dict[ItemId, _Slot]]:
+    """Of the decisions that may be learned from; others are counted. `worth` None: the join's reward is the gain."""
+    slots: dict[DecisionId, dict[ItemId, _Slot]] = {}
+    useless: dict[DecisionId, str] = {}
+    for index, decision_id in enumerate(found.decision_id):
+        why = _useless(found, index)
+        if why:
+            useless[decision_id] = why
+            continue
+        came = found.outcomes[index]
+        if worth is None:
+            gain = max(0.0, float(found.reward[index]))
+            wanted = [outcome.time_ms for outcome in came if outcome.worth > 0]
+        else:
+            gain = worth.of_all([(Kind(outcome.kind), outcome.value) for outcome in came])
+            wanted = [outcome.time_ms for outcome in came if worth.of_all([(Kind(outcome.kind), outcome.value)]) > 0]
+        slots.setdefault(decision_id, {})[found.item[index]] = _Slot(
+            rank=int(found.slot[index]),
+            propensity=float(found.propensity[index]),
+            gain=gain,
+            # a default above 0 is known from the beginning
+            known_ms=NEVER if gain <= 0 else min(wanted, default=int(found.exposed_ms[index])),
+        )
+    left_out.update(Counter(useless.values()))
+    return slots
+
+
+def _useless(found: Joined, index: int) -> str:
+    """Why a row teaches nothing; empty: it does."""
+    if found.traffic[index] not in _TEACHING:
+        return str(found.traffic[index])
+    if found.measured_only[index]:
+        return "measured-only"
+    if not found.kept[index]:
+        return "not-kept"
+    return "waiting" if found.state[index] is RowState.WAITING else ""
+
+
+_TEACHING: Final = frozenset({Traffic.VISITOR, Traffic.TRAINING})
+
+
+def _part(
+    record: DecisionRecord,
+    placement: PlacementName,
+    slots: Mapping[ItemId, _Slot],
+    names: Sequence[str],
+    left_out: Counter[str],
+) -> _Part | None:
     sampled = record.sampled.get(placement)
     rows = record.shown.get(placement) if sampled is None else sampled
     if rows is None:
         left_out["no-model"] += 1
         return None
-    return _Chosen(record, rows, {item.id: item for item in placed.items}, sampled is not None)
+    matrix = columns_of(rows, names, left_out)
+    return None if matrix is None else _Part(record, rows, slots, matrix, sampled is not None)
 
 
-def _gains(worth: Rewards, rewards: Sequence[RewardRow]) -> dict[ItemId, tuple[float, int]]:
-    """Item -> what all that came of it is worth, and when the first came that is worth something by itself."""
-    by_item: dict[ItemId, list[RewardRow]] = {}
-    for reward in rewards:
-        by_item.setdefault(reward.item, []).append(reward)
-    found = {}
-    for item, came in by_item.items():
-        gain = worth.of_all([(Kind(reward.kind), reward.value) for reward in came])
-        if gain > 0:
-            found[item] = (
-                gain,
-                min(reward.time_ms for reward in came if worth.of_all([(Kind(reward.kind), reward.value)]) > 0),
-            )
-    return found
-
-
-def _activated(ledger: Ledger, deferred: Sequence[DecisionRecord]) -> set[DecisionId]:
-    columns = tables.events.c
-    found: set[DecisionId] = set()
-    with ledger.storage.reading() as connection:
-        for some in chunks([record.decision_id for record in deferred]):
-            query = sa.select(columns.decision_id).where(columns.decision_id.in_(some), columns.name.in_(ACTIVATIONS))
-            found.update(DecisionId(identifier) for identifier in connection.execute(query).scalars())
-    return found
-
-
-def _joined(parts: Sequence[_Part], names: tuple[str, ...], left_out: Counter[str]) -> LoggedRows:
-    gain = np.concatenate([np.zeros(0, np.float32), *(part.gain for part in parts)])
-    items = [part.found.items.get(item) for part in parts for item in part.found.rows.items]
+def _rows(parts: Sequence[_Part], names: tuple[str, ...], found: Joined, left_out: Counter[str]) -> LoggedRows:
+    slots = [part.slots.get(item, _UNSEEN) for part in parts for item in part.rows.items]
+    gain = np.array([slot.gain for slot in slots], np.float32)
+    kept = dict(zip(found.decision_id, found.sample_probability.tolist(), strict=True))
     return LoggedRows(
         names=names,
         matrix=np.concatenate([np.zeros((0, len(names)), np.float32), *(part.matrix for part in parts)]),
         label=(gain > 0).astype(np.float32),
         gain=gain,
-        known_ms=np.concatenate([np.zeros(0, np.int64), *(part.known_ms for part in parts)]),
-        items=tuple(item for part in parts for item in part.found.rows.items),
-        slot=np.array([NOT_SHOWN if item is None else item.rank for item in items], np.int32),
-        propensity=np.array([np.nan if item is None else item.propensity for item in items], np.float64),
+        known_ms=np.array([slot.known_ms for slot in slots], np.int64),
+        items=tuple(item for part in parts for item in part.rows.items),
+        slot=np.array([slot.rank for slot in slots], np.int32),
+        propensity=np.array([slot.propensity for slot in slots], np.float64),
         size=np.array([len(part.matrix) for part in parts], np.int64),
         sample_probability=np.array(
-            [part.found.record.sample_probability if part.found.is_sampled else 0.0 for part in parts], np.float64
+            [part.record.sample_probability if part.is_sampled else 0.0 for part in parts], np.float64
         ),
-        decision_ids=tuple(part.found.record.decision_id for part in parts),
-        time_ms=np.array([part.found.record.time_ms for part in parts], np.int64),
-        bundle_digests=tuple(part.found.record.bundle_digest for part in parts),
+        decision_ids=tuple(part.record.decision_id for part in parts),
+        time_ms=np.array([part.record.time_ms for part in parts], np.int64),
+        bundle_digests=tuple(part.record.bundle_digest for part in parts),
         left_out=dict(left_out),
+        kept_probability=np.array([kept[part.record.decision_id] for part in parts], np.float64),
     )

@@ -248,11 +248,13 @@ def _logged(
 ) -> LoggedRows | None:
     if recipe.decisions is None or not len(history):
         return None
-    since_ms = history.deeds[-1].moment_ms - recipe.decisions.days * DAY_MS
+    now_ms = history.deeds[-1].moment_ms
+    since_ms = now_ms - recipe.decisions.days * DAY_MS
     columns = [feature.name for feature in features_of(contents.features, recipe).features]
     rewards = Rewards(recipe.outcome, recipe.rewards)
     placement = seat_of(contents, name, recipe).placement
-    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms)
+    # as of the last thing that is known, so that the same ledger trains the same model tomorrow
+    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms, policy=contents.policy, now_ms=now_ms)
 
 
 def _of_decisions(

@@ -73,6 +73,11 @@ class Rewards:
                     found[touch.item] = weight + undone
         return found
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of events that have a say."""
+        return tuple(self._weights) or (self.outcome.kind,)
+
     def of_all(self, said: Iterable[tuple[Kind, float | None]]) -> float:
         """What all that came of one shown item is worth, each kind once; 0 where it is not wanted in the end."""
         if not self._weights:

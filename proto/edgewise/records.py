@@ -6,6 +6,8 @@ stores each exactly once and a missing number is always a declared gap. No recor
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from edgewise.consent import Consent, Grants
@@ -15,6 +17,10 @@ from edgewise.request import Context, PlacementRequest
 
 ANONYMOUS = SubjectId("")
 """The subject of what may be counted but not tied to a person."""
+
+
+CERTAIN: Final = 1.0
+"""One object, so that records leave it out where it is meant."""
 
 
 class Touch(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):  # it can be part of no cycle
@@ -158,7 +164,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """What experiments hash: the subject, or a random unit where there is none."""
     shadows: dict[PlacementName, Shadow] = {}
     """What challengers of apprentice placements would have shown."""
-    learning_probability: float = 1.0
+    learning_probability: float = CERTAIN
     """With which probability it was kept for learning, in (0, 1]."""
     is_kept: bool = True
     """False: not to be learned from, and without feature rows. It counts for everything else."""

@@ -37,10 +37,11 @@ from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.ids import ItemId
+from edgewise.keeping import kept_for_learning
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile
 from edgewise.question import question_of
-from edgewise.records import DecisionRecord, EventRecord
+from edgewise.records import DecisionRecord, EventRecord, decode_record
 from edgewise.subjects import subject_of
 
 
@@ -300,6 +301,27 @@ def test_a_logged_decision_can_be_made_again_to_the_byte(tmp_path: Path) -> None
             assert isinstance(record, EventRecord | DecisionRecord)
             profile = fold(profile, [record])
         assert len(decisions(desk)) == 3
+
+
+def test_what_is_not_kept_for_learning_is_logged_without_feature_rows_and_explained_with_them(tmp_path: Path) -> None:
+    """It counts for everything else; whoever asks why is told as much as anybody."""
+    half = policy(feature_sample_share=1.0, learning_share=0.5)
+    with node(tmp_path, policy=half) as (client, desk):
+        for _ in range(12):
+            ask(client, LIST)
+        desk.flush()
+        records = decisions(desk)
+        assert {record.learning_probability for record in records} == {0.5}
+        assert {record.is_kept for record in records} == {True, False}
+        for record in records:
+            assert record.is_kept == kept_for_learning(half.site, record.decision_id).is_kept
+            assert bool(record.shown) == record.is_kept
+            assert record.is_kept or not record.sampled
+            remembered = desk.decisions.find(record.decision_id)
+            assert remembered is not None
+            whole = decode_record(remembered.record)
+            assert isinstance(whole, DecisionRecord)
+            assert whole.shown.keys() == {LIST}
 
 
 def test_the_real_model_decides_as_the_arithmetic_that_it_was_made_from(tmp_path: Path) -> None:

@@ -280,6 +280,12 @@ def test_what_was_answered_in_a_hurry_is_replayed_as_such(shop: ReplayShop, degr
     assert_identical(shop, hurried)
 
 
+def test_what_was_not_kept_for_learning_is_replayed_without_rows(shop: ReplayShop) -> None:
+    record = shop.decided(BY_MODEL, visitor=newcomer())
+    shop.hub.tamper(record, shown={}, sampled={}, sample_probability=0.0, learning_probability=0.5, is_kept=False)
+    assert_identical(shop, record)
+
+
 def test_a_record_without_a_bundle_is_the_fallback(shop: ReplayShop) -> None:
     record = shop.decided(visitor=newcomer())
     bare = msgspec.structs.replace(record, bundle_version=BundleVersion(0), bundle_digest="", shown={}, sampled={})

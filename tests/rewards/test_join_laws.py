@@ -56,7 +56,7 @@ def histories(draw: st.DrawFn) -> tuple[list[DecisionRecord], list[EventRecord]]
     for number in range(draw(st.integers(0, 10))):
         of = draw(st.sampled_from([None, *decisions]))
         changes: dict[str, Any] = {}
-        if of is not None and draw(st.booleans()):
+        if draw(st.booleans()):
             changes["placement"] = draw(st.sampled_from([HOME, ASIDE]))
         if draw(st.integers(0, 9)) == 0:
             changes["decision_id"] = DecisionId("unknown")

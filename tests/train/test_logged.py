@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from replay_world import ReplayShop, replay_shop
-from world import CHALLENGER, CHAMPION, HERO, LIST
+from world import CHALLENGER, HERO, LIST, policy
 
+from edgewise.bundle.policy import RewardDefinition
 from edgewise.ids import ItemId
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.site.recipes import Outcome
@@ -18,7 +20,6 @@ from hub.train.logged import NEVER, NOT_SHOWN, LoggedRows, logged_rows
 
 CLICKED = Outcome("click")
 COLUMNS = ("popularity", "liked_alike")
-BY_MODEL = {"options": {"force": {HERO: CHALLENGER, LIST: CHALLENGER}}}
 _numbers = itertools.count()
 
 
@@ -34,11 +35,14 @@ class Moment:
     def __init__(self, node: ReplayShop) -> None:
         node.clock.advance(10_000)
         self.node = node
-        self.since_ms = node.clock.now_ms()
         self.visitor = f"visitor-{next(_numbers)}"
+        while LIST not in self.decided().shown:  # held out of all personalisation
+            self.visitor = f"visitor-{next(_numbers)}"
+        node.clock.advance(10_000)
+        self.since_ms = node.clock.now_ms()
 
     def decided(self, body: dict[str, Any] | None = None) -> DecisionRecord:
-        return self.node.decided(BY_MODEL if body is None else body, visitor=self.visitor)
+        return self.node.decided(body, visitor=self.visitor)
 
     def clicked(self, record: DecisionRecord, item: ItemId, name: str = "Content Clicked", **more: str) -> None:
         said = {"itemId": item, "decisionId": record.decision_id, **more}
@@ -87,7 +91,7 @@ def test_only_the_outcome_on_what_was_shown_here_is_a_label(moment: Moment) -> N
 
 
 def test_a_deferred_decision_counts_once_it_was_activated(moment: Moment) -> None:
-    record = moment.decided({"options": {**BY_MODEL["options"], "deferActivation": True}})
+    record = moment.decided({"options": {"deferActivation": True}})
     before = moment.rows()
     assert (len(before.size), before.left_out) == (0, {"not-shown": 1})
     assert before.matrix.shape == (0, len(COLUMNS))
@@ -98,7 +102,7 @@ def test_a_deferred_decision_counts_once_it_was_activated(moment: Moment) -> Non
 
 def test_what_no_model_ranked_or_other_columns_or_damage_is_left_out_by_reason(moment: Moment) -> None:
     hub = moment.node.hub
-    moment.decided({"options": {"force": {LIST: CHAMPION}}})
+    hub.tamper(moment.decided(), sampled={}, shown={})
     moment.decided({"placements": [{"name": HERO}]})
     for damage in ({"decision": b"\xff"}, {"decision": b'{"decision_id":"\xff"}'}):
         hub.tamper(moment.decided(), **damage)
@@ -127,3 +131,41 @@ def test_times_bound_the_decisions(moment: Moment) -> None:
     assert moment.rows().decision_ids == (first.decision_id,)
     assert moment.rows(ms=6).decision_ids == (first.decision_id, second.decision_id)
     assert moment.rows(ms=6).time_ms.tolist() == [moment.since_ms, moment.since_ms + 5]
+
+
+def test_what_an_operator_forced_teaches_nothing(moment: Moment) -> None:
+    moment.decided({"options": {"force": {LIST: CHALLENGER}}})
+    rows = moment.rows()
+    assert (rows.decision_ids, rows.left_out) == ((), {"internal": 1})
+
+
+def test_the_reward_of_the_placement_is_the_gain(moment: Moment) -> None:
+    """While something may still come nothing is learned; what comes too late is not."""
+    record = moment.decided()
+    shown = record.shown[LIST].items
+    reward = RewardDefinition({"click": 1.0, "order": 10.0}, wait_hours=1)
+    listed = msgspec.structs.replace(policy().placements[LIST], reward=reward)
+    moment.clicked(record, shown[0])
+    moment.clicked(record, shown[0], name="Order Completed")
+    over_ms = record.time_ms + 3_600_000
+
+    def rows(now_ms: int) -> LoggedRows:
+        asked: dict[str, Any] = {"since_ms": moment.since_ms, "until_ms": moment.since_ms + 1}
+        return logged_rows(
+            moment.node.hub.ledger, LIST, CLICKED, COLUMNS, policy=policy({LIST: listed}), now_ms=now_ms, **asked
+        )
+
+    assert rows(over_ms).left_out == {"waiting": 1}
+    settled = rows(over_ms + 1)
+    assert settled.gain[settled.slot == 1].tolist() == [11]
+    assert settled.label.sum() == 1
+
+
+def test_what_the_site_did_not_keep_is_counted_and_what_it_kept_tells_how_probable_that_was(moment: Moment) -> None:
+    kept, left = moment.decided(), moment.decided()
+    moment.node.hub.tamper(kept, learning_probability=0.25)
+    moment.node.hub.tamper(left, learning_probability=0.25, is_kept=False)
+    rows = moment.rows()
+    assert (rows.decision_ids, rows.left_out) == ((kept.decision_id,), {"not-kept": 1})
+    assert rows.kept_probability is not None
+    assert rows.kept_probability.tolist() == [0.25]

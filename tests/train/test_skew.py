@@ -40,7 +40,7 @@ from hub.train.shop import Shop
 from hub.train.skew import measure_skew
 
 LIST = PlacementName("film_list")
-ASKED = {"placements": [{"name": LIST}], "options": {"force": {LIST: "challenger"}}}
+ASKED = {"placements": [{"name": LIST}]}
 PAGES = [
     {"device": {"type": "mobile"}, "geo": {"country": "DE"}, "utcOffsetMinutes": 60, "attributes": {"rain": True}},
     {"device": {"type": "desktop"}, "locale": "en-GB", "network": {"type": "home"}, "utcOffsetMinutes": -300},
@@ -93,6 +93,8 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     _, story = film_shop(folder / "site", history)
     site = folder / "site" / "site.yaml"
     site.write_text(site.read_text().replace("feature_sample_share: 0.02", "feature_sample_share: 1.0"))
+    split = folder / "site" / "experiments" / "film_list.yaml"
+    split.write_text(split.read_text().replace("[0.1, 0.9]", "[0.0, 1.0]"))
     (folder / "site" / "features" / "more.yaml").write_text(MORE_FEATURES)
     contents = load_site(folder / "site")
     clock = ManualClock(NOW_MS)
@@ -197,6 +199,7 @@ def test_rows_that_were_logged_know_what_was_shown_and_what_came_of_it(lived: Li
     assert logged.left_out == {}
     assert list(logged.decision_ids) == list(lived.shown)
     assert set(logged.sample_probability.tolist()) == {1.0}
+    found_again = {item for decision, item in lived.wanted.items() if item not in lived.shown[decision]}
     start = 0
     for identifier, size in zip(logged.decision_ids, logged.size.tolist(), strict=True):
         rows = slice(start, start + size)
@@ -204,8 +207,10 @@ def test_rows_that_were_logged_know_what_was_shown_and_what_came_of_it(lived: Li
         assert sorted(slots[slots != NOT_SHOWN].tolist()) == list(range(1, len(shown) + 1))
         assert np.isnan(logged.propensity[rows]).tolist() == (slots == NOT_SHOWN).tolist()
         wanted = lived.wanted.get(identifier)
-        expected = shown.index(wanted) + 1 if wanted in shown else NOT_SHOWN
-        assert slots[logged.label[rows] > 0].tolist() == ([expected] if expected else [])
+        expected = {shown.index(wanted) + 1} if wanted in shown else set()
+        labelled = set(slots[logged.label[rows] > 0].tolist())
+        assert expected <= labelled
+        assert {shown[slot - 1] for slot in labelled - expected} <= found_again, "what a later page did not show"
         start += size
     assert logged.label.any()
 

@@ -284,7 +284,7 @@ class RewardDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of several outcomes of one shown item."""
     window_hours: Hours = 24.0
     """An outcome that names no decision belongs to the last time that the item was shown to the visitor, in whichever
-    placement, if that was at most so long ago."""
+    placement, or in the one that it names, if that was at most so long ago."""
 
 
 class TrafficRules(msgspec.Struct, frozen=True, omit_defaults=True):
