@@ -23,7 +23,7 @@ from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
 from edgewise.fallback import fallback_decision
-from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName
+from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.live_facts import LiveFacts
 from edgewise.question import question_of
 from edgewise.records import DecisionRecord, FeatureRows
@@ -31,7 +31,13 @@ from hub.ledger.ledger import Ledger
 from hub.past_profile import past_profile
 from hub.release.candidates import read_bundle
 from hub.release.releases import Releases
-from hub.replay_difference import Difference, decision_difference, items_difference, rows_difference
+from hub.replay_difference import (
+    Difference,
+    decision_difference,
+    enrolled_difference,
+    items_difference,
+    rows_difference,
+)
 from hub.scoring_child import ScoringChild
 
 BUNDLES_KEPT: Final = 8
@@ -63,6 +69,7 @@ class Again(NamedTuple):
     shown: dict[PlacementName, FeatureRows]
     sampled: dict[PlacementName, FeatureRows]
     impressions: tuple[ItemId, ...]
+    enrolled: dict[str, ArmName]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
     outcome: Outcome | None = None
@@ -135,7 +142,7 @@ class Replayer:
             question = msgspec.structs.replace(question, explain=explain)
         if bundle is None:
             if not record.bundle_digest:
-                return Again(fallback_decision(question), {}, {}, (), (), ())
+                return Again(fallback_decision(question), {}, {}, (), {}, (), ())
             bundle = self.bundle(record)
         past = past_profile(
             self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
@@ -160,6 +167,7 @@ class Replayer:
             shown=outcome.shown,
             sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
             impressions=() if record.deferred else outcome.impressions,
+            enrolled=outcome.enrolled,
             missing=past.missing,
             notes=(*past.notes, *failures),
             outcome=outcome,
@@ -234,6 +242,7 @@ def first_difference(record: DecisionRecord, again: Again, replayed: bytes) -> D
         or rows_difference(record.shown, again.shown, "$.shown")
         or rows_difference(record.sampled, again.sampled, "$.sampled")
         or items_difference(record.impressions, again.impressions, "$.impressions")
+        or enrolled_difference(record.enrolled, again.enrolled, "$.enrolled")
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgewise.errors import MALFORMED
-from edgewise.ids import ItemId, PlacementName
+from edgewise.ids import ArmName, ItemId, PlacementName
 from edgewise.records import FeatureRows
 
 Rows = Mapping[PlacementName, FeatureRows]
@@ -45,6 +45,11 @@ def rows_difference(logged: Rows, replayed: Rows, path: str) -> Difference | Non
 def items_difference(logged: tuple[ItemId, ...], replayed: tuple[ItemId, ...], path: str) -> Difference | None:
     """The first difference between two lists of items."""
     return next(_differences(list(logged), list(replayed), path), None)
+
+
+def enrolled_difference(logged: Mapping[str, ArmName], replayed: Mapping[str, ArmName], path: str) -> Difference | None:
+    """The first difference between what two decisions have experiments remember."""
+    return next(_differences(dict(logged), dict(replayed), path), None)
 
 
 def _differences(logged: Any, replayed: Any, path: str) -> Iterator[Difference]:

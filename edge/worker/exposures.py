@@ -88,4 +88,5 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         mute=question.mute,
         impressions=() if exposure.is_deferred else outcome.impressions,
         unit=question.unit,
+        enrolled=outcome.enrolled,
     )

@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
-from edgewise.bundle.policy import ByFormula
+from edgewise.bundle.policy import ByFormula, External
 from edgewise.decision import Assignment, ChosenItem, PlacementDecision, Why
 from edgewise.draws import Draw
 from edgewise.eligibility import attributes_of
@@ -111,7 +111,7 @@ def _unranked(entry: Entry, reason: Reason, asked: Asked) -> PlacementDecision:
         ids = [item for item in dict.fromkeys(forced) if _may_show(item, entry, asked)][: entry.count]
         reason = reason if ids else Reason.FALLBACK_NO_CANDIDATE
         experiment = None if experiment is None else Assignment(experiment.key, experiment.arm, forced=True)
-    if not ids:
+    if not ids and not isinstance(entry.assigned.arm.ranking, External):
         ids = _fallback(entry, asked)
     why = why_plain(reason) if asked.question.explain else ()
     items = tuple(

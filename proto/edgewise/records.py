@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from edgewise.consent import Consent, Grants
-from edgewise.ids import BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
+from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation
 from edgewise.request import Context, PlacementRequest
 
@@ -138,6 +138,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """Items of placements with a frequency cap that count as shown by this decision."""
     unit: str = ""
     """What experiments hash: the subject, or a random unit where there is none."""
+    enrolled: dict[str, ArmName] = {}
+    """Experiments that remember who was in which arm (`edgewise.sticky`), and did not know it of this visitor yet."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):
