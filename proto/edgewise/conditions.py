@@ -22,7 +22,7 @@ Groups = Mapping[str, Sequence[Any]]
 """Saved groups: an id -> its members."""
 
 NO_GROUPS: Final[Groups] = {}
-MOST_MATCHED: Final = 200
+MOST_MATCHED: Final = 128
 """Characters of a text that a pattern is searched in: a page may send 2,000, and Python's search has no time limit."""
 JOINING: Final = ("$and", "$or", "$nor", "$not")
 _VERSION_PARTS: Final = 3
