@@ -37,6 +37,7 @@ from hub.release.releases import Releases
 from hub.replay_difference import (
     Difference,
     decision_difference,
+    enrolled_difference,
     items_difference,
     rows_difference,
     shadows_difference,
@@ -72,6 +73,7 @@ class Again(NamedTuple):
     shown: dict[PlacementName, FeatureRows]
     sampled: dict[PlacementName, FeatureRows]
     impressions: tuple[ItemId, ...]
+    enrolled: dict[str, ArmName]
     missing: tuple[str, ...]
     notes: tuple[str, ...]
     shadows: dict[PlacementName, Shadow] = NO_SHADOWS
@@ -145,7 +147,7 @@ class Replayer:
             question = msgspec.structs.replace(question, explain=explain)
         if bundle is None:
             if not record.bundle_digest:
-                return Again(fallback_decision(question), {}, {}, (), (), ())
+                return Again(fallback_decision(question), {}, {}, (), {}, (), ())
             bundle = self.bundle(record)
         past = past_profile(
             self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
@@ -171,6 +173,7 @@ class Replayer:
             sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
             impressions=() if record.deferred else outcome.impressions,
             shadows=outcome.shadows,
+            enrolled=outcome.enrolled,
             missing=past.missing,
             notes=(*past.notes, *failures),
             outcome=outcome,
@@ -273,6 +276,7 @@ def first_difference(record: DecisionRecord, again: Again, replayed: bytes) -> D
         or rows_difference(record.sampled, again.sampled, "$.sampled")
         or items_difference(record.impressions, again.impressions, "$.impressions")
         or shadows_difference(record.shadows, again.shadows, "$.shadows")
+        or enrolled_difference(record.enrolled, again.enrolled, "$.enrolled")
     )
 
 

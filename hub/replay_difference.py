@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgewise.errors import MALFORMED
-from edgewise.ids import ItemId, PlacementName
+from edgewise.ids import ArmName, ItemId, PlacementName
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows, Shadow
 
@@ -62,6 +62,11 @@ def shadows_difference(
         for shadows in (logged, replayed)
     )
     return next(_differences(one, other, path), None)
+
+
+def enrolled_difference(logged: Mapping[str, ArmName], replayed: Mapping[str, ArmName], path: str) -> Difference | None:
+    """The first difference between what two decisions have experiments remember."""
+    return next(_differences(dict(logged), dict(replayed), path), None)
 
 
 def _differences(logged: Any, replayed: Any, path: str) -> Iterator[Difference]:

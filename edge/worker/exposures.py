@@ -98,4 +98,5 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         shadows=outcome.shadows,
         learning_probability=kept.probability,
         is_kept=kept.is_kept,
+        enrolled=outcome.enrolled,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +30,7 @@ from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
 from edgewise.ids import ItemId, ModelName, PlacementName
+from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
@@ -41,7 +41,7 @@ from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
-from hub.site.files import CollectionFile, ExperimentFile, ItemFile, VariantFile
+from hub.site.files import CollectionFile, ItemFile, VariantFile
 from hub.site.reading import Files, Place
 
 
@@ -51,7 +51,7 @@ def check(files: Files) -> list[Problem]:
         *_items(files),
         *_live_facts(files),
         *(problem for name in files.collections for problem in _collection(files, *files.collections[name])),
-        *(problem for name in files.experiments for problem in _experiment(*files.experiments[name])),
+        *check_experiments(files),
         *(problem for name in files.placements for problem in _placement(files, name)),
         *check_features(files),
         *check_identity(files),
@@ -131,17 +131,6 @@ def did_you_mean_item(item: str, files: Files) -> str:
     return said if said.startswith("did you") or len(said) < 200 else "add it under items/, or remove it here"  # noqa: PLR2004
 
 
-def _experiment(experiment: ExperimentFile, place: Place) -> Iterator[Problem]:
-    if len(experiment.weights) != len(experiment.arms):
-        count = f"{len(experiment.weights)} weights for {len(experiment.arms)} arms"
-        yield place.problem(("weights",), f"{count}; write one weight an arm")
-    elif not math.isclose(sum(experiment.weights), 1.0, abs_tol=1e-6):
-        yield place.problem(("weights",), f"the weights add up to {sum(experiment.weights):g}; make them add up to 1")
-    for position, arm in enumerate(experiment.arms):
-        if arm in experiment.arms[:position]:
-            yield place.problem(("arms", position), f"the arm {arm!r} is listed twice; remove one")
-
-
 def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
     placement, place = files.placements[name]
     say = place.problem
@@ -163,7 +152,7 @@ def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
             yield say((key,), f"no arm {chosen!r}; {did_you_mean(chosen, placement.arms)}")
     yield from _impersonal(placement, say)
     yield from _fallback(files, placement, say)
-    yield from _placement_experiment(files, placement, say)
+    yield from check_placement_experiment(files, placement, say)
     for position, rule in enumerate(placement.eligibility):
         yield from check_rule(rule, files.models, ("eligibility", position), say)
 
@@ -255,17 +244,3 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
         if item.starts is not None or item.ends is not None:
             yield say(path, f"{item_id!r} is not always there (starts, ends); choose an item that is")
-
-
-def _placement_experiment(files: Files, placement: Placement, say: Say) -> Iterator[Problem]:
-    if placement.experiment is None:
-        return
-    if placement.experiment not in files.experiments:
-        cure = did_you_mean(placement.experiment, files.experiments)
-        yield say(("experiment",), f"no experiment {placement.experiment!r}; {cure}")
-        return
-    experiment, place = files.experiments[placement.experiment]
-    for position, arm in enumerate(experiment.arms):
-        if arm not in placement.arms:
-            where = f"the placement ({say(('arms',), '').path}) has no arm {arm!r}"
-            yield place.problem(("arms", position), f"{where}; {did_you_mean(arm, placement.arms)}")

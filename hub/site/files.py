@@ -25,7 +25,17 @@ from msgspec import Meta
 from edgewise.bundle.catalogue import AttributeValue
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import EVERYBODY, LiveFact, Rule, Share, TrafficRules
+from edgewise.bundle.policy import (
+    EVERYBODY,
+    Condition,
+    LiveFact,
+    Metric,
+    NamespaceRange,
+    Ramp,
+    Rule,
+    Share,
+    TrafficRules,
+)
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
@@ -47,6 +57,8 @@ class SiteFile(msgspec.Struct, frozen=True):
     """Makes random draws of this site its own; the site's name where it is not given."""
     default_consent: Consent = Consent()
     holdout: Share = 0.0
+    holdout_salt: Annotated[str, Meta(max_length=200)] = ""
+    """Of the holdout alone, so that `salt` can change and nobody is let in or out; made of `salt` without."""
     write_key_sha256: list[Digest] = []
     origins: list[Annotated[str, Meta(pattern=r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$")]] = []
     feature_sample_share: Share = 0.01
@@ -101,12 +113,27 @@ class CollectionFile(msgspec.Struct, frozen=True):
 
 
 class ExperimentFile(msgspec.Struct, frozen=True):
-    """Who gets which arm. `weights` follow `arms`; the seed is the experiment's key where it is not given."""
+    """Who gets which arm, and what it is judged by; fields as of `edgewise.bundle.policy.Experiment`.
+
+    `weights` follow `arms`; the seed is the experiment's key where it is not given.
+    """
 
     arms: Annotated[list[ArmName], Meta(min_length=2)]
     weights: list[Share]
     seed: str | None = None
     coverage: Share = 1.0
+    control: ArmName = ArmName("")
+    outcome: Metric | None = None
+    guardrails: list[Metric] = []
+    method: Literal["sequential", "fixed", "bayesian"] = "sequential"
+    condition: Condition = {}
+    namespace: NamespaceRange | None = None
+    hash_version: Literal[1, 2] = 2
+    sticky: bool = True
+    bucket_version: Annotated[int, Meta(ge=0)] = 0
+    min_bucket_version: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    training_share: Share = 0.0
+    ramp: Ramp | None = None
 
 
 class ModelFile(msgspec.Struct, frozen=True):

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from edgewise.bundle.catalogue import Catalogue, Item, Variant
 from edgewise.bundle.manifest import ModelEntry
-from edgewise.bundle.policy import Experiment, Policy, Site
+from edgewise.bundle.policy import Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, members, waits
+from hub.site.checking_experiments import experiment_of
 from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
@@ -82,6 +83,7 @@ def _contents(files: Files) -> SiteContents:
             salt=said.salt or said.name,
             default_consent=said.default_consent,
             holdout=said.holdout,
+            holdout_salt=said.holdout_salt,
             write_key_sha256=said.write_key_sha256,
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
@@ -92,15 +94,7 @@ def _contents(files: Files) -> SiteContents:
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},
-        experiments={
-            key: Experiment(
-                arms=experiment.arms,
-                weights=experiment.weights,
-                seed=experiment.seed or key,
-                coverage=experiment.coverage,
-            )
-            for key, (experiment, _) in files.experiments.items()
-        },
+        experiments={key: experiment_of(key, experiment) for key, (experiment, _) in files.experiments.items()},
     )
     return SiteContents(
         policy=policy,

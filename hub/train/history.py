@@ -103,7 +103,7 @@ def read_history(ledger: Ledger, *, with_bodies: bool = False) -> History:
     pages, records = Pages(), list[Folding]()
     for _, decision in ledger.decisions():
         pages.remember(decision)
-        if decision.impressions:
+        if decision.impressions or decision.enrolled:
             records.append(_without_rows(decision))
     records += [event if with_bodies else pages.on_its_page(event) for _, event in ledger.events()]
     records += [said for _, said in ledger.preferences()]

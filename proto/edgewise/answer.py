@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.items import UNKNOWN
-from edgewise.bundle.policy import ByFormula, Exploration
+from edgewise.bundle.policy import ByFormula, Exploration, External
 from edgewise.consent import Grants
 from edgewise.decision import NOTHING as NO_ITEM
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, PlacementDecision, Why
@@ -202,7 +202,7 @@ def _unranked(entry: Entry, reason: Reason, asked: Asked) -> PlacementDecision:
         ids = [item for item in dict.fromkeys(forced) if _may_show(item, entry, asked)][: entry.count]
         reason = reason if ids else Reason.FALLBACK_NO_CANDIDATE
         experiment = None if experiment is None else Assignment(experiment.key, experiment.arm, forced=True)
-    if not ids:
+    if not ids and not isinstance(entry.assigned.arm.ranking, External):
         ids = _fallback(entry, asked)
     why = why_plain(reason) if asked.question.explain else ()
     items = tuple(

@@ -2,31 +2,96 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, Protocol
 
 import msgspec
+from typing_extensions import override
 
 from edgewise.bundle.policy import Arm, Experiment, Placement, Policy, Site
+from edgewise.conditions import holds
 from edgewise.decision import Assignment
-from edgewise.hashing import NOBODY, BucketRange, bucket, bucket_ranges, choose_variation
+from edgewise.hashing import NOBODY, BucketRange, Namespace, bucket, bucket_ranges, choose_variation, in_namespace
 from edgewise.ids import ArmName, ExperimentKey, PlacementName
+from edgewise.profile.state import Enrolment
 from edgewise.reasons import Reason
+from edgewise.sticky import LOOSE, Buckets, buckets_of
 
 _HASH_VERSION = 2
+
+
+class Looks(Protocol):
+    """What an experiment may look at of a visitor; asked only where it does."""
+
+    def enrolments(self) -> Mapping[str, Enrolment] | None:
+        """His first assignments; None where nothing of him may be read or remembered."""
+        ...
+
+    def attributes(self) -> Mapping[str, Any]:
+        """What conditions may ask (`edgewise.targeting`)."""
+        ...
+
+
+class _Stranger(Looks):
+    @override
+    def enrolments(self) -> None:
+        return None
+
+    @override
+    def attributes(self) -> Mapping[str, Any]:
+        return {}
+
+
+STRANGER = _Stranger()
+"""Somebody of whom nothing is known."""
+
+
+class Enrolled(NamedTuple):
+    """An arm by experiment."""
+
+    arm: ArmName
+    remember_as: str = ""
+    """The bucket to remember it under; empty where it is known already, or nothing is remembered."""
 
 
 class CompiledExperiment(msgspec.Struct, frozen=True):
     """An experiment with its ranges laid out."""
 
     key: ExperimentKey
-    seed: str
-    arms: tuple[ArmName, ...]
+    experiment: Experiment
     ranges: tuple[BucketRange, ...]
+    buckets: Buckets
 
     def arm_of(self, unit: str) -> ArmName | None:
-        """The arm of a unit; None outside the experiment's coverage."""
-        variation = choose_variation(bucket(self.seed, unit, _HASH_VERSION) or 0.0, self.ranges)
-        return None if variation == NOBODY else self.arms[variation]
+        """The arm of a unit by its hash; None outside the experiment's coverage."""
+        value = bucket(self.experiment.seed, unit, self.experiment.hash_version) or 0.0
+        variation = choose_variation(value, self.ranges)
+        return None if variation == NOBODY else self.experiment.arms[variation]
+
+    def enrol(self, unit: str, looks: Looks) -> Enrolled | None:
+        """The arm of a visitor: the one that he had, else by namespace, condition and hash; None: he takes no part.
+
+        In GrowthBook's order: what is remembered goes before everything else, so that only he who comes anew is asked
+        whether the experiment is for him.
+        """
+        experiment = self.experiment
+        enrolments = looks.enrolments() if experiment.sticky else None
+        stuck = LOOSE if enrolments is None else self.buckets.stuck(enrolments, experiment.arms)
+        if stuck.is_blocked:
+            return None
+        if stuck.arm is not None:
+            return Enrolled(stuck.arm)
+        part = experiment.namespace
+        if part is not None and not in_namespace(unit, Namespace(part.name, part.start, part.end)):
+            return None
+        if experiment.condition and not holds(experiment.condition, looks.attributes()):
+            return None
+        arm = self.arm_of(unit)
+        if arm is None:
+            return None
+        # Of an arm that is no more, the first assignment stays the first: nothing new is remembered.
+        is_known = enrolments is None or self.buckets.current in enrolments
+        return Enrolled(arm, "" if is_known else self.buckets.current)
 
 
 class Assigned(msgspec.Struct, frozen=True):
@@ -37,6 +102,8 @@ class Assigned(msgspec.Struct, frozen=True):
     reason: Reason | None = None
     """OPTED_OUT or HOLDOUT: no profile may be used, and nothing is explored."""
     experiment: Assignment | None = None
+    remember_as: str = ""
+    """The bucket under which the visitor's profile is to remember the arm (`edgewise.sticky`); empty: nothing new."""
 
     @property
     def is_personal(self) -> bool:
@@ -47,7 +114,7 @@ class Assigned(msgspec.Struct, frozen=True):
 def compile_experiment(key: ExperimentKey, experiment: Experiment) -> CompiledExperiment:
     """Lay out the ranges."""
     ranges = bucket_ranges(len(experiment.arms), experiment.coverage, experiment.weights)
-    return CompiledExperiment(key, experiment.seed, tuple(experiment.arms), tuple(ranges))
+    return CompiledExperiment(key, experiment, tuple(ranges), buckets_of(key, experiment))
 
 
 def compile_experiments(policy: Policy) -> dict[PlacementName, CompiledExperiment]:
@@ -60,17 +127,28 @@ def compile_experiments(policy: Policy) -> dict[PlacementName, CompiledExperimen
 
 
 def in_holdout(site: Site, unit: str) -> bool:
-    """Whether a visitor is never personalised, the same in all placements and for as long as the salt stays."""
-    return site.holdout > 0 and (bucket(f"{site.salt}/holdout", unit, _HASH_VERSION) or 0.0) < site.holdout
+    """Whether a unit is never personalised: the same in all placements and journeys, for as long as the salt stays.
+
+    A larger share keeps everybody who was held out. The salt is the holdout's own where the site gives it one, so that
+    the draws' can be changed without letting anybody in or out.
+    """
+    seed = site.holdout_salt or f"{site.salt}/holdout"
+    return site.holdout > 0 and (bucket(seed, unit, _HASH_VERSION) or 0.0) < site.holdout
 
 
 def traffic_of(experiment: Experiment, unit: str) -> Literal["training", "evaluation"]:
     """Whether a unit of an experiment is learned from, or measured; the same for as long as the seed stays.
 
-    By a hash of its own, so that both kinds are spread alike over arms, coverage and holdout.
+    By a hash of its own, so that both kinds are spread alike over arms, coverage and holdout. Without a
+    `training_share` all units are measured, and nothing keeps them from being learned from (`learns_from`).
     """
     value = bucket(f"{experiment.seed}/training", unit, _HASH_VERSION) or 0.0
     return "training" if value < experiment.training_share else "evaluation"
+
+
+def learns_from(experiment: Experiment, unit: str) -> bool:
+    """Whether models may learn from a unit while the experiment runs: all where its traffic is not set apart."""
+    return experiment.training_share <= 0 or traffic_of(experiment, unit) == "training"
 
 
 def assign(
@@ -81,6 +159,7 @@ def assign(
     may_personalise: bool,
     held_out: bool,
     forced: ArmName | None = None,
+    looks: Looks = STRANGER,
 ) -> Assigned:
     """The arm for one visitor.
 
@@ -95,7 +174,8 @@ def assign(
         return Assigned(forced, placement.arms[forced], experiment=assignment)
     if held_out:
         return Assigned(placement.opted_out_arm, placement.arms[placement.opted_out_arm], Reason.HOLDOUT)
-    arm = None if experiment is None else experiment.arm_of(unit)
-    if experiment is None or arm is None:
+    enrolled = None if experiment is None else experiment.enrol(unit, looks)
+    if experiment is None or enrolled is None:
         return Assigned(placement.arm, placement.arms[placement.arm])
-    return Assigned(arm, placement.arms[arm], experiment=Assignment(experiment.key, arm))
+    arm, remember_as = enrolled
+    return Assigned(arm, placement.arms[arm], experiment=Assignment(experiment.key, arm), remember_as=remember_as)

@@ -25,7 +25,7 @@ from edgewise.draws import Draw
 from edgewise.entry import Asked, compete, enter
 from edgewise.errors import InputError, Problem
 from edgewise.explain import Attribute
-from edgewise.ids import ItemId, PlacementName
+from edgewise.ids import ArmName, ItemId, PlacementName
 from edgewise.live_facts import LiveFacts
 from edgewise.profile.state import Profile
 from edgewise.question import Force, Question
@@ -168,6 +168,15 @@ class Outcome:
             if given.entry.placement.cap is not None and given.entry.visitor.is_known
             for item in given.decision.items
         )
+
+    @property
+    def enrolled(self) -> dict[str, ArmName]:
+        """Assignments that the visitor's profile does not know yet. What an operator forced is none."""
+        return {
+            assigned.remember_as: assigned.name
+            for assigned, told in ((given.entry.assigned, given.decision.experiment) for given in self._answers)
+            if assigned.remember_as and told is not None and not told.forced
+        }
 
 
 def check(placements: Sequence[PlacementRequest], force: Force, bundle: Bundle) -> None:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from edgewise.admission.load import Bundle
 from edgewise.assign import Assigned, assign, in_holdout
-from edgewise.bundle.policy import Placement
+from edgewise.bundle.policy import External, Placement
 from edgewise.candidates import OPEN, Catalogued, Pool, brought_pool
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, may_personalise, readable
 from edgewise.features.view import NO_SCORES, View
 from edgewise.ids import ArmName, ItemId, ModelName
 from edgewise.nearness import Places
-from edgewise.profile.state import Profile
+from edgewise.profile.preferences import DIAL_PAGE
+from edgewise.profile.state import Enrolment, Profile
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason
 from edgewise.request import Candidate, PlacementRequest
 from edgewise.retrieval import retrieve
 from edgewise.rules import Facts
 from edgewise.scores import Score, VisitorScores
+from edgewise.targeting import attributes_of
 
 _FALLBACK_OF: Final = {
     Degradation.DEADLINE: Reason.FALLBACK_DEADLINE,
@@ -99,6 +101,17 @@ class Asked:
                 view.scores = self.scores
         return self._known
 
+    def enrolments(self) -> Mapping[str, Enrolment] | None:
+        """What experiments remember of the visitor; None where they may not, or nobody will know him again."""
+        question = self.question
+        if question.dial <= DIAL_PAGE or question.unit == question.decision_id:
+            return None
+        return self.visitor(is_known=True).view.profile.enrolments
+
+    def attributes(self) -> Mapping[str, Any]:
+        """What conditions of experiments may ask."""
+        return attributes_of(self.question.context, self.visitor(is_known=True).view.profile)
+
     @property
     def used_scores(self) -> bool:
         """Whether some score was asked for."""
@@ -161,6 +174,7 @@ def enter(request: PlacementRequest, asked: Asked) -> Entry:
         may_personalise=asked.may_personalise,
         held_out=asked.held_out,
         forced=ArmName(forced) if isinstance(forced, str) else None,
+        looks=asked,
     )
     visitor = asked.visitor(is_known=assigned.is_personal)
     brought: dict[ItemId, Candidate] = {}
@@ -184,12 +198,14 @@ def compete(entries: Sequence[Entry], asked: Asked) -> tuple[list[Field | Reason
 
 
 def field(entry: Entry, asked: Asked) -> Field | Reason:
-    """Who competes in a placement, or why nobody does. Raises TimeIsUp."""
+    """Who competes in a placement, or why nobody does: nobody where the page keeps what it has. Raises TimeIsUp."""
     if asked.is_late():
         raise TimeIsUp
     question = asked.question
     if isinstance(question.force.get(entry.request.name), list):
         return Reason.FORCED
+    if isinstance(entry.assigned.arm.ranking, External):
+        return entry.assigned.reason or Reason.RULE
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool

@@ -168,6 +168,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """With which probability it was kept for learning, in (0, 1]."""
     is_kept: bool = True
     """False: not to be learned from, and without feature rows. It counts for everything else."""
+    enrolled: dict[str, ArmName] = {}
+    """Experiments that remember who was in which arm (`edgewise.sticky`), and did not know it of this visitor yet."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):

@@ -11,7 +11,7 @@ import pytest
 from cache_world import boot_again
 from edge_world import KEYS, VISITOR, decisions, events, node, profile_of, sha256, spooled, viewed
 from starlette.testclient import TestClient
-from world import HERO, LIST, NOW_MS, policy
+from world import HERO, LIST, NOW_MS, placement, policy
 
 from edge.worker.desk import Desk
 from edgewise.clock import ManualClock
@@ -391,7 +391,7 @@ def test_a_visitor_who_begins_at_this_node_is_served_from_his_second_request_on_
     tmp_path: Path, page_names: str | None
 ) -> None:
     body = {"placements": [{"name": HERO}]} | ({} if page_names is None else {"anonymousId": page_names})
-    with node(tmp_path, hub=HUB) as (client, desk):
+    with node(tmp_path, hub=HUB, policy=policy({HERO: placement()})) as (client, desk):
         assert "OPTED_OUT" not in reasons(client.post("/v1/decide", json=body).json())
         desk.flush()
         assert list(desk.cache.subjects()) == []  # who never comes back is nobody's news
@@ -405,6 +405,19 @@ def test_a_visitor_who_begins_at_this_node_is_served_from_his_second_request_on_
         desk.cache.unknown(own)
         assert own in set(desk.cache.subjects())
         assert own not in wanted(desk)
+
+
+def test_who_begins_in_an_experiment_is_followed_at_once_for_his_arm_must_be_known_when_he_comes_back(
+    tmp_path: Path,
+) -> None:
+    with node(tmp_path, hub=HUB) as (client, desk):
+        told = client.post("/v1/decide", json={"placements": [{"name": HERO}]}).json()
+        (record,) = decisions(desk)
+        assert record.enrolled == {"hero__0": told["placements"][HERO]["policy"]}
+        assert wanted(desk) == set(desk.cache.subjects()) == {record.subject}
+        client.post("/v1/decide", json={"placements": [{"name": HERO}]})
+        again = decisions(desk)[-1]
+        assert (again.subject, again.enrolled) == (record.subject, {})
 
 
 def test_a_server_vouches_for_whom_it_names_and_a_pseudonym_is_served_as_ever(tmp_path: Path) -> None:

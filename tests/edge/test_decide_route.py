@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,28 @@ from edge_world import (
 )
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
-from world import HERO, LIST, NOW_MS, attribute, bundle, policy, score
+from world import (
+    CHALLENGER,
+    CHAMPION,
+    EXPERIMENT,
+    HERO,
+    LIST,
+    NOW_MS,
+    attribute,
+    bundle,
+    placement,
+    policy,
+    score,
+)
 
 from edge.node.layout import NodePaths
 from edge.worker.app import make_app
 from edge.worker.guard import WAITED_MS
+from edgewise.bundle.policy import Arm, ByAttribute, Experiment, External
 from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from
-from edgewise.ids import ItemId
+from edgewise.ids import BundleVersion, ItemId
 from edgewise.keeping import kept_for_learning
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile
@@ -448,6 +462,36 @@ def test_a_deferred_decision_counts_no_impression_before_its_activation(tmp_path
         assert profile is not None
         shown = [ItemId(item["id"]) for item in told["placements"][LIST]["items"]]
         assert sorted(impression.item for impression in profile.impressions) == sorted(shown)
+
+
+def test_a_release_moves_nobody_who_was_in_an_experiment(tmp_path: Path) -> None:
+    def arms(client: TestClient, names: Sequence[str]) -> dict[str, str]:
+        told = {name: ask(client, anonymousId=name)["placements"][HERO] for name in names}
+        return {name: placed["experiment"]["arm"] for name, placed in told.items()}
+
+    known, newcomers = [f"known-{number}" for number in range(12)], [f"new-{number}" for number in range(12)]
+    with node(tmp_path) as (client, _):
+        before = arms(client, known)
+        assert set(before.values()) == {"champion", "challenger"}
+    experiment = Experiment([CHAMPION, CHALLENGER], [0.0, 1.0], "hero-2025")
+    changed = msgspec.structs.replace(policy(), experiments={EXPERIMENT: experiment})
+    install(NodePaths(tmp_path), bundle_files(changed), version=BundleVersion(8))
+    with node(tmp_path, bundle=False) as (client, desk):
+        assert arms(client, known) == before
+        assert set(arms(client, newcomers).values()) == {"challenger"}
+        enrolled = [record.enrolled for record in decisions(desk)]
+        assert enrolled[:-12] == [*({"hero__0": arm} for arm in before.values()), *[{}] * 12]
+
+
+def test_a_page_keeps_its_own_where_the_arm_is_external(tmp_path: Path) -> None:
+    arms = {CHAMPION: Arm(External()), CHALLENGER: Arm(ByAttribute("popularity"))}
+    shop = policy({HERO: placement(experiment=EXPERIMENT, arms=arms)})
+    with node(tmp_path, policy=shop) as (client, desk):
+        placed = [ask(client, anonymousId=f"v-{number}")["placements"][HERO] for number in range(12)]
+        assert {(one["policy"], bool(one["items"])) for one in placed} == {("champion", False), ("challenger", True)}
+        assert {one["reason"] for one in placed} == {"RULE"}
+        assert all(one["experiment"] == {"key": "hero", "arm": one["policy"]} for one in placed)
+        assert len(decisions(desk)) == 12, "whoever kept it was exposed to it"
 
 
 def test_a_capped_list_moves_on_because_impressions_are_counted_at_once(tmp_path: Path) -> None:

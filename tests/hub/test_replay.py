@@ -290,7 +290,7 @@ def test_a_record_without_a_bundle_is_the_fallback(shop: ReplayShop) -> None:
     record = shop.decided(visitor=newcomer())
     bare = msgspec.structs.replace(record, bundle_version=BundleVersion(0), bundle_digest="", shown={}, sampled={})
     answer = canonical_bytes(fallback_decision(question_of(bare)))
-    shop.hub.tamper(bare, decision=answer, impressions=())
+    shop.hub.tamper(bare, decision=answer, impressions=(), enrolled={})
     replay = shop.hub.replayer.replay(record.decision_id)
     assert (replay.identical, replay.bundle_digest) == (True, "")
 

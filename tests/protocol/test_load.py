@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -43,6 +43,7 @@ from edgewise.bundle.policy import (
     Compare,
     Diversity,
     Experiment,
+    NamespaceRange,
     Not,
     Nothing,
     Policy,
@@ -231,8 +232,12 @@ def with_rule(rule: Rule) -> Callable[[], object]:
     return with_hero(eligibility=[rule])
 
 
-def with_experiment(*arms: str, weights: list[float], seed: str = "s") -> Callable[[], object]:
-    experiment = Experiment([ArmName(arm) for arm in arms], weights, seed)
+def with_experiment(
+    *arms: str, weights: Sequence[float] = (0.5, 0.5), seed: str = "s", **said: Any
+) -> Callable[[], object]:
+    experiment = Experiment(
+        [ArmName(arm) for arm in arms or (world.CHAMPION, world.CHALLENGER)], list(weights), seed, **said
+    )
     return with_policy(lambda policy: msgspec.structs.replace(policy, experiments={world.EXPERIMENT: experiment}))
 
 
@@ -303,6 +308,11 @@ REFUSED: list[tuple[str, str, Callable[[], object]]] = [
     ("invalid", ".weights", with_experiment("champion", "challenger", weights=[0.5, 0.4])),
     ("invalid", ".arms", with_experiment("champion", "champion", weights=[0.5, 0.5])),
     ("blank", ".seed", with_experiment("champion", "challenger", weights=[0.5, 0.5], seed="")),
+    ("dangling", ".control", with_experiment(control=ArmName("none"))),
+    ("unknown_rule", ".condition.geo.country.$is", with_experiment(condition={"geo.country": {"$is": "DE"}})),
+    ("unknown_rule", ".condition.$or.0.n.$regex", with_experiment(condition={"$or": [{"n": {"$regex": "(a*)*"}}]})),
+    ("invalid", ".namespace.end", with_experiment(namespace=NamespaceRange("home", 0.5, 0.5))),
+    ("invalid", ".min_bucket_version", with_experiment(bucket_version=1, min_bucket_version=2)),
     ("unknown_rule", ".eligibility[0].op", with_rule(Compare("item.x", "like", "a"))),
     ("unknown_rule", ".eligibility[0].of", with_rule(Compare("profile.email", "eq", "a"))),
     ("unknown_rule", ".eligibility[0].to", with_rule(Compare("item.x", "eq", "$profile.email"))),

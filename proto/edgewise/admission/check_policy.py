@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from edgewise.admission.check_conditions import wrong_with_condition
 from edgewise.admission.check_exploration import check_exploration
 from edgewise.admission.check_scores import Models, wrong_with, wrong_with_class, wrong_with_path
 from edgewise.bundle import policy as decided
@@ -78,6 +79,17 @@ def _check_experiment(key: ExperimentKey, experiment: decided.Experiment) -> Non
     require(len(weights) == len(arms), "invalid", POLICY, message, f"{path}.weights")
     is_whole = abs(sum(weights) - 1) <= _WEIGHTS_TOLERANCE
     require(is_whole, "invalid", POLICY, f"weights sum to {sum(weights):g}, not to 1", f"{path}.weights")
+    message = f"control {experiment.control!r} is no arm of experiment {key!r}"
+    require(experiment.control_arm in arms, "dangling", POLICY, message, f"{path}.control")
+    for wrong in wrong_with_condition(experiment.condition):
+        refuse("unknown_rule", POLICY, wrong.message, ".".join([path, "condition", *map(str, wrong.path)]))
+    part = experiment.namespace
+    if part is not None:
+        message = f"the part of namespace {part.name!r} ends at {part.end:g}, before it starts"
+        require(part.start < part.end, "invalid", POLICY, message, f"{path}.namespace.end")
+    least, current = experiment.min_bucket_version, experiment.bucket_version
+    message = f"versions below {least} are shut out, and the current one is {current}"
+    require(least <= current, "invalid", POLICY, message, f"{path}.min_bucket_version")
 
 
 def _check_arm(arm: decided.Arm, models: Models, path: str, optional: Collection[str]) -> None:

@@ -442,7 +442,7 @@ class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who was assigned once keeps the arm when weights or coverage change."""
     bucket_version: Annotated[int, Meta(ge=0)] = 0
     """A new one assigns everybody anew."""
-    min_bucket_version: Annotated[int, Meta(ge=0)] = 0
+    min_bucket_version: Annotated[int, Meta(ge=0, le=1_000)] = 0
     """Who was assigned under an older version than this takes part no more."""
     training_share: Share = 0.0
     """Share of units that are learned from while it runs and count in no lift; the others are only measured."""
@@ -474,7 +474,7 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Makes draws of this site its own; not a secret."""
     default_consent: Consent = Consent()
     holdout: Share = 0.0
-    """Share of visitors who are never personalised, in any placement."""
+    """Share of visitors who are never personalised, in any placement or journey."""
     write_key_sha256: list[str] = []
     origins: list[str] = []
     """CORS: exact origins."""
@@ -488,6 +488,8 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     learning_share: Annotated[float, Meta(gt=0, le=1)] | None = None
     """Share of decisions that are kept for learning, drawn by their id; None: all. Every decision is logged, only these
     with feature rows, and each of them counts one over the share."""
+    holdout_salt: str = ""
+    """Of the holdout alone; empty: made of `salt`. Who is held out changes with it."""
 
 
 class Policy(msgspec.Struct, frozen=True):

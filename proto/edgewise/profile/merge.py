@@ -64,6 +64,9 @@ def _later_statements(merged: Profile, right: Profile) -> None:
         stated = merged.traits.get(name)
         if stated is None or trait.stamp > stated.stamp:
             merged.traits[name] = trait
+    for experiment, enrolment in right.enrolments.items():
+        # bounded afterwards: one side's bar may stand below what the other side still holds
+        merged.enrolments[experiment] = min(enrolment, merged.enrolments.get(experiment, enrolment))
     for kind_of_id, hashes in right.identifiers.items():
         add_identifiers(merged, kind_of_id, hashes)
 

@@ -61,8 +61,9 @@ def impressions_since(profile: Profile, now_ms: int, days: int) -> dict[ItemId, 
 
 
 def session_view(profile: Profile, now_ms: int) -> Profile:
-    """What dial 2 may use: touches and cart of the current session, and what caps need. No affinities, counts, traits.
+    """What dial 2 may use: touches and cart of the current session, and what caps and experiments need.
 
+    No affinities, counts, traits.
     The session reaches back from `now_ms` over touches that lie less than 30 minutes apart.
     """
     kept = {}
@@ -85,4 +86,5 @@ def session_view(profile: Profile, now_ms: int) -> Profile:
         items=kept,
         impressions=profile.impressions,
         cart=cart,
+        enrolments=profile.enrolments,
     )

@@ -23,7 +23,9 @@ from edgewise.profile.state import (
     COUNT_HORIZON_DAYS,
     DAY_MS,
     EARLIEST_MS,
+    ENROLMENTS,
     MAX_CURRENCIES,
+    MAX_ENROLMENTS,
     MAX_IDENTIFIERS,
     MAX_IMPRESSIONS,
     MAX_ITEMS,
@@ -34,6 +36,7 @@ from edgewise.profile.state import (
     SPENT_ELSEWHERE,
     TOPIC_MS,
     TRAITS,
+    Enrolment,
     Impression,
     LastTouch,
     Orders,
@@ -89,7 +92,8 @@ def touches_profile(record: EventRecord | DecisionRecord | PreferenceRecord) -> 
     if isinstance(record, EventRecord):
         return record.grants.personalisation
     if isinstance(record, DecisionRecord):
-        return bool(record.impressions) and record.grants.personalisation and not record.dry_run
+        has_something = bool(record.impressions or record.enrolled)
+        return has_something and record.grants.personalisation and not record.dry_run
     return False
 
 
@@ -115,6 +119,8 @@ def _advance(profile: Profile, record: EventRecord | DecisionRecord | Preference
     if isinstance(record, DecisionRecord):
         for item in record.impressions:
             _show(profile, Impression(record.time_ms, producer, seq, item))
+        for experiment, arm in record.enrolled.items():
+            enrol(profile, experiment, Enrolment(record.time_ms, arm))
     return True
 
 
@@ -130,6 +136,16 @@ def count_shown(profile: Profile, impressions: Iterable[Impression]) -> None:
     for impression in impressions:
         _show(profile, impression)
     _cut(profile)
+
+
+def enrol(profile: Profile, experiment: str, enrolment: Enrolment) -> None:
+    """Remember an assignment unless an earlier one is known; in place. Repeats are harmless: it is a minimum."""
+    known = profile.enrolments.get(experiment)
+    if known is None:
+        if has_place(profile.bars, ENROLMENTS, profile.enrolments, experiment, MAX_ENROLMENTS):
+            profile.enrolments[experiment] = enrolment
+    elif enrolment < known:
+        profile.enrolments[experiment] = enrolment
 
 
 def _show(profile: Profile, impression: Impression) -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from edgewise.events import Kind
-from edgewise.ids import ItemId, Producer, SubjectId
+from edgewise.ids import ArmName, ItemId, Producer, SubjectId
 from edgewise.profile.buckets import Buckets, Tally
 from edgewise.profile.cart import Cart
 from edgewise.profile.sketch import Sketch, keep_smallest
@@ -36,6 +36,8 @@ MAX_VALUES: Final = 512
 MAX_TRAITS: Final = 128
 MAX_CURRENCIES: Final = 16
 MAX_IDENTIFIERS: Final = 64
+MAX_ENROLMENTS: Final = 64
+"""Experiments remembered, each of its bucket versions for itself."""
 
 
 class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
@@ -72,6 +74,13 @@ class Trait(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.vouched, self.time_ms, self.producer, self.seq)
 
 
+class Enrolment(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
+    """The first time that the visitor was assigned in an experiment; the smallest of all that were ever made holds."""
+
+    time_ms: int
+    arm: ArmName
+
+
 class Orders(msgspec.Struct, frozen=True, array_like=True):
     """Recency and frequency of buying; its money lies in `Profile.spent_minor`."""
 
@@ -85,6 +94,7 @@ NO_ORDERS: Final = Orders()
 TOPIC_MS: Final = "topic_ms"
 TRAITS: Final = "traits"
 SPENT_ELSEWHERE: Final = "spent_elsewhere"
+ENROLMENTS: Final = "enrolments"
 
 
 class Profile(msgspec.Struct, omit_defaults=True):
@@ -126,6 +136,8 @@ class Profile(msgspec.Struct, omit_defaults=True):
     desk: Desk | None = None
     distinct_items: Sketch = []
     """Empty as long as `items` holds all that were ever touched, and tells their number exactly."""
+    enrolments: dict[str, Enrolment] = {}
+    """Experiment and bucket version (`edgewise.sticky`) -> its first assignment."""
     bars: dict[str, str] = {}
     """Of each full map that is bounded by hash, the key with the largest (`sketch.has_place`)."""
 
@@ -171,6 +183,7 @@ def keep_bounds(profile: Profile) -> None:
     keep_smallest(profile.bars, TOPIC_MS, profile.topic_ms, MAX_VALUES)
     keep_smallest(profile.bars, TRAITS, profile.traits, MAX_TRAITS)
     keep_smallest(profile.bars, SPENT_ELSEWHERE, profile.spent_elsewhere, MAX_CURRENCIES)
+    keep_smallest(profile.bars, ENROLMENTS, profile.enrolments, MAX_ENROLMENTS)
 
 
 def _bring_up(profile: Profile) -> None:
