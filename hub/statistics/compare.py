@@ -12,7 +12,7 @@ from scipy import special
 from hub.statistics.bayesian import chance_to_beat, credible_ratio
 from hub.statistics.cuped import Adjusted, Estimate, adjusted
 from hub.statistics.sequential import TUNED_TO_UNITS, sequential_p_value, sequential_width
-from hub.statistics.summary import VALUE, Summary
+from hub.statistics.summary import COVARIATE, VALUE, Summary
 
 NAN: Final = float("nan")
 LEVEL: Final = 0.05
@@ -202,4 +202,4 @@ def _is_plain_proportion(kind: Kind, control: Summary, variant: Summary) -> bool
     """Whether both arms are counts of successes: then the posteriors are Beta distributions."""
     if kind is not Kind.BINARY or control.is_ratio or variant.is_ratio:
         return False
-    return all(0 <= of.means[VALUE] <= 1 and of.products[2, 2] == 0 for of in (control, variant))
+    return all(0 <= of.means[VALUE] <= 1 and of.products[COVARIATE, COVARIATE] == 0 for of in (control, variant))

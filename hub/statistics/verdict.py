@@ -57,14 +57,17 @@ TOLERATED: Final = 0.02
 def guardrail(
     name: str, found: Comparison, *, tolerated: float = TOLERATED, higher_is_better: bool = True
 ) -> Guardrail:
-    """Non-inferiority by the interval of the relative lift: a guardrail that does not alarm is not yet held."""
+    """Non-inferiority by the interval of the relative lift: a guardrail that does not alarm is not yet held.
+
+    Where nothing is tolerated (0), that would ask for an improvement; then it holds until it is seen to be worse.
+    """
     low, high = (found.ci_low, found.ci_high) if higher_is_better else (-found.ci_high, -found.ci_low)
     seen = f"{name} {_percent(found.relative_lift)} ({_interval(found)})"
     if math.isnan(low):
         state, said = Held.UNCLEAR, f"{name} has no interval yet"
     elif high < -tolerated:
         state, said = Held.BREACHED, f"{seen}, worse than the {_share(tolerated)} that are tolerated"
-    elif low >= -tolerated:
+    elif low >= -tolerated or not tolerated:
         state, said = Held.HELD, f"{seen}, held"
     else:
         state, said = Held.UNCLEAR, f"{seen} may still be worse than the {_share(tolerated)} that are tolerated"

@@ -1,0 +1,15 @@
+"""`edgewise experiment`: whether a change earns what it promises."""
+
+from __future__ import annotations
+
+import typer
+
+from hub.commands.experiment_analyse import analyse
+
+app = typer.Typer(no_args_is_help=True, help="Whether a change earns what it promises: lift, power, verdicts.")
+app.command()(analyse)
+
+
+@app.callback()
+def experiment() -> None:
+    """Whether a change earns what it promises: lift, power, verdicts."""
