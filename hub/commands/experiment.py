@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from hub.commands.experiment_analyse import analyse
+from hub.commands.experiment_power import power
 
 app = typer.Typer(no_args_is_help=True, help="Whether a change earns what it promises: lift, power, verdicts.")
 app.command()(analyse)
+app.command()(power)
 
 
 @app.callback()

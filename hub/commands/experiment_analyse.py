@@ -106,7 +106,7 @@ def analyse(
         is_summary=summary,
         unit=unit,
         covariates=tuple(covariate or ()),
-        weights=_weights(weights),
+        weights=read_weights(weights),
         method=method,
         outcome=outcome,
         guardrails=_shares(guardrail or []),
@@ -159,7 +159,8 @@ def _shares(texts: list[str]) -> dict[str, float]:
     return found
 
 
-def _weights(text: str | None) -> dict[str, float] | None:
+def read_weights(text: str | None) -> dict[str, float] | None:
+    """`A=1,B=2` by variant. Raises a usage error for anything else."""
     if text is None:
         return None
     found: dict[str, float] = {}

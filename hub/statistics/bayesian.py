@@ -19,7 +19,10 @@ Counts = tuple[int, int]
 """Successes, units."""
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
-_QUANTILES: Final = np.array([0.0, 1e-300, 1e-100, 1e-30, 1e-15, 1e-8, 1e-4, 1e-2, 0.1, 0.3, 0.5])
+_QUANTILES: Final = np.array([1e-18, 1e-15, 1e-12, 1e-8, 1e-5, 1e-3, 1e-2, 0.1, 0.3, 0.5])
+
+_LARGEST_LOG: Final = 256.0
+"""Of a ratio of proportions; with 10^100 units it would be this far."""
 
 
 class _Posterior(NamedTuple):
@@ -38,7 +41,9 @@ class _Posterior(NamedTuple):
     def cuts(self) -> Floats:
         low = special.betaincinv(self.a, self.b, _QUANTILES)
         high = special.betainccinv(self.a, self.b, _QUANTILES)
-        return np.concatenate([low, high])
+        every: Floats = np.concatenate([low, high])
+        kept: Floats = every[np.isfinite(every)]
+        return kept
 
 
 def chance_to_beat(control: Counts, variant: Counts) -> float:
@@ -78,6 +83,6 @@ def _grid(over: _Posterior, other_cuts: Floats) -> tuple[Floats, Floats]:
 def _quantile(up_to: Callable[[float], float], share: float) -> float:
     """Where a distribution of log ratios reaches `share`, as a ratio."""
     reach = 1.0
-    while not up_to(-reach) < share < up_to(reach):
+    while reach < _LARGEST_LOG and not up_to(-reach) < share < up_to(reach):
         reach *= 2
     return float(np.exp(optimize.brentq(lambda log: up_to(log) - share, -reach, reach)))

@@ -35,7 +35,8 @@ _NAMES_SHOWN: Final = 40
 class Columns:
     """What the columns of the file are called."""
 
-    variant: str
+    variant: str | None
+    """None before anybody is assigned: all are in one arm."""
     unit: str | None = None
     """Without it each row is a unit."""
     time: str | None = None
@@ -119,13 +120,13 @@ def read_units(path: Path, columns: Columns, metrics: Sequence[Measured], *, del
     one that is neither 0 nor 1.
     """
     asked = [columns.unit, columns.time, columns.segment, columns.score]
-    wanted = [columns.variant, *filter(None, asked), *(name for metric in metrics for name in metric.columns)]
+    wanted = [*filter(None, [columns.variant, *asked]), *(name for metric in metrics for name in metric.columns)]
     texts = list(filter(None, [columns.variant, columns.unit, columns.segment]))
     table = read_table(path, delimiter=delimiter, text=texts)
     require_columns(table, dict.fromkeys(wanted), where=str(path))
     table, origin, warnings = _assigned(table, columns, Origin.of(path, table.num_rows))
     unit, units, label = _units(table, columns.unit, origin)
-    arm_of_row, arms = _coded(table, columns.variant)
+    arm_of_row, arms = _coded(table, columns.variant) if columns.variant else (np.zeros_like(unit), ("all",))
     numbers = {
         name: _numbers(table, name, origin, warnings)
         for name in dict.fromkeys(name for metric in metrics for name in metric.columns)
@@ -159,7 +160,7 @@ def _assigned(table: pa.Table, columns: Columns, origin: Origin) -> tuple[pa.Tab
             warnings.append(f"{np.count_nonzero(nobody):,} rows name no {what} (the first: {first}): excluded")
             table, origin = table.filter(~nobody), origin.kept(~nobody)
     if not table.num_rows:
-        raise InputError(f"{origin.file}: no row names a {columns.variant}")
+        raise InputError(f"{origin.file}: no row names a {columns.variant or columns.unit or 'unit'}")
     return table, origin, warnings
 
 
