@@ -121,7 +121,7 @@ class Summary:
     @property
     def is_ratio(self) -> bool:
         """Whether there is a denominator other than 1."""
-        return bool(self.means[DENOMINATOR] != 1.0 or self.products[DENOMINATOR, DENOMINATOR] != 0.0)
+        return bool(self.n) and bool(self.means[DENOMINATOR] != 1.0 or self.products[DENOMINATOR, DENOMINATOR] != 0.0)
 
     @property
     def mean(self) -> float:
