@@ -32,7 +32,7 @@ def arm(rng: np.random.Generator, n: int, *, lift: float = 0.0, rho: float = 0.0
     before = rng.normal(PAST, 2.0, n)
     spend = 10.0 * (1 + lift) + 4.0 * (rho * (before - PAST) / 2.0 + np.sqrt(1 - rho**2) * rng.standard_normal(n))
     converted = (rng.random(n) < 0.1 * (1 + lift)).astype(np.float64)
-    return Arm(converted, spend, 1.0 + rng.poisson(2.0, n), before)
+    return Arm(converted, spend, 1.0 + rng.poisson(2.0, n).astype(np.float64), before)
 
 
 def written(path: Path, arms: dict[str, Arm]) -> Path:

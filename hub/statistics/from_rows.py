@@ -78,7 +78,7 @@ def _dominant(metric: Measured, arm: str, units: Units, where: Mask) -> list[str
     total, at = float(spread.sum()), int(np.argmax(spread))
     if not total or spread[at] <= DOMINANT_ABOVE * total:
         return []
-    what = f"unit {units.label(int(index[at]))} ({value[index[at]]:,.6g}) holds {spread[at] / total:.0%} of the spread"
+    what = f"unit {units.label(int(index[at]))} ({value[index[at]]:,.10g}) holds {spread[at] / total:.0%} of the spread"
     return [f"{what} of {metric.name} in {arm}: one unit decides, find out whether it is real"]
 
 
