@@ -87,11 +87,14 @@ def power(units: float, lift: float, baseline: Baseline, design: Design) -> floa
         width = sequential_width(of_control + of_variant, alpha=design.of_one, tuned_to_units=design.tuned_to_units)
     else:
         width = float(special.stdtrit(freedom, 1 - design.of_one / 2))
+    as_normal = (float(special.ndtr(-width - away)), float(special.ndtr(away - width)))
     if freedom > _NORMAL_ABOVE:
-        return float(special.ndtr(away - width) + special.ndtr(-away - width))
+        return sum(as_normal)
     from scipy import stats  # slow to import, and the special function of this name is off by 1e-8
 
-    return float(stats.nct.cdf(-width, freedom, away) + stats.nct.sf(width, freedom, away))
+    tails = (float(stats.nct.cdf(-width, freedom, away)), float(stats.nct.sf(width, freedom, away)))
+    # far out in a tail it has no number, where it has nothing to add either
+    return sum(normal if math.isnan(tail) else tail for tail, normal in zip(tails, as_normal, strict=True))
 
 
 def units_needed(lift: float, baseline: Baseline, design: Design, *, wanted: float = ENOUGH) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewise.errors import InputError
 from hub.imports import cells
@@ -62,7 +63,7 @@ def read_sums(
     return metrics, Evidence(counts, summaries, warnings=tuple(_uneven(summaries, counts)))
 
 
-def _metrics_of(names: list[str | None], has_denominator: np.ndarray) -> list[Measured]:
+def _metrics_of(names: list[str | None], has_denominator: NDArray[np.bool_]) -> list[Measured]:
     ratios = {name for name, below in zip(names, has_denominator, strict=True) if below}
     kinds = {name: Kind.RATIO if name in ratios else Kind.MEAN for name in names if name is not None}
     return [Measured(name=name, column=name, kind=kind) for name, kind in kinds.items()]

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from hub.statistics.compare import LEVEL
@@ -45,7 +46,7 @@ class Targeting(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
 
 
-def targeting(score: Floats, is_variant: np.ndarray, outcome: Floats, *, seed: int = 0) -> Targeting | None:
+def targeting(score: Floats, is_variant: NDArray[np.bool_], outcome: Floats, *, seed: int = 0) -> Targeting | None:
     """Of units (n,), all finite, the highest score first; None with fewer than 100 units in an arm.
 
     The gain at a share is share * (mean of the variant's - mean of the control's, both among that share), the
@@ -80,7 +81,7 @@ def targeting(score: Floats, is_variant: np.ndarray, outcome: Floats, *, seed: i
     )
 
 
-def _steps(score: Floats) -> np.ndarray:
+def _steps(score: Floats) -> NDArray[np.int64]:
     """(n,) index of the share in which a unit is targeted first; equal scores in one."""
     distinct, index, counts = np.unique(-score, return_inverse=True, return_counts=True)
     if len(distinct) <= POINTS:
@@ -91,7 +92,7 @@ def _steps(score: Floats) -> np.ndarray:
     return np.asarray(step[index])
 
 
-def _sums(steps: np.ndarray, group: np.ndarray, is_variant: np.ndarray, outcome: Floats) -> Floats:
+def _sums(steps: NDArray[np.int64], group: NDArray[np.int64], is_variant: NDArray[np.bool_], outcome: Floats) -> Floats:
     """(groups, 4, steps): units and outcomes of the control, then of the variant."""
     count = int(steps.max()) + 1
     cell = group * count + steps
