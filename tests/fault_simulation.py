@@ -45,7 +45,7 @@ from hub.rpc.uplink import Uplink as UplinkService
 
 VISITORS = 3
 MOST_AHEAD_MS = 10_000
-"""No node's clock is that far ahead of the hub's."""
+"""No node's clock is that far ahead of the hub's, unless it has jumped."""
 QUIET_S = 60.0
 """Simulated seconds within which everything must have come through once all faults have ended."""
 FOLLOWS_S = QUIET_S + 2 * RETRY_MOST_MS / 1_000
@@ -287,7 +287,8 @@ class World:
         away = self.random.choice([None, *self.nodes])
         if away is not None:
             away.network.silence(*Way)
-        # Later than all that a node has written, whose clock may be ahead: what is later than an erasure is kept.
+        # Later than all that a node has written whose clock is a little ahead. One that has jumped may have dated it
+        # later still: the hub had stored it, so it goes all the same.
         self.hub.ledger.erase(subject, LoopClock(asyncio.get_running_loop()).now_ms() + MOST_AHEAD_MS)
         await asyncio.sleep(self.random.random() * 0.5)
         if away is not None:

@@ -22,7 +22,7 @@ from edge.node.doorbell import next_ring
 from edge.profiles.cache import ProfileCache
 from edge.profiles.forgetting import Confirmed
 from edgewise.errors import MALFORMED, UnavailableError
-from edgewise.ids import NodeId, SubjectId
+from edgewise.ids import NodeId, Producer, SubjectId
 from edgewise.seal import is_whole
 from edgewise.v1.profiles_pb2 import Erasure, SyncRequest, SyncResponse
 from edgewise.v1.profiles_pb2_grpc import ProfilesStub
@@ -185,7 +185,9 @@ class ProfileSync:
         return True
 
     def _erase(self, subject: SubjectId, erasure: Erasure) -> None:
-        self._cache.erase(subject, until_ms=erasure.time_ms)
+        # Out of a list it is about a moment; else it is the hub's word of now, that there is nothing of him.
+        stored = None if erasure.list else {Producer(mark.producer): mark.stored_seq for mark in erasure.stored}
+        self._cache.erase(subject, until_ms=erasure.time_ms, stored=stored)
         if erasure.number:
             self._carried_out = Confirmed(erasure.list, erasure.number)
 

@@ -9,7 +9,7 @@ are kept apart (`edge.profiles.statements`), because they are read first and dec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -21,6 +21,7 @@ from edge.profiles.forgetting import (
     ERASED_THROUGH,
     UNSCRUBBED,
     Confirmed,
+    Unstored,
     cleanse,
     erased_through,
     scrub,
@@ -35,7 +36,7 @@ from edge.profiles.rows import (
 )
 from edge.profiles.statements import Statements
 from edgewise.clock import Clock, SystemClock
-from edgewise.ids import SubjectId
+from edgewise.ids import Producer, SubjectId
 from edgewise.profile.preferences import Preferences, decode_preferences
 from edgewise.profile.reduce import apply, touches_profile
 from edgewise.profile.state import Profile, copy_profile, decode_profile
@@ -233,11 +234,14 @@ class ProfileCache:
 
         self.write(change)
 
-    def erase(self, subject: SubjectId, *, until_ms: int = 0) -> None:
+    def erase(self, subject: SubjectId, *, until_ms: int = 0, stored: Mapping[Producer, int] | None = None) -> None:
         """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot.
 
         `until_ms`: where all of it is later, the visitor has come back and keeps it, and in any case what he has stated
         later; 0: everything goes.
+
+        `stored`: the hub holds nothing of him, and has stored each producer of this node so far. Then its word goes
+        whenever it was about, because the clock of the node may have been ahead; what stays is later, and not stored.
 
         Raises:
             CacheError: as `apply`; nothing was forgotten.
@@ -245,16 +249,23 @@ class ProfileCache:
 
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
-            if until_ms and self._rows.is_later(txn, key, until_ms) and self._statements.are_later(txn, key, until_ms):
+            if until_ms and stored is None and self._is_later(txn, key, until_ms):
                 return
-            known = [self._rows.forget(txn, key), self._statements.forget(txn, key, until_ms or None)]
+            left = Unstored(until_ms, stored) if until_ms and stored is not None else None
+            known = [
+                self._rows.forget(txn, key, self._minute(), left),
+                self._statements.forget(txn, key, until_ms or None, stored),
+            ]
             for name in ("wanted", "evicted"):
                 txn.delete(key, db=self._db[name])
-            known.append(RecentDecisions(self.file).forget(txn, subject))
+            known.append(RecentDecisions(self.file).forget(txn, subject, left))
             if any(known):
                 txn.put(UNSCRUBBED, self._clock.now_ms().to_bytes(8), db=self._db["marks"])
 
         self.write(change)
+
+    def _is_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
+        return self._rows.is_later(txn, key, until_ms) and self._statements.are_later(txn, key, until_ms)
 
     def cleanse(self) -> None:
         """Overwrite what this process's memory has of who was forgotten since the last call; to be called often.

@@ -10,13 +10,16 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import lmdb
 import msgspec
 
 from edge.profiles.cache_file import CacheFile, Txn, keys_after
 from edgewise.errors import MALFORMED
+from edgewise.ids import Producer
+from edgewise.records import DecisionRecord, EventRecord
 
 ERASED_THROUGH: Final = b"erased-through"
 """A mark: up to which number of which list erasures were carried out here."""
@@ -36,6 +39,17 @@ class Confirmed(msgspec.Struct, frozen=True, array_like=True):
 
     list: str = ""
     through: int = 0
+
+
+class Unstored(NamedTuple):
+    """What an erasure leaves: what happened after it, and the hub has not stored yet."""
+
+    until_ms: int
+    stored: Mapping[Producer, int]
+
+    def holds(self, record: EventRecord | DecisionRecord) -> bool:
+        """Whether a record is of that kind."""
+        return record.time_ms > self.until_ms and record.seq > self.stored.get(record.producer, -1)
 
 
 def delete(txn: Txn, key: bytes, database: lmdb._Database) -> bool:

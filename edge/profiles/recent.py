@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from edge.profiles.cache_file import CacheFile, Txn, bytes_of
+from edge.profiles.forgetting import Unstored
 from edgewise.ids import DecisionId, MessageId, SubjectId
 from edgewise.records import DecisionRecord, decode_record
 
@@ -106,15 +107,18 @@ class RecentDecisions:
             if subject in decision.owners and isinstance(record := decode_record(decision.record), DecisionRecord):
                 yield record
 
-    def forget(self, txn: Txn, subject: SubjectId) -> bool:
-        """Forget all decisions of a subject, False when there is none. Looks at each; erasures are rare."""
+    def forget(self, txn: Txn, subject: SubjectId, left: Unstored | None = None) -> bool:
+        """Forget all decisions of a subject but those `left`; False when there is none to forget.
+
+        Looks at each; erasures are rare.
+        """
         is_any = False
         cursor = txn.cursor(db=self._file.db["decisions"])
         found = cursor.first()
         while found:
             key, value = cursor.item()
-            is_theirs = subject in self._decoder.decode(value).owners
-            if is_theirs:
+            decision = self._decoder.decode(value)
+            if subject in decision.owners and not _stays(decision, left):
                 is_any = True
                 cursor.put(key, bytes(len(value)))  # LMDB would leave the bytes where they are
                 cursor.delete()  # moves on to the next; what it returns is whether it deleted
@@ -125,6 +129,11 @@ class RecentDecisions:
 
     def _bytes(self, txn: Txn) -> int:
         return bytes_of(txn.stat(self._file.db["decisions"]))
+
+
+def _stays(decision: RememberedDecision, left: Unstored | None) -> bool:
+    record = None if left is None else decode_record(decision.record)
+    return left is not None and isinstance(record, DecisionRecord) and left.holds(record)
 
 
 def _key_of(message_id: MessageId) -> bytes:

@@ -22,9 +22,10 @@ import lmdb
 import msgspec
 
 from edge.profiles.cache_file import Txn
-from edge.profiles.forgetting import delete
+from edge.profiles.forgetting import Unstored, delete
 from edgewise.errors import MALFORMED
 from edgewise.ids import Producer
+from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile, decode_profile, encode_profile
 from edgewise.records import DecisionRecord, EventRecord, Record, decode_record, encode_record
 from edgewise.request import Context
@@ -135,12 +136,23 @@ class ProfileRows:
             txn.delete(pending_key, db=self._db["pending"])
         txn.delete(key, db=self._db["profiles"])
 
-    def forget(self, txn: Txn, key: bytes) -> bool:
-        """The same for good: what is deleted is overwritten first. False when there was nothing."""
+    def forget(self, txn: Txn, key: bytes, minute: int, left: Unstored | None = None) -> bool:
+        """The same for good: what is deleted is overwritten first. False when there was nothing.
+
+        `left`: what is pending and of that kind stays, and makes a row of its own.
+        """
+        stay = {} if left is None else {own: one for own, one in self.pending_of(txn, key) if left.holds(one)}
         pending = self._pending_rows(txn, key)
         for pending_key, _ in pending:
-            delete(txn, pending_key, self._db["pending"])
-        return delete(txn, key, self._db["profiles"]) or bool(pending)
+            if pending_key not in stay:
+                delete(txn, pending_key, self._db["pending"])
+        is_known = delete(txn, key, self._db["profiles"]) or bool(pending)
+        if stay:
+            row = ProfileRow(pending=len(stay))
+            for record in stay.values():
+                apply(row.profile, record)
+            self.put(txn, key, row, minute)
+        return is_known
 
     def is_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
         """Whether all that is known of a visitor happened after a moment; False where nothing is."""

@@ -21,6 +21,7 @@ import lmdb
 from edge.profiles.cache_file import Txn
 from edge.profiles.forgetting import delete
 from edge.profiles.rows import with_checksum, without_checksum
+from edgewise.ids import Producer
 from edgewise.profile.preferences import (
     Preferences,
     decode_preferences,
@@ -71,9 +72,7 @@ class Statements:
         The hub stores each producer in its order, so that a word which contains a producer's last statement here
         contains all of that producer's.
         """
-        own = self._read(txn, key, "stated")
-        if own is None and txn.get(key, db=self._db["stated"]) is not None:
-            own = self._read(txn, key, "preferences")  # damaged: what it said holds as a part of this
+        own = self._own(txn, key)
         if own is not None and all(base.applied.get(producer, -1) >= seq for producer, seq in own.applied.items()):
             own = None
         if own is None:
@@ -86,16 +85,25 @@ class Statements:
         else:
             self._write(txn, key, "preferences", base)
 
-    def forget(self, txn: Txn, key: bytes, until_ms: int | None = None) -> bool:
+    def forget(
+        self, txn: Txn, key: bytes, until_ms: int | None = None, stored: Mapping[Producer, int] | None = None
+    ) -> bool:
         """Delete for good what was stated until then, or everything; what is deleted is overwritten first.
+
+        `stored`: the hub's word goes whenever it was stated, and what was stated here as far as the hub has stored it.
 
         False when there was nothing.
         """
-        later = [None if until_ms is None else self._read(txn, key, name) for name in NAMES]
+        found = [None if until_ms is None else self._read(txn, key, name) for name in NAMES]
+        if stored is not None:
+            found = [self._own(txn, key)] * len(NAMES)
         known = [delete(txn, key, self._db[name]) for name in NAMES]
-        for name, stated in zip(NAMES, later, strict=True):
-            if stated is not None and until_ms is not None and stated.latest_ms > until_ms:
-                self._write(txn, key, name, later_than(stated, until_ms))
+        for name, stated in zip(NAMES, found, strict=True):
+            if stated is None or until_ms is None:
+                continue
+            later = later_than(stated, until_ms, stored)
+            if later != NOTHING_STATED:
+                self._write(txn, key, name, later)
         return any(known)
 
     def are_later(self, txn: Txn, key: bytes, until_ms: int) -> bool:
@@ -107,6 +115,13 @@ class Statements:
             if stated is not None and not all(time_ms > until_ms for time_ms in _times_ms(stated)):
                 return False
         return True
+
+    def _own(self, txn: Txn, key: bytes) -> Preferences | None:
+        """What was stated here and the hub's word may not contain; None where that is nothing."""
+        own = self._read(txn, key, "stated")
+        if own is None and txn.get(key, db=self._db["stated"]) is not None:
+            own = self._read(txn, key, "preferences")  # damaged: what it said holds as a part of this
+        return own
 
     def _read(self, txn: Txn, key: bytes, name: str) -> Preferences | None:
         """None where nothing is stored, or nothing that can be read: the hub, and the visitor, say it again."""

@@ -152,11 +152,11 @@ class FakeHub:
         self.profiles[subject] = (profile, preferences)
         self._tell(self.news_of(subject))
 
-    def erase(self, subject: str) -> None:
+    def erase(self, subject: str, *, time_ms: int = 0) -> None:
         """Forget a subject, here and on every node that is listening."""
         self.profiles.pop(subject, None)
         self.erased.add(subject)
-        self._tell(sealed(SyncResponse(subject=subject, erasure=Erasure())))
+        self._tell(sealed(SyncResponse(subject=subject, erasure=Erasure(time_ms=time_ms))))
 
     def tell_erasures(self, name: str, *subjects: str, first: int = 1, time_ms: int = 0) -> None:
         """Tell every listening node of erasures of the list `name`, one a subject, numbered from `first`."""

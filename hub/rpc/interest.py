@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from edgewise.ids import SubjectId
+from edgewise.ids import NodeId, SubjectId
 from hub.meters import Meters
 
 
@@ -25,6 +25,8 @@ class Follower:
     """One open stream: what it follows (oldest first), and what it is to be told."""
 
     def __init__(self) -> None:
+        self.node: NodeId | None = None
+        """Whose stream it is; None until it has said so."""
         self.subjects: dict[SubjectId, None] = {}
         self.news: dict[SubjectId, None] = {}
         self.wake = asyncio.Event()

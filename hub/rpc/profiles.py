@@ -83,7 +83,7 @@ class Profiles(ProfilesServicer):
                 while not follower.ended and not self._draining:
                     follower.wake.clear()
                     while subjects := follower.take(AT_ONCE):
-                        for news in await self._news(subjects):
+                        for news in await self._in_reader(self._read, subjects, follower.node):
                             yield news
                     while self._feed is not None and self._feed.is_due(follower):
                         for erasure in await self._in_reader(self._feed.due, follower):
@@ -133,13 +133,15 @@ class Profiles(ProfilesServicer):
         call = functools.partial(work, *arguments, **named)
         return await asyncio.get_running_loop().run_in_executor(self._reader, call)
 
-    async def _news(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, subjects)
-
-    def _read(self, subjects: Sequence[SubjectId]) -> list[pb.SyncResponse]:
+    def _read(self, subjects: Sequence[SubjectId], node: NodeId | None = None) -> list[pb.SyncResponse]:
         known = self._ledger.person_profiles(subjects)
         unknown = [subject for subject in subjects if subject not in known]
         erased, left = self._ledger.erased(unknown), self._ledger.once_joined(unknown)
+        stored: list[pb.Mark] = []
+        if erased and node is not None:
+            stored = [pb.Mark(producer=row.producer, stored_seq=row.stored_seq) for row in self._ledger.producers(node)]
+            # Once more behind the marks: who has come back with what they count is known now.
+            known |= self._ledger.person_profiles(list(erased))
         news = []
         for subject in subjects:
             row = known.get(subject)
@@ -148,7 +150,8 @@ class Profiles(ProfilesServicer):
                 news.append(pb.SyncResponse(subject=subject, snapshot=snapshot))
             elif subject in erased:
                 # with its time: he may have come back, and have stated something that is on its way here
-                news.append(pb.SyncResponse(subject=subject, erasure=pb.Erasure(time_ms=erased[subject])))
+                erasure = pb.Erasure(time_ms=erased[subject], stored=stored)
+                news.append(pb.SyncResponse(subject=subject, erasure=erasure))
             elif subject in left:
                 # a node may hold the profile of a person that this subject belongs to no more
                 news.append(pb.SyncResponse(subject=subject, snapshot=_NOTHING))
@@ -163,7 +166,7 @@ class Profiles(ProfilesServicer):
         node: NodeId | None = None
         try:
             async for request in requests:
-                node = node_of(request.node_id) if node is None else node
+                node = follower.node = node_of(request.node_id) if node is None else node
                 if self._feed is not None and request.HasField("erased_through"):
                     await self._heard(self._feed, follower, node, request)
                 self._interest.unfollow(follower, map(_subject, request.remove))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from cache_world import statement, view
+from hub_records import NOW_MS
 from hypothesis import given
 from hypothesis import strategies as st
+from spool_world import PRODUCER
 from strategies_profile import SUBJECT, histories
 
 from edge.profiles.cache import ProfileCache
@@ -208,6 +210,26 @@ def test_an_erased_subject_is_gone_with_all_that_waited(cache: ProfileCache) -> 
     assert list(cache.subjects()) == [other]
     assert cache.snapshot(SUBJECT, encode_profile(Profile()), NOBODY)
     assert cache.profile(SUBJECT) == Profile()
+
+
+def test_where_the_hub_holds_nothing_its_snapshot_goes_however_late_it_is_dated(cache: ProfileCache) -> None:
+    """A node's clock that was ahead has dated all of it later than the erasure. What is not stored yet is to come."""
+
+    def items() -> set[str]:
+        profile = cache.profile(SUBJECT)
+        return set() if profile is None else set(profile.items)
+
+    until_ms = NOW_MS - 1
+    cache.snapshot(SUBJECT, encode_profile(fold(Profile(), [view(0, producer=Producer("n-b/1/0"), item="i0")])), NOBODY)
+    cache.apply(SUBJECT, [view(1, item="i1"), view(2, item="i2")])
+    cache.erase(SUBJECT, until_ms=until_ms)
+    assert items() == {"i0", "i1", "i2"}  # by the time alone: he has come back
+    cache.erase(SUBJECT, until_ms=until_ms, stored={PRODUCER: 1})
+    assert items() == {"i2"}
+    cache.snapshot(SUBJECT, encode_profile(fold(Profile(), [view(2, item="i2")])), NOBODY)
+    assert items() == {"i2"}
+    cache.erase(SUBJECT, until_ms=until_ms, stored={PRODUCER: 2})
+    assert cache.profile(SUBJECT) is None
 
 
 def test_interest_names_everybody_once(cache: ProfileCache) -> None:

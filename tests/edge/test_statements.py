@@ -225,6 +225,18 @@ def test_an_erasure_takes_nothing_back_that_was_stated_after_it(cache: ProfileCa
         assert left == Preferences()
 
 
+def test_what_the_hub_had_stored_goes_with_an_erasure_also_where_the_nodes_clock_was_ahead(cache: ProfileCache) -> None:
+    """Then all of it is dated later than the erasure, as if he had come back."""
+    cache.snapshot(SUBJECT, NO_PROFILE, folded([statement(7, producer=THERE[0], more=("y",))]))
+    cache.state(SUBJECT, statement(8, producer=HERE[0], less=("x",)))
+    cache.state(SUBJECT, statement(9, producer=HERE[1], dial=0))
+    cache.erase(SUBJECT, until_ms=3, stored={HERE[0]: 8, HERE[1]: 8})
+    left = cache.preferences(SUBJECT)
+    assert (left.dial.value, left.less.value, left.more.value, left.applied) == (0, (), (), {HERE[1]: 9})
+    cache.erase(SUBJECT, until_ms=3, stored={HERE[1]: 9})
+    assert rows(cache, "preferences") == rows(cache, "stated") == 0
+
+
 @pytest.mark.parametrize("order", [HERE, HERE[::-1]])
 def test_what_was_erased_stays_so_and_what_was_stated_since_holds_in_any_order_of_folders(
     cache: ProfileCache, tmp_path: Path, order: tuple[Producer, Producer]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_world import Node, patiently, running_agent
@@ -169,6 +170,9 @@ def test_who_has_come_back_since_keeps_what_is_his(tmp_path: Path) -> None:
             hub.tell_erasures("list-1", ANN, time_ms=1_000)  # long before
             await eventually(lambda: hub.confirmed[-1] == ("list-1", 1))
             assert items(node, ANN) == {"one"}
+            # Without a list the hub says that it holds nothing of her: so nobody has come back, a clock was ahead.
+            hub.erase(ANN, time_ms=1_000)
+            await eventually(lambda: items(node, ANN) is None)
 
     patiently(story())
 
@@ -181,10 +185,10 @@ def test_an_erasure_that_failed_is_not_confirmed_by_a_later_one(
             await eventually(lambda: hub.confirmed == [("", 0)])
             erase, failures = node.cache.erase, [CacheError("the map is full")]
 
-            def fails_once(subject: SubjectId, *, until_ms: int = 0) -> None:
+            def fails_once(subject: SubjectId, **said: Any) -> None:
                 if failures:
                     raise failures.pop()
-                erase(subject, until_ms=until_ms)
+                erase(subject, **said)
 
             monkeypatch.setattr(node.cache, "erase", fails_once)
             hub.tell_erasures("list-1", ANN, BOB)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from edge.profiles.reading import Reading
 from edge.spool.writer import SpoolWriter
 from edge.worker.live_bundle import LiveBundle, Refused, Served
 from edgewise.admission.load import load_bundle
-from edgewise.ids import SubjectId
+from edgewise.ids import Producer, SubjectId
 from edgewise.records import DecisionRecord, EventRecord, PreferenceRecord, encode_record
 from hub.ledger.ledger import open_ledger
 from hub.meters import Meters
@@ -96,8 +96,16 @@ class Sparing(ProfileCache):
     """Erases a profile, and not what was decided on it."""
 
     @override
-    def erase(self, subject: SubjectId, *, until_ms: int = 0) -> None:
+    def erase(self, subject: SubjectId, *, until_ms: int = 0, stored: Mapping[Producer, int] | None = None) -> None:
         self.write(lambda txn: self._rows.drop(txn, bytes.fromhex(subject)))
+
+
+class Punctual(ProfileCache):
+    """Takes for news of who has come back whatever its own clock has dated later than an erasure."""
+
+    @override
+    def erase(self, subject: SubjectId, *, until_ms: int = 0, stored: Mapping[Producer, int] | None = None) -> None:
+        super().erase(subject, until_ms=until_ms)
 
 
 class Holding(ProfileCache):
@@ -122,6 +130,7 @@ MISTAKES: list[tuple[str, Parts, Sequence[str], str]] = [
     ("an opt-out is written down only", Parts(cache=Deaf), ["cut"], "I7: .* has opted out"),
     ("a rebuilt cache forgets opt-outs", Parts(cache=Unmindful), ["inbox", "cache", "cut"], "I7: .* has opted out"),
     ("an erasure spares decisions", Parts(cache=Sparing), ["cut"], "never: I8"),
+    ("an erasure goes by the clock", Parts(cache=Punctual), ["clock"], "never: I8"),
     ("a reader is never closed", Parts(cache=Holding), ["cut"], "I10: a reader"),
 ]
 

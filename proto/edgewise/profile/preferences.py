@@ -6,6 +6,7 @@ statement wins; at the same moment, the stricter one.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -65,11 +66,20 @@ class Preferences(msgspec.Struct):
         return Consent(**said)
 
 
-def later_than(preferences: Preferences, until_ms: int) -> Preferences:
-    """What of it was stated after a moment; of a producer of whom nothing is left nothing counts as applied."""
-    kept = Preferences(consent={of: said for of, said in preferences.consent.items() if said.stamp[0] > until_ms})
+def later_than(preferences: Preferences, until_ms: int, stored: Mapping[Producer, int] | None = None) -> Preferences:
+    """What of it was stated after a moment; of a producer of whom nothing is left nothing counts as applied.
+
+    `stored`: and behind those of its producers' numbers.
+    """
+    marks = stored or {}
+
+    def stands(stamp: Stamp) -> bool:
+        time_ms, _, producer, seq = stamp
+        return time_ms > until_ms and seq > marks.get(producer, -1)
+
+    kept = Preferences(consent={of: said for of, said in preferences.consent.items() if stands(said.stamp)})
     for name in ("dial", "mute", "more", "less"):
-        if (said := getattr(preferences, name)).stamp[0] > until_ms:
+        if stands((said := getattr(preferences, name)).stamp):
             setattr(kept, name, said)
     stamps = [kept.dial.stamp, kept.mute.stamp, kept.more.stamp, kept.less.stamp]
     stamps += [said.stamp for said in kept.consent.values()]

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65\x64gewise/v1/profiles.proto\x12\x0b\x65\x64gewise.v1\"\x81\x01\n\x0bSyncRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x64\x64\x18\x02 \x03(\t\x12\x0e\n\x06remove\x18\x03 \x03(\t\x12\x14\n\x0c\x65rasure_list\x18\x04 \x01(\t\x12\x1b\n\x0e\x65rased_through\x18\x05 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_erased_through\"\xb6\x01\n\x0cSyncResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12)\n\x08snapshot\x18\x02 \x01(\x0b\x32\x15.edgewise.v1.SnapshotH\x00\x12\'\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x14.edgewise.v1.ErasureH\x00\x12\'\n\x07unknown\x18\x04 \x01(\x0b\x32\x14.edgewise.v1.UnknownH\x00\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\x07\x42\x06\n\x04news\"0\n\x08Snapshot\x12\x0f\n\x07profile\x18\x01 \x01(\x0c\x12\x13\n\x0bpreferences\x18\x02 \x01(\x0c\"8\n\x07\x45rasure\x12\x0c\n\x04list\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\x0f\n\x07time_ms\x18\x03 \x01(\x04\"\t\n\x07Unknown2K\n\x08Profiles\x12?\n\x04Sync\x12\x18.edgewise.v1.SyncRequest\x1a\x19.edgewise.v1.SyncResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x65\x64gewise/v1/profiles.proto\x12\x0b\x65\x64gewise.v1\"\x81\x01\n\x0bSyncRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0b\n\x03\x61\x64\x64\x18\x02 \x03(\t\x12\x0e\n\x06remove\x18\x03 \x03(\t\x12\x14\n\x0c\x65rasure_list\x18\x04 \x01(\t\x12\x1b\n\x0e\x65rased_through\x18\x05 \x01(\x04H\x00\x88\x01\x01\x42\x11\n\x0f_erased_through\"\xb6\x01\n\x0cSyncResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12)\n\x08snapshot\x18\x02 \x01(\x0b\x32\x15.edgewise.v1.SnapshotH\x00\x12\'\n\x07\x65rasure\x18\x03 \x01(\x0b\x32\x14.edgewise.v1.ErasureH\x00\x12\'\n\x07unknown\x18\x04 \x01(\x0b\x32\x14.edgewise.v1.UnknownH\x00\x12\x10\n\x08\x63hecksum\x18\x05 \x01(\x07\x42\x06\n\x04news\"0\n\x08Snapshot\x12\x0f\n\x07profile\x18\x01 \x01(\x0c\x12\x13\n\x0bpreferences\x18\x02 \x01(\x0c\"[\n\x07\x45rasure\x12\x0c\n\x04list\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\x0f\n\x07time_ms\x18\x03 \x01(\x04\x12!\n\x06stored\x18\x04 \x03(\x0b\x32\x11.edgewise.v1.Mark\",\n\x04Mark\x12\x10\n\x08producer\x18\x01 \x01(\t\x12\x12\n\nstored_seq\x18\x02 \x01(\x03\"\t\n\x07Unknown2K\n\x08Profiles\x12?\n\x04Sync\x12\x18.edgewise.v1.SyncRequest\x1a\x19.edgewise.v1.SyncResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SNAPSHOT']._serialized_start=360
   _globals['_SNAPSHOT']._serialized_end=408
   _globals['_ERASURE']._serialized_start=410
-  _globals['_ERASURE']._serialized_end=466
-  _globals['_UNKNOWN']._serialized_start=468
-  _globals['_UNKNOWN']._serialized_end=477
-  _globals['_PROFILES']._serialized_start=479
-  _globals['_PROFILES']._serialized_end=554
+  _globals['_ERASURE']._serialized_end=501
+  _globals['_MARK']._serialized_start=503
+  _globals['_MARK']._serialized_end=547
+  _globals['_UNKNOWN']._serialized_start=549
+  _globals['_UNKNOWN']._serialized_end=558
+  _globals['_PROFILES']._serialized_start=560
+  _globals['_PROFILES']._serialized_end=635
 # @@protoc_insertion_point(module_scope)

@@ -43,14 +43,24 @@ class Snapshot(_message.Message):
     def __init__(self, profile: _Optional[bytes] = ..., preferences: _Optional[bytes] = ...) -> None: ...
 
 class Erasure(_message.Message):
-    __slots__ = ("list", "number", "time_ms")
+    __slots__ = ("list", "number", "time_ms", "stored")
     LIST_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     TIME_MS_FIELD_NUMBER: _ClassVar[int]
+    STORED_FIELD_NUMBER: _ClassVar[int]
     list: str
     number: int
     time_ms: int
-    def __init__(self, list: _Optional[str] = ..., number: _Optional[int] = ..., time_ms: _Optional[int] = ...) -> None: ...
+    stored: _containers.RepeatedCompositeFieldContainer[Mark]
+    def __init__(self, list: _Optional[str] = ..., number: _Optional[int] = ..., time_ms: _Optional[int] = ..., stored: _Optional[_Iterable[_Union[Mark, _Mapping]]] = ...) -> None: ...
+
+class Mark(_message.Message):
+    __slots__ = ("producer", "stored_seq")
+    PRODUCER_FIELD_NUMBER: _ClassVar[int]
+    STORED_SEQ_FIELD_NUMBER: _ClassVar[int]
+    producer: str
+    stored_seq: int
+    def __init__(self, producer: _Optional[str] = ..., stored_seq: _Optional[int] = ...) -> None: ...
 
 class Unknown(_message.Message):
     __slots__ = ()

@@ -90,6 +90,25 @@ def test_what_another_process_changes_is_pushed_too(tmp_path: Path) -> None:
     patiently(story())
 
 
+def test_an_erasure_says_how_far_the_nodes_own_records_are_stored(tmp_path: Path) -> None:
+    """By that the node knows what it holds of the erased that will never come in a snapshot."""
+
+    async def story() -> None:
+        async with running_hub(tmp_path) as hub:
+            uplink = hub.uplink.Report()
+            await uplink.write(report(*payloads(event(0), event(1))))
+            await uplink.read()
+            hub.ledger.erase(SUBJECT, NOW_MS)
+            for node, marks in (("n-a", {"n-a/1/0": 1}), ("n-b", {})):
+                sync = hub.profiles.Sync()
+                await sync.write(follow(SUBJECT, node=node))
+                news = await sync.read()
+                assert {mark.producer: mark.stored_seq for mark in news.erasure.stored} == marks
+                assert (news.erasure.list, news.erasure.time_ms) == ("", NOW_MS)
+
+    patiently(story())
+
+
 def test_every_subject_of_a_person_is_told_of_the_whole_person(tmp_path: Path) -> None:
     """A user and his device on two nodes: what either does, and who states that they are one or are not, is news."""
 
