@@ -32,7 +32,7 @@ from edgewise.bundle.manifest import (
     Resource,
     encode_manifest,
 )
-from edgewise.bundle.policy import Arm, ByModel, ByPriority, Exploration, Placement, Policy, Site, encode_policy
+from edgewise.bundle.policy import Arm, ByModel, ByPriority, Exploration, Placement, Policy, Site, Thompson, encode_policy
 from edgewise.consent import Grants
 from edgewise.decide import decide
 from edgewise.decision import canonical_bytes
@@ -101,8 +101,8 @@ class Way(NamedTuple):
     exploration: Exploration
     every: int = 250
     """Decisions between two models."""
-    half_life_days: float | None = 3.0
-    l2: float = 3.0
+    half_life_days: float | None = 2.0
+    l2: float = 8.0
 
     @property
     def linear(self) -> LinearRecipe:
@@ -178,8 +178,9 @@ class Served:
     """A bundle with one model, on a node."""
 
     def __init__(self, way: Way, model: LinearModel, version: int) -> None:
-        graph = export_linear(model, COLUMNS, with_error=False).SerializeToString(deterministic=True)
-        self._scorer = OnnxScorer(graph)
+        is_uncertain = isinstance(way.exploration, Thompson)
+        graph = export_linear(model, COLUMNS, with_error=is_uncertain).SerializeToString(deterministic=True)
+        self._scorer = OnnxScorer(graph, outputs=2 if is_uncertain else 1)
         self.bundle = _bundle(way, graph, model, BundleVersion(version + 1))
         self._profiles = [_profile(persona) for persona in PERSONAS]
         self.propensity = 1.0
@@ -290,11 +291,13 @@ def _policy(way: Way) -> Policy:
 
 def _bundle(way: Way, graph: bytes, model: LinearModel, version: BundleVersion) -> Bundle:
     row = np.zeros((1, len(COLUMNS)), np.float32)
+    is_uncertain = isinstance(way.exploration, Thompson)
+    said = np.column_stack([model.scores(row), model.errors(row)]) if is_uncertain else model.scores(row)
     files = {
         POLICY: encode_policy(_policy(way)),
         FEATURES: encode_features(TABLE),
         CATALOGUE: encode_catalogue(Catalogue([_item(number) for number in range(ITEMS)])),
-        GOLDEN: encode_golden(Golden({RANKER: golden_rows(row, model.scores(row))})),
+        GOLDEN: encode_golden(Golden({RANKER: golden_rows(row, said)})),
         "models/ranker.onnx": graph,
     }
     manifest = Manifest(
@@ -305,7 +308,7 @@ def _bundle(way: Way, graph: bytes, model: LinearModel, version: BundleVersion) 
         expires_ms=BEGAN_MS + 400 * DAY_MS,
         protocol_version=PROTOCOL_VERSION,
         resources={path: Resource(hashlib.sha256(data).hexdigest(), len(data)) for path, data in files.items()},
-        models={RANKER: ModelEntry("models/ranker.onnx", COLUMNS)},
+        models={RANKER: ModelEntry("models/ranker.onnx", COLUMNS, uncertain=is_uncertain)},
         provenance={"made_by": "tests"},
     )
     return load_bundle(manifest, hashlib.sha256(encode_manifest(manifest)).hexdigest(), files)

@@ -169,7 +169,7 @@ class LinearRecipe(msgspec.Struct, frozen=True):
     interactions: list[tuple[list[str], list[str]]] = []
     """Groups of features: each of the one is multiplied with each of the other. `[[persona, device], [item, category]]`
     lets every persona have a taste of its own for every item and category."""
-    l2: Positive = 3.0
+    l2: Positive = 8.0
     """So many rows that say "nothing special" stand against each weight."""
     most_codes: Annotated[int, Meta(ge=1, le=1_000)] = 64
     """Of a code or a hash, the commonest; the others are like none at all."""
