@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge.scoring.scorer import OnnxScorer
 from edgewise.admission.load import Bundle, load_bundle
-from edgewise.bundle.catalogue import Catalogue, Item, content_sha256, encode_catalogue
+from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, content_sha256, encode_catalogue
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import (
     CATALOGUE,
@@ -32,7 +32,17 @@ from edgewise.bundle.manifest import (
     Resource,
     encode_manifest,
 )
-from edgewise.bundle.policy import Arm, ByModel, ByPriority, Exploration, Placement, Policy, Site, Thompson, encode_policy
+from edgewise.bundle.policy import (
+    Arm,
+    ByModel,
+    ByPriority,
+    Exploration,
+    Placement,
+    Policy,
+    Site,
+    Thompson,
+    encode_policy,
+)
 from edgewise.consent import Grants
 from edgewise.decide import decide
 from edgewise.decision import canonical_bytes
@@ -170,7 +180,7 @@ def run(stream: Stream, way: Way, ledger: Ledger, told: Callable[[int], None] = 
             since_ms, until_ms = _moment_ms(start), _moment_ms(end)
             logged.append(logged_rows(ledger, HERO, CLICKED, COLUMNS, since_ms=since_ms, until_ms=until_ms))
             assert sum(len(part.size) for part in logged) == end, (end, [(len(p.size), p.left_out) for p in logged])
-            model = fit_linear(_lesson(together(logged), way, until_ms), way.linear)
+            model = fit_linear(lesson_of(together(logged), way, until_ms), way.linear)
     return Run(shown, propensity, together(logged))
 
 
@@ -241,7 +251,7 @@ def together(parts: Sequence[LoggedRows]) -> LoggedRows:
     return LoggedRows(**joined)  # type: ignore[arg-type]  # as many fields as it has
 
 
-def _lesson(logged: LoggedRows, way: Way, until_ms: int) -> Lesson:
+def lesson_of(logged: LoggedRows, way: Way, until_ms: int) -> Lesson:
     return lesson_of_decisions(logged, TABLE, way.decisions, until_ms=until_ms, fewest=1)
 
 
@@ -272,7 +282,11 @@ def _profile(persona: str) -> Profile:
 
 def _item(number: int) -> Item:
     content = {"title": f"Item {number}"}
-    known = {"sku": ITEM_IDS[number], "category": category_of(number), "format": format_of(number)}
+    known: dict[str, AttributeValue] = {
+        "sku": ITEM_IDS[number],
+        "category": category_of(number),
+        "format": format_of(number),
+    }
     return Item(ITEM_IDS[number], content, known, approved_sha256=content_sha256(content), approved_by="editor")
 
 
