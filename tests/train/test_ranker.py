@@ -244,7 +244,7 @@ def test_it_learns_from_decisions_with_settings_that_were_looked_for(world: Worl
 
 
 def test_a_line_learns_in_place_of_trees_and_says_so(world: World) -> None:
-    settings = ['decisions={"half_life_days": 400}', "linear={}"]
+    settings = ['decisions={"half_life_days": 400}', "linear={}", "uncertainty={}"]
     made = make_ranker(
         world.history, world.contents, RANKER, recipe_of(world.contents, RANKER, settings), logged=as_decisions(world)
     )
@@ -253,6 +253,8 @@ def test_a_line_learns_in_place_of_trees_and_says_so(world: World) -> None:
     assert any("It is a line" in limit for limit in made.card["known_limits"])
     assert made.card["parity"]["mismatches"] == 0
     assert made.artefacts.continuation is None
+    assert made.artefacts.kind.uncertain
+    assert made.card["sureness"]["standard error of a score, median"] > 0
     shares = [of["gain_share"] for of in made.card["features"].values()]
     assert sum(shares) == pytest.approx(1, abs=1e-4)
 
