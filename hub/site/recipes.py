@@ -160,6 +160,21 @@ class TreeRecipe(msgspec.Struct, frozen=True):
     lambda_l2: Annotated[float, Meta(ge=0)] = 0.0
 
 
+class LinearRecipe(msgspec.Struct, frozen=True):
+    """A line instead of trees (`hub.train.linear`): fitted in one step, so that it can be fitted anew every hour.
+
+    It knows of no pair of columns that nobody named.
+    """
+
+    interactions: list[tuple[list[str], list[str]]] = []
+    """Groups of features: each of the one is multiplied with each of the other. `[[persona, device], [item, category]]`
+    lets every persona have a taste of its own for every item and category."""
+    l2: Positive = 8.0
+    """So many rows that say "nothing special" stand against each weight."""
+    most_codes: Annotated[int, Meta(ge=1, le=1_000)] = 64
+    """Of a code or a hash, the commonest; the others are like none at all."""
+
+
 Rewarded = Literal["view", "click", "add", "order", "review", "refund"]
 
 
@@ -178,6 +193,8 @@ class DecisionRecipe(msgspec.Struct, frozen=True):
     """How old a decision may be."""
     most_weight: Annotated[float, Meta(ge=1)] = 10.0
     """So often something counts at most, where a slot is hardly looked at."""
+    half_life_days: Positive | None = None
+    """After so many days a decision counts half, because tastes drift; None: all count alike."""
 
 
 class UncertaintyRecipe(msgspec.Struct, frozen=True):
@@ -247,6 +264,8 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     most_outcomes: Annotated[int, Meta(ge=100)] = 20_000
     """Only the latest outcomes make rows."""
     trees: TreeRecipe = TreeRecipe()
+    linear: LinearRecipe | None = None
+    """In place of trees. It knows how sure it is by itself: with `uncertainty: {}` it says so, without any bags."""
     decisions: DecisionRecipe | None = None
     uncertainty: UncertaintyRecipe | None = None
     """Whether the model says how sure it is of a score; then it is trained in full each time."""

@@ -40,6 +40,8 @@ class Lesson:
     """Rows of each choice, one behind the other."""
     categorical: tuple[str, ...] = ()
     """Columns whose numbers are names: split by sets, never by a threshold."""
+    weight: NDArray[np.float32] | None = None
+    """(n,): how much a row counts, whatever came of it; the same within a choice. None: all alike."""
 
     def __len__(self) -> int:
         return len(self.matrix)
@@ -135,6 +137,13 @@ def _weights(lesson: Lesson, *, is_list: bool) -> NDArray[np.float32] | None:
 
     None where all count alike: LightGBM sums weights in another order than rows.
     """
+    worth = _worth(lesson, is_list=is_list)
+    if lesson.weight is None or worth is None:
+        return worth if lesson.weight is None else lesson.weight
+    return worth * lesson.weight
+
+
+def _worth(lesson: Lesson, *, is_list: bool) -> NDArray[np.float32] | None:
     if not (lesson.gain[lesson.label > 0] != 1).any():
         return None
     if not is_list:

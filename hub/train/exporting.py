@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from edgewise.bundle.golden import golden_rows
 from edgewise.errors import ModelRefused
 from edgewise.features.table import FeatureTable
-from hub.artefacts import UNCERTAIN_RANKER, Artefacts
-from hub.parity import Parity, check_parity, compare, parity_rows, telling_rows, thresholds_of
+from hub.artefacts import RANKER, UNCERTAIN_RANKER, Artefacts
+from hub.linear_model import LinearModel
+from hub.parity import FEWEST_ROWS, Parity, check_parity, compare, parity_rows, telling_rows, thresholds_of
 from hub.scoring_child import ScoringChild
 from hub.train.boosting import raw_scores
 from hub.train.items import FittedItems
@@ -101,6 +102,51 @@ def exported_bags(bags: Bags, matrix: Matrix, features: FeatureTable, items: Fit
         kind=UNCERTAIN_RANKER,
     )
     return Exported(artefacts, parity)
+
+
+def exported_line(
+    line: LinearModel, matrix: Matrix, features: FeatureTable, items: FittedItems, *, is_uncertain: bool, seed: int
+) -> Exported:
+    """As `exported`, of a line. There is nothing to go on with: it is fitted anew in a second."""
+    from hub.export.linear import export_linear, export_linear_attribution
+
+    names = [feature.name for feature in features.features]
+    model = export_linear(line, names, with_error=is_uncertain).SerializeToString(deterministic=True)
+    attribution = export_linear_attribution(line, names).SerializeToString(deterministic=True)
+    real = _spread(matrix, GOLDEN_ROWS // 2)
+    golden = np.concatenate([real, _odd_rows(matrix, GOLDEN_ROWS - len(real), seed)])
+    rows = np.concatenate([_spread(matrix, PARITY_ROWS), _odd_rows(matrix, FEWEST_ROWS - PARITY_ROWS, seed + 1)])
+
+    def said(of: Matrix) -> NDArray[np.float64]:
+        return np.column_stack([line.scores(of), line.errors(of)]) if is_uncertain else line.scores(of)
+
+    with ScoringChild() as child:
+        parity = compare(said(rows), child.score(model, rows))
+        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
+    _check_additive(added, line.scores(golden))
+    artefacts = Artefacts(
+        features=features,
+        model=model,
+        golden=golden_rows(golden, said(golden)),
+        attribution=attribution,
+        neighbours=items.neighbours_bytes,
+        sets=items.sets,
+        sessions=items.sessions_bytes,
+        statistics=items.statistics,
+        kind=UNCERTAIN_RANKER if is_uncertain else RANKER,
+    )
+    return Exported(artefacts, parity)
+
+
+def _odd_rows(matrix: Matrix, count: int, seed: int) -> Matrix:
+    """Rows with cells that are missing, 0, out of range, between two codes, or another row's."""
+    rng = np.random.default_rng(seed)
+    rows = matrix[rng.integers(0, len(matrix), count)]
+    others = matrix[rng.integers(0, len(matrix), rows.shape), np.arange(rows.shape[1])]
+    rows = np.where(rng.random(rows.shape) < 0.5, others, rows)  # noqa: PLR2004  # half of it from elsewhere
+    odd = np.array([np.nan, 0.0, -0.0, 0.5, -1.0, 1e30, -1e30, 1e-38], np.float32)
+    drawn = odd[rng.integers(0, len(odd), rows.shape)]
+    return np.where(rng.random(rows.shape) < 0.1, drawn, rows).astype(np.float32)  # noqa: PLR2004  # a tenth of it
 
 
 def _check_additive(added: NDArray[np.float64], expected: NDArray[np.float64]) -> None:

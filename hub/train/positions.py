@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgewise.errors import InputError
 from edgewise.features.encodings import Position
 from edgewise.features.table import FeatureTable
+from edgewise.profile.state import DAY_MS
 from hub.site.recipes import DecisionRecipe
 from hub.train.boosting import Lesson, categorical_of
 from hub.train.logged import NOT_SHOWN, LoggedRows
@@ -80,7 +81,17 @@ def lesson_of_decisions(
         _, item = np.unique(np.array(logged.items, np.str_)[is_shown], return_inverse=True)
         theta = examination(slot, item, label > 0)
         gain = gain * np.minimum(1.0 / theta[slot], recipe.most_weight).astype(np.float32)
-    return Lesson(logged.names, matrix, label, gain, size[size > 0], categorical_of(features))
+    weight = None
+    if recipe.half_life_days is not None:
+        fresh = _freshness(logged.time_ms, min(until_ms, int(logged.time_ms.max()) + 1), recipe.half_life_days)
+        weight = np.repeat(fresh, logged.size)[is_shown]
+    return Lesson(logged.names, matrix, label, gain, size[size > 0], categorical_of(features), weight)
+
+
+def _freshness(time_ms: NDArray[np.int64], now_ms: int, half_life_days: float) -> NDArray[np.float32]:
+    """(decisions,): 1 for what is of this moment, half for what is as old as a half-life."""
+    age_days = np.maximum(now_ms - time_ms, 0) / DAY_MS
+    return np.exp2(-age_days / half_life_days).astype(np.float32)
 
 
 def _position_column(features: FeatureTable) -> int:

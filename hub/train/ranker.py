@@ -22,13 +22,14 @@ from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from hub.artefacts import Artefacts
 from hub.ledger.rows import ModelStatus
+from hub.linear_model import LinearModel
 from hub.site.loading import SiteContents
 from hub.site.overriding import recipe_in
 from hub.site.recipes import RankerRecipe
 from hub.train.boosting import Lesson, lesson_of
 from hub.train.continuation import continuation_of
 from hub.train.dataset import Progress, part, replayed_rows, sampled, together
-from hub.train.exporting import exported, exported_bags
+from hub.train.exporting import exported, exported_bags, exported_line
 from hub.train.fitting import fit, gains_of, scores_of, sureness_of
 from hub.train.history import History
 from hub.train.incremental import Parent, continue_ranker
@@ -109,6 +110,8 @@ def train_ranker(
     registered = contents.models[name].model
     made: MadeRanker
     with with_scores(contents, registry, name, recipe) as scored:
+        if how.incremental and recipe.linear is not None:
+            raise InputError("a line is fitted anew in a second; train it in full, not --incremental")
         if how.incremental and recipe.uncertainty is not None:
             raise InputError("a model that says how sure it is has many boosters; train it in full, not --incremental")
         if how.incremental:
@@ -160,6 +163,8 @@ def make_ranker(
 
     Raises as `train_ranker`.
     """
+    if tune and recipe.linear is not None:
+        raise InputError("--tune tries settings of trees, and the recipe says `linear`")
     through = int(len(history) * recipe.fit_share)
     outcomes = outcomes_of(history, recipe.outcome, through, recipe.most_outcomes)
     if len(outcomes) < FEWEST_OUTCOMES:
@@ -205,6 +210,9 @@ def make_ranker(
     progress("comparing with the edge", 0, 1)
     if isinstance(fitted, Bags):
         made = exported_bags(fitted, rows.matrix, shop.features, items, seed=seed)
+    elif isinstance(fitted, LinearModel):
+        is_uncertain = recipe.uncertainty is not None
+        made = exported_line(fitted, rows.matrix, shop.features, items, is_uncertain=is_uncertain, seed=seed)
     else:
         state = continuation_of(fitted, chosen.trees.objective, history)
         made = exported(fitted, rows.matrix, shop.features, items, continuation=state, seed=seed)
@@ -214,7 +222,7 @@ def make_ranker(
         recipe=recipe,
         seat=shop.seat,
         features=shop.features,
-        gains=gains_of(fitted),
+        gains=gains_of(fitted, to_learn.matrix),
         rows=rows,
         through=through,
         judged_from=judged_from,

@@ -70,7 +70,7 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
     return {
         "summary": (
             f"Ranks the candidates of the placement {evidence.seat.placement} (arm {evidence.seat.arm}) by how likely "
-            f"the visitor's next {outcome.kind}{stars} is about them. Scores are log-odds, good for ordering only."
+            f"the visitor's next {outcome.kind}{stars} is about them. {_scale(evidence.recipe)}"
         ),
         "kind": "ranker",
         "data": _data(evidence),
@@ -97,6 +97,12 @@ def ranker_card(evidence: Evidence) -> dict[str, Any]:
 
 def _rounded(numbers: dict[str, float]) -> dict[str, float]:
     return {name: round(number, DIGITS) for name, number in numbers.items()}
+
+
+def _scale(recipe: RankerRecipe) -> str:
+    if recipe.linear is None:
+        return "Scores are log-odds, good for ordering only."
+    return "Scores are expected rewards, by a line that can fall below 0 and rise above every reward."
 
 
 def _lineage(evidence: Evidence) -> dict[str, Any]:
@@ -189,6 +195,8 @@ def _limits(evidence: Evidence) -> list[str]:
                 "Of what the parent had learned from, something was erased since, or something older came late; "
                 "only training in full takes that into account."
             )
-    if evidence.recipe.trees.objective == "lambdarank":
+    if evidence.recipe.linear is not None:
+        limits.append("It is a line: of two columns together it knows what `interactions` name, and nothing else.")
+    elif evidence.recipe.trees.objective == "lambdarank":
         limits.append("Scores order the candidates of one decision; they do not compare across decisions.")
     return limits

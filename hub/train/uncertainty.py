@@ -75,4 +75,7 @@ def redrawn(lesson: Lesson, unit: NDArray[np.integer] | None, generator: np.rand
     size = lesson.size[chosen]
     starts = (np.cumsum(lesson.size) - lesson.size)[chosen]
     rows = np.repeat(starts - (np.cumsum(size) - size), size) + np.arange(int(size.sum()))
-    return replace(lesson, matrix=lesson.matrix[rows], label=lesson.label[rows], gain=lesson.gain[rows], size=size)
+    weight = None if lesson.weight is None else lesson.weight[rows]
+    return replace(
+        lesson, matrix=lesson.matrix[rows], label=lesson.label[rows], gain=lesson.gain[rows], size=size, weight=weight
+    )

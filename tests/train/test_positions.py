@@ -11,6 +11,7 @@ from edgewise.errors import InputError
 from edgewise.features.encodings import Position
 from edgewise.features.table import FeatureTable, ItemAttribute
 from edgewise.ids import DecisionId, ItemId
+from edgewise.profile.state import DAY_MS
 from hub.site.recipes import DecisionRecipe, TreeRecipe
 from hub.train.boosting import Lesson, fit_trees, raw_scores
 from hub.train.logged import NEVER, NOT_SHOWN, LoggedRows
@@ -124,6 +125,34 @@ def test_what_was_wanted_only_later_is_not_wanted_yet(position: str) -> None:
     assert len(lesson.label) == 400, "it was shown all the same"
     assert np.array_equal(lesson.label > 0, seen.wanted[:400] & (np.arange(400) % 2 == 0))
     assert np.array_equal(lesson.gain > 0, lesson.label > 0)
+
+
+def test_a_decision_counts_half_after_each_half_life(shown: Shown) -> None:
+    assert shown.lesson(DecisionRecipe()).weight is None
+    ages_days = np.array([6.0, 4.0, 2.0, 0.0])
+    seen = Shown(4)
+    object.__setattr__(seen.logged, "time_ms", ((10 - ages_days) * DAY_MS).astype(np.int64))
+    weight = seen.lesson(DecisionRecipe(half_life_days=2.0), until_ms=10 * DAY_MS + 1, fewest=0).weight
+    assert weight is not None
+    assert weight.tolist() == pytest.approx(np.repeat([0.125, 0.25, 0.5, 1.0], 4).tolist(), rel=1e-6)
+    later = seen.lesson(DecisionRecipe(half_life_days=2.0), until_ms=NEVER, fewest=0).weight
+    assert later is not None
+    assert later.max() == pytest.approx(1.0), "the latest decision is the present, however late it is asked"
+
+
+def test_trees_follow_what_is_new_where_the_old_fades() -> None:
+    """Halfway through, worth turns round. Whoever forgets says what is so now; whoever does not is torn."""
+    seen = Shown(4_000, is_worst_first=False)
+    turned = np.repeat(np.arange(4_000) < 2_000, 4)
+    chance = np.where(turned, 0.8 - seen.item / ITEMS, 0.1 + seen.item / ITEMS)
+    wanted = (np.random.default_rng(3).random(len(chance)) < chance).astype(np.float32)
+    changes = {"label": wanted, "gain": wanted, "known_ms": np.where(wanted > 0, 0, NEVER)}
+    changes["time_ms"] = np.arange(4_000) * (DAY_MS // 1_000)
+    for name, values in changes.items():
+        object.__setattr__(seen.logged, name, values)
+    now = {"until_ms": 4 * DAY_MS}
+    assert seen.order(seen.lesson(DecisionRecipe(half_life_days=0.3), **now)) > 0.9
+    assert seen.order(seen.lesson(DecisionRecipe(), **now)) < 0.9
 
 
 def test_too_little_and_a_missing_feature_are_said(shown: Shown) -> None:

@@ -243,6 +243,30 @@ def test_it_learns_from_decisions_with_settings_that_were_looked_for(world: Worl
     assert made.artefacts.model != world.made.artefacts.model
 
 
+def test_a_line_learns_in_place_of_trees_and_says_so(world: World) -> None:
+    settings = ['decisions={"half_life_days": 400}', "linear={}", "uncertainty={}"]
+    made = make_ranker(
+        world.history, world.contents, RANKER, recipe_of(world.contents, RANKER, settings), logged=as_decisions(world)
+    )
+    assert made.judged["all"].measures["hit_rate@10 above the rule"].ci_low > 0, "it knows what people like"
+    assert "Scores are expected rewards" in made.card["summary"]
+    assert any("It is a line" in limit for limit in made.card["known_limits"])
+    assert made.card["parity"]["mismatches"] == 0
+    assert made.artefacts.continuation is None
+    assert made.artefacts.kind.uncertain
+    assert made.card["sureness"]["standard error of a score, median"] > 0
+    shares = [of["gain_share"] for of in made.card["features"].values()]
+    assert sum(shares) == pytest.approx(1, abs=1e-4)
+
+
+def test_a_line_has_no_settings_of_trees_to_look_for(
+    world: World, remembered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = world.run(capsys, remembered, "film_ranker", "--quiet", "--set", "linear={}", "--tune", "2")
+    assert (code, out) == (1, "")
+    assert "--tune tries settings of trees, and the recipe says `linear`" in err
+
+
 def test_no_decisions_are_said_and_nothing_is_kept(
     world: World, remembered: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
