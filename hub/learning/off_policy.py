@@ -26,7 +26,7 @@ from hub.learning.evidence import GuardrailEvidence, Interval, OffPolicy, Segmen
 RESAMPLES: Final = 4_000
 _PART_RESAMPLES: Final = 1_000
 SEGMENT_ALPHA: Final = 0.05
-"""Of each end of a segment's lift. Not corrected for their number: more of them only find more harm."""
+"""Of each end of a segment's or guardrail's interval. Not corrected for their number: more of them find more harm."""
 _STDERRS: Final = 4.0
 
 
@@ -96,7 +96,7 @@ def off_policy(
         champion_choices=_logged_choices(log) if champion is None else _choices(champion, log),
         undecided=undecided,
         segments=tuple(_by_segment(pair, segments or {}, rng)),
-        guardrails=tuple(_guardrail(watched, weights, before, log.unit, alpha, rng) for watched in guardrails),
+        guardrails=tuple(_guardrail(pair, watched, rng) for watched in guardrails),
     )
 
 
@@ -114,7 +114,7 @@ class _Pair(NamedTuple):
         if not (len(reward) and new.sum() > 0 and old.sum() > 0):
             return Interval(float("nan"), float("nan"), float("nan"))
         _, unit = np.unique(self.unit[among], return_inverse=True)
-        sums = np.stack([np.bincount(unit, part) for part in (new * reward, new, old * reward, old)], axis=1)
+        sums = np.stack([_of_unit(unit, part) for part in (new * reward, new, old * reward, old)], axis=1)
         estimate = _difference(sums.sum(axis=0, keepdims=True))[0]
         replicates = _difference(resampled_sums(sums, resamples, rng))
         # A resample without any weight cannot be computed, and must not look like one that went well.
@@ -123,6 +123,10 @@ class _Pair(NamedTuple):
         if not np.isfinite(spread):
             return Interval(float(estimate), float("-inf"), float("inf"))
         return Interval(float(estimate), float(min(low, estimate - spread)), float(max(high, estimate + spread)))
+
+
+def _of_unit(unit: npt.NDArray[np.intp], part: Floats) -> Floats:
+    return np.asarray(np.bincount(unit, part), np.float64)
 
 
 def _difference(sums: Floats) -> Floats:
@@ -183,7 +187,7 @@ def _logged_choices(log: LoggedDecisions) -> float:
 
 
 def _effective(counts: Floats) -> float:
-    """exp of the entropy: as many equally frequent ones would be as diverse."""
+    """The exponential of the entropy: as many equally frequent ones would be as diverse."""
     shares = counts[counts > 0] / counts.sum()
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
@@ -203,14 +207,11 @@ def _by_segment(
     return found
 
 
-def _guardrail(
-    watched: Watched, weights: Floats, before: Floats, unit: Integers, alpha: float, rng: np.random.Generator
-) -> GuardrailEvidence:
+def _guardrail(pair: _Pair, watched: Watched, rng: np.random.Generator) -> GuardrailEvidence:
     sign = 1.0 if watched.higher_is_better else -1.0
-    lift = _Pair(weights, before, sign * watched.values, unit).lift(
-        np.ones(len(unit), np.bool_), max(alpha, SEGMENT_ALPHA), _PART_RESAMPLES, rng
-    )
-    champion = abs(_value(before, watched.values))
+    among = np.ones(len(pair.unit), np.bool_)
+    lift = pair._replace(reward=sign * watched.values).lift(among, SEGMENT_ALPHA, _PART_RESAMPLES, rng)
+    champion = abs(_value(pair.champion, watched.values))
     if not champion > 0:
         # Nothing to compare with: any loss is one without bound, none is none.
         nothing = Interval(0.0, 0.0, 0.0)

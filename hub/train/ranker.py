@@ -75,6 +75,8 @@ class How(msgspec.Struct, frozen=True):
     """The version to go on with; None: the latest that nobody retired or refused."""
     tune: int = 0
     """How many settings of the trees to try."""
+    until_ms: int | None = None
+    """Learn only from what happened before, so that what came later can judge it."""
 
 
 def train_ranker(
@@ -102,7 +104,7 @@ def train_ranker(
 
     recipe = recipe_of(contents, name, settings)
     progress("reading the ledger", 0, 1)
-    history = read_history(ledger)
+    history = read_history(ledger, until_ms=how.until_ms)
     progress("reading the ledger", 1, 1)
     registered = contents.models[name].model
     made: MadeRanker
@@ -111,7 +113,7 @@ def train_ranker(
             parent = _parent(registry, registered, how.parent)
             made = MadeRanker(*continue_ranker(history, scored, name, recipe, parent, seed=seed, progress=progress))
         else:
-            logged = _logged(ledger, history, contents, name, recipe)
+            logged = _logged(ledger, history, contents, name, recipe, until_ms=how.until_ms)
             made = make_ranker(
                 history, scored, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress
             )
@@ -235,7 +237,13 @@ def _shops(
 
 
 def _logged(
-    ledger: Ledger, history: History, contents: SiteContents, name: ModelName, recipe: RankerRecipe
+    ledger: Ledger,
+    history: History,
+    contents: SiteContents,
+    name: ModelName,
+    recipe: RankerRecipe,
+    *,
+    until_ms: int | None,
 ) -> LoggedRows | None:
     if recipe.decisions is None or not len(history):
         return None
@@ -243,7 +251,7 @@ def _logged(
     columns = [feature.name for feature in features_of(contents.features, recipe).features]
     rewards = Rewards(recipe.outcome, recipe.rewards)
     placement = seat_of(contents, name, recipe).placement
-    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms)
+    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms, until_ms=until_ms)
 
 
 def _of_decisions(
