@@ -9,10 +9,12 @@ from typing import Annotated
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
+from hub.commands.hub_learn import learn
 from hub.commands.options import usage
 from hub.data_dir import DataDir
 
 app = typer.Typer(no_args_is_help=True, help="Run a hub.")
+app.command()(learn)
 
 
 @app.command()

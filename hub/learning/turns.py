@@ -221,7 +221,7 @@ class Turns:
 
     def _bundle(self, turn: Turn) -> Turn:
         version = _version(turn)
-        inputs = {"model": turn.model, "version": version}
+        inputs = {"model": turn.model, "version": version, "use": self._contents.models[turn.model].use}
         try:
             applied = self._releases.apply(self._contents, by=LOOP, trained={turn.model: version})
         except (InputError, RefusedError) as refused:

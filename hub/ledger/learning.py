@@ -194,11 +194,9 @@ class LearningRows:
 
     def add_step(self, step: Step, *, audit: AuditEntry | None = None, **changes: Any) -> Turn:
         """Write a step down under the next number, and what it changes of its turn, in one transaction."""
-        steps, turns = tables.learning_steps.c, tables.learning_turns.c
+        turns = tables.learning_turns.c
         with self.storage.writing() as connection:
-            last = connection.execute(sa.select(sa.func.max(steps.number)).where(steps.turn == step.turn)).scalar_one()
-            numbered = msgspec.structs.replace(step, number=(last or 0) + 1)
-            connection.execute(tables.learning_steps.insert(), msgspec.to_builtins(numbered))
+            _append_step(connection, step)
             connection.execute(
                 sa.update(tables.learning_turns)
                 .where(turns.number == step.turn)
@@ -208,6 +206,11 @@ class LearningRows:
                 append(connection, audit, step.time_ms)
             row = connection.execute(sa.select(tables.learning_turns).where(turns.number == step.turn)).mappings().one()
             return typed(row, Turn)
+
+    def add_alert(self, step: Step) -> None:
+        """Write down that a person was told, or could not be; nothing of the turn changes by that."""
+        with self.storage.writing() as connection:
+            _append_step(connection, step)
 
     def throw_switch(self, *, halted: bool, who: str, reason: str, now_ms: int) -> Switch:
         """Halt the loop, or let it go on; written into the audit as well."""
@@ -243,3 +246,10 @@ class LearningRows:
         columns = tables.learning_leases.c
         with self.storage.writing() as connection:
             connection.execute(sa.delete(tables.learning_leases).where(columns.name == LEASE, columns.holder == holder))
+
+
+def _append_step(connection: sa.Connection, step: Step) -> None:
+    steps = tables.learning_steps.c
+    last = connection.execute(sa.select(sa.func.max(steps.number)).where(steps.turn == step.turn)).scalar_one()
+    numbered = msgspec.structs.replace(step, number=(last or 0) + 1)
+    connection.execute(tables.learning_steps.insert(), msgspec.to_builtins(numbered))
