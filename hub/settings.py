@@ -97,8 +97,8 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     learn_canary_decisions: Annotated[int, Meta(ge=1)] = 500
     """So long, and so many decisions, they are watched at least."""
     learn_webhook: str = ""
-    """URL that is told when a person is needed; the secret that signs it is the variable EDGEWISE_LEARN_WEBHOOK_SECRET, or
-    `keys/learn-webhook.secret` in the data folder."""
+    """URL that is told when a person is needed. The secret that signs it is the variable EDGEWISE_LEARN_WEBHOOK_SECRET,
+    or `keys/learn-webhook.secret` in the data folder."""
     learn_mail_to: list[str] = []
     """Who gets a mail when a person is needed."""
     learn_mail_from: str = ""

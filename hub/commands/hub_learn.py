@@ -65,7 +65,7 @@ def learn(
     Every step is written down with what it saw and why it ended. A challenger is judged by decisions that it has not
     learned from; only one that earns surely more, or is the same model with newer data and not worse, is built into a
     release. It serves nobody before a person approves it (--approve); then few nodes run it, are watched, and give it
-    back at the first sure harm; a person promotes it (--promote). `hub serve` goes around by itself with learn_every_ms.
+    back at the first sure harm; a person promotes it (--promote). `hub serve` does so by itself with learn_every_ms.
     """
     from hub.audit import person
     from hub.learning.configured import plan_of
@@ -91,7 +91,7 @@ def learn(
             deed = _Deed(releases, plan_of(settings), person(by, os.environ), terminal)
             deed.take(approve, answer or [], promote=promote, refuse=refuse, halt=halt, reason=reason)
         elif not history:
-            _around(terminal, releases, data_dir, settings, site, [ModelName(name) for name in model or []])
+            _around(terminal, releases, data_dir, settings, site=site, models=[ModelName(name) for name in model or []])
         else:
             _history(terminal, releases, [ModelName(name) for name in model or []], turn)
         if html is not None:
@@ -148,6 +148,7 @@ def _around(
     releases: Releases,
     data_dir: Path,
     settings: HubSettings,
+    *,
     site: Path | None,
     models: list[ModelName],
 ) -> None:
