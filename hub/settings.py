@@ -85,8 +85,6 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The site's folder, whose models are learned."""
     learn_fewest: Annotated[int, Meta(ge=1)] = 100
     """So many new outcomes, or settled decisions, begin a turn."""
-    learn_settle_hours: Annotated[float, Meta(ge=0, le=8_784)] = 24.0
-    """How long outcomes of a decision are waited for."""
     learn_stale_hours: Annotated[float, Meta(gt=0, le=8_784)] = 168.0
     """A candidate that nobody approved for so long is refused, and another turn begins."""
     learn_incremental: bool = False

@@ -1,14 +1,14 @@
 """Challenger and champion asked about logged situations: with which probability each would have shown what was shown.
 
-Answers come from whole feature matrices that nodes logged (a share of the decisions, drawn apart from everything that
-is judged): every candidate is scored again, and a slot's probabilities are those of the arm's exploration over the
-candidates that earlier slots of the log have left. So both are asked about the same candidates, those that the serving
-arm had found.
+Each logged decision is made again: the same profile, the same page, the other bundle, in the arm where its model ranks
+(`hub.replay`). A slot's probabilities are those of the arm's exploration over the candidates that earlier slots of the
+log have left. What cannot be asked again says nothing, and is counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,35 +16,121 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from edgewise.admission.load import Bundle
 from edgewise.bundle.policy import Exploration
-from edgewise.errors import MALFORMED
-from edgewise.ids import DecisionId
+from edgewise.errors import MALFORMED, EdgewiseError
+from edgewise.ids import ArmName, DecisionId, ItemId, PlacementName
 from edgewise.policy import pmf
+from edgewise.ranking import ranker_of
+from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord
 from hub.evaluation.logged import Floats, Integers, LoggedDecisions
 from hub.evaluation.policies import Target
 from hub.ledger.ledger import Ledger
-from hub.train.logged import NOT_SHOWN, LoggedRows
+from hub.replay import Replayer
+from hub.rewards.joined import Joined
+from hub.scoring_child import ScoringChild
 
 _UNDECIDED: Final = 1e-9
 """Scores that are closer together than this tell nothing apart."""
 
 
-class Situation(NamedTuple):
-    """What is known of a decision beside its rows."""
+NOT_CHOSEN: Final = frozenset(
+    {
+        Reason.FORCED,
+        Reason.OPTED_OUT,
+        Reason.HOLDOUT,
+        Reason.FALLBACK_NO_BUNDLE,
+        Reason.FALLBACK_NO_CANDIDATE,
+        Reason.FALLBACK_SCORER,
+        Reason.FALLBACK_DEADLINE,
+        Reason.FALLBACK_OVERLOAD,
+    }
+)
+"""Reasons of slots that no arm filled: another model would not have filled them either."""
 
-    unit: str
-    """Whose it was, or the decision itself where that is nobody."""
-    segments: Mapping[str, str]
 
+class Scored(NamedTuple):
+    """What a policy makes of one situation."""
 
-class Asking(NamedTuple):
-    """A policy that is asked."""
-
-    name: str
+    items: tuple[ItemId, ...]
+    """Its candidates."""
     scores: NDArray[np.float64]
-    """(n,): of every logged row."""
+    """(candidates,)"""
     exploration: Exploration
+
+
+class Slot(NamedTuple):
+    """One logged slot."""
+
+    item: ItemId
+    slot: int
+    propensity: float
+    reward: float
+
+
+class Choice(NamedTuple):
+    """One logged decision in the placement."""
+
+    record: DecisionRecord
+    slots: Sequence[Slot]
+    """In their order."""
+
+
+Policy = Callable[[DecisionRecord], Scored | None]
+"""None: it cannot be asked about this one."""
+
+
+class BundleArm:
+    """A bundle, asked in one arm of a placement."""
+
+    def __init__(
+        self, replayer: Replayer, child: ScoringChild, bundle: Bundle, placement: PlacementName, arm: ArmName
+    ) -> None:
+        self._replayer = replayer
+        self._child = child
+        self._bundle = bundle
+        self._placement = placement
+        self._arm = arm
+        given = bundle.policy.placements[placement].arms[arm]
+        model = ranker_of(given.ranking)
+        assert model is not None, "an arm in which a model ranks"
+        self._onnx = bundle.models[model].onnx
+        self._exploration = given.exploration
+
+    def __call__(self, record: DecisionRecord) -> Scored | None:
+        """The situation's candidates with their scores; None where its past is not here, or no model was asked."""
+        try:
+            again = self._replayer.again(
+                record, explain=False, bundle=self._bundle, force={self._placement: self._arm}, ranks=False
+            )
+        except (EdgewiseError, *MALFORMED):
+            return None
+        rows = None if again.outcome is None else again.outcome.matrices.get(self._placement)
+        if again.missing or rows is None or not rows.items:
+            return None
+        matrix = np.frombuffer(rows.data, "<f4").reshape(len(rows.items), len(rows.names)).copy()
+        scores = self._child.score(self._onnx, matrix).reshape(len(matrix), -1)[:, 0]
+        return Scored(rows.items, np.asarray(scores, np.float64), self._exploration)
+
+
+def choices(ledger: Ledger, rows: Joined, *, most: int) -> list[Choice]:
+    """The latest decisions that can judge: settled, of visitors, and chosen by an arm."""
+    of_decision: dict[DecisionId, list[Slot]] = {}
+    for row in np.flatnonzero(rows.is_counted & ~rows.forced).tolist():
+        if rows.reason[row] in NOT_CHOSEN:
+            continue
+        slot = Slot(rows.item[row], int(rows.slot[row]), float(rows.propensity[row]), float(rows.reward[row]))
+        of_decision.setdefault(rows.decision_id[row], []).append(slot)
+    found = []
+    for identifier in list(of_decision)[-most:]:
+        try:
+            record = ledger.decision(identifier)
+        except MALFORMED:
+            continue
+        if record is not None:
+            found.append(Choice(record, of_decision[identifier]))
+    return found
 
 
 class Asked(NamedTuple):
@@ -59,127 +145,92 @@ class Asked(NamedTuple):
     """Name -> a value for each row."""
     undecided: float
     """Share of the decisions in which the challenger tells no two candidates apart."""
-    dropped: int
-    """Shown items without a propensity in (0, 1]."""
+    dropped: Mapping[str, int]
+    """Why decisions, or slots, say nothing -> how many: `not-asked`, `propensity`."""
 
 
-def situations(ledger: Ledger, rows: LoggedRows) -> dict[DecisionId, Situation]:
-    """Of the decisions that made rows."""
-    wanted = set(rows.decision_ids)
-    if not wanted:
-        return {}
-    since_ms, until_ms = int(rows.time_ms.min()), int(rows.time_ms.max()) + 1
-    return {
-        record.decision_id: Situation(record.subject or record.decision_id, _segments(record))
-        for _, record in ledger.decisions(since_ms=since_ms, until_ms=until_ms)
-        if record.decision_id in wanted
-    }
-
-
-def whole_matrices(rows: LoggedRows, *, since_ms: int, most: int) -> LoggedRows:
-    """The latest decisions whose every candidate was logged, with all their rows."""
-    whole = np.flatnonzero((rows.sample_probability > 0) & (rows.time_ms >= since_ms))
-    kept = np.zeros(len(rows.size), np.bool_)
-    kept[whole[np.argsort(rows.time_ms[whole], kind="stable")][-most:]] = True
-    of_row = np.repeat(kept, rows.size)
-    numbers = np.flatnonzero(kept).tolist()
-    return LoggedRows(
-        names=rows.names,
-        matrix=rows.matrix[of_row],
-        label=rows.label[of_row],
-        gain=rows.gain[of_row],
-        known_ms=rows.known_ms[of_row],
-        items=tuple(item for item, is_kept in zip(rows.items, of_row.tolist(), strict=True) if is_kept),
-        slot=rows.slot[of_row],
-        propensity=rows.propensity[of_row],
-        size=rows.size[kept],
-        sample_probability=rows.sample_probability[kept],
-        decision_ids=tuple(rows.decision_ids[number] for number in numbers),
-        time_ms=rows.time_ms[kept],
-        bundle_digests=tuple(rows.bundle_digests[number] for number in numbers),
-        left_out=rows.left_out,
-    )
-
-
-def ask(rows: LoggedRows, known: Mapping[DecisionId, Situation], challenger: Asking, champion: Asking | None) -> Asked:
-    """Put the question; rows are whole matrices. Same arguments, same answer.
+def ask(logged: Sequence[Choice], challenger: Policy, champion: Policy | None) -> Asked:
+    """Put the question about every decision. Same arguments, same answer.
 
     A champion of None is whatever made the decisions.
     """
-    ends = np.cumsum(rows.size)
-    starts = ends - rows.size
-    actions = sorted({item for item, slot in zip(rows.items, rows.slot.tolist(), strict=True) if slot != NOT_SHOWN})
-    code = {item: number for number, item in enumerate(actions)}
-    column = np.array([code.get(item, len(actions)) for item in rows.items], np.int64)
-    shown, decision_of, tables, dropped, undecided = [], [], list[tuple[Floats, Floats | None]](), 0, 0
-    for number, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        undecided += bool(np.ptp(challenger.scores[start:end]) < _UNDECIDED) and end - start > 1
-        order = start + np.argsort(rows.slot[start:end], kind="stable")
-        left = np.ones(end - start, np.bool_)
-        for row in order[rows.slot[order] != NOT_SHOWN].tolist():
-            if 0 < rows.propensity[row] <= 1:
-                shown.append(row)
-                decision_of.append(number)
-                among = start + np.flatnonzero(left)
-                tables.append(
-                    (
-                        _spread(challenger, among, column, len(actions)),
-                        None if champion is None else _spread(champion, among, column, len(actions)),
-                    )
-                )
+    code = {item: number for number, item in enumerate(sorted({slot.item for each in logged for slot in each.slots}))}
+    rows: list[tuple[int, Slot]] = []
+    new: list[Floats] = []
+    old: list[Floats] = []
+    dropped: Counter[str] = Counter()
+    asked = undecided = 0
+    for number, choice in enumerate(logged):
+        by_new = challenger(choice.record)
+        by_old = None if champion is None else champion(choice.record)
+        if by_new is None or (champion is not None and by_old is None):
+            dropped["not-asked"] += 1
+            continue
+        asked += 1
+        undecided += len(by_new.items) > 1 and float(np.ptp(by_new.scores)) < _UNDECIDED
+        taken: set[ItemId] = set()
+        for slot in choice.slots:
+            if 0 < slot.propensity <= 1 and np.isfinite(slot.reward):
+                rows.append((number, slot))
+                new.append(_spread(by_new, taken, code))
+                if by_old is not None:
+                    old.append(_spread(by_old, taken, code))
             else:
-                dropped += 1
-            left[row - start] = False
-    ids = [rows.decision_ids[number] for number in decision_of]
-    of_row = [known.get(identifier, Situation(identifier, {})) for identifier in ids]
-    log = LoggedDecisions(
-        name="decisions of the placement",
-        actions=tuple(actions),
-        action=column[shown],
-        propensity=rows.propensity[shown],
-        reward=rows.gain[shown].astype(np.float64),
-        position=(rows.slot[shown] - 1).astype(np.int64),
-        decision=np.unique(np.array(decision_of, np.int64), return_inverse=True)[1],
-        decision_ids=tuple(dict.fromkeys(ids)),
-        context=pa.table({}),
-        action_features=None,
-        user=np.unique(np.array([each.unit for each in of_row], np.str_), return_inverse=True)[1],
-    )
-    names = sorted({name for each in of_row for name in each.segments})
+                dropped["propensity"] += 1
+            taken.add(slot.item)
+    records = [logged[number].record for number, _ in rows]
+    told = [segments_of(record) for record in records]
+    names = sorted({name for each in told for name in each})
+    decided = np.array([number for number, _ in rows], np.int64)
     return Asked(
-        log=log,
-        challenger=_target(challenger, [new for new, _ in tables], len(actions)),
-        champion=None
-        if champion is None
-        else _target(champion, [old for _, old in tables if old is not None], len(actions)),
-        time_ms=rows.time_ms[decision_of],
-        segments={name: [each.segments.get(name, "") for each in of_row] for name in names},
-        undecided=undecided / max(1, len(rows.size)),
-        dropped=dropped,
+        log=LoggedDecisions(
+            name="decisions of the placement",
+            actions=tuple(code),
+            action=np.array([code[slot.item] for _, slot in rows], np.int64),
+            propensity=np.array([slot.propensity for _, slot in rows], np.float64),
+            reward=np.array([slot.reward for _, slot in rows], np.float64),
+            position=np.array([slot.slot - 1 for _, slot in rows], np.int64),
+            decision=np.unique(decided, return_inverse=True)[1].astype(np.int64),
+            decision_ids=tuple(dict.fromkeys(record.decision_id for record in records)),
+            context=pa.table({}),
+            action_features=None,
+            user=_numbered([record.subject or record.decision_id for record in records]),
+        ),
+        challenger=_target("challenger", new, len(code)),
+        champion=None if champion is None else _target("champion", old, len(code)),
+        time_ms=np.array([record.time_ms for record in records], np.int64),
+        segments={name: [each.get(name, "") for each in told] for name in names},
+        undecided=undecided / max(1, asked),
+        dropped=dict(dropped),
     )
 
 
-def _spread(asking: Asking, among: NDArray[np.intp], column: Integers, actions: int) -> Floats:
-    """(actions + 1,): the probability of each known action in one slot; the last one is that of all others."""
-    spread = np.zeros(actions + 1)
-    np.add.at(spread, column[among], pmf(asking.scores[among], asking.exploration))
+def segments_of(record: DecisionRecord) -> dict[str, str]:
+    """Coarse, and known before the decision: where a challenger's harm to some could hide behind the rest."""
+    context = msgspec.to_builtins(record.context)
+    found = {"visitor": "known" if record.applied else "new"}
+    for name, inside in (("device", "type"), ("geo", "country")):
+        told = context.get(name) if isinstance(context, dict) else None
+        if isinstance(told, dict) and told.get(inside):
+            found[f"{name}.{inside}"] = str(told[inside])
+    return found
+
+
+def _spread(scored: Scored, taken: set[ItemId], code: Mapping[ItemId, int]) -> Floats:
+    """(actions + 1,): the probability of each item of the log in one slot; the last is that of all others."""
+    spread = np.zeros(len(code) + 1)
+    left = [place for place, item in enumerate(scored.items) if item not in taken]
+    if left:
+        columns = [code.get(scored.items[place], len(code)) for place in left]
+        np.add.at(spread, columns, pmf(scored.scores[left], scored.exploration)[: len(left)])
     return spread
 
 
-def _target(asking: Asking, spreads: Sequence[Floats], actions: int) -> Target:
-    table = np.array(spreads).reshape(-1, actions + 1)
-    return Target(asking.name, np.arange(len(table)), table[:, :-1], table[:, -1])
+def _target(name: str, spreads: Sequence[Floats], actions: int) -> Target:
+    table = np.array(spreads, np.float64).reshape(-1, actions + 1)
+    return Target(name, np.arange(len(table)), table[:, :-1], table[:, -1])
 
 
-def _segments(record: DecisionRecord) -> dict[str, str]:
-    """Coarse, and known before the decision: by what a challenger's harm to some would be hidden."""
-    try:
-        context = msgspec.to_builtins(record.context)
-    except MALFORMED:
-        return {}
-    device, geo = context.get("device") or {}, context.get("geo") or {}
-    return {
-        "visitor": "known" if record.applied else "new",
-        "device.type": str(device.get("type") or "") if isinstance(device, dict) else "",
-        "geo.country": str(geo.get("country") or "") if isinstance(geo, dict) else "",
-    }
+def _numbered(units: Sequence[str]) -> Integers:
+    known: dict[str, int] = {}
+    return np.array([known.setdefault(unit, len(known)) for unit in units], np.int64)

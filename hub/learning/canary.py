@@ -8,34 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from enum import StrEnum
-from itertools import islice
 from typing import Final
 
 import msgspec
 import numpy as np
 
-from edgewise.decision import Decision
-from edgewise.errors import MALFORMED
-from edgewise.events import Kind
-from edgewise.ids import BundleVersion, DecisionId, ItemId, NodeId, PlacementName
+from edgewise.bundle.policy import Policy
+from edgewise.ids import BundleVersion, DecisionId, NodeId, PlacementName
 from edgewise.reasons import Degradation, State
-from edgewise.records import DecisionRecord
 from hub.learning.evidence import Interval
 from hub.learning.gate import HOUR_MS
 from hub.learning.plan import LearnPlan
-from hub.ledger.batch import parts_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import NodeRow
-from hub.train.rewards import Rewards
+from hub.rewards.definition import definition_in
+from hub.rewards.join import joined
+from hub.rewards.joined import Traffic
 
 FEWEST_NODES: Final = 2
 """With one node the few would be all."""
-_AT_ONCE: Final = 1_000
 _Z: Final = 1.96
 """Both ends of the intervals here: 95 %."""
-_decisions = msgspec.json.Decoder(Decision)
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +93,8 @@ def choose(nodes: Sequence[NodeRow], share: float, turn: int) -> list[NodeId]:
 
 def look(
     ledger: Ledger,
+    policy: Policy,
     placement: PlacementName,
-    rewards: Rewards,
     *,
     nodes: Collection[NodeId],
     candidate: BundleVersion,
@@ -108,21 +103,18 @@ def look(
     now_ms: int,
 ) -> CanarySeen:
     """What nodes have reported since a trial began; rewards are compared as far as they have come on both sides."""
+    definition = definition_in(policy, placement)
+    rows = joined(ledger, placement, definition, since_ms=since_ms, until_ms=now_ms, now_ms=now_ms, policy=policy)
     tallies = {candidate: _Tally(), live: _Tally()}
-    records = (record for _, record in ledger.decisions(since_ms=since_ms, until_ms=now_ms))
-    while some := list(islice(records, _AT_ONCE)):
-        counted = [
-            record
-            for record in some
-            if not record.dry_run
-            and record.bundle_version in tallies
-            and (parts_of(record.producer).node in nodes) == (record.bundle_version == candidate)
-        ]
-        gains = _gains(ledger, placement, rewards, counted)
-        for record in counted:
-            if record.decision_id in gains:
-                tallies[record.bundle_version].add(record, gains[record.decision_id])
-    rows = {row.node: row.at(now_ms) for row in ledger.nodes() if row.node in nodes}
+    for row, traffic in enumerate(rows.traffic):
+        tally = tallies.get(rows.bundle_version[row])
+        if tally is not None and traffic is Traffic.VISITOR:
+            tally.add(rows.decision_id[row], rows.subject[row] or rows.decision_id[row], float(rows.reward[row]))
+    for _, record in ledger.decisions(since_ms=since_ms, until_ms=now_ms):
+        tally = tallies.get(record.bundle_version)
+        if tally is not None and record.degradation is not Degradation.NONE and tally.knows(record.decision_id):
+            tally.degraded += 1
+    rows_of_nodes = {row.node: row.at(now_ms) for row in ledger.nodes() if row.node in nodes}
     return CanarySeen(
         nodes=tuple(sorted(nodes)),
         hours=(now_ms - since_ms) / HOUR_MS,
@@ -130,11 +122,11 @@ def look(
         others=tallies[live].group(),
         refusals=tuple(
             f"{row.node}: {row.nack_code}: {row.nack_detail}"
-            for row in rows.values()
+            for row in rows_of_nodes.values()
             if row.nack_code is not None and row.nacked_ms is not None and row.nacked_ms >= since_ms
         ),
-        errors=tuple(row.node for row in rows.values() if row.state is State.ERROR),
-        silent=tuple(sorted(node for node in nodes if node not in rows or not rows[node].connected)),
+        errors=tuple(row.node for row in rows_of_nodes.values() if row.state is State.ERROR),
+        silent=tuple(sorted(node for node in nodes if node not in rows_of_nodes or not rows_of_nodes[node].connected)),
     )
 
 
@@ -207,19 +199,26 @@ def reward_change(seen: CanarySeen) -> Interval:
 class _Tally:
     def __init__(self) -> None:
         self.degraded = 0
-        self.of_unit: dict[str, list[float]] = {}
+        self._of_unit: dict[str, list[float]] = {}
         """Unit -> decisions and reward."""
+        self._seen: set[DecisionId] = set()
 
-    def add(self, record: DecisionRecord, gain: float) -> None:
-        self.degraded += record.degradation is not Degradation.NONE
-        own = self.of_unit.setdefault(record.subject or record.decision_id, [0.0, 0.0])
-        own[0] += 1
-        own[1] += gain
+    def add(self, decision_id: DecisionId, unit: str, reward: float) -> None:
+        """One row; a decision counts once, whatever it showed."""
+        own = self._of_unit.setdefault(unit, [0.0, 0.0])
+        own[0] += decision_id not in self._seen
+        own[1] += reward
+        self._seen.add(decision_id)
+
+    def knows(self, decision_id: DecisionId) -> bool:
+        """Whether it has a row."""
+        return decision_id in self._seen
 
     def group(self) -> Group:
-        counts, rewards = np.array(list(self.of_unit.values()), np.float64).reshape(-1, 2).T
+        """All of it, as sums."""
+        counts, rewards = np.array(list(self._of_unit.values()), np.float64).reshape(-1, 2).T
         return Group(
-            decisions=int(counts.sum()),
+            decisions=len(self._seen),
             degraded=self.degraded,
             units=len(counts),
             reward=float(rewards.sum()),
@@ -227,29 +226,6 @@ class _Tally:
             decision_squares=float(counts @ counts),
             products=float(rewards @ counts),
         )
-
-
-def _gains(
-    ledger: Ledger, placement: PlacementName, rewards: Rewards, records: Sequence[DecisionRecord]
-) -> Mapping[DecisionId, float]:
-    """Decision -> what came of all that it showed in the placement; absent where it showed nothing there."""
-    came: dict[DecisionId, dict[ItemId, list[tuple[Kind, float | None]]]] = {}
-    for reward in ledger.rewards([record.decision_id for record in records]):
-        if reward.placement in (None, placement):
-            of_item = came.setdefault(reward.decision_id, {}).setdefault(reward.item, [])
-            of_item.append((Kind(reward.kind), reward.value))
-    found: dict[DecisionId, float] = {}
-    for record in records:
-        try:
-            placed = _decisions.decode(record.decision).placements.get(placement)
-        except MALFORMED:
-            continue
-        if placed is not None:
-            of_items = came.get(record.decision_id, {})
-            found[record.decision_id] = sum(
-                (rewards.of_all(of_items[item.id]) for item in placed.items if item.id in of_items), 0.0
-            )
-    return found
 
 
 def _percent(interval: Interval) -> str:

@@ -19,7 +19,6 @@ SMTP_PASSWORD: Final = "EDGEWISE_LEARN_SMTP_PASSWORD"  # noqa: S105  # as above
 def plan_of(settings: HubSettings) -> LearnPlan:
     """How the loop goes about it."""
     return LearnPlan(
-        settle_hours=settings.learn_settle_hours,
         incremental=settings.learn_incremental,
         canary_share=settings.learn_canary_share,
         canary_hours=settings.learn_canary_hours,

@@ -23,8 +23,8 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.rows import AuditEntry, ReleaseStatus
 from hub.monitor.watch import WatchPlan, watch
 from hub.release.releases import Releases
+from hub.rewards.definition import definition_in
 from hub.site.loading import SiteContents
-from hub.train.rewards import Rewards
 
 _WATCHED: Final = frozenset({TurnState.CANARY, TurnState.READY})
 
@@ -100,8 +100,8 @@ class Following:
             return self._end(turn, StepName.WATCH, TurnState.STOPPED, StepState.STOPS, (reason,))
         seen = look(
             self._ledger,
+            self._contents.policy,
             turn.placement,
-            self._rewards(turn),
             nodes=nodes,
             candidate=turn.release,
             live=live,
@@ -142,7 +142,7 @@ class Following:
                 self._releases,
                 turn.registered,
                 turn.version,
-                WatchPlan(settle_hours=self._plan.settle_hours),
+                WatchPlan(settle_hours=definition_in(self._contents.policy, turn.placement).wait_hours),
                 now_ms=self._clock.now_ms(),
             )
         except EdgewiseError as refused:
@@ -151,10 +151,6 @@ class Following:
 
     def _assigned_before(self, turn: Turn) -> bool:
         return any(entry.subject == f"release {turn.release}" for entry in self._ledger.audit(what={"release try"}))
-
-    def _rewards(self, turn: Turn) -> Rewards:
-        recipe = self._contents.recipes[turn.model]
-        return Rewards(recipe.outcome, recipe.rewards)
 
     def _end(
         self,

@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgewise.admission.load import load_bundle
 from edgewise.bundle.golden import unpack
 from edgewise.bundle.manifest import POLICY
-from edgewise.bundle.policy import Arm, decode_policy
+from edgewise.bundle.policy import decode_policy
 from edgewise.errors import ModelRefused
 from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from edgewise.ranking import ranker_of
-from hub.artefacts import Artefacts, check_golden
+from hub.artefacts import check_golden
 from hub.flagging import stands_again
-from hub.learning.asked import Asking, ask, situations, whole_matrices
+from hub.learning.asked import BundleArm, ask, choices
 from hub.learning.evidence import DataEvidence, GateEvidence, HeldOut, Interval, OffPolicy, ParityEvidence
 from hub.learning.gate import alpha_of_look
 from hub.learning.off_policy import off_policy
@@ -29,15 +28,17 @@ from hub.release.bundle import BuiltBundle
 from hub.release.provenance import models_of
 from hub.release.releases import Releases
 from hub.replay import Replayer
+from hub.rewards.definition import definition_in
+from hub.rewards.exposures import Dropped
+from hub.rewards.join import joined
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
-from hub.site.recipes import RankerRecipe
-from hub.train.logged import logged_rows
-from hub.train.rewards import Rewards
 from hub.train.skew import measure_skew
 
 MOST_SKEW: Final = 200
 """Decisions that are replayed to compare their features."""
+_NO_FAULT: Final = frozenset({Dropped.DRY_RUN, Dropped.NOT_SHOWN})
+"""Why decisions have no row that they need not have."""
 
 
 class Champion(NamedTuple):
@@ -45,9 +46,8 @@ class Champion(NamedTuple):
 
     name: str
     version: int | None = None
-    artefacts: Artefacts | None = None
-    """None: no model serves there yet."""
-    arm: Arm | None = None
+    bundle: BuiltBundle | None = None
+    """Where its model ranks; None: no model serves there yet, the log itself is what it does."""
 
 
 class Gatherer:
@@ -85,7 +85,7 @@ class Gatherer:
         row = self._releases.registry.row(turn.registered, asked.version)
         built = self._releases.preview(self._contents, {turn.model: asked.version})
         champion = self._champion(asked)
-        found, why, data = self._by_the_log(asked, champion)
+        found, why, data = self._by_the_log(asked, champion, built)
         return GateEvidence(
             challenger=f"{turn.registered}@{asked.version}",
             champion=champion.name,
@@ -122,42 +122,31 @@ class Gatherer:
         if named is None:
             return Champion(f"the rule of {asked.seat.placement}, arm {placement.arm}")
         model, version = named
-        return Champion(f"{model}@{version}", version, self._releases.registry.artefacts(model, version), arm)
+        return Champion(f"{model}@{version}", version, built)
 
-    def _by_the_log(self, asked: EvidenceAsked, champion: Champion) -> tuple[OffPolicy | None, str, float]:
+    def _by_the_log(
+        self, asked: EvidenceAsked, champion: Champion, built: BuiltBundle
+    ) -> tuple[OffPolicy | None, str, float]:
         """What the log says, or why it says nothing; and which share of its decisions could not be used."""
         if asked.learned_until_ms is None:
             return None, "too few decisions to learn from some and judge by others", 0.0
-        turn, plan = asked.turn, self._plan
-        recipe = self._contents.recipes[turn.model]
-        challenger = self._releases.registry.artefacts(turn.registered, asked.version)
-        names = tuple(feature.name for feature in challenger.features.features)
-        rows = logged_rows(
+        plan, policy, placement = self._plan, self._contents.policy, asked.seat.placement
+        rows = joined(
             self._ledger,
-            asked.seat.placement,
-            _rewards(recipe),
-            names,
+            placement,
+            definition_in(policy, placement),
             since_ms=asked.learned_until_ms,
             until_ms=asked.news.decisions_until_ms,
+            now_ms=asked.now_ms,
+            policy=policy,
         )
-        # Rules log no features, which is no fault of a decision; it says nothing of the challenger.
-        lost = sum(count for why, count in rows.left_out.items() if why != "no-model")
-        dropped = lost / max(1, lost + len(rows.size))
-        whole = whole_matrices(rows, since_ms=asked.learned_until_ms, most=plan.most_judged)
-        if not len(whole.size):
-            return None, "no decision since logged all its candidates (feature_sample_share of the site)", dropped
-        arm = self._contents.policy.placements[asked.seat.placement].arms[asked.seat.arm]
-        new = Asking("challenger", self._scores(challenger, whole.matrix), arm.exploration)
-        old = None
-        if champion.artefacts is not None and champion.arm is not None:
-            columns = [feature.name for feature in champion.artefacts.features.features]
-            if not set(columns) <= set(names):
-                return None, f"the log's rows lack columns of the champion {champion.name}", dropped
-            matrix = whole.matrix[:, [names.index(name) for name in columns]]
-            old = Asking("champion", self._scores(champion.artefacts, matrix), champion.arm.exploration)
-        found = ask(whole, situations(self._ledger, whole), new, old)
+        logged = choices(self._ledger, rows, most=plan.most_judged)
+        found = ask(
+            logged, self._arm(built, asked), None if champion.bundle is None else self._arm(champion.bundle, asked)
+        )
+        unused = found.dropped.get("not-asked", 0) / max(1, len(logged))
         if not found.log.rows:
-            return None, "no logged propensity that can be used", 1.0
+            return None, f"none of {len(logged):,} decisions could be asked again", unused
         said = off_policy(
             found.log,
             found.challenger,
@@ -168,22 +157,24 @@ class Gatherer:
             segments=found.segments,
             undecided=found.undecided,
         )
-        return said, "", max(dropped, found.dropped / (found.dropped + found.log.rows))
+        damaged = sum(count for why, count in rows.counts.dropped.items() if why not in _NO_FAULT)
+        return said, "", max(unused, damaged / max(1, damaged + rows.counts.shown))
 
-    def _scores(self, artefacts: Artefacts, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-        if artefacts.model is None:
-            raise ModelRefused("artefacts", "it scores nothing, so that no arm can rank by it")
-        scores = self._child.score(artefacts.model, np.ascontiguousarray(matrix))
-        return np.asarray(scores.reshape(len(matrix), -1)[:, 0], np.float64)
+    def _arm(self, built: BuiltBundle, asked: EvidenceAsked) -> BundleArm:
+        bundle = load_bundle(built.manifest, built.digest, built.resources)
+        replayer = Replayer(self._ledger, self._releases, self._child)
+        return BundleArm(replayer, self._child, bundle, asked.seat.placement, asked.seat.arm)
 
     def _is_refresh(self, asked: EvidenceAsked, champion: Champion) -> bool:
         """The same recipe on the same columns: only the data are newer."""
-        if champion.version is None or champion.artefacts is None:
+        if champion.version is None:
             return False
         registry = self._releases.registry
         new, old = (registry.row(asked.turn.registered, version).card for version in (asked.version, champion.version))
-        columns = registry.artefacts(asked.turn.registered, asked.version).features
-        return new.get("settings") == old.get("settings") and columns == champion.artefacts.features
+        columns, before = (
+            registry.artefacts(asked.turn.registered, version).features for version in (asked.version, champion.version)
+        )
+        return new.get("settings") == old.get("settings") and columns == before
 
     def _flags(self, built: BuiltBundle) -> tuple[str, ...]:
         bundle = load_bundle(built.manifest, built.digest, built.resources)
@@ -226,7 +217,3 @@ def _interval(told: Any) -> Interval | None:
     if not isinstance(told, Mapping):
         return None
     return Interval(*(float(told.get(end, "nan")) for end in ("estimate", "ci_low", "ci_high")))
-
-
-def _rewards(recipe: RankerRecipe) -> Rewards:
-    return Rewards(recipe.outcome, recipe.rewards)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import socket
@@ -75,8 +76,12 @@ def once_around(
         say(halted_words(switch))
         return LearnReport(halted=True, turns=tuple(ledger.turns(OPEN)))
     holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
-    with held(ledger, holder, clock) as lease, ScoringChild() as child:
-        work = workshop or own_workshop(ledger, releases, contents, plan, child)
+    with contextlib.ExitStack() as open_until_the_end:
+        lease = open_until_the_end.enter_context(held(ledger, holder, clock))
+        work = workshop
+        if work is None:
+            child = open_until_the_end.enter_context(ScoringChild())
+            work = own_workshop(ledger, releases, contents, plan, child)
         turns = Turns(ledger, releases, contents, plan, work, clock=clock, lease=lease, say=say)
         following = Following(ledger, releases, contents, plan, clock=clock, lease=lease)
         touched: list[Turn] = []

@@ -13,13 +13,11 @@ from hub.learning.gate import GatePlan
 class LearnPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One site's."""
 
-    settle_hours: Annotated[float, Meta(ge=0)] = 24.0
-    """How long outcomes of a decision are waited for."""
     judge_days: Annotated[float, Meta(gt=0)] = 28.0
     """How old a decision may be that challengers are judged on."""
     judge_share: Annotated[float, Meta(gt=0, lt=1)] = 0.33
     """Share of those decisions, the latest ones, that the model does not learn from, so that they can judge it."""
-    most_judged: Annotated[int, Meta(ge=1)] = 4_000
+    most_judged: Annotated[int, Meta(ge=1)] = 2_000
     """Decisions that judge a challenger, the latest ones."""
     incremental: bool = False
     """Add what is new to the latest version, where the model can be continued."""

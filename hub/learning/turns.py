@@ -19,7 +19,7 @@ from edgewise.errors import InputError, ModelRefused, RefusedError
 from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from hub.learning.evidence import GateEvidence, ParityEvidence
-from hub.learning.gate import HOUR_MS, GateVerdict, judge
+from hub.learning.gate import GateVerdict, judge
 from hub.learning.lease import Held
 from hub.learning.news import News, decided_ms, news_of, plain
 from hub.learning.plan import LearnPlan
@@ -124,17 +124,17 @@ class Turns:
         now_ms = self._clock.now_ms()
         news = news_of(
             self._ledger,
+            self._contents.policy,
             seat.placement,
             recipe,
             since=self._learned_last(model),
             now_ms=now_ms,
-            settle_ms=round(self._plan.settle_hours * HOUR_MS),
         )
         if news.new < self._plan.gate.fewest_new:
             return news
         self._lease.check()
         turn = self._ledger.begin_turn(model, self._contents.models[model].model, seat.placement, now_ms)
-        inputs = {"fewest_new": self._plan.gate.fewest_new, "settle_hours": self._plan.settle_hours}
+        inputs = {"fewest_new": self._plan.gate.fewest_new}
         return self._write(turn, StepName.DATA, Taken(StepState.DONE, plain(news)), inputs)
 
     def go_on(self, turn: Turn) -> Turn:
@@ -270,9 +270,14 @@ class Turns:
     def _judged_from(self, turn: Turn) -> int | None:
         """From which moment on settled decisions judge; None where there are too few to learn from and to judge by."""
         news = msgspec.convert(self._must(turn, StepName.DATA).result, News)
-        since_ms = self._clock.now_ms() - round(self._plan.judge_days * DAY_MS)
-        until_ms = news.decisions_until_ms
-        times = decided_ms(self._ledger, turn.placement, since_ms=since_ms, until_ms=until_ms)
+        times = decided_ms(
+            self._ledger,
+            self._contents.policy,
+            turn.placement,
+            since_ms=self._clock.now_ms() - round(self._plan.judge_days * DAY_MS),
+            until_ms=news.decisions_until_ms,
+            now_ms=self._clock.now_ms(),
+        )
         if len(times) < self._plan.gate.least_ess:
             return None
         return times[len(times) - max(1, round(len(times) * self._plan.judge_share))]
