@@ -38,7 +38,7 @@ DECISIONS: Final = 12_000
 LEARNED: Final = 2 / 3
 NOISE: Final = 1.3
 """Of the champion's knowledge; the taste of an item for a trait has spread 1."""
-TOLERATED: Final = 0.25
+TOLERATED: Final = 0.35
 """How much more often visitors may mute."""
 RESAMPLES: Final = 1_000
 DAY_MS: Final = 86_400_000
@@ -254,15 +254,15 @@ def _target(name: str, scores: Array, exploration: Exploration, log: Log, elsewh
 
 
 # --- challengers ------------------------------------------------------------------------------------------------------
-Plant = Callable[[int], Challenger | list[Challenger]]
-"""From a seed; several: one after the other, against the same champion."""
-
-
 class Planted(NamedTuple):
-    """A challenger in its world."""
+    """Challengers in their world; several: one after the other, against the same champion."""
 
     world: World
     challengers: list[Challenger]
+
+
+Plant = Callable[[int], Planted]
+"""From a seed."""
 
 
 def _lived(seed: int, decisions: int = DECISIONS, **changes: object) -> World:
@@ -620,7 +620,7 @@ class Result(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def try_out(plant: Callable[[int], Planted], seed: int) -> Result:
+def try_out(plant: Plant, seed: int) -> Result:
     """Put the planted challengers before the gate; recommended if any of them is."""
     # Worlds of different kinds differ: what one draw of tastes makes easy must not help all of them.
     world, challengers = plant(1_000 * seed + zlib.crc32(plant.__name__.encode()) % 1_000)

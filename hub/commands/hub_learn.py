@@ -95,10 +95,12 @@ def learn(
         else:
             _history(terminal, releases, [ModelName(name) for name in model or []], turn)
         if html is not None:
+            from edgewise.clock import SystemClock
             from hub.learning.page import learning_page
             from hub.learning.story import story
 
-            put(html, learning_page(story(releases.ledger)))
+            names = [ModelName(name) for name in model or []]
+            put(html, learning_page(story(releases, SystemClock().now_ms(), names)))
 
 
 class _Deed:
