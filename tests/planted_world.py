@@ -36,9 +36,9 @@ LOOKED_AT: Final = (1.0, 0.5)
 """How often each slot is looked at."""
 DECISIONS: Final = 12_000
 LEARNED: Final = 2 / 3
-NOISE: Final = 1.3
+NOISE: Final = 1.6
 """Of the champion's knowledge; the taste of an item for a trait has spread 1."""
-TOLERATED: Final = 0.35
+TOLERATED: Final = 0.5
 """How much more often visitors may mute."""
 RESAMPLES: Final = 1_000
 DAY_MS: Final = 86_400_000
@@ -122,7 +122,7 @@ class World:
         shown, propensity = serve(self.champion.scores(traits), EPSILON, rng)
         seen = rng.random((decisions, SLOTS)) < np.array(LOOKED_AT)
         reward = (rng.random((decisions, SLOTS)) < np.take_along_axis(chance, shown, 1)) & seen
-        mutes = rng.random((decisions, SLOTS)) < np.where(self.clickbait[shown], 0.4, 0.1)
+        mutes = rng.random((decisions, SLOTS)) < np.where(self.clickbait[shown], 0.8, 0.1)
         self.log = Log(
             traits=traits,
             mobile=mobile,
@@ -272,9 +272,9 @@ def _lived(seed: int, decisions: int = DECISIONS, **changes: object) -> World:
 
 
 def better(seed: int) -> Planted:
-    """Knows tastes with a third of the champion's noise."""
+    """Knows tastes with a fifth of the champion's noise."""
     world = _lived(seed)
-    knows = world.taste.blurred(world.rng, NOISE / 3)
+    knows = world.taste.blurred(world.rng, NOISE / 5)
     return Planted(world, [Challenger(knows.scores(judged_part(world).traits))])
 
 
@@ -448,10 +448,10 @@ def wrong_segment(seed: int) -> Planted:
 
 
 def clickbait(seed: int) -> Planted:
-    """More clicks, and four in ten who see it never want to see it again."""
-    bait = np.arange(ITEMS) < 3
+    """More clicks, and four of five who see it never want to see it again."""
+    bait = np.arange(ITEMS) < 2
     world = _lived(seed, clickbait=bait)
-    scores = world.champion.scores(judged_part(world).traits) + 3.0 * bait
+    scores = world.champion.scores(judged_part(world).traits) + 6.0 * bait
     return Planted(world, [Challenger(scores)])
 
 
@@ -464,7 +464,7 @@ def unsupported(seed: int) -> Planted:
 def too_few(seed: int) -> Planted:
     """Better, by a log of an hour."""
     world = _lived(seed, 450)
-    knows = world.taste.blurred(world.rng, NOISE / 3)
+    knows = world.taste.blurred(world.rng, NOISE / 5)
     return Planted(world, [Challenger(knows.scores(judged_part(world).traits))])
 
 
