@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from edgewise.admission.load import load_bundle
+from edgewise.admission.load import Bundle, load_bundle
 from edgewise.decision import Decision
 from edgewise.errors import MALFORMED, EdgewiseError, InputError, RefusedError
 from edgewise.ids import BundleVersion, DecisionId, ItemId, PlacementName
@@ -97,11 +97,15 @@ def verdicts(ledger: Ledger, releases: Releases, child: ScoringChild, version: B
         InputError: there is no such release.
         BundleRefused: it is damaged.
     """
-    asking = ledger.flags(ASKED)
-    if not asking:
+    if not ledger.flags(ASKED):
         return []
     built = releases.bundle(version)
-    bundle = load_bundle(built.manifest, built.digest, built.resources)
+    return stands_again(ledger, releases, child, load_bundle(built.manifest, built.digest, built.resources))
+
+
+def stands_again(ledger: Ledger, releases: Releases, child: ScoringChild, bundle: Bundle) -> list[Verdict]:
+    """What a bundle makes of every flag that asks, be it a release already or not."""
+    asking = ledger.flags(ASKED)
     replayer = Replayer(ledger, releases, child)
     found = []
     for flag in asking:

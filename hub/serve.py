@@ -26,6 +26,7 @@ from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
 from hub.keys import KeyFolder
+from hub.learning.schedule import LearningKeeper
 from hub.ledger.dialect import Serving as ServingRight
 from hub.ledger.dialect import TakenError
 from hub.ledger.lake import Compacted
@@ -126,6 +127,7 @@ async def serve(
         keeper = FactsKeeper(board, ledger, clock, history_ms=settings.facts_history_days * DAY_MS)
         keeping = asyncio.create_task(_keep_facts(keeper, settings.facts_keep_ms, log))
         rights = asyncio.create_task(RightsKeeper(data_dir, ledger, settings, clock=clock, log=log).run())
+        learning = asyncio.create_task(LearningKeeper(data_dir, settings, log=log, environment=os.environ).run())
         settling = asyncio.create_task(_settle(ledger, settings, clock, log))
         holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
@@ -150,7 +152,7 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            beside = (refreshing, keeping, rights, holding, settling)
+            beside = (refreshing, keeping, rights, holding, settling, learning)
             for task in beside:
                 task.cancel()
             log.info("stopping")

@@ -78,6 +78,33 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lake_every_ms: Annotated[int, Meta(ge=100)] = 60_000
     """How often a hub looks for such; it moves at most 16,384 of each at a time."""
 
+    # The learning loop (`edgewise hub learn`): it trains, judges and proposes; nothing serves before a person approves.
+    learn_every_ms: Annotated[int, Meta(ge=0)] = 0
+    """How often a running hub goes once around; 0: only `edgewise hub learn` does."""
+    learn_site: str = ""
+    """The site's folder, whose models are learned."""
+    learn_fewest: Annotated[int, Meta(ge=1)] = 100
+    """So many new outcomes, or settled decisions, begin a turn."""
+    learn_stale_hours: Annotated[float, Meta(gt=0, le=8_784)] = 168.0
+    """A candidate that nobody approved for so long is refused, and another turn begins."""
+    learn_incremental: bool = False
+    """Add what is new to the latest version of a model, where it can be continued."""
+    learn_canary_share: Annotated[float, Meta(gt=0, le=0.5)] = 0.1
+    """Of the nodes, at least one, that run an approved candidate first."""
+    learn_canary_hours: Annotated[float, Meta(ge=0, le=8_784)] = 24.0
+    learn_canary_decisions: Annotated[int, Meta(ge=1)] = 500
+    """So long, and so many decisions, they are watched at least."""
+    learn_webhook: str = ""
+    """URL that is told when a person is needed. The secret that signs it is the variable EDGEWISE_LEARN_WEBHOOK_SECRET,
+    or `keys/learn-webhook.secret` in the data folder."""
+    learn_mail_to: list[str] = []
+    """Who gets a mail when a person is needed."""
+    learn_mail_from: str = ""
+    learn_smtp: Address = "127.0.0.1:25"
+    learn_smtp_starttls: bool = False
+    learn_smtp_user: str = ""
+    """The password is the variable EDGEWISE_LEARN_SMTP_PASSWORD, or `keys/learn-smtp.secret`."""
+
     # Bounds and pauses
     most_streams: Annotated[int, Meta(ge=1)] = 20_000
     """Open gRPC streams, over all nodes."""

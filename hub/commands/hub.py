@@ -10,11 +10,13 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.hub_rewards import rewards
+from hub.commands.hub_learn import learn
 from hub.commands.options import usage
 from hub.data_dir import DataDir
 
 app = typer.Typer(no_args_is_help=True, help="Run a hub.")
 app.command()(rewards)
+app.command()(learn)
 
 
 @app.command()

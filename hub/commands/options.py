@@ -61,3 +61,14 @@ def separator(delimiter: str | None) -> str | None:
         return delimiter
     what = f"{delimiter!r}, expected one ASCII character other than a quote or a line break"
     raise typer.BadParameter(what, param_hint="--delimiter")
+
+
+def flag_answers(given: list[str]) -> dict[int, str]:
+    """`--answer NUMBER=WHY`, taken apart: flag -> why it is right."""
+    answers: dict[int, str] = {}
+    for text in given:
+        number, equals, why = text.partition("=")
+        if not equals or not number.strip().isdecimal():
+            raise typer.BadParameter(f"{text!r}; expected NUMBER=WHY, as in 3='he asked for it'", param_hint="--answer")
+        answers[int(number)] = why
+    return answers

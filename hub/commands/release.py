@@ -11,7 +11,7 @@ from rich.text import Text
 from edgewise.ids import BundleVersion
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.model_skew import measured, require_no_skew
-from hub.commands.options import By
+from hub.commands.options import By, flag_answers
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def approve(
     from hub.flagging import approve_release
 
     terminal = Terminal(json=json, quiet=quiet)
-    answers = _answers(answer or [])
+    answers = flag_answers(answer or [])
     who = person(by, os.environ)
     if not despite_skew:
         require_no_skew(measured(data_dir, terminal, most=CHECKED_DECISIONS, records=CHECKED_RECORDS))
@@ -247,16 +247,6 @@ def rollback(
 
 def _now_live(row: ReleaseRow, terminal: Terminal) -> None:
     terminal.result({"release": row}, f"release {row.version} is live; `edgewise nodes` shows who runs it")
-
-
-def _answers(given: list[str]) -> dict[int, str]:
-    answers: dict[int, str] = {}
-    for text in given:
-        number, equals, why = text.partition("=")
-        if not equals or not number.strip().isdecimal():
-            raise typer.BadParameter(f"{text!r}; expected NUMBER=WHY, as in 3='he asked for it'", param_hint="--answer")
-        answers[int(number)] = why
-    return answers
 
 
 def _or_dash(value: object) -> str:

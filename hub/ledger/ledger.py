@@ -17,6 +17,7 @@ from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
 from hub.ledger.flags import FlagRows
 from hub.ledger.lake import LakeRows
+from hub.ledger.learning import LearningRows
 from hub.ledger.migrate import migrate
 from hub.ledger.opening import storage_at
 from hub.ledger.outcomes import OutcomeRows
@@ -62,6 +63,7 @@ class Ledger(
     SourceLedger,
     SuggestionRows,
     FlagRows,
+    LearningRows,
     PaceRows,
     OutcomeRows,
     Erasing,

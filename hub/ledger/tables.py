@@ -455,3 +455,56 @@ fact_moments = Table(
     PrimaryKeyConstraint("source", "item"),
 )
 """When the newest numbers held that a source's deliveries told of an item."""
+
+learning_turns = Table(
+    "learning_turns",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text, nullable=False),
+    Column("registered", Text, nullable=False),
+    Column("placement", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("version", BigInteger),
+    Column("release", BigInteger),
+    Column("reason", Text, nullable=False),
+    Index(None, "state"),
+)
+"""Turns of the learning loop, one model each; open ones are those whose state says so (`hub.ledger.learning`)."""
+
+learning_steps = Table(
+    "learning_steps",
+    metadata,
+    Column("turn", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("inputs", JSON, nullable=False),
+    Column("result", JSON, nullable=False),
+    Column("reasons", JSON, nullable=False),
+    PrimaryKeyConstraint("turn", "number"),
+)
+"""What each turn did, in its order; only ever added to. Figures and names of versions, nothing of anybody."""
+
+learning_switches = Table(
+    "learning_switches",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("halted", Boolean, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)
+"""Who halted the loop, and who let it go on; the row of the greatest number holds."""
+
+learning_leases = Table(
+    "learning_leases",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+)
+"""Which process may take steps, and until when."""

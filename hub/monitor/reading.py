@@ -23,6 +23,7 @@ from edgewise.records import DecisionRecord
 from hub.feature_rows import columns_of
 from hub.ledger.ledger import Ledger
 from hub.monitor.windows import SeenRows
+from hub.release.provenance import models_of
 from hub.release.releases import Releases
 from hub.site.recipes import Outcome
 
@@ -166,12 +167,7 @@ def _joined(names: tuple[str, ...], parts: list[_Part]) -> SeenRows:
 
 def _serving(releases: Releases, version: BundleVersion, model: ModelName) -> Serving | None:
     built = releases.bundle(version)
-    versions: dict[ModelName, int] = {}
-    for key, told in built.manifest.provenance.items():
-        name, at, rest = told.partition("@")
-        number = rest.partition(" ")[0]
-        if key.startswith("model.") and at and name == model and number.isdecimal():
-            versions[ModelName(key.removeprefix("model."))] = int(number)
+    versions = {alias: version for alias, (name, version) in models_of(built).items() if name == model}
     if not versions:
         return None
     placements = decode_policy(built.resources[POLICY]).placements

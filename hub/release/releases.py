@@ -12,24 +12,26 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import BundleRefused, InputError, RefusedError
-from edgewise.ids import BundleVersion, ModelName
+from edgewise.ids import BundleVersion, ModelName, NodeId
 from hub.artefacts import Artefacts
 from hub.durable import locked, replace_file
 from hub.ledger.flags import ASKED, FlagClosing
 from hub.ledger.ledger import Ledger, open_ledger
-from hub.ledger.rows import AuditEntry, ReleaseRow, ReleaseStatus
+from hub.ledger.rows import AuditEntry, ModelStatus, ReleaseRow, ReleaseStatus
 from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
 from hub.release.candidates import CandidateFolder
 from hub.release.chain import Write
 from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
+from hub.release.provenance import models_of
 from hub.release.repository import AssignmentDamaged, Repository
 from hub.site.kept_retention import keep_retention
 from hub.site.loading import SiteContents
@@ -37,6 +39,11 @@ from hub.sources.kept import keep_sources
 
 _AUDITED = 100_000
 """Promotions and rollbacks that are looked through for what was live before; far more than a site sees."""
+
+
+Trained = Mapping[ModelName, int]
+"""Name in the site -> the version that is meant."""
+NOTHING_TRAINED: Final[Trained] = MappingProxyType({})
 
 
 class Applied(NamedTuple):
@@ -106,6 +113,16 @@ class Releases:
             raise BundleRefused("digest", f"release {version} has digest {release.digest}, {row.digest} was built")
         return BuiltBundle(release.manifest_bytes, release.resources)
 
+    def preview(self, contents: SiteContents, trained: Trained) -> BuiltBundle:
+        """The bundle that `apply` would build, in memory, to be asked what it would show.
+
+        Raises as `apply`.
+        """
+        models, provenance = self._models(contents, trained)
+        now_ms = self._clock.now_ms()
+        version, live = self._next_version(), self.live()
+        return build_bundle(contents, models, version=version, parent=live, created_ms=now_ms, provenance=provenance)
+
     def plan(self, contents: SiteContents) -> Plan:
         """What a site would change against the live release; nothing is written.
 
@@ -115,17 +132,19 @@ class Releases:
         return self._plan(contents, build_resources(contents, models)[0])
 
     # --- changing -----------------------------------------------------------------------------------------------
-    def apply(self, contents: SiteContents, *, by: str) -> Applied:
+    def apply(self, contents: SiteContents, *, by: str, trained: Trained = NOTHING_TRAINED) -> Applied:
         """Build a candidate from a site, unless the newest release holds the same already.
 
-        Makes the site's repository where there is none yet (the keys must be there).
+        Makes the site's repository where there is none yet (the keys must be there). `trained`: versions that are tried
+        in place of those that the site names; no person need have approved them yet, and until one has, no person can
+        approve the release.
 
         Raises:
             RefusedError, InputError: a model that the site names is not there or not approved; another site's folder.
             BundleRefused, ModelRefused: an edge would refuse the bundle. Nothing is kept.
         """
         self.repository.create(contents.policy.site.name)
-        models, provenance = self._models(contents)
+        models, provenance = self._models(contents, trained)
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
         with locked(self._data_dir / "releases.lock"):
@@ -167,7 +186,7 @@ class Releases:
         Raises:
             InputError: there is no such release.
             RefusedError: `release_status`: it was refused, or nodes run it or ran it; `flagged`: flags ask, and nobody
-                said what it makes of them.
+                said what it makes of them; `not-approved`: it holds a model that no person approved.
             BundleRefused, ModelRefused: it does not pass.
             UnavailableError: a key is not here; nothing was changed.
         """
@@ -181,6 +200,7 @@ class Releases:
         built = self.bundle(version)
         self.repository.chain.check_keys(["targets"])
         if row.status is ReleaseStatus.CANDIDATE:
+            self._demand_approved_models(built)
             check_bundle(built, now_ms=self._clock.now_ms())
             row = self._ledger.set_release_status(
                 version,
@@ -233,8 +253,51 @@ class Releases:
             version = before[-1]
         return self._assign(version, by, ROLLBACK)
 
+    # --- few nodes first ----------------------------------------------------------------------------------------
+    def try_on(self, version: BundleVersion, nodes: Sequence[NodeId], *, by: str) -> ReleaseRow:
+        """Assign an approved release to some nodes; all others keep the one that is live.
+
+        Doing it again with the same nodes changes nothing. Another promotion, or a rollback, ends it.
+
+        Raises:
+            InputError: there is no such release, or no node is named.
+            RefusedError: `not-approved`: no person approved it; `nothing-live`: there is nothing to compare it with.
+            UnavailableError: an online key is not here.
+        """
+        if not nodes:
+            raise InputError(f"release {version} is to be tried on no node; expected at least one")
+        row = self._approved(version)
+        live = self.live()
+        if live is None:
+            raise RefusedError("nothing-live", f"release {version} cannot be tried beside one that is live: none is")
+        wanted = dict.fromkeys(sorted(nodes), version)
+        assignment = self.repository.assignment()
+        if assignment is None or assignment.nodes != wanted:
+            self.repository.chain.check_keys(["assignment"])
+            entry = AuditEntry(by, "release try", f"release {version}", {"nodes": sorted(nodes), "live": live})
+            self._ledger.note(entry, self._clock.now_ms())
+            self.repository.assign(live, wanted)
+        return row
+
+    def tried(self) -> dict[NodeId, BundleVersion]:
+        """Nodes that run another release than the one that is live."""
+        assignment = self.repository.assignment() if self.repository.exists else None
+        return {} if assignment is None else dict(assignment.nodes)
+
+    def end_trial(self, *, by: str, reason: str) -> bool:
+        """Give every node the live release again; False where all have it."""
+        tried, live = self.tried(), self.live()
+        if not tried or live is None:
+            return False
+        detail = {"nodes": sorted(tried), "live": live, "reason": reason}
+        versions = ", ".join(map(str, sorted(set(tried.values()))))
+        self._ledger.note(AuditEntry(by, "release try end", f"release {versions}", detail), self._clock.now_ms())
+        self.repository.assign(live)
+        return True
+
     # --- inside -------------------------------------------------------------------------------------------------
-    def _assign(self, version: BundleVersion, by: str, what: str) -> ReleaseRow:
+    def _approved(self, version: BundleVersion) -> ReleaseRow:
+        """A release that a person approved, listed for nodes."""
         row = self._stored(version)
         if row.status in {ReleaseStatus.CANDIDATE, ReleaseStatus.REFUSED}:
             cure = f"`edgewise release approve {version} --by NAME`"
@@ -243,6 +306,20 @@ class Releases:
             # Approved once, but the signing was cut short, or newer releases have pushed it off the list.
             built = self.bundle(version)
             self.repository.publish_release(built.manifest_bytes, built.resources)
+        return row
+
+    def _demand_approved_models(self, built: BuiltBundle) -> None:
+        """What no person approved is not promoted: neither is what holds it."""
+        for name, version in models_of(built).values():
+            row = self._ledger.model(name, version)
+            if row is not None and row.status is not ModelStatus.APPROVED:
+                cure = f"`edgewise model approve {name}@{version} --by NAME`"
+                raise RefusedError(
+                    "not-approved", f"release {built.manifest.version} holds {name}@{version}, a {row.status}; {cure}"
+                )
+
+    def _assign(self, version: BundleVersion, by: str, what: str) -> ReleaseRow:
+        self._approved(version)
         self.repository.chain.check_keys(["assignment"])
         detail: dict[str, Any] = {VERSION: version}
         with suppress(AssignmentDamaged):  # the new one replaces it
@@ -269,10 +346,12 @@ class Releases:
         entries = self._ledger.audit(limit=_AUDITED, what={PROMOTE, ROLLBACK})
         return history(entries[::-1], live)
 
-    def _models(self, contents: SiteContents) -> tuple[dict[ModelName, Artefacts], dict[str, str]]:
+    def _models(
+        self, contents: SiteContents, trained: Trained = NOTHING_TRAINED
+    ) -> tuple[dict[ModelName, Artefacts], dict[str, str]]:
         models, provenance = {}, {}
         for name, use in contents.models.items():
-            version = self.registry.resolve(use)
+            version = trained.get(name) or self.registry.resolve(use)
             models[name] = self.registry.artefacts(use.model, version)
             provenance[f"model.{name}"] = f"{use.model}@{version} {self.registry.row(use.model, version).sha256}"
         return models, provenance

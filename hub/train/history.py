@@ -95,18 +95,20 @@ class History:
         return hashed.hexdigest()
 
 
-def read_history(ledger: Ledger, *, with_bodies: bool = False) -> History:
-    """Everything that the ledger holds now.
+def read_history(ledger: Ledger, *, with_bodies: bool = False, until_ms: int | None = None) -> History:
+    """Everything that the ledger holds now; with `until_ms`, of what happened before that moment.
 
     Of what events said only their page is kept, for it is most of a ledger; `with_bodies` all of it.
     """
     pages, records = Pages(), list[Folding]()
-    for _, decision in ledger.decisions():
+    for _, decision in ledger.decisions(until_ms=until_ms):
         pages.remember(decision)
         if decision.impressions or decision.enrolled:
             records.append(_without_rows(decision))
     records += [event if with_bodies else pages.on_its_page(event) for _, event in ledger.events()]
     records += [said for _, said in ledger.preferences()]
+    if until_ms is not None:
+        records = [record for record in records if record.time_ms < until_ms]
     return History(records, ledger.persons())
 
 

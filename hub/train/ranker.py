@@ -78,6 +78,8 @@ class How(msgspec.Struct, frozen=True):
     """The version to go on with; None: the latest that nobody retired or refused."""
     tune: int = 0
     """How many settings of the trees to try."""
+    until_ms: int | None = None
+    """Learn only from what happened before, so that what came later can judge it."""
 
 
 def train_ranker(
@@ -105,7 +107,7 @@ def train_ranker(
 
     recipe = recipe_of(contents, name, settings)
     progress("reading the ledger", 0, 1)
-    history = read_history(ledger)
+    history = read_history(ledger, until_ms=how.until_ms)
     progress("reading the ledger", 1, 1)
     registered = contents.models[name].model
     made: MadeRanker
@@ -118,7 +120,7 @@ def train_ranker(
             parent = _parent(registry, registered, how.parent)
             made = MadeRanker(*continue_ranker(history, scored, name, recipe, parent, seed=seed, progress=progress))
         else:
-            logged = _logged(ledger, history, contents, name, recipe)
+            logged = _logged(ledger, history, contents, name, recipe, until_ms=how.until_ms)
             made = make_ranker(
                 history, scored, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress
             )
@@ -252,7 +254,13 @@ def _shops(
 
 
 def _logged(
-    ledger: Ledger, history: History, contents: SiteContents, name: ModelName, recipe: RankerRecipe
+    ledger: Ledger,
+    history: History,
+    contents: SiteContents,
+    name: ModelName,
+    recipe: RankerRecipe,
+    *,
+    until_ms: int | None,
 ) -> LoggedRows | None:
     if recipe.decisions is None or not len(history):
         return None
@@ -263,6 +271,7 @@ def _logged(
     placement = seat_of(contents, name, recipe).placement
     # as of the last thing that is known, so that the same ledger trains the same model tomorrow
     return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms, policy=contents.policy, now_ms=now_ms)
+    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms, until_ms=until_ms)
 
 
 def _of_decisions(

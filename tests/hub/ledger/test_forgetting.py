@@ -36,6 +36,10 @@ IMPERSONAL = {
     "facts",
     "gaps",  # numbers without a record
     "identity_rules",
+    "learning_leases",
+    "learning_steps",
+    "learning_switches",
+    "learning_turns",
     "models",
     "node_erasures",
     "nodes",
