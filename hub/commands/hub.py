@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
-from hub.commands.hub_rewards import rewards
 from hub.commands.hub_learn import learn
+from hub.commands.hub_rewards import rewards
 from hub.commands.options import usage
 from hub.data_dir import DataDir
 

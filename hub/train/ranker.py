@@ -270,8 +270,16 @@ def _logged(
     rewards = Rewards(recipe.outcome, recipe.rewards)
     placement = seat_of(contents, name, recipe).placement
     # as of the last thing that is known, so that the same ledger trains the same model tomorrow
-    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms, policy=contents.policy, now_ms=now_ms)
-    return logged_rows(ledger, placement, rewards, columns, since_ms=since_ms, until_ms=until_ms)
+    return logged_rows(
+        ledger,
+        placement,
+        rewards,
+        columns,
+        since_ms=since_ms,
+        until_ms=until_ms,
+        policy=contents.policy,
+        now_ms=now_ms,
+    )
 
 
 def _of_decisions(
