@@ -17,6 +17,8 @@ from hub.demo.visitors import PLACEMENT, TEN
 CLICKS: Final = 60
 DOWN_DECISIONS: Final = 400
 WAIT_MS: Final = 10_000
+REWARD_WAIT_MS: Final = 2_500
+"""A little longer than `wait_hours` of film_pick."""
 POLL_S: Final = 0.02
 """Pause between two looks at a node that is asked until something has happened."""
 
@@ -105,6 +107,25 @@ def wait_for_bundle(edges: Sequence[str], version: int, clock: Clock) -> list[in
             if clock.monotonic_ms() > deadline_ms:
                 raise UnavailableError(f"the nodes serve bundles {versions}, expected {version} within 60 s")
             time.sleep(POLL_S)
+
+
+def wait_for_some(edges: Sequence[str], version: int, clock: Clock) -> None:
+    """Wait until a node serves a bundle of that version. Raises UnavailableError: none did within 60 s."""
+    deadline_ms = clock.monotonic_ms() + 60_000
+    with asking(edges, clock) as clients:
+        while version not in (versions := [_running(client) for client in clients]):
+            if clock.monotonic_ms() > deadline_ms:
+                raise UnavailableError(f"the nodes serve bundles {versions}, expected {version} on one within 60 s")
+            time.sleep(POLL_S)
+
+
+def settle(edges: Sequence[str], clock: Clock) -> None:
+    """Wait until the hub has all that the nodes wrote down, and nothing waits for its reward any more."""
+    with asking(edges, clock) as clients:
+        _drained(clients, clock)
+    over_ms = clock.monotonic_ms() + REWARD_WAIT_MS
+    while clock.monotonic_ms() < over_ms:
+        time.sleep(POLL_S)
 
 
 def _running(client: NodeClient) -> int:

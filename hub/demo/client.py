@@ -21,6 +21,8 @@ class Placed(msgspec.Struct, rename="camel"):
 
     items: list[dict[str, Any]]
     reason: str
+    policy: str = ""
+    """The arm."""
 
     @property
     def ids(self) -> list[str]:

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from edgewise.terminal import table
 from hub.demo.hits import HitRates, Rate
+from hub.demo.lift_plot import lift_plot, lift_words
 from hub.demo.run import Figures
 
 EVIDENCE: Final = (
@@ -46,6 +47,7 @@ def _facts(figures: Figures) -> list[list[Any]]:
             "click -> changed decision, other node",
             _pair(figures.click_other_node.p50_ms, figures.click_other_node.p99_ms),
         ],
+        *lift_words(figures.learning),
         ["bundle version on the nodes", ", ".join(map(str, figures.bundle_versions))],
         ["decisions while the hub was down", f"{down.decisions} (errors: {down.errors})"],
         ["clicks meanwhile, still in spools after its return", f"{down.clicks}, {down.pending_after}"],
@@ -80,6 +82,10 @@ def page(figures: Figures) -> str:
 <p class="hint">{escape(whose)}. {escape(EVIDENCE)}</p>
 <h2>Hit rate@10, 95 % interval over visitors</h2>
 {_plot(figures.hit_rate_at_10)}
+<h2>What was learned of {figures.learning.guests} guests' own choices</h2>
+<p class="hint">Of ten films that a guest was about to watch, one is shown; liked is what he gave four stars or more.
+Marks: share liked of the model's choices less that of the rule's, with 95 % intervals over guests.</p>
+{lift_plot(figures.learning)}
 <h2>Figures</h2><table class="figures">{rows}</table>
 <p class="hint"><a href="/">Back to the shop</a> · <a href="/results.json">the same as JSON</a></p>
 </main></body></html>"""

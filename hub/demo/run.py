@@ -13,11 +13,22 @@ from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
 from hub.datasets import movielens, world
 from hub.datasets.films import FilmHistory
-from hub.demo.checks import Milliseconds, Outage, click_to_changed, quantiles, wait_for_bundle, without_hub
+from hub.demo.checks import (
+    Milliseconds,
+    Outage,
+    click_to_changed,
+    quantiles,
+    settle,
+    wait_for_bundle,
+    wait_for_some,
+    without_hub,
+)
 from hub.demo.hits import HitRates, hit_rates
+from hub.demo.picks import Picks, guests_of, pick
 from hub.demo.shop_site import EDITOR, WRITE_KEY, write_shop
 from hub.demo.storefront import Shop, Storefront
 from hub.demo.story import Story, tell, write_history
+from hub.demo.turning import Loop, Turned, turned
 from hub.demo.visitors import replay, settle_known
 from hub.processes import Served, edge, hub, run_edgewise
 
@@ -64,6 +75,7 @@ class Figures(msgspec.Struct, frozen=True):
     """The same, as the nodes measured them (`tookMs`)."""
     click_same_node: Milliseconds
     click_other_node: Milliseconds
+    learning: Turned
     bundle_versions: list[int]
     hub_down: Outage
     open_bandit: OpenBandit | None
@@ -163,6 +175,7 @@ class Demo:
             lived = replay(self._story, edges, clock, progress=progress)
         with self._step("time clicks until the list has changed, here and on the other node"):
             same, other = click_to_changed(edges, clock)
+        learning, version = self._learn_from_choices(edges, version)
         with self._step("kill the hub; go on deciding; bring it back"):
             outage = without_hub(edges, the_hub.kill, lambda: self._hub_again(the_hub, addresses), clock)
             versions = wait_for_bundle(edges, version, clock)
@@ -184,11 +197,42 @@ class Demo:
             decide_in_node=quantiles(lived.took_ms),
             click_same_node=same,
             click_other_node=other,
+            learning=learning,
             bundle_versions=versions,
             hub_down=outage,
             open_bandit=open_bandit,
             open_bandit_missing=missing,
         )
+
+    def _learn_from_choices(self, edges: list[str], version: int) -> tuple[Turned, int]:
+        """A placement learns from what it chose; the release that serves in the end."""
+        guests, clock = guests_of(self._story), self._clock
+        loop = Loop(self._site_dir, self._edgewise, EDITOR)
+        with self._step(
+            f"{len(guests)} guests choose films; the model of release {version} chooses for most"
+        ) as progress:
+            picks = pick(guests, 0.5, edges, clock, progress=progress)
+        with self._step("learn from these choices; judge by those that it has not learned from"):
+            settle(edges, clock)
+            turn = loop.around()
+            predicted = loop.predicted(turn)
+        if turn.state != "waiting":
+            return turned(picks.made, picks.errors, turn, predicted), version
+        with self._step("a person approves; one node tries it, and is watched"):
+            turn = loop.say("approve", turn)
+            wait_for_some(edges, turn.release or version, clock)
+            tried = pick(guests, 0.65, edges, clock)
+            settle(edges, clock)
+            turn = loop.around()
+        picks = Picks(picks.made + tried.made, picks.errors + tried.errors)
+        if turn.state == "ready":
+            with self._step("a person promotes it; both nodes run it, and the guests go on"):
+                turn = loop.say("promote", turn)
+                version = turn.release or version
+                wait_for_bundle(edges, version, clock)
+                rest = pick(guests, 1.0, edges, clock)
+                picks = Picks(picks.made + rest.made, picks.errors + rest.errors)
+        return turned(picks.made, picks.errors, turn, predicted), version
 
     @property
     def world(self) -> str:

@@ -1,0 +1,71 @@
+"""The lift of what was learned, over the guests' visits: one mark a part, with its interval, before and after a release."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+from hub.demo.hits import Rate
+from hub.demo.turning import Turned
+
+_WIDTH: Final = 640
+_HEIGHT: Final = 260
+_LEFT: Final = 60
+_BOTTOM: Final = 40
+_TOP: Final = 16
+
+
+def lift_plot(turned: Turned) -> str:
+    """An SVG: the challenger's share of liked choices less the champion's; empty where nothing was chosen."""
+    if not turned.slices:
+        return ""
+    low = min(0.0, *(each.lift.ci_low for each in turned.slices))
+    high = max(0.0, *(each.lift.ci_high for each in turned.slices))
+    room = max(high - low, 0.01) * 0.08
+
+    def y(value: float) -> float:
+        return _TOP + (high + room - value) / (high - low + 2 * room) * (_HEIGHT - _TOP - _BOTTOM)
+
+    step = (_WIDTH - _LEFT - 20) / max(1, round(1 / _width_of(turned)))
+    drawn = [f'<line class="zero" x1="{_LEFT}" x2="{_WIDTH - 20}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
+    drawn += [
+        f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.0%}</text>'
+        for value in sorted({0.0, round(low, 2), round(high, 2)})
+    ]
+    for each in turned.slices:
+        x = _LEFT + (each.start / _width_of(turned) + 0.5) * step
+        kind = "challenger" if each.learned else "champion"
+        drawn.append(
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{y(each.lift.ci_low):.1f}" y2="{y(each.lift.ci_high):.1f}"/>'
+            f'<circle class="{kind}" cx="{x:.1f}" cy="{y(each.lift.estimate):.1f}" r="5"/>'
+            f'<text x="{x:.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{each.start:.0%}</text>'
+        )
+    switch = next((each.start for each in turned.slices if each.learned), None)
+    if switch is not None:
+        x = _LEFT + switch / _width_of(turned) * step
+        drawn.append(f'<line class="switch" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
+        drawn.append(f'<text x="{x + 6:.1f}" y="{_TOP + 10}">release {turned.phases[-1].release} serves</text>')
+    drawn.append(f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 4}" text-anchor="middle">part of the visits</text>')
+    label = escape("Lift of the challenger over the champion, over time")
+    return f'<svg class="rates" role="img" aria-label="{label}" viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(drawn)}</svg>'
+
+
+def lift_words(turned: Turned) -> list[list[str]]:
+    """The same for a table: a row a release."""
+    rows = [[f"picks by release {each.release}: liked, champion", _rate(each.champion)] for each in turned.phases[:1]]
+    for each in turned.phases:
+        rows.append([f"picks by release {each.release}: liked, challenger", _rate(each.challenger)])
+        rows.append(["  lift over the champion meanwhile", f"{_rate(each.lift)} ({each.picks:,} picks)"])
+    if turned.predicted_lift is not None:
+        rows.append(["  what the log had said of the new model over the old", _rate(turned.predicted_lift)])
+    rows.append(["the learning loop's turn", f"{turned.state}: {turned.reason}" if turned.reason else turned.state])
+    return rows
+
+
+def _width_of(turned: Turned) -> float:
+    starts = [each.start for each in turned.slices]
+    return min((after - before for before, after in zip(starts, starts[1:], strict=False)), default=1.0)
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.estimate:.3f} [{rate.ci_low:.3f}, {rate.ci_high:.3f}]"
