@@ -1,4 +1,4 @@
-"""The lift of what was learned, over the guests' visits: one mark a part, with its interval, before and after a release."""
+"""The lift over the guests' visits, before and after a release that was learned of them; a mark a part."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html import escape
 from typing import Final
 
 from hub.demo.hits import Rate
-from hub.demo.turning import Turned
+from hub.demo.turning import SLICES, Turned
 
 _WIDTH: Final = 640
 _HEIGHT: Final = 260
@@ -26,23 +26,24 @@ def lift_plot(turned: Turned) -> str:
     def y(value: float) -> float:
         return _TOP + (high + room - value) / (high - low + 2 * room) * (_HEIGHT - _TOP - _BOTTOM)
 
-    step = (_WIDTH - _LEFT - 20) / max(1, round(1 / _width_of(turned)))
+    step = (_WIDTH - _LEFT - 20) / SLICES
     drawn = [f'<line class="zero" x1="{_LEFT}" x2="{_WIDTH - 20}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>']
     drawn += [
         f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:+.0%}</text>'
         for value in sorted({0.0, round(low, 2), round(high, 2)})
     ]
     for each in turned.slices:
-        x = _LEFT + (each.start / _width_of(turned) + 0.5) * step
+        x = _LEFT + (each.start * SLICES + 0.5) * step
         kind = "challenger" if each.learned else "champion"
+        ends = y(each.lift.ci_low), y(each.lift.ci_high)
         drawn.append(
-            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{y(each.lift.ci_low):.1f}" y2="{y(each.lift.ci_high):.1f}"/>'
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{ends[0]:.1f}" y2="{ends[1]:.1f}"/>'
             f'<circle class="{kind}" cx="{x:.1f}" cy="{y(each.lift.estimate):.1f}" r="5"/>'
             f'<text x="{x:.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{each.start:.0%}</text>'
         )
     switch = next((each.start for each in turned.slices if each.learned), None)
     if switch is not None:
-        x = _LEFT + switch / _width_of(turned) * step
+        x = _LEFT + switch * SLICES * step
         drawn.append(f'<line class="switch" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
         drawn.append(f'<text x="{x + 6:.1f}" y="{_TOP + 10}">release {turned.phases[-1].release} serves</text>')
     drawn.append(f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 4}" text-anchor="middle">part of the visits</text>')
@@ -60,11 +61,6 @@ def lift_words(turned: Turned) -> list[list[str]]:
         rows.append(["  what the log had said of the new model over the old", _rate(turned.predicted_lift)])
     rows.append(["the learning loop's turn", f"{turned.state}: {turned.reason}" if turned.reason else turned.state])
     return rows
-
-
-def _width_of(turned: Turned) -> float:
-    starts = [each.start for each in turned.slices]
-    return min((after - before for before, after in zip(starts, starts[1:], strict=False)), default=1.0)
 
 
 def _rate(rate: Rate) -> str:
