@@ -11,7 +11,7 @@ from edgewise.errors import InputError
 from hub.statistics.balance import Exposures, SampleRatio, srm
 from hub.statistics.compare import LEVEL, Comparison, Method, compare
 from hub.statistics.evidence import Evidence
-from hub.statistics.metrics import Measured, Role, is_attention
+from hub.statistics.metrics import Measured, Role
 from hub.statistics.multiplicity import Correction, corrected
 from hub.statistics.novelty import Novelty
 from hub.statistics.segments import Segments
@@ -35,8 +35,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The smallest relative lift of the outcome that is worth its cost."""
     tuned_to_units: float = TUNED_TO_UNITS
     alpha: float = LEVEL
-    is_attention_declared: bool = False
-    """Whether somebody said that clicks or views are the business."""
 
     @property
     def outcome(self) -> Measured:
@@ -224,7 +222,7 @@ def _metric(
     blocked: Sequence[str],
 ) -> MetricResult:
     control = evidence.of(metric.name, plan.control)
-    if metric.role is not Role.GUARDRAIL and is_attention(metric.name) and not plan.is_attention_declared:
+    if metric.role is not Role.GUARDRAIL and not metric.may_ship:
         what = f"{metric.name} alone says nothing of the business: name an outcome that does"
         blocked = [*blocked, what]
     variants = {}

@@ -82,5 +82,4 @@ def _plan(metrics: list[Measured], asked: Asked) -> Plan:
         correction=Correction(asked.correction),
         least_lift=asked.least_lift,
         tuned_to_units=asked.tuned_to_units,
-        is_attention_declared=asked.outcome is not None,
     )

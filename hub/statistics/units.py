@@ -127,8 +127,9 @@ def read_units(path: Path, columns: Columns, metrics: Sequence[Measured], *, del
     table, origin, warnings = _assigned(table, columns, Origin.of(path, table.num_rows))
     unit, units, label = _units(table, columns.unit, origin)
     arm_of_row, arms = _coded(table, columns.variant) if columns.variant else (np.zeros_like(unit), ("all",))
+    counted = {name for metric in metrics for name in (metric.column, metric.denominator)}
     numbers = {
-        name: _numbers(table, name, origin, warnings)
+        name: _numbers(table, name, origin, warnings, is_counted=name in counted)
         for name in dict.fromkeys(name for metric in metrics for name in metric.columns)
     }
     score = None
@@ -187,7 +188,8 @@ def _arm_of_units(unit: Ints, arm: Ints, units: int, arms: int) -> Ints:
     return found
 
 
-def _numbers(table: pa.Table, name: str, origin: Origin, warnings: list[str]) -> Floats:
+def _numbers(table: pa.Table, name: str, origin: Origin, warnings: list[str], *, is_counted: bool = False) -> Floats:
+    """(rows,) NaN where there is no number; `is_counted` says what a missing one costs."""
     import pyarrow as pa
 
     column = table.column(name)
@@ -208,7 +210,7 @@ def _numbers(table: pa.Table, name: str, origin: Origin, warnings: list[str]) ->
         warnings.append(
             f"{np.count_nonzero(bad):,} values of {name} are no finite number (the first: {where}): excluded"
         )
-    if empty.any():
+    if empty.any() and is_counted:
         where = origin.place(int(np.flatnonzero(empty)[0]), name)
         warnings.append(
             f"{np.count_nonzero(empty):,} values of {name} are missing (the first: {where}): excluded; whoever did "
