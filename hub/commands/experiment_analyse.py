@@ -12,7 +12,7 @@ from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.options import Delimiter, demand_folders, put, separator
 
 if TYPE_CHECKING:
-    from hub.statistics.analysis import Analysis
+    from hub.statistics.results import Analysis
 
 METHODS = ("fixed", "sequential", "bayesian")
 CORRECTIONS = ("holm", "bh", "none")

@@ -6,9 +6,9 @@ import math
 from typing import Final
 
 from hub.report_page import Bar, Line, bars, heading, in_table, lines, page, sentence, sentences
-from hub.statistics.analysis import Analysis, MetricResult, VariantResult
 from hub.statistics.metrics import Role
 from hub.statistics.novelty import Novelty
+from hub.statistics.results import Analysis, MetricResult, VariantResult
 from hub.statistics.segments import Segments
 from hub.statistics.uplift import Targeting
 from hub.statistics.verdict import Word

@@ -11,14 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from edgewise.errors import InputError
-from hub.statistics.analysis import Analysis
 from hub.statistics.file import Asked, analyse_file
+from hub.statistics.results import Analysis
 
 DAY_S = 86_400
 
 
 def shop(path: Path, *, visitors: int = 3_000, days: int = 6) -> Path:
-    """Visitors who spend every day; B's lift of 30 % falls to 0 in four days, all of it in Germany, most at high scores."""
+    """Visitors who spend every day; B's lift of 30 % is Germany's, most of it at high scores, and gone in four days."""
     rng = np.random.default_rng(0)
     rows: dict[str, list[Any]] = {name: [] for name in ("who", "variant", "when", "spend", "country", "score", "old")}
     for who in range(visitors):
