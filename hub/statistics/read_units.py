@@ -111,10 +111,9 @@ def _numbers(table: pa.Table, name: str, origin: Origin, warnings: list[str], *,
         column = column.cast(pa.int8())
     found = cells.numbers(column)
     if np.isnan(found).all():
-        first = next((str(value) for value in column.to_pylist() if value is not None), "")
-        raise InputError(
-            f"{origin.file}: column {name!r} holds no number{f', such as {first[:40]!r}' if first else ''}"
-        )
+        first = next((str(value) for value in column.to_pylist() if value is not None), None)
+        seen = "nothing at all" if first is None else f"{first[:_NAMES_SHOWN]!r} first"
+        raise InputError(f"{origin.file}: column {name!r} holds no number, {seen}")
     empty = cells.missing(column)
     bad = np.isnan(found) & ~empty
     if bad.any():

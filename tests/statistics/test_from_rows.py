@@ -87,6 +87,19 @@ def test_unknown_covariates_are_the_mean(events: Path) -> None:
     assert analyse_file(both, lambda _: None).metrics["score"].variants["B"].variance_reduction > 0.9
 
 
+def test_the_order_of_rows_says_nothing(events: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(events)
+    shuffled = rows.take(np.random.default_rng(1).permutation(rows.num_rows))
+    pq.write_table(shuffled, tmp_path / "shuffled.parquet")
+    first, second = (analysed(path, time="when", segment="country") for path in (events, tmp_path / "shuffled.parquet"))
+    assert second.srm == first.srm
+    of_first, of_second = (of.metrics["spend"].variants["B"] for of in (first, second))
+    assert of_second.ci_low == pytest.approx(of_first.ci_low, rel=1e-9)
+    assert of_second.p_value == pytest.approx(of_first.p_value, rel=1e-6)
+    fading = [of.metrics["spend"].novelty["B"].slope_per_day for of in (first, second)]
+    assert fading[1] == pytest.approx(fading[0], rel=1e-9)
+
+
 def test_yes_and_no_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "bought.jsonl"
     path.write_text("".join(f'{{"variant": {n % 2}, "bought": {"true" if n % 3 else "false"}}}\n' for n in range(600)))
