@@ -28,6 +28,8 @@ from edgewise.ids import PlacementName
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord, Shadow
 from hub.explain import explain
+from hub.site.recipes import Outcome
+from hub.train.logged import logged_rows
 
 NEW = PlacementName("first_days")
 POLICY = msgspec.structs.replace(
@@ -153,3 +155,25 @@ def test_the_page_of_openapi_knows_what_may_be_left_empty(shop: ReplayShop) -> N
     schemas = shop.client.get("/openapi.json").json()["components"]["schemas"]
     assert "nothing" in schemas["PlacementAnswer"]["properties"]
     assert "nothing" not in schemas["PlacementAnswer"].get("required", [])
+
+
+def test_a_first_model_can_learn_from_what_rules_showed(shop: ReplayShop) -> None:
+    names = [feature.name for feature in feature_table().features]
+    clicked = []
+    for number in range(400, 404):
+        told, _ = asked(shop, number)
+        item = told["placements"][NEW]["items"][number % 2]["id"]
+        properties = {"decisionId": told["decisionId"], "placement": NEW, "itemId": item, "product_id": item}
+        shop.track(item, f"somebody-{number}", event="Product Clicked", properties=properties, messageId=f"m-{number}")
+        clicked.append((told["decisionId"], item))
+    shop.report()
+    rows = logged_rows(shop.hub.ledger, NEW, Outcome("click"), names)
+    mine = [
+        (decision, item)
+        for decision, start in zip(rows.decision_ids, range(0, len(rows.items), 2), strict=True)
+        for item, label in zip(rows.items[start : start + 2], rows.label[start : start + 2], strict=True)
+        if label
+    ]
+    assert sorted(mine) == sorted(clicked)
+    assert rows.propensity.tolist() == [1.0] * len(rows.items)
+    assert rows.left_out == {}
