@@ -88,4 +88,5 @@ def test_of_many_those_that_reach_highest_compete() -> None:
     assert len(competing) <= MOST_COMPETING
     reach = means + 2 * errors
     assert reach[competing].min() >= np.sort(reach)[-MOST_COMPETING]
-    assert np.abs(got - integral(means, errors)).sum() / 2 < 0.1
+    best = (means + errors * generator.normal(size=(20_000, 400))).argmax(axis=1)
+    assert np.isin(best, competing, invert=True).mean() < 0.1, "all others together are hardly ever the best"
