@@ -24,10 +24,13 @@ from edgewise.bundle.policy import (
     Softmax,
     Thompson,
 )
+from edgewise.decision import NOTHING
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord, Shadow
 from hub.explain import explain
+from hub.rewards.definition import CLICKED
+from hub.rewards.join import joined
 from hub.site.recipes import Outcome
 from hub.train.logged import logged_rows
 
@@ -168,12 +171,29 @@ def test_a_first_model_can_learn_from_what_rules_showed(shop: ReplayShop) -> Non
         clicked.append((told["decisionId"], item))
     shop.report()
     rows = logged_rows(shop.hub.ledger, NEW, Outcome("click"), names)
-    mine = [
-        (decision, item)
-        for decision, start in zip(rows.decision_ids, range(0, len(rows.items), 2), strict=True)
-        for item, label in zip(rows.items[start : start + 2], rows.label[start : start + 2], strict=True)
-        if label
-    ]
+    decided = np.repeat(rows.decision_ids, rows.size).tolist()
+    mine = [(decision, item) for decision, item, label in zip(decided, rows.items, rows.label, strict=True) if label]
     assert sorted(mine) == sorted(clicked)
-    assert rows.propensity.tolist() == [1.0] * len(rows.items)
+    assert set(rows.propensity[rows.slot > 0].tolist()) == {1.0}
     assert rows.left_out == {}
+
+
+def test_an_empty_space_is_an_action_of_the_joined_log(shop: ReplayShop) -> None:
+    left_empty = {}
+    for number in range(500, 540):
+        told, _ = asked(shop, number)
+        hero = told["placements"][HERO]
+        if "nothing" in hero:
+            left_empty[told["decisionId"]] = (hero["nothing"]["rank"], hero["nothing"]["propensity"])
+    assert left_empty
+    now_ms = shop.clock.now_ms() + 1
+    rows = joined(shop.hub.ledger, HERO, CLICKED, since_ms=0, until_ms=now_ms, now_ms=now_ms)
+    found = {
+        decision: (slot, propensity)
+        for decision, item, slot, propensity in zip(
+            rows.decision_id, rows.item, rows.slot.tolist(), rows.propensity.tolist(), strict=True
+        )
+        if item == NOTHING and decision in left_empty
+    }
+    assert found == left_empty
+    assert rows.counts.dropped == {}
