@@ -220,7 +220,7 @@ def frequencies(exploration: Exploration, visit: dict[str, Any], draws: int) -> 
 @pytest.mark.parametrize("visit", VISITS)
 @pytest.mark.parametrize("exploration", [SquareCB(60.0, 0.1)])
 def test_the_frequency_through_the_engine_is_the_logged_propensity(exploration: Exploration, visit: str) -> None:
-    frequencies(exploration, VISITS[visit], 600)
+    frequencies(exploration, VISITS[visit], 400)
 
 
 @pytest.mark.slow

@@ -129,7 +129,7 @@ def test_the_product_of_propensities_is_the_probability_of_the_slate(exploration
     A slot's line falls into at most 2 * 4 intervals (the floor's, and the others), so a grid of m points measures
     each length within 8 / m, and a product of two within 16 / m.
     """
-    scores, points = array([0.3, 0.1, 0.3, 0.2]), 4_000
+    scores, points = array([0.3, 0.1, 0.3, 0.2]), 2_000
     grid = [(cell + 0.5) / points for cell in range(points)]
 
     def shares(earlier: list[float]) -> dict[int, tuple[float, list[float], list[float]]]:
