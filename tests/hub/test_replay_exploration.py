@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from edge_world import bundle_files, linear_onnx
+from hub_process import edgewise
 from replay_world import ReplayShop, replay_shop
 from world import CHALLENGER, CHAMPION, HERO, LIST, RANKER, feature_table, placement, policy
 
@@ -197,3 +198,16 @@ def test_an_empty_space_is_an_action_of_the_joined_log(shop: ReplayShop) -> None
     }
     assert found == left_empty
     assert rows.counts.dropped == {}
+
+
+def test_the_commands_tell_it_in_words(shop: ReplayShop, capsys: pytest.CaptureFixture[str]) -> None:
+    made = (asked(shop, number) for number in range(600, 640))
+    record = next(record for told, record in made if "nothing" in told["placements"][HERO])
+    explained = edgewise(capsys, "explain", record.decision_id, "--data-dir", shop.hub.data_dir)
+    assert explained.code == 0, explained.stderr
+    words = " ".join(explained.stdout.split())
+    assert "nothing" in words
+    assert f"the challenger {CHALLENGER}, asked beside" in words
+    assert record.shadows[LIST].items[0] in words
+    replayed = edgewise(capsys, "replay", record.decision_id, "--data-dir", shop.hub.data_dir)
+    assert (replayed.code, "identical" in replayed.stdout) == (0, True)
