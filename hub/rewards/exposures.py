@@ -116,8 +116,8 @@ _decoder = msgspec.json.Decoder(_Logged)
 
 
 def slim(record: DecisionRecord) -> DecisionRecord:
-    """The record without feature rows: a join of a month holds all its decisions."""
-    return msgspec.structs.replace(record, shown={}, sampled={})
+    """The record without feature rows and challengers: a join of a month holds all its decisions."""
+    return msgspec.structs.replace(record, shown={}, sampled={}, shadows={})
 
 
 def clock_jumps(records: Iterable[DecisionRecord]) -> set[DecisionId]:
