@@ -187,6 +187,8 @@ def test_the_view_over_http_and_as_metrics(ledger: Ledger) -> None:
     assert [(each["placement"], each["made"], each["waiting"]) for each in one["placements"]] == [(HOME, 3, 2)]
     assert len(client.get("/api/v1/rewards").json()["placements"]) == 2
     assert client.get("/api/v1/rewards", params={"placement": "hme"}).status_code == 404
+    documented = client.get("/openapi.json").json()["paths"]["/api/v1/rewards"]["get"]["parameters"]
+    assert [(each["name"], each["in"], each["required"]) for each in documented] == [("placement", "query", False)]
     metrics = client.get("/metrics").text
     assert f'edgewise_rewards{{placement="{HOME}",state="rewarded"}} 2.0' in metrics
     assert f'edgewise_rewards_dropped{{placement="{HOME}",why="not-shown"}} 1.0' in metrics
