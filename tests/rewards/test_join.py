@@ -228,6 +228,26 @@ def test_a_propensity_that_is_no_number_and_a_damaged_decision_are_counted() -> 
     assert join([without, damaged, not_a_number], []).counts.dropped == {"damaged": 1, "propensity-missing": 2}
 
 
+@pytest.mark.parametrize("probability", [0.0, -0.5, 1.5, math.nan])
+def test_a_decision_that_stands_for_nobody_knows_how_many_is_left_out(probability: float) -> None:
+    made, good = shown(1, "a", learning_probability=probability), shown(2, "a", learning_probability=0.5)
+    found = join([made, good], [])
+
+    assert found.decision_id == (good.decision_id,)
+    assert found.counts.dropped == {"learning-probability": 1}
+
+
+@pytest.mark.parametrize(
+    "damage", [(b'"rank":1', b'"rank":1099511627776'), (b'"rank":1', b'"rank":-1'), (b"0.5", b'"half"'), (b"{", b"[")]
+)
+def test_a_record_of_a_shape_that_no_node_writes_is_counted(damage: tuple[bytes, bytes]) -> None:
+    made, good = shown(1, "a"), shown(2, "a")
+    damaged = msgspec.structs.replace(made, decision=made.decision.replace(*damage))
+    found = join([damaged, good], [])
+
+    assert (found.decision_id, found.counts.dropped) == ((good.decision_id,), {"damaged": 1})
+
+
 def test_an_outcome_before_its_decision_counts_for_nothing() -> None:
     """A second is allowed for two nodes' clocks."""
     made = shown(60, "a", "b")
