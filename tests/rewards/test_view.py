@@ -110,6 +110,18 @@ def test_a_join_reads_the_same_from_a_ledger_in_any_order(tmp_path: Path) -> Non
     assert found == [canonical_bytes(plain)] * 2
 
 
+def test_records_that_lie_in_files_are_joined_as_ever(ledger: Ledger) -> None:
+    """Old ones move out of the database; rows stay the same to the byte."""
+    store(ledger, *history())
+    before = joined(ledger, HOME, REWARD, since_ms=NOW_MS, until_ms=NOW, now_ms=NOW)
+    moved = ledger.lake.compact(before_ms=NOW + 1, now_ms=NOW, least_records=1)
+    assert moved.records == len(history())
+    after = joined(ledger, HOME, REWARD, since_ms=NOW_MS, until_ms=NOW, now_ms=NOW)
+
+    assert before.counts.rewarded == 2
+    assert canonical_bytes(after) == canonical_bytes(before)
+
+
 def test_windows_of_a_ledger_hold_together_what_one_holds(ledger: Ledger) -> None:
     """An outcome far behind its window is found there, and nowhere else."""
     first, second = shown(1, "a"), shown(7_200, "a")
