@@ -104,7 +104,12 @@ class _Routes:
                 Documented("/api/v1/decisions/{id}", "A decision, its outcomes.", answers.LoggedDecision, unknown=True),
                 self.decision,
             ),
-            (Documented("/api/v1/rewards", "What became of decisions.", RewardsView, unknown=True), self.rewards),
+            (
+                Documented(
+                    "/api/v1/rewards", "What became of decisions.", RewardsView, unknown=True, query=("placement",)
+                ),
+                self.rewards,
+            ),
             *FactsRoutes(self._admin.facts).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),

@@ -123,7 +123,7 @@ def join_records(
     }
     used = {(found.message_id, name) for by_placement in activations.values() for name, found in by_placement.items()}
     outcomes = sorted(outcome for event in by_message.values() for outcome in outcomes_of(event, definition))
-    attribution = Attribution(exposures, person_of, round(definition.window_hours * HOUR_MS))
+    attribution = Attribution(exposures, person_of, round(definition.window_hours * HOUR_MS), outcomes=outcomes)
     came: dict[tuple[DecisionId, int], list[Outcome]] = {}
     for outcome in outcomes:
         concerns = outcome.placement in (None, placement) and since_ms <= outcome.time_ms < until_ms

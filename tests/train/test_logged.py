@@ -78,10 +78,10 @@ def test_rows_are_the_logged_columns_in_the_order_asked_for(moment: Moment) -> N
 def test_only_the_outcome_on_what_was_shown_here_is_a_label(moment: Moment) -> None:
     record = moment.decided()
     shown = record.shown[LIST].items
-    moment.clicked(record, shown[2])
+    moment.clicked(record, shown[2], placement=LIST)
     moment.clicked(record, shown[3], placement=HERO)
-    moment.clicked(record, shown[4], name="Product Viewed")
-    moment.clicked(record, ItemId("film-unseen"))
+    moment.clicked(record, shown[4], name="Product Viewed", placement=LIST)
+    moment.clicked(record, ItemId("film-unseen"), placement=LIST)
     rows = moment.rows()
     assert rows.slot[rows.label > 0].tolist() == [3]
     assert (rows.known_ms != NEVER).tolist() == (rows.label > 0).tolist()
@@ -145,8 +145,8 @@ def test_the_reward_of_the_placement_is_the_gain(moment: Moment) -> None:
     shown = record.shown[LIST].items
     reward = RewardDefinition({"click": 1.0, "order": 10.0}, wait_hours=1)
     listed = msgspec.structs.replace(policy().placements[LIST], reward=reward)
-    moment.clicked(record, shown[0])
-    moment.clicked(record, shown[0], name="Order Completed")
+    moment.clicked(record, shown[0], placement=LIST)
+    moment.clicked(record, shown[0], name="Order Completed", placement=LIST)
     over_ms = record.time_ms + 3_600_000
 
     def rows(now_ms: int) -> LoggedRows:
