@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from hub.evaluation import estimators as on_arrays
-from hub.evaluation.bernstein import bernstein_interval
+from hub.evaluation.bernstein import Reach, bernstein_interval
 from hub.evaluation.estimators import Terms
 from hub.evaluation.logged import Floats, Integers
 from hub.evaluation.names import IntervalName
@@ -23,8 +23,8 @@ class Measured(NamedTuple):
     terms: Terms
     weights: Floats
     """(rows,): those that it uses."""
-    reach: tuple[float, ...]
-    """Of each of the terms: in how wide a range the numerator of a row can lie."""
+    reach: tuple[Reach, ...]
+    """Of each of the terms."""
     bias_bound: float = 0.0
     """By how much it may be off beside chance: its interval is wider by this at both ends."""
     tuning: float | None = None

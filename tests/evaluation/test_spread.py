@@ -7,6 +7,7 @@ import pytest
 from logged_world import small_world
 
 from hub.evaluation import estimators
+from hub.evaluation.bernstein import Reach
 from hub.evaluation.estimators import Predictions
 from hub.evaluation.evaluate import Evaluation, evaluate_log
 from hub.evaluation.logged import Floats, LoggedDecisions
@@ -57,8 +58,8 @@ def test_a_mean_of_equal_rewards_is_not_known_to_the_last_digit(rewards: Floats)
     weights = np.full(len(rewards), 0.7)
     rows = np.arange(len(rewards))
     found_by = {
-        "ips": Measured(estimators.ips(weights, rewards), weights, (1.0,)),
-        "snips": Measured(estimators.snips(weights, rewards), weights, (1.0,)),
+        "ips": Measured(estimators.ips(weights, rewards), weights, (Reach(1.0, 0.0, 1.0),)),
+        "snips": Measured(estimators.snips(weights, rewards), weights, (Reach(1.0, 0.0, 1.0),)),
     }
     found = spreads(found_by, rows, resamples=20, rng=np.random.default_rng(0))
     assert not any(spread.is_known for spread in found.values())
