@@ -46,7 +46,8 @@ TABLE: Final = {
 """Relative estimation error, mean and standard deviation, of obp's examples/obd/README.md."""
 QUICKSTART: Final = (
     "random/all, 10,000 rows -> Bernoulli Thompson sampling of the published priors (100,000 draws, "
-    "default_rng(12345)); DM and DR: logistic regression, 3-fold cross-fitting; relative error to the mean .0042 of bts/all"
+    "default_rng(12345)); DM and DR: logistic regression, 3-fold cross-fitting; relative error to the mean .0042 of "
+    "bts/all"
 )
 BOOTSTRAP: Final = (
     "the same on 30 resamples of the 10,000 rows (default_rng(12345)); the table's Switch-DR and DRos choose among "
