@@ -149,7 +149,7 @@ def test_people_get_a_table(hub: Path) -> None:
         (["import", "decisions"], 2, "file"),
         (["import", "decisions", "gone.csv"], 1, "no such file"),
         (["import", "decisions", "x.json", "--format", "dsjson"], 1, "no such file"),
-        (["import", "decisions", "x.dsjson", "--map", "m.toml"], 2, "says itself which field is what"),
+        (["import", "decisions", "x.dsjson", "--delimiter", ";"], 2, "a dsjson log has none"),
         (["import", "decisions", "log.json"], 1, "no such file"),
         (["import", "decisions", "x.csv", "--format", "xls"], 2, "xls"),
         *(
