@@ -119,6 +119,11 @@ def _shown(evaluated: Evaluated) -> Table:
         for name, each in found.estimators.items()
     ]
     columns = ["estimator", "value", "95 % interval", "stderr", "ESS", "largest weight"]
+    tunings = [each.tuning for each in found.estimators.values()]
+    if any(tuning is not None for tuning in tunings):
+        columns.append("threshold, lambda")
+        rows = [[*row, "" if tuning is None else f"{tuning:.4g}"] for row, tuning in zip(rows, tunings, strict=True)]
+        logged = [*logged, ""]
     return table(columns, [logged, *rows], title=f"{evaluated.policy} on {evaluated.decisions}")
 
 
