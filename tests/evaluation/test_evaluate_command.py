@@ -144,7 +144,7 @@ def test_people_get_a_table(hub: Path) -> None:
         (["evaluate", "--decisions", "log", "--policy", "uniform", "--estimator", "magic"], 2, "no estimator 'magic'"),
         (["evaluate", "--decisions", "log", "--policy", "uniform", "--interval", "guess"], 2, "'guess' is not one of"),
         (["evaluate", "--decisions", "gone", "--policy", "uniform"], 1, "no decisions 'gone'"),
-        (["evaluate", "--decisions", "log", "--policy", "model:x"], 1, "models and bundles cannot be evaluated yet"),
+        (["evaluate", "--decisions", "log", "--policy", "model:x"], 1, "an imported log does not say"),
         (["evaluate", "--decisions", "log", "--policy", "probabilities:gone.csv"], 1, "no such file"),
         (["import", "decisions"], 2, "file"),
         (["import", "decisions", "gone.csv"], 1, "no such file"),
