@@ -48,7 +48,10 @@ def evaluate(
         ),
     ] = "ips,snips",
     interval: Annotated[
-        IntervalName, typer.Option(help="bootstrap, or bernstein: wider, and true of small logs too.")
+        IntervalName,
+        typer.Option(
+            help="bootstrap: percentiles; bootstrap-t: also where weights are heavy; bernstein: wide, true of any log."
+        ),
     ] = IntervalName.BOOTSTRAP,
     days: Annotated[float, typer.Option(min=0.01, help="Of our own decisions: how far back.")] = 90.0,
     most: Annotated[int, typer.Option(min=1, help="Of our own decisions: the latest so many.")] = 10_000,

