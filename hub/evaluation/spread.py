@@ -60,14 +60,7 @@ def spreads(
     Unknown without two units, and where no unit moves the estimate: a log without a single click says that clicks
     are rare, not that their rate is 0 to the last digit, which is what an interval without width would say.
     """
-    terms = {name: each.terms for name, each in estimators.items()}
-    match interval:
-        case IntervalName.BOOTSTRAP:
-            intervals = on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
-        case IntervalName.BOOTSTRAP_T:
-            intervals = on_arrays.studentised_intervals(terms, unit, resamples=resamples, rng=rng)
-        case IntervalName.BERNSTEIN:
-            intervals = {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}
+    intervals = _intervals(estimators, unit, interval, resamples, rng)
     found: dict[str, Spread] = {}
     for name, each in estimators.items():
         stderr = on_arrays.standard_error(each.terms, unit)
@@ -75,3 +68,20 @@ def spreads(
         low, high = intervals[name]
         found[name] = Spread(low - each.bias_bound, high + each.bias_bound, stderr) if moves else UNKNOWN
     return found
+
+
+def _intervals(
+    estimators: Mapping[str, Measured],
+    unit: Integers,
+    interval: IntervalName,
+    resamples: int,
+    rng: np.random.Generator,
+) -> dict[str, tuple[float, float]]:
+    terms = {name: each.terms for name, each in estimators.items()}
+    match interval:
+        case IntervalName.BOOTSTRAP:
+            return on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
+        case IntervalName.BOOTSTRAP_T:
+            return on_arrays.studentised_intervals(terms, unit, resamples=resamples, rng=rng)
+        case IntervalName.BERNSTEIN:
+            return {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}

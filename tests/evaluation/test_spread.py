@@ -11,7 +11,7 @@ from hub.evaluation.bernstein import Reach
 from hub.evaluation.estimators import Predictions
 from hub.evaluation.evaluate import Evaluation, evaluate_log
 from hub.evaluation.logged import Floats, LoggedDecisions
-from hub.evaluation.names import EstimatorName
+from hub.evaluation.names import EstimatorName, IntervalName
 from hub.evaluation.policies import uniform
 from hub.evaluation.reward_model import cross_fitted
 from hub.evaluation.spread import Measured, spreads
@@ -39,6 +39,18 @@ def test_the_direct_method_has_no_interval_and_says_so() -> None:
     assert found.verdict == "warn"
     assert found.warnings[-1].startswith("dm has no interval: it is as wrong as its reward model")
     assert evaluated(log, EstimatorName.IPS).verdict == "ok"
+
+
+@pytest.mark.parametrize("interval", IntervalName)
+def test_every_kind_of_interval_is_around_the_estimate_and_no_narrower_than_chance(interval: IntervalName) -> None:
+    log, target = small_world().log(1_000, np.random.default_rng(1))
+    names = tuple(name for name in EstimatorName if name is not EstimatorName.DM)
+    found = evaluate_log(
+        log, "target", target, names, rng=np.random.default_rng(5), resamples=200, interval=interval
+    ).evaluation.estimators
+    for estimate in found.values():
+        assert estimate.ci_low < estimate.estimate < estimate.ci_high
+        assert estimate.ci_high - estimate.ci_low > 3 * estimate.stderr
 
 
 @pytest.mark.parametrize("reward", [0.0, 1.0, 0.3])
