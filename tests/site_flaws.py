@@ -589,6 +589,15 @@ FLAWS = [
         "arms: [champion, challenger]",
     ),
     Flaw(
+        "external_arm_that_explores",
+        HERO,
+        "{method: external}",
+        9,
+        "the page chooses here",
+        "leave `exploration` and `retrieval` away",
+        "{method: attribute, attribute: popularity}",
+    ),
+    Flaw(
         "experiment_without_outcome",
         EXPERIMENT,
         "",
