@@ -37,10 +37,14 @@ def fit_linear(lesson: Lesson, recipe: LinearRecipe) -> LinearModel:
     that are alike are added up first: where all columns are codes, a day's rows are few different ones.
 
     Raises:
-        InputError: as `check_lesson`; an interaction names no column, or there would be too many terms.
+        InputError: as `check_lesson`; a reward is no finite number; an interaction names no column, or there would be
+            too many terms.
         ModelRefused: `nothing-learned`: no column tells anything.
     """
     check_lesson(lesson)
+    if not np.isfinite(lesson.gain).all():
+        wrong = int((~np.isfinite(lesson.gain)).sum())
+        raise InputError(f"{wrong:,} of {len(lesson):,} rewards are NaN or infinite; expected finite numbers")
     alike = _Alike(lesson)
     terms = _terms(lesson, alike, recipe)
     total = float(alike.weight.sum())
@@ -83,7 +87,7 @@ class _Alike:
 def _terms(lesson: Lesson, alike: _Alike, recipe: LinearRecipe) -> Terms:
     features = lesson.matrix.shape[1]
     is_coded = np.isin(np.array(lesson.names), lesson.categorical)
-    known = ~np.isnan(alike.matrix)
+    known = np.isfinite(alike.matrix)
     weight = np.where(known, alike.weight[:, None], 0.0)
     sums = np.maximum(weight.sum(axis=0), np.finfo(np.float64).tiny)
     values = np.where(known, alike.matrix, 0.0).astype(np.float64)
