@@ -107,6 +107,16 @@ def test_the_order_of_rows_and_their_repetition_say_nothing(seed: int, rows: int
         assert np.abs(fit_linear(same, BOTH).scores(taught.matrix) - expected).max() < 1e-6
 
 
+@pytest.mark.parametrize("value", [0.1, 1e30, -7.7, 1e-38])
+def test_a_column_that_never_varies_adds_nothing(value: float) -> None:
+    rng = np.random.default_rng(0)
+    taught = lesson(500, weight=rng.uniform(0.1, 1, 500).astype(np.float32))
+    taught.matrix[:, 1] = value
+    model = fit_linear(taught, BOTH)
+    assert 1 not in model.terms.source()
+    assert np.abs(model.scores(taught.matrix)).max() < 2
+
+
 def test_an_infinite_cell_is_the_largest_that_was_seen() -> None:
     taught = lesson(300)
     taught.matrix[0, 1] = np.inf
