@@ -127,7 +127,7 @@ class Turns:
             self._contents.policy,
             seat.placement,
             recipe,
-            since=self._learned_last(model),
+            since=self._counted_last(model),
             now_ms=now_ms,
         )
         if news.new < self._plan.gate.fewest_new:
@@ -282,11 +282,11 @@ class Turns:
             return None
         return times[len(times) - max(1, round(len(times) * self._plan.judge_share))]
 
-    def _learned_last(self, model: ModelName) -> News | None:
-        """What the latest turn counted that got as far as a model."""
+    def _counted_last(self, model: ModelName) -> News | None:
+        """What the latest turn counted, whatever came of it: what was refused is not tried again on the same data."""
         for turn in self._ledger.turns(model=model):
             step = self._done(turn, StepName.DATA)
-            if turn.version is not None and step is not None:
+            if step is not None:
                 return msgspec.convert(step.result, News)
         return None
 
