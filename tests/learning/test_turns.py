@@ -72,6 +72,14 @@ def test_a_release_with_a_model_that_nobody_approved_cannot_be_approved(shop: Lo
     assert shop.releases.row(turn.release).status is ReleaseStatus.CANDIDATE
 
 
+def test_the_loop_puts_nothing_of_the_site_in_force(shop: LoopShop) -> None:
+    (shop.site / "retention.yaml").write_text("events_days: 1\n")
+    shop.waiting()
+    assert not [entry for entry in shop.ledger.audit() if entry.subject == "retention"]
+    shop.releases.apply(shop.contents(), by="Ann")
+    assert [entry.who for entry in shop.ledger.audit() if entry.subject == "retention"] == ["Ann"]
+
+
 def test_what_is_not_recommended_is_not_built_and_its_reasons_are_kept(shop: LoopShop) -> None:
     worse = off_policy_said(lift=Interval(-0.01, -0.03, 0.01))
     shop.judged_by = lambda asked: evidence(looks=asked.looks, off_policy=worse)
