@@ -111,7 +111,7 @@ def own_workshop(
     def train(asked: TrainAsked) -> None:
         from hub.train.ranker import How, train_ranker
 
-        how = How(incremental=asked.incremental, until_ms=asked.until_ms)
+        how = How(incremental=asked.parent is not None, parent=asked.parent, until_ms=asked.until_ms)
         train_ranker(contents, ledger, releases.registry, asked.model, by=asked.by, seed=asked.seed, how=how)
 
     return Workshop(train, gatherer.check_parity, gatherer)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from loop_world import HERO, RANKER, LoopShop, evidence, off_policy_said
+from loop_world import HERO, PLAN, RANKER, LoopShop, evidence, off_policy_said
 
 from edgewise.errors import InputError, ModelRefused, RefusedError
 from edgewise.ids import ModelName
@@ -118,6 +119,15 @@ def test_a_training_that_is_refused_ends_the_turn_with_its_words(shop: LoopShop,
     shop.failing = fail
     turn = shop.waiting()
     assert (turn.state, turn.reason, turn.version) == (TurnState.STOPPED, str(refused), None)
+
+
+def test_only_what_serves_is_continued(shop: LoopShop) -> None:
+    asked: list[TrainAsked] = []
+    shop.failing = asked.append
+    shop.train(by="Ann")  # version 2, which nobody approved
+    shop.click(10)
+    shop.around(plan=msgspec.structs.replace(PLAN, incremental=True))
+    assert [each.parent for each in asked] == [1]
 
 
 class Died(BaseException):
