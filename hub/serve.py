@@ -17,6 +17,7 @@ from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
+from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
 from hub.facts.board import FactsBoard
@@ -111,6 +112,7 @@ async def serve(
             log.warning("a backup had brought erased people back; they are erased again", erasures=again)
         meters = Meters()
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
+        meters.registry.register(LearningCollector(ledger))
         rpc = RpcServer(
             ledger,
             repository,

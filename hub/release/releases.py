@@ -137,7 +137,8 @@ class Releases:
 
         Makes the site's repository where there is none yet (the keys must be there). `trained`: versions that are tried
         in place of those that the site names; no person need have approved them yet, and until one has, no person can
-        approve the release.
+        approve the release. Then nothing but the candidate is made: sources and retention are in force as soon as they
+        are applied, and that is for a person to do.
 
         Raises:
             RefusedError, InputError: a model that the site names is not there or not approved; another site's folder.
@@ -148,11 +149,8 @@ class Releases:
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
         with locked(self._data_dir / "releases.lock"):
-            if keep_sources(self._data_dir, contents.sources):
-                names = ", ".join(contents.sources) or "none"
-                self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
-            if keep_retention(self._data_dir, contents.retention):
-                self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
+            if not trained:
+                self._keep_beside(contents, by)
             same = self._same(resources)
             if same is not None:
                 return Applied(same, is_new=False, plan=planned)
@@ -307,6 +305,14 @@ class Releases:
             built = self.bundle(version)
             self.repository.publish_release(built.manifest_bytes, built.resources)
         return row
+
+    def _keep_beside(self, contents: SiteContents, by: str) -> None:
+        """What of a site is no part of a release, and in force at once."""
+        if keep_sources(self._data_dir, contents.sources):
+            names = ", ".join(contents.sources) or "none"
+            self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
+        if keep_retention(self._data_dir, contents.retention):
+            self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
 
     def _demand_approved_models(self, built: BuiltBundle) -> None:
         """What no person approved is not promoted: neither is what holds it."""
