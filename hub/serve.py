@@ -19,6 +19,7 @@ from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
+from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
 from hub.imports.event_site import site_intake
@@ -144,6 +145,7 @@ async def serve(
             board,
             hooks,
             LivePolicy(repository),
+            ReleasedPolicies(repository),
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:

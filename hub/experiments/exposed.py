@@ -160,6 +160,7 @@ class _Gathering:
         )
 
     def _why_left_out(self, exposure: Exposure, *, is_inside: bool) -> str | None:
+        """The first of the reasons, from what is certain to what is only told from behaviour."""
         if not exposure.was_seen:
             return str(exposure.dropped)
         if exposure.is_forced:
@@ -169,11 +170,13 @@ class _Gathering:
         standing = self._standing_of(exposure).traffic
         if standing is not Traffic.VISITOR:
             return LeftOut(standing.value)
-        if is_inside and not self._rules.is_same(exposure.record.bundle_version):
+        return self._of_another(exposure) if is_inside else None
+
+    def _of_another(self, exposure: Exposure) -> str | None:
+        """Whether it is of this experiment as it is now."""
+        if not self._rules.is_same(exposure.record.bundle_version):
             return LeftOut.OTHER_VERSION
-        if is_inside and exposure.arm not in self._rules.experiment.arms:
-            return LeftOut.UNKNOWN_ARM
-        return None
+        return None if exposure.arm in self._rules.experiment.arms else LeftOut.UNKNOWN_ARM
 
     def _visit(self, person: SubjectId, exposure: Exposure, *, is_inside: bool) -> None:
         record = exposure.record

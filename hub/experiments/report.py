@@ -175,7 +175,8 @@ def _coverage(rules: Rules, found: Exposed) -> SampleRatio | None:
     shares = [rules.at(version).coverage for version in found.coverage]
     experiment = rules.experiment
     # who was assigned stays when coverage is lowered: then nobody knows how many are meant to be inside
-    if not shares or shares != sorted(shares) or experiment.condition or experiment.namespace:
+    is_told_otherwise = experiment.condition or experiment.namespace or experiment.min_bucket_version
+    if not shares or shares != sorted(shares) or is_told_otherwise:
         return None
     counts = list(found.coverage.values())
     meant = sum(share * sum(both) for share, both in zip(shares, counts, strict=True))
