@@ -56,7 +56,7 @@ def test_a_step_is_held_back_by_harm_and_taken_over_it_only_with_a_reason(ledger
     visited(ledger, of, count=500, harm=0.6)
     seen = trial(ledger, of)
     assert held(ramp_of(ledger, seen)) == ["harm"]
-    with pytest.raises(RefusedError, match="refunds .*--override"):
+    with pytest.raises(RefusedError, match=r"refunds .*--override"):
         advance(ledger, seen, by="Ann")
     assert ledger.ramp_steps() == []
 
@@ -73,7 +73,7 @@ def test_a_step_that_was_taken_is_built_and_then_the_next_is_asked_for(ledger: L
     seen = trial(ledger, of)
     step = advance(ledger, seen, by="Ann", override="not needed")
     assert step.reason == "", "nothing held it back"
-    with pytest.raises(RefusedError, match="Ann took the step to 1 on .*: apply the site"):
+    with pytest.raises(RefusedError, match=r"Ann took the step to 1 on .*: apply the site"):
         advance(ledger, seen, by="Bo")
 
     built = ramped(of, ledger.ramp_steps())
