@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from hub.ledger.ledger import Ledger
 KEY = ExperimentKey("home-1")
 HOME = PlacementName("home")
 OLD, NEW = ArmName("old"), ArmName("new")
+NOBODYS = ArmName("")
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 VERSION = BundleVersion(3)
@@ -131,15 +133,16 @@ class Traffic:
         self,
         count: int,
         *,
-        orders: dict[ArmName | None, float],
-        refunds: dict[ArmName | None, float] | None = None,
+        orders: Mapping[ArmName, float],
+        refunds: Mapping[ArmName, float] = {},
         days: int = 10,
         seed: int = 0,
         **changes: Any,
     ) -> None:
         """Visitors spread over `days`; each orders, and refunds, once with the probability of his arm, within a day.
 
-        None: who is in no arm. Half of those who would order did so before, too: a covariate that says something.
+        Who is in no arm, or in one that is not named, does so with .1. Half of those who would order did so before,
+        too: a covariate that says something.
         """
         rng = np.random.default_rng(seed)
         for number in range(count):
@@ -151,9 +154,9 @@ class Traffic:
             wants, complains, before = rng.random(3)
             if before < 0.5 and wants < 0.2:
                 self.does(who, Kind.ORDER, at_ms - 5 * HOUR_MS)
-            if wants < orders.get(arm, 0.1):
+            if wants < orders.get(arm or NOBODYS, 0.1):
                 self.does(who, Kind.ORDER, at_ms + HOUR_MS)
-            if complains < (refunds or {}).get(arm, 0.1):
+            if complains < refunds.get(arm or NOBODYS, 0.1):
                 self.does(who, Kind.REFUND, at_ms + 3 * HOUR_MS)
 
     def store(self, ledger: Ledger) -> None:

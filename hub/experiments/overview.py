@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from edgewise.bundle.policy import Experiment, Policy
-from edgewise.errors import InputError
+from edgewise.errors import InputError, UnavailableError
 from edgewise.ids import ArmName, ExperimentKey, PlacementName
 from hub.experiments.measures import DAY_MS
 from hub.experiments.policies import PolicyOf, Rules
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 DAYS: Final = 60
 """That a report reads where nobody says more: longer than most experiments run."""
+MOST_DECISIONS: Final = 100_000
+"""Of a report that a running hub makes, which serves nodes meanwhile. To read only the latest would be wrong: whoever
+was exposed before them would count from a later day."""
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,12 +90,14 @@ class ReportsNow:
         *,
         days: float = DAYS,
         every_ms: int = 60_000,
+        most: int = MOST_DECISIONS,
     ) -> None:
         self._ledger = ledger
         self._policy = policy
         self._policy_of = policy_of
         self._window_ms = round(days * DAY_MS)
         self._every_ms = every_ms
+        self._most = most
         self._lock = threading.Lock()
         self._made: dict[ExperimentKey, ExperimentReport] = {}
 
@@ -101,7 +106,11 @@ class ReportsNow:
         return listed(self._policy(), self._ledger.ramp_steps())
 
     def at(self, key: ExperimentKey, now_ms: int) -> ExperimentReport:
-        """Perhaps of a moment ago. Raises InputError for an experiment that there is not, or that names no outcome."""
+        """Perhaps of a moment ago.
+
+        Raises InputError for an experiment that there is not, or that names no outcome; UnavailableError where there is
+        more to read than a running hub reads.
+        """
         policy = self._policy()
         if policy is None:
             raise InputError("no release is live, so that no experiment runs")
@@ -109,6 +118,11 @@ class ReportsNow:
         with self._lock:
             made = self._made.get(key)
             if made is None or not 0 <= now_ms - made.until_ms < self._every_ms:
-                made = reported(read_trial(self._ledger, rules, since_ms=now_ms - self._window_ms, now_ms=now_ms))
+                since_ms = now_ms - self._window_ms
+                many = self._ledger.decisions_since(since_ms)
+                if many > self._most:
+                    cure = f"run `edgewise experiment report {key}`"
+                    raise UnavailableError(f"{many:,} decisions, a running hub reads {self._most:,}; {cure}")
+                made = reported(read_trial(self._ledger, rules, since_ms=since_ms, now_ms=now_ms))
                 self._made[key] = made
             return made

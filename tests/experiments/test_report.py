@@ -23,7 +23,9 @@ from experiment_world import (
 )
 
 from edgewise.bundle.policy import Metric
+from edgewise.errors import UnavailableError
 from edgewise.ids import ArmName, SubjectId
+from hub.experiments.overview import ReportsNow
 from hub.experiments.page import report_page
 from hub.experiments.report import reported
 from hub.ledger.ledger import Ledger, open_ledger
@@ -43,12 +45,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def test_a_planted_lift_is_found_planted_harm_stops_and_an_arm_like_the_control_waits(ledger: Ledger) -> None:
-    """Power of each to its word is above 99 % at these sizes: 600 an arm, .15 against .35, .2 against .5 and .05."""
+    """Power of each to its word is above 99 % at these sizes: 400 an arm, .15 against .35, .2 against .5 and .05."""
     of = policy(OF_FOUR, holdout=0.05)
     traffic = Traffic(of)
     traffic.crowd(
-        2_500,
-        orders={OLD: 0.15, NEW: 0.35, SAME: 0.15, HARMFUL: 0.35, None: 0.15},
+        1_700,
+        orders={OLD: 0.15, NEW: 0.35, SAME: 0.15, HARMFUL: 0.35},
         refunds={OLD: 0.2, NEW: 0.05, SAME: 0.2, HARMFUL: 0.5},
     )
     traffic.store(ledger)
@@ -123,3 +125,16 @@ def test_nobody_there_is_said_so(ledger: Ledger) -> None:
     assert found.run_time.days_left is None
     assert "Nobody was exposed" in report_page(found)
     assert found.key == KEY
+
+
+def test_a_running_hub_reads_only_so_much_and_a_report_once_a_while(ledger: Ledger) -> None:
+    of = policy()
+    traffic = Traffic(of)
+    traffic.visit(SubjectId("1" * 32), LATER_MS - 5 * DAY_MS)
+    traffic.store(ledger)
+    reports = ReportsNow(ledger, lambda: of, lambda _: None, every_ms=1_000)
+    first = reports.at(KEY, LATER_MS)
+    assert reports.at(KEY, LATER_MS + 999) is first
+    assert reports.at(KEY, LATER_MS + 1_000).until_ms == LATER_MS + 1_000
+    with pytest.raises(UnavailableError, match="1 decisions, a running hub reads 0; run `edgewise experiment report"):
+        ReportsNow(ledger, lambda: of, lambda _: None, most=0).at(KEY, LATER_MS)
