@@ -19,6 +19,7 @@ from edgewise.records import EventRecord
 from hub.experiments.exposed import Person
 from hub.rewards.attribution import HOUR_MS, PersonOf
 from hub.rewards.exposures import SLACK_MS
+from hub.site.checking_experiments import is_business
 from hub.statistics.compare import Kind
 from hub.statistics.metrics import Measured, Role
 from hub.statistics.summary import Floats
@@ -117,6 +118,7 @@ def measured(metric: Metric, role: Role) -> Measured:
         role=role,
         higher_is_better=metric.better == "higher",
         tolerated=metric.threshold,
+        business=is_business(metric),
     )
 
 

@@ -16,14 +16,14 @@ from hub.experiments.exposed import HELD_OUT, PERSONALISED, Exposed, Person
 from hub.experiments.measures import DAY_MS, Measures, measured
 from hub.experiments.policies import Rules
 from hub.experiments.trial import Trial
-from hub.site.checking_experiments import is_business
-from hub.statistics.analysis import Analysis, Plan, analysed
+from hub.statistics.analysis import Plan, analysed
 from hub.statistics.balance import SampleRatio, srm
 from hub.statistics.compare import Kind, Method
 from hub.statistics.from_rows import evidence_of
 from hub.statistics.metrics import Measured, Role
 from hub.statistics.novelty import Day, Novelty, novelty
 from hub.statistics.power import Baseline, Design, detectable_lift, units_needed
+from hub.statistics.results import Analysis
 from hub.statistics.segments import Pair, Segments, heterogeneity
 from hub.statistics.summary import COVARIATE, Summary
 from hub.statistics.units import EXCLUDED, Mask, Rows, Units, Values
@@ -92,8 +92,6 @@ def reported(trial: Trial, *, lift: float = SOUGHT) -> ExperimentReport:
     if inside is not None and inside.alarm:
         seen, meant = inside.observed["inside"], inside.expected["inside"]
         blocked.append(f"{seen:,} visitors take part where {meant:,.0f} were meant to (p = {inside.p_value:.2g})")
-    if not is_business(trial.outcome):
-        blocked.append(f"{trial.outcome.name} is no business outcome: name what the site lives on")
     metrics = [
         (metric, measured(metric, Role.GUARDRAIL if at else Role.OUTCOME)) for at, metric in enumerate(trial.metrics)
     ]
@@ -103,7 +101,6 @@ def reported(trial: Trial, *, lift: float = SOUGHT) -> ExperimentReport:
         metrics=tuple(columns),
         method=Method(experiment.method),
         weights=_meant(rules, people),
-        is_attention_declared=is_business(trial.outcome),
         blocked=tuple(blocked),
     )
     analysis = analysed(evidence_of(units, columns), plan)
@@ -244,8 +241,6 @@ def _holdout(trial: Trial) -> Analysis | None:
         metrics=tuple(columns),
         method=Method(rules.experiment.method),
         weights={HELD_OUT: held_out, PERSONALISED: personalised} if held_out and personalised > 0 else None,
-        is_attention_declared=is_business(metric),
-        blocked=() if is_business(metric) else (f"{metric.name} is no business outcome",),
     )
     return analysed(evidence_of(units, columns), plan)
 
