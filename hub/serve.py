@@ -20,6 +20,7 @@ from hub.admin.app import Admin, admin_app
 from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
+from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
 from hub.imports.event_site import site_intake
@@ -146,6 +147,7 @@ async def serve(
             board,
             hooks,
             LivePolicy(repository),
+            ReleasedPolicies(repository),
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:

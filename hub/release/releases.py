@@ -32,6 +32,7 @@ from hub.release.chain import Write
 from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
 from hub.release.provenance import models_of
+from hub.release.ramped import ramped
 from hub.release.repository import AssignmentDamaged, Repository
 from hub.site.kept_retention import keep_retention
 from hub.site.loading import SiteContents
@@ -118,6 +119,7 @@ class Releases:
 
         Raises as `apply`.
         """
+        contents = self._ramped(contents)
         models, provenance = self._models(contents, trained)
         now_ms = self._clock.now_ms()
         version, live = self._next_version(), self.live()
@@ -128,6 +130,7 @@ class Releases:
 
         Raises as `apply`.
         """
+        contents = self._ramped(contents)
         models, _ = self._models(contents)
         return self._plan(contents, build_resources(contents, models)[0])
 
@@ -135,7 +138,8 @@ class Releases:
     def apply(self, contents: SiteContents, *, by: str, trained: Trained = NOTHING_TRAINED) -> Applied:
         """Build a candidate from a site, unless the newest release holds the same already.
 
-        Makes the site's repository where there is none yet (the keys must be there). `trained`: versions that are tried
+        Makes the site's repository where there is none yet (the keys must be there). Experiments with a ramp get the
+        coverage of the last step that a person took (`hub.experiments.ramp`). `trained`: versions that are tried
         in place of those that the site names; no person need have approved them yet, and until one has, no person can
         approve the release. Then nothing but the candidate is made: sources and retention are in force as soon as they
         are applied, and that is for a person to do.
@@ -145,6 +149,7 @@ class Releases:
             BundleRefused, ModelRefused: an edge would refuse the bundle. Nothing is kept.
         """
         self.repository.create(contents.policy.site.name)
+        contents = self._ramped(contents)
         models, provenance = self._models(contents, trained)
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
@@ -351,6 +356,9 @@ class Releases:
     def _history(self, live: BundleVersion | None) -> History:
         entries = self._ledger.audit(limit=_AUDITED, what={PROMOTE, ROLLBACK})
         return history(entries[::-1], live)
+
+    def _ramped(self, contents: SiteContents) -> SiteContents:
+        return contents._replace(policy=ramped(contents.policy, self._ledger.ramp_steps()))
 
     def _models(
         self, contents: SiteContents, trained: Trained = NOTHING_TRAINED

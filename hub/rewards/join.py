@@ -107,7 +107,7 @@ def join_records(
     by_id = {record.decision_id: record for record in decisions}
     by_message = _each_once(events)
     bad: Counter[str] = Counter()
-    activations = _activations(by_id, by_message.values(), placement, bad, now_ms)
+    activations = activations_of(by_id, by_message.values(), placement, bad, now_ms)
     jumped = clock_jumps(by_id.values())
     exposures = {
         record.decision_id: exposures_of(
@@ -161,7 +161,7 @@ def _rank(event: EventRecord) -> tuple[int, str, int]:
     return event.time_ms, event.producer, event.seq
 
 
-def _activations(
+def activations_of(
     decisions: Mapping[DecisionId, DecisionRecord],
     events: Iterable[EventRecord],
     placement: PlacementName,

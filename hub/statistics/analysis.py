@@ -33,6 +33,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The smallest relative lift of the outcome that is worth its cost."""
     tuned_to_units: float = TUNED_TO_UNITS
     alpha: float = LEVEL
+    blocked: tuple[str, ...] = ()
+    """Why nothing may be concluded, as far as whoever brings the evidence knows more than it says."""
 
     @property
     def outcome(self) -> Measured:
@@ -47,7 +49,7 @@ def analysed(evidence: Evidence, plan: Plan) -> Analysis:
     """
     counts = _meant(evidence.counts, plan)
     split = srm(counts, plan.weights)
-    blocked = _blocked(split, evidence.exposures, counts)
+    blocked = [*_blocked(split, evidence.exposures, counts), *plan.blocked]
     variants = [arm for arm in counts if arm != plan.control]
     found = {
         metric.name: {

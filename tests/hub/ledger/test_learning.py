@@ -46,7 +46,7 @@ def test_steps_are_numbered_and_read_as_they_were_written(ledger: Ledger) -> Non
             version=4,
             release=BundleVersion(9),
         )
-    assert (turn.version, turn.release) == (4, 9)
+        assert (turn.version, turn.release) == (4, 9)
     steps = ledger.steps(1)
     assert [step.number for step in steps] == [1, 2]
     assert (steps[1].inputs, steps[1].result, steps[1].reasons) == (told, told, ())
