@@ -117,7 +117,6 @@ class _Routes:
                 ),
                 self.rewards,
             ),
-            (Documented("/api/v1/rewards", "What became of decisions.", RewardsView, unknown=True), self.rewards),
             *self.experiments.table(),
             *FactsRoutes(self._admin.facts).table(),
             *self.webhooks.table(),
