@@ -27,7 +27,7 @@ from edgewise.errors import MALFORMED, BundleRefused, EdgewiseError, InputError
 from edgewise.fallback import fallback_decision
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.live_facts import LiveFacts
-from edgewise.question import Force, question_of
+from edgewise.question import question_of
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord, FeatureRows, Shadow
 from hub.ledger.ledger import Ledger
@@ -133,13 +133,11 @@ class Replayer:
         *,
         explain: bool | None = None,
         bundle: Bundle | None = None,
-        force: Force | None = None,
         ranks: bool = True,
     ) -> Again:
         """Ask a record's question again; with `explain`, ask for causes whether or not they were asked for then.
 
-        With `bundle`, ask that one and not the one that decided; with `force`, these arms and not those that the
-        visitor was in. Without `ranks` every candidate gets the same score:
+        With `bundle`, ask that one and not the one that decided. Without `ranks` every candidate gets the same score:
         for whoever only looks at what models would see (`outcome.matrices`), which is most of the time saved.
 
         Raises BundleRefused and RefusedError as `replay`.
@@ -147,8 +145,6 @@ class Replayer:
         question = question_of(record)
         if explain is not None:
             question = msgspec.structs.replace(question, explain=explain)
-        if force is not None:
-            question = msgspec.structs.replace(question, force=force)
         if bundle is None:
             if not record.bundle_digest:
                 return Again(fallback_decision(question), {}, {}, (), {}, (), ())

@@ -17,8 +17,10 @@ from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
+from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
+from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
 from hub.imports.event_site import site_intake
@@ -111,6 +113,7 @@ async def serve(
             log.warning("a backup had brought erased people back; they are erased again", erasures=again)
         meters = Meters()
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
+        meters.registry.register(LearningCollector(ledger))
         rpc = RpcServer(
             ledger,
             repository,
@@ -144,6 +147,7 @@ async def serve(
             board,
             hooks,
             LivePolicy(repository),
+            ReleasedPolicies(repository),
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:

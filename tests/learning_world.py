@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import override
 
 PERSONAS: Final = ("parent", "student", "athlete", "gardener", "cook", "gamer")
 DAYPARTS: Final = ("morning", "day", "evening")
@@ -42,6 +43,7 @@ class Stream(NamedTuple):
     clicked: NDArray[np.bool_]
     """(n, items): whether it would be clicked."""
 
+    @override
     def __len__(self) -> int:
         return len(self.persona)
 

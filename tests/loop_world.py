@@ -75,6 +75,12 @@ def evidence(**changes: Any) -> GateEvidence:
     return msgspec.structs.replace(said, **changes)
 
 
+def better(asked: EvidenceAsked) -> GateEvidence:
+    """Every challenger is better, at the level that its look may spend."""
+    log = off_policy_said(alpha=alpha_of_look(PLAN.gate.alpha, asked.looks))
+    return evidence(looks=asked.looks, off_policy=log)
+
+
 class LoopShop(Shop):
     """A site whose hero ranks by a model that the loop learns; version 1 of it serves."""
 
@@ -82,7 +88,7 @@ class LoopShop(Shop):
         """With `prepared`, as another shop was made in that folder, which is copied."""
         self.trained, self.clicks = 1, 0
         self.failing: Callable[[TrainAsked], None] | None = None
-        self.judged_by: Callable[[EvidenceAsked], GateEvidence] = lambda asked: evidence(looks=asked.looks)
+        self.judged_by: Callable[[EvidenceAsked], GateEvidence] = better
         if prepared is not None:
             shutil.copytree(prepared, folder, dirs_exist_ok=True)
             self.clock = ManualClock(SystemClock().now_ms())

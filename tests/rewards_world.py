@@ -27,9 +27,11 @@ def shown(
     placement: str = HOME,
     propensity: Any = 0.5,
     others: dict[str, tuple[str, ...]] | None = None,
+    experiment: str | None = None,
     **changes: Any,
 ) -> DecisionRecord:
     """A decision that showed `items` in `placement`, and `others` beside it. `propensity` is written as it is."""
+    assigned = None if experiment is None else {"key": experiment, "arm": "champion", "forced": False}
     placed = {placement: items, **(others or {})}
     changes.setdefault("unit", changes.get("subject", SUBJECT))
     return decision(
@@ -46,6 +48,7 @@ def shown(
                         ],
                         "reason": "MODEL",
                         "policy": "champion",
+                        "experiment": assigned,
                     }
                     for name, given in placed.items()
                 }

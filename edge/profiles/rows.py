@@ -167,7 +167,16 @@ def _what_moves_profiles(record: EventRecord | DecisionRecord) -> EventRecord | 
     if isinstance(record, EventRecord):
         return msgspec.structs.replace(record, body=b"")
     return msgspec.structs.replace(
-        record, placements=(), context=Context(), applied={}, decision=b"", shown={}, sampled={}, force={}, mute={}
+        record,
+        placements=(),
+        context=Context(),
+        applied={},
+        decision=b"",
+        shown={},
+        sampled={},
+        shadows={},
+        force={},
+        mute={},
     )
 
 

@@ -20,6 +20,7 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from edgewise.ids import DecisionId, SiteName
 from hub.admin import answers, views
+from hub.admin.experiments import ExperimentRoutes
 from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
 from hub.admin.metrics import LedgerCollector
@@ -28,6 +29,8 @@ from hub.admin.problems import problem
 from hub.admin.rewards import RewardsCollector, only
 from hub.admin.webhooks import PATH as WEBHOOK
 from hub.admin.webhooks import WebhookRoutes
+from hub.experiments.overview import ReportsNow
+from hub.experiments.policies import PolicyOf
 from hub.facts.board import FactsBoard
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseRow
@@ -57,6 +60,8 @@ class Admin:
     """What vendors deliver; None: there are no sources here."""
     policy: PolicyNow = lambda: None
     """The live release's."""
+    policy_of: PolicyOf = lambda _: None
+    """Any release's that is kept."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
@@ -89,6 +94,8 @@ class _Routes:
         self._admin = admin
         self.webhooks = WebhookRoutes(admin.hooks, admin.clock)
         self.rewards_now = RewardsNow(admin.ledger, admin.policy)
+        reports = ReportsNow(admin.ledger, admin.policy, admin.policy_of)
+        self.experiments = ExperimentRoutes(reports, admin.clock)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -104,7 +111,13 @@ class _Routes:
                 Documented("/api/v1/decisions/{id}", "A decision, its outcomes.", answers.LoggedDecision, unknown=True),
                 self.decision,
             ),
-            (Documented("/api/v1/rewards", "What became of decisions.", RewardsView, unknown=True), self.rewards),
+            (
+                Documented(
+                    "/api/v1/rewards", "What became of decisions.", RewardsView, unknown=True, query=("placement",)
+                ),
+                self.rewards,
+            ),
+            *self.experiments.table(),
             *FactsRoutes(self._admin.facts).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),

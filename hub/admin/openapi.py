@@ -31,6 +31,8 @@ class Documented(NamedTuple):
     """Whether it answers 422: what was asked for can be read, and nodes would refuse it."""
     raw: bool = False
     """Whether it takes any body, from who proves himself by a signature instead of a key."""
+    query: tuple[str, ...] = ()
+    """Names that may stand behind the `?`."""
 
 
 def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def openapi(operations: Sequence[Documented]) -> dict[str, Any]:
         parameters = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in _PARAMETER.findall(each.path)
-        ]
+        ] + [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in each.query]
         name = re.sub(r"\W+", "_", each.path.removeprefix("/api/v1")).strip("_")
         taken = {"application/json": {"schema": by_type[each.body]}} if each.body is not None else {}
         return {

@@ -26,7 +26,7 @@ class RewardsCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         decisions = GaugeMetricFamily(
             "edgewise_rewards",
-            "Decisions of the last day, by what became of them; at most the latest 50,000.",
+            "Decisions of the last two days, by what became of them; at most the latest 10,000.",
             labels=["placement", "state"],
         )
         dropped = GaugeMetricFamily(

@@ -48,7 +48,10 @@ def evaluate(
         ),
     ] = "ips,snips",
     interval: Annotated[
-        IntervalName, typer.Option(help="bootstrap, or bernstein: wider, and true of small logs too.")
+        IntervalName,
+        typer.Option(
+            help="bootstrap: percentiles; bootstrap-t: also where weights are heavy; bernstein: wide, true of any log."
+        ),
     ] = IntervalName.BOOTSTRAP,
     days: Annotated[float, typer.Option(min=0.01, help="Of our own decisions: how far back.")] = 90.0,
     most: Annotated[int, typer.Option(min=1, help="Of our own decisions: the latest so many.")] = 10_000,
@@ -119,6 +122,11 @@ def _shown(evaluated: Evaluated) -> Table:
         for name, each in found.estimators.items()
     ]
     columns = ["estimator", "value", "95 % interval", "stderr", "ESS", "largest weight"]
+    tunings = [each.tuning for each in found.estimators.values()]
+    if any(tuning is not None for tuning in tunings):
+        columns.append("threshold, lambda")
+        rows = [[*row, "" if tuning is None else f"{tuning:.4g}"] for row, tuning in zip(rows, tunings, strict=True)]
+        logged = [*logged, ""]
     return table(columns, [logged, *rows], title=f"{evaluated.policy} on {evaluated.decisions}")
 
 

@@ -12,7 +12,7 @@ from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.options import Delimiter, demand_folders, put, separator
 
 if TYPE_CHECKING:
-    from hub.statistics.analysis import Analysis
+    from hub.statistics.results import Analysis
 
 METHODS = ("fixed", "sequential", "bayesian")
 CORRECTIONS = ("holm", "bh", "none")
@@ -126,7 +126,7 @@ def analyse(
         terminal.note(f"warning: {warning}")
     if html is not None:
         put(html, experiment_page(found, experiment.name))
-    terminal.result(found, *_shown(found))
+    terminal.result(found, *analysis_shown(found))
 
 
 def choice(value: str, words: tuple[str, ...], option: str) -> None:
@@ -184,7 +184,8 @@ def _number(text: str, *, most: float) -> float:
     return number
 
 
-def _shown(found: Analysis) -> list[Any]:
+def analysis_shown(found: Analysis) -> list[Any]:
+    """Tables and sentences for a terminal."""
     parts: list[Any] = []
     for name, result in found.metrics.items():
         control = result.control

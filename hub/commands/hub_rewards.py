@@ -20,7 +20,7 @@ def rewards(
     data_dir: DataDir,
     *,
     placement: Annotated[str | None, typer.Option(metavar="NAME", help="Only this one.")] = None,
-    hours: Annotated[float, typer.Option(min=0.01, max=24 * 400, help="Decisions of the last so many hours.")] = 24.0,
+    hours: Annotated[float, typer.Option(min=0.01, max=24 * 400, help="Decisions of the last so many hours.")] = 48.0,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

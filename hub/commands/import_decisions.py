@@ -43,7 +43,7 @@ def decisions(
             "--map",
             help="MAP.toml; its table `columns` names timestamp, decision_id, action, propensity, reward, "
             "position, user, sample_weight; beside it `context` and `action_context`. Without a map, columns of these "
-            "names are taken.",
+            "names are taken. Of a dsjson log it may name the user alone, as a path in the context.",
         ),
     ] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of a CSV; by default guessed from its header.")] = None,
@@ -56,11 +56,10 @@ def decisions(
 
     terminal = Terminal(json=as_json, quiet=quiet)
     if form is DecisionFormat.DSJSON or (form is None and is_dsjson(file)):
-        if map_path is not None or delimiter is not None:
-            option = "--delimiter" if map_path is None else "--map"
-            raise typer.BadParameter("a dsjson log says itself which field is what", param_hint=option)
+        if delimiter is not None:
+            raise typer.BadParameter("a dsjson log has none", param_hint="--delimiter")
         with terminal.working(f"importing {file}"):
-            imported = import_dsjson(file, data_dir, name=name)
+            imported = import_dsjson(file, data_dir, name=name, map_path=map_path)
         _say(terminal, imported)
         return
     with terminal.working(f"importing {file}"):

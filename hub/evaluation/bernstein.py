@@ -19,17 +19,26 @@ from hub.evaluation.estimators import Ratio, Terms, per_unit
 from hub.evaluation.logged import Floats, Integers
 
 _HALVINGS: Final = 60
-_DOUBLINGS: Final = 60
+
+
+class Reach(NamedTuple):
+    """What is known of a ratio whatever happened: the rows that were seen leave out the heavy one yet to come."""
+
+    width: float
+    """Of the range in which a row's numerator can lie."""
+    low: float
+    """Below which the ratio of the means cannot be."""
+    high: float
 
 
 def bernstein_interval(
-    terms: Terms, unit: Integers, reach: Sequence[float], *, level: float = 0.95
+    terms: Terms, unit: Integers, reach: Sequence[Reach], *, level: float = 0.95
 ) -> tuple[float, float]:
-    """An interval for a sum of ratios of means over independent units; (NaN, NaN) when there is none.
+    """An interval for a sum of ratios of means over independent units; (NaN, NaN) without two units.
 
-    `reach` says of each ratio in how wide a range a row's numerator can lie, whatever happened: how far the log's
-    own rows reach would leave out the heavy one that has not come yet. The interval of a ratio holds every value v
-    for which the mean of numerator - v x denominator cannot be told from 0; several ratios share what may go wrong.
+    The interval of a ratio holds every value v for which the mean of numerator - v x denominator cannot be told from
+    0, which may be all of them: then its end is where `reach` says that no value can be. Several ratios share what may
+    go wrong.
     """
     ends = [_of_ratio(term, unit, most, (1 - level) / len(terms)) for term, most in zip(terms, reach, strict=True)]
     return sum(low for low, _ in ends), sum(high for _, high in ends)
@@ -54,34 +63,26 @@ class _Sums(NamedTuple):
         return abs(float(np.mean(off))) > margin
 
 
-def _of_ratio(term: Ratio, unit: Integers, reach: float, chance: float) -> tuple[float, float]:
+def _of_ratio(term: Ratio, unit: Integers, reach: Reach, chance: float) -> tuple[float, float]:
     units = int(unit.max(initial=-1)) + 1
-    nothing = float("nan"), float("nan")
     if units < 2 or term.denominator.sum() <= 0:  # noqa: PLR2004  # no spread
-        return nothing
+        return float("nan"), float("nan")
     rows = int(np.bincount(unit, minlength=units).max())
     sums = _Sums(
         per_unit(term.numerator, unit, units),
         per_unit(term.denominator, unit, units),
-        reach * rows,
+        reach.width * rows,
         math.log(4 / chance),  # two sides
     )
     estimate = float(sums.numerator.sum() / sums.denominator.sum())
-    low, high = _end(sums, estimate, -1.0), _end(sums, estimate, 1.0)
-    return nothing if math.isnan(low) or math.isnan(high) else (low, high)
+    return _end(sums, estimate, reach.low), _end(sums, estimate, reach.high)
 
 
-def _end(sums: _Sums, estimate: float, direction: float) -> float:
-    """The value next to the excluded ones; NaN when none is excluded, however far from the estimate."""
-    step = max(abs(estimate), sums.reach, 1e-12)
-    inside = estimate
-    for _ in range(_DOUBLINGS):
-        outside = estimate + direction * step
-        if sums.excludes(outside):
-            break
-        inside, step = outside, 2 * step
-    else:
-        return float("nan")
+def _end(sums: _Sums, estimate: float, bound: float) -> float:
+    """The value next to the excluded ones on the way to the bound, or the bound."""
+    if estimate == bound or not sums.excludes(bound):
+        return bound
+    inside, outside = estimate, bound
     for _ in range(_HALVINGS):
         middle = (inside + outside) / 2
         inside, outside = (inside, middle) if sums.excludes(middle) else (middle, outside)

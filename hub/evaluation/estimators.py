@@ -6,7 +6,7 @@ over rows, so one resampling and one formula for the standard error serve them a
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,10 @@ class Ratio(NamedTuple):
 
     numerator: Floats
     denominator: Floats
+
+
+_ROUNDING: Final = 1e-6  # squares that cancel leave half of the digits
+_MOST_STUDENTISED: Final = 3
 
 
 Terms = tuple[Ratio, ...]
@@ -117,12 +121,7 @@ def standard_error(terms: Terms, unit: Integers) -> float:
     units = int(unit.max(initial=-1)) + 1
     if units < 2 or any(term.denominator.sum() <= 0 for term in terms):  # noqa: PLR2004  # no spread
         return float("nan")
-    influence = np.zeros(units)
-    for term in terms:
-        total = term.denominator.sum()
-        residual = term.numerator - term.numerator.sum() / total * term.denominator
-        influence += per_unit(residual, unit, units) / total
-    return float(np.sqrt(units / (units - 1) * np.sum(influence**2)))
+    return float(np.sqrt(units / (units - 1) * np.sum(_influence(terms, unit, units) ** 2)))
 
 
 def intervals(
@@ -138,6 +137,78 @@ def intervals(
         found[name] = percentile_interval(_summed(sums[:, first : first + len(terms)]))
         first += len(terms)
     return found
+
+
+def studentised_intervals(
+    estimators: dict[str, Terms], unit: Integers, *, resamples: int, rng: np.random.Generator
+) -> dict[str, tuple[float, float]]:
+    """95 % bootstrap-t intervals over units, all from the same resamples.
+
+    Each resample's distance from the estimate is measured in standard errors of that resample, which are small where
+    the heavy rows are missing: so the interval reaches further to the side from which heavy rows come. Efron 1981,
+    *Nonparametric standard errors and confidence intervals*, Canadian Journal of Statistics 9(2), section 9. A sum of
+    more than three ratios gets percentiles: the squares to be resampled grow with the square of their number.
+    (NaN, NaN) where the estimate has no standard error.
+    """
+    units = int(unit.max(initial=-1)) + 1
+    found = dict.fromkeys(estimators, (float("nan"), float("nan")))
+    known = {name: terms for name, terms in estimators.items() if not np.isnan(standard_error(terms, unit))}
+    if not known:
+        return found
+    parts: list[Floats] = []
+    for terms in known.values():
+        columns = [per_unit(column, unit, units) for term in terms for column in term]
+        parts += columns + [columns[one] * columns[other] for one, other in _pairs(terms)]
+    sums = resampled_sums(np.stack(parts, axis=1), resamples, rng)
+    first = 0
+    for name, terms in known.items():
+        middle = first + 2 * len(terms)
+        last = middle + len(_pairs(terms))
+        drawn = sums[:, first:middle].reshape(resamples, -1, 2)
+        estimate, stderr = point(terms), standard_error(terms, unit)
+        if last == middle:
+            found[name] = percentile_interval(_summed(drawn))
+        else:
+            spread = _resampled_errors(drawn, sums[:, middle:last], _pairs(terms))
+            # a resample of equal rows has no standard error to measure by, but that of rounding
+            is_measured = spread > _ROUNDING * stderr
+            off = np.divide(_summed(drawn) - estimate, spread, out=np.full(resamples, np.nan), where=is_measured)
+            low, high = percentile_interval(off)
+            found[name] = estimate - high * stderr, estimate - low * stderr
+        first = last
+    return found
+
+
+def _pairs(terms: Terms) -> list[tuple[int, int]]:
+    """Which of an estimator's columns are multiplied for its standard error in a resample."""
+    count = 2 * len(terms)
+    return [(one, other) for one in range(count) for other in range(one + 1)] if len(terms) <= _MOST_STUDENTISED else []
+
+
+def _resampled_errors(drawn: Floats, products: Floats, pairs: list[tuple[int, int]]) -> Floats:
+    """(resamples,): the standard error in each; NaN where a denominator is not positive.
+
+    `drawn` (resamples, terms, 2) are sums, `products` (resamples, pairs) those of products of two columns.
+    """
+    numerator, denominator = drawn[..., 0], drawn[..., 1]
+    inverse = np.divide(1.0, denominator, out=np.full(denominator.shape, np.nan), where=denominator > 0)
+    # a unit moves the estimate by the sum over terms of (numerator - ratio x denominator) / sum of denominators
+    factor = np.stack([inverse, -numerator * inverse**2], axis=2).reshape(len(drawn), -1)
+    variance = np.zeros(len(drawn))
+    for column, (one, other) in enumerate(pairs):
+        times = 1.0 if one == other else 2.0
+        variance += times * factor[:, one] * factor[:, other] * products[:, column]
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)), np.float64)
+
+
+def _influence(terms: Terms, unit: Integers, units: int) -> Floats:
+    """(units,): by how much each unit moves the estimate, to first order."""
+    influence = np.zeros(units)
+    for term in terms:
+        total = term.denominator.sum()
+        residual = term.numerator - term.numerator.sum() / total * term.denominator
+        influence += per_unit(residual, unit, units) / total
+    return influence
 
 
 def _mean(values: Floats) -> Ratio:

@@ -172,7 +172,8 @@ def _judged(log: LoggedDecisions, weights: Floats, unsupported: Floats, names: S
         of_slates = by(make(weights, log.decision, log.position))
         if of_slates.verdict is Verdict.REFUSED and set(names) <= {EstimatorName.RIPS, EstimatorName.SIPS}:
             return of_slates
-        judged = judged.with_cautions([f"{name}: {reason}" for reason in of_slates.reasons])
+        own = [reason for reason in of_slates.reasons if reason not in judged.reasons]
+        judged = judged.with_cautions([f"{name}: {reason}" for reason in own])
     if slates and (skipping := torn(log.decision, log.position)):
         judged = judged.with_cautions([f"{skipping:,} decisions lack a slot between two of theirs"])
     return judged

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hub.evaluation import estimators as on_arrays
+from hub.evaluation.bernstein import Reach
 from hub.evaluation.estimators import Predictions, Terms, thinned
 from hub.evaluation.logged import Floats, LoggedDecisions
 from hub.evaluation.names import MODELLED, SLATES, EstimatorName, IntervalName
@@ -54,7 +55,9 @@ def measured(
 
         predicted = cross_fitted(log, target, rng=folds_rng)
         resample(_modelled(log, weights, predicted), modelled_rng)
-        found[EstimatorName.DM] = Measured(thinned(on_arrays.dm(predicted), log.sample_weight), weights, (0.0,))
+        found[EstimatorName.DM] = Measured(
+            thinned(on_arrays.dm(predicted), log.sample_weight), weights, (Reach(0.0, 0.0, 0.0),)
+        )
         # resampled, its predictions would show how situations vary, and nothing of how wrong the model may be
         spread[EstimatorName.DM] = UNKNOWN
         if {EstimatorName.SWITCH_DR, EstimatorName.DROS}.intersection(names):
@@ -65,7 +68,7 @@ def measured(
 
 
 def _weighted(log: LoggedDecisions, weights: Floats) -> dict[EstimatorName, Measured]:
-    reach = (float(np.max(weights)) * _span(log.reward) * _heaviest(log),)
+    reach = (_rewards_reach(log, weights),)
     return {
         EstimatorName.IPS: Measured(_thinned(log, on_arrays.ips(weights, log.reward)), weights, reach),
         EstimatorName.SNIPS: Measured(_thinned(log, on_arrays.snips(weights, log.reward)), weights, reach),
@@ -74,10 +77,9 @@ def _weighted(log: LoggedDecisions, weights: Floats) -> dict[EstimatorName, Meas
 
 def _modelled(log: LoggedDecisions, weights: Floats, predicted: Predictions) -> dict[EstimatorName, Measured]:
     expected, residual = _modelled_reach(log, weights, predicted)
+    both = expected._replace(width=expected.width + residual.width)
     return {
-        EstimatorName.DR: Measured(
-            _thinned(log, on_arrays.dr(weights, log.reward, predicted)), weights, (expected + residual,)
-        ),
+        EstimatorName.DR: Measured(_thinned(log, on_arrays.dr(weights, log.reward, predicted)), weights, (both,)),
         EstimatorName.SNDR: Measured(
             _thinned(log, on_arrays.sndr(weights, log.reward, predicted)), weights, (expected, residual)
         ),
@@ -86,8 +88,9 @@ def _modelled(log: LoggedDecisions, weights: Floats, predicted: Predictions) -> 
 
 def _shrunk(log: LoggedDecisions, weights: Floats, predicted: Predictions) -> dict[EstimatorName, Measured]:
     def of(shrunk: Shrunk) -> Measured:
-        reach = (sum(_modelled_reach(log, shrunk.weights, predicted)),)
-        return Measured(shrunk.terms, shrunk.weights, reach, shrunk.bias_bound, shrunk.tuning)
+        expected, residual = _modelled_reach(log, shrunk.weights, predicted)
+        both = expected._replace(width=expected.width + residual.width)
+        return Measured(shrunk.terms, shrunk.weights, (both,), shrunk.bias_bound, shrunk.tuning)
 
     arrays = (weights, log.reward, predicted, log.unit, log.sample_weight)
     return {EstimatorName.SWITCH_DR: of(switch_dr(*arrays)), EstimatorName.DROS: of(dros(*arrays))}
@@ -102,20 +105,26 @@ def _of_slates(log: LoggedDecisions, weights: Floats) -> dict[EstimatorName, Mea
     found = {}
     for name, product in products.items():
         terms = by_slot(product, log.reward, log.position, log.sample_weight)
-        reach = float(np.max(product)) * _span(log.reward) * _heaviest(log)
-        found[name] = Measured(terms, product, (reach,) * len(terms))
+        found[name] = Measured(terms, product, (_rewards_reach(log, product),) * len(terms))
     return found
 
 
-def _modelled_reach(log: LoggedDecisions, weights: Floats, predicted: Predictions) -> tuple[float, float]:
-    """How far expectations and weighted residuals of a row can lie apart."""
-    span = _span(np.concatenate([log.reward, predicted.logged, predicted.target]))
-    return span * _heaviest(log), 2 * float(np.max(weights)) * span * _heaviest(log)
+def _rewards_reach(log: LoggedDecisions, weights: Floats) -> Reach:
+    """Of weighted rewards: a policy earns between the least and the largest reward, or 0 where nothing supports it."""
+    low, high = _range(log.reward)
+    return Reach(float(np.max(weights)) * (high - low) * _heaviest(log), low, high)
 
 
-def _span(values: Floats) -> float:
-    """The width of the range of values and 0, which an action that is not chosen earns."""
-    return float(np.max(values, initial=0.0) - np.min(values, initial=0.0))
+def _modelled_reach(log: LoggedDecisions, weights: Floats, predicted: Predictions) -> tuple[Reach, Reach]:
+    """Of what is expected of the target, and of weighted residuals."""
+    low, high = _range(np.concatenate([log.reward, predicted.logged, predicted.target]))
+    span = high - low
+    residual = Reach(2 * float(np.max(weights)) * span * _heaviest(log), -span, span)
+    return Reach(span * _heaviest(log), low, high), residual
+
+
+def _range(values: Floats) -> tuple[float, float]:
+    return float(np.min(values, initial=0.0)), float(np.max(values, initial=0.0))
 
 
 def _heaviest(log: LoggedDecisions) -> float:

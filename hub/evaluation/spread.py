@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from hub.evaluation import estimators as on_arrays
-from hub.evaluation.bernstein import bernstein_interval
+from hub.evaluation.bernstein import Reach, bernstein_interval
 from hub.evaluation.estimators import Terms
 from hub.evaluation.logged import Floats, Integers
 from hub.evaluation.names import IntervalName
@@ -23,8 +23,8 @@ class Measured(NamedTuple):
     terms: Terms
     weights: Floats
     """(rows,): those that it uses."""
-    reach: tuple[float, ...]
-    """Of each of the terms: in how wide a range the numerator of a row can lie."""
+    reach: tuple[Reach, ...]
+    """Of each of the terms."""
     bias_bound: float = 0.0
     """By how much it may be off beside chance: its interval is wider by this at both ends."""
     tuning: float | None = None
@@ -60,11 +60,7 @@ def spreads(
     Unknown without two units, and where no unit moves the estimate: a log without a single click says that clicks
     are rare, not that their rate is 0 to the last digit, which is what an interval without width would say.
     """
-    if interval is IntervalName.BOOTSTRAP:
-        terms = {name: each.terms for name, each in estimators.items()}
-        intervals = on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
-    else:
-        intervals = {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}
+    intervals = _intervals(estimators, unit, interval, resamples, rng)
     found: dict[str, Spread] = {}
     for name, each in estimators.items():
         stderr = on_arrays.standard_error(each.terms, unit)
@@ -72,3 +68,20 @@ def spreads(
         low, high = intervals[name]
         found[name] = Spread(low - each.bias_bound, high + each.bias_bound, stderr) if moves else UNKNOWN
     return found
+
+
+def _intervals(
+    estimators: Mapping[str, Measured],
+    unit: Integers,
+    interval: IntervalName,
+    resamples: int,
+    rng: np.random.Generator,
+) -> dict[str, tuple[float, float]]:
+    terms = {name: each.terms for name, each in estimators.items()}
+    match interval:
+        case IntervalName.BOOTSTRAP:
+            return on_arrays.intervals(terms, unit, resamples=resamples, rng=rng)
+        case IntervalName.BOOTSTRAP_T:
+            return on_arrays.studentised_intervals(terms, unit, resamples=resamples, rng=rng)
+        case IntervalName.BERNSTEIN:
+            return {name: bernstein_interval(each.terms, unit, each.reach) for name, each in estimators.items()}

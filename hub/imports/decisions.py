@@ -32,10 +32,9 @@ from hub.imports.decision_store import (
     stored_record,
 )
 from hub.imports.maps import OPTIONAL, REQUIRED, DecisionMap, load_map
-from hub.imports.pseudonyms import import_key, pseudonyms
+from hub.imports.pseudonyms import erased_pseudonyms, import_key, pseudonyms
 from hub.imports.rejects import Rejects
 from hub.imports.rows import Rows, read_rows
-from hub.ledger.suppression import SuppressionList
 from hub.tables import FileFormat, file_format, read_table
 
 if TYPE_CHECKING:
@@ -121,12 +120,11 @@ def _check_present(path: Path, mapping: DecisionMap, rows: Rows) -> None:
 
 
 def _of_erased(users: pa.ChunkedArray, data_dir: Path) -> Mask:
-    """Rows of people who were erased since: they stay away, however often their file is imported."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    erased = {name for entry in SuppressionList(data_dir).listed().entries for name in entry.pseudonyms}
-    found: Mask = pc.is_in(users, value_set=pa.array(sorted(erased), pa.string())).to_numpy(zero_copy_only=False)
+    erased = pa.array(sorted(erased_pseudonyms(data_dir)), pa.string())
+    found: Mask = pc.is_in(users, value_set=erased).to_numpy(zero_copy_only=False)
     return found
 
 

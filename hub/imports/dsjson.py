@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from hub.imports.dsjson_features import Feature, action_names, features, is_number
+from hub.imports.dsjson_features import Feature, action_names, features, is_number, taken
 from hub.imports.rows import parsed_json
 
 SINGLE_PRECISION: Final = 1e-6
@@ -62,6 +62,8 @@ class DsjsonDecision(NamedTuple):
     event_id: str | None
     timestamp: str | None
     """As it stands there."""
+    user: str | None
+    """Who the visitor was, as the log names him."""
     weight: float
     """For how many decisions it stands: 1 / (1 - pdrop)."""
     slots: tuple[DsjsonSlot, ...]
@@ -85,8 +87,11 @@ class DsjsonFault(Exception):  # noqa: N818  # a fault of somebody's line, not a
         self.expected = expected
 
 
-def parsed(line: bytes) -> DsjsonDecision:
-    """Read one line. Raises DsjsonFault for what is no decision, or contradicts itself."""
+def parsed(line: bytes, user_path: str | None = None) -> DsjsonDecision:
+    """Read one line; `user_path` says where in the context its visitor is named, who is then nowhere else.
+
+    Raises DsjsonFault for what is no decision, or contradicts itself.
+    """
     try:
         value = parsed_json(line.decode("utf-8"))
     except UnicodeDecodeError as wrong:
@@ -106,12 +111,14 @@ def parsed(line: bytes) -> DsjsonDecision:
         raise DsjsonFault("c._multi", listed, "one object for each action of a CB or CCB decision")
     if any("_slot_id" in action for action in listed):
         raise DsjsonFault("c._multi", "_slot_id", "a CB or CCB decision, not one of slates")
+    user = None if user_path is None else taken(context, user_path)
     names = action_names(listed)
     is_ccb = "_outcomes" in value
     slots = tuple(_ccb_slots(value, names)) if is_ccb else (_cb_slot(value, names),)
     return DsjsonDecision(
         event_id=_text(value, "EventId"),
         timestamp=_text(value, "Timestamp"),
+        user=user,
         weight=1 / (1 - _share_dropped(value)),
         slots=slots,
         context=dict(features({key: of for key, of in context.items() if not key.startswith("_")})),

@@ -55,6 +55,20 @@ def features(of: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Fea
             yield path, value if isinstance(value, str) else _as_float(value)
 
 
+def taken(of: dict[str, Any], path: str) -> str | None:
+    """What stands under a path of keys with dots between them, as text; it is no longer there afterwards.
+
+    Namespaces may be lists of objects: every one is looked through, the first text or number counts.
+    """
+    key, _, rest = path.partition(".")
+    if not rest:
+        found = of.pop(key, None)
+        return str(found) if isinstance(found, str | int | float) and str(found).strip() else None
+    inner = of.get(key)
+    each = [taken(some, rest) for some in (inner if isinstance(inner, list) else [inner]) if isinstance(some, dict)]
+    return next((text for text in each if text is not None), None)
+
+
 def is_number(value: Any) -> bool:
     """Whether a JSON value is a finite number; `true` is none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LEAST_INFINITE

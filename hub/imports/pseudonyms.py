@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from edgewise.errors import UnavailableError
 from edgewise.ids import SubjectId
+from hub.ledger.suppression import SuppressionList
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,3 +61,8 @@ def pseudonyms(column: pa.ChunkedArray, key: bytes) -> pa.ChunkedArray:
     encoded = column.combine_chunks().dictionary_encode()
     hashed = pa.array([pseudonym(text, key) for text in encoded.dictionary.to_pylist()], pa.string())
     return pa.chunked_array([hashed.take(encoded.indices)])
+
+
+def erased_pseudonyms(data_dir: Path) -> frozenset[str]:
+    """People who were erased since: their rows stay away, however often a file is imported."""
+    return frozenset(name for entry in SuppressionList(data_dir).listed().entries for name in entry.pseudonyms)

@@ -107,7 +107,8 @@ class OffPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Mean probability of showing something else than its own best."""
     champion_explores: float
     choices: float
-    """Effective number of different items that it would put first: exp of the entropy."""
+    """Effective number of different items that it would put first: exp of the entropy. Where the champion is the log
+    itself, of those that both show first, exploration included: like is compared with like."""
     champion_choices: float
     undecided: float = 0.0
     """Share of situations in which it does not tell any candidates apart."""

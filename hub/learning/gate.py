@@ -17,7 +17,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from hub.learning.evidence import GateEvidence, Interval, OffPolicy
+from hub.learning.evidence import GateEvidence, GuardrailEvidence, Interval, OffPolicy
 
 Part = Annotated[float, Meta(ge=0, le=1)]
 HOUR_MS: Final = 3_600_000
@@ -73,8 +73,7 @@ def judge(evidence: GateEvidence, plan: GatePlan = GatePlan()) -> GateVerdict:  
     against = [reason for rule in _RULES for reason in rule(evidence, plan)]
     shown, not_shown = _shown(evidence, plan)
     against += not_shown
-    cautions = () if evidence.off_policy is None else evidence.off_policy.warnings
-    return GateVerdict(not against, tuple(against), tuple(shown), cautions)
+    return GateVerdict(not against, tuple(against), tuple(shown), tuple(_cautions(evidence)))
 
 
 def is_too_old(trained_ms: int, now_ms: int, plan: GatePlan) -> bool:
@@ -217,11 +216,35 @@ def _harm(evidence: GateEvidence, plan: GatePlan) -> Iterator[str]:
         if segment.share >= plan.least_segment and not segment.lift.high >= 0:
             yield f"{segment.name}, {segment.share:.0%} of the log: surely worse, by {_said(segment.lift)}"
     for guardrail in log.guardrails:
-        if not guardrail.relative.low >= -guardrail.tolerated:
-            yield (
-                f"guardrail {guardrail.name}: {_said(guardrail.relative, percent=True)}; a change below "
-                f"{-guardrail.tolerated:.1%} is not ruled out"
-            )
+        change = guardrail.relative
+        if not change.high >= 0:
+            yield f"guardrail {guardrail.name} is surely worse: {_said(change, percent=True)}"
+        elif not change.low >= -guardrail.tolerated and _can_tell(guardrail):
+            yield f"{_in_doubt(guardrail)} is not ruled out"
+
+
+def _can_tell(guardrail: GuardrailEvidence) -> bool:
+    """Whether the log is long enough to tell what is tolerated from what is not.
+
+    A log that is not is no proof of harm, and what is rare never has one that is: then it is a caution, and the
+    experiment that named the guardrail has to see it.
+    """
+    return not (guardrail.relative.high - guardrail.relative.low) / 2 > guardrail.tolerated
+
+
+def _in_doubt(guardrail: GuardrailEvidence) -> str:
+    said = _said(guardrail.relative, percent=True)
+    return f"guardrail {guardrail.name}: {said}; a change below {-guardrail.tolerated:.1%}"
+
+
+def _cautions(evidence: GateEvidence) -> Iterator[str]:
+    log = evidence.off_policy
+    if log is None:
+        return
+    yield from log.warnings
+    for guardrail in log.guardrails:
+        if guardrail.relative.low < -guardrail.tolerated and not _can_tell(guardrail):
+            yield f"{_in_doubt(guardrail)} cannot be told from chance by this log"
 
 
 def _calibration(evidence: GateEvidence, plan: GatePlan) -> Iterator[str]:

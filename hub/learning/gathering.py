@@ -11,15 +11,17 @@ from edgewise.admission.load import load_bundle
 from edgewise.bundle.golden import unpack
 from edgewise.bundle.manifest import POLICY
 from edgewise.bundle.policy import decode_policy
-from edgewise.errors import ModelRefused
+from edgewise.errors import InputError, ModelRefused
 from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from edgewise.ranking import ranker_of
 from hub.artefacts import check_golden
+from hub.evaluation.from_ledger import log_of_placement
 from hub.flagging import stands_again
-from hub.learning.asked import BundleArm, ask, choices
+from hub.learning.asked import compare
 from hub.learning.evidence import DataEvidence, GateEvidence, HeldOut, Interval, OffPolicy, ParityEvidence
 from hub.learning.gate import alpha_of_look
+from hub.learning.guarded import watched
 from hub.learning.off_policy import off_policy
 from hub.learning.plan import LearnPlan
 from hub.learning.turns import EvidenceAsked
@@ -28,17 +30,15 @@ from hub.release.bundle import BuiltBundle
 from hub.release.provenance import models_of
 from hub.release.releases import Releases
 from hub.replay import Replayer
-from hub.rewards.definition import definition_in
 from hub.rewards.exposures import Dropped
-from hub.rewards.join import joined
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
 from hub.train.skew import measure_skew
 
 MOST_SKEW: Final = 200
 """Decisions that are replayed to compare their features."""
-_NO_FAULT: Final = frozenset({Dropped.DRY_RUN, Dropped.NOT_SHOWN})
-"""Why decisions have no row that they need not have."""
+_FAULTS: Final = frozenset(Dropped) - {Dropped.DRY_RUN, Dropped.NOT_SHOWN}
+"""Why decisions have no row that should have one."""
 
 
 class Champion(NamedTuple):
@@ -130,23 +130,27 @@ class Gatherer:
         """What the log says, or why it says nothing; and which share of its decisions could not be used."""
         if asked.learned_until_ms is None:
             return None, "too few decisions to learn from some and judge by others", 0.0
-        plan, policy, placement = self._plan, self._contents.policy, asked.seat.placement
-        rows = joined(
-            self._ledger,
-            placement,
-            definition_in(policy, placement),
-            since_ms=asked.learned_until_ms,
-            until_ms=asked.news.decisions_until_ms,
-            now_ms=asked.now_ms,
-            policy=policy,
-        )
-        logged = choices(self._ledger, rows, most=plan.most_judged)
-        found = ask(
-            logged, self._arm(built, asked), None if champion.bundle is None else self._arm(champion.bundle, asked)
-        )
-        unused = found.dropped.get("not-asked", 0) / max(1, len(logged))
-        if not found.log.rows:
-            return None, f"none of {len(logged):,} decisions could be asked again", unused
+        plan = self._plan
+        try:
+            made = log_of_placement(
+                self._ledger,
+                asked.seat.placement,
+                self._contents.policy,
+                since_ms=asked.learned_until_ms,
+                until_ms=asked.news.decisions_until_ms,
+                now_ms=asked.now_ms,
+                most=plan.most_judged,
+            )
+            found = compare(
+                made,
+                asked.seat,
+                built,
+                champion.bundle,
+                ledger=self._ledger,
+                replayer=Replayer(self._ledger, self._releases, self._child),
+            )
+        except InputError as nothing:
+            return None, str(nothing), 0.0
         said = off_policy(
             found.log,
             found.challenger,
@@ -155,15 +159,27 @@ class Gatherer:
             alpha=alpha_of_look(plan.gate.alpha, asked.looks),
             rng=np.random.default_rng(plan.seed),
             segments=found.segments,
-            undecided=found.undecided,
+            guardrails=watched(
+                self._ledger,
+                self._contents.policy,
+                asked.seat.placement,
+                found.log,
+                since_ms=asked.learned_until_ms,
+                until_ms=asked.news.decisions_until_ms,
+                now_ms=asked.now_ms,
+            ),
+            undecided=float(self._is_constant(asked)),
         )
-        damaged = sum(count for why, count in rows.counts.dropped.items() if why not in _NO_FAULT)
-        return said, "", max(unused, damaged / max(1, damaged + rows.counts.shown))
+        lost = sum(count for why, count in made.left_out.items() if why in _FAULTS)
+        return said, "", max(found.unused, lost / (lost + len(made.log.decision_ids)))
 
-    def _arm(self, built: BuiltBundle, asked: EvidenceAsked) -> BundleArm:
-        bundle = load_bundle(built.manifest, built.digest, built.resources)
-        replayer = Replayer(self._ledger, self._releases, self._child)
-        return BundleArm(replayer, self._child, bundle, asked.seat.placement, asked.seat.arm)
+    def _is_constant(self, asked: EvidenceAsked) -> bool:
+        """Whether it gives every golden row the same score."""
+        artefacts = self._releases.registry.artefacts(asked.turn.registered, asked.version)
+        if artefacts.model is None or artefacts.golden is None:
+            return True
+        scores = self._child.score(artefacts.model, unpack(artefacts.golden)[0])
+        return len(scores) > 1 and not float(np.ptp(scores.reshape(len(scores), -1)[:, 0])) > 0
 
     def _is_refresh(self, asked: EvidenceAsked, champion: Champion) -> bool:
         """The same recipe on the same columns: only the data are newer."""

@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -21,11 +22,14 @@ from hub.learning.lease import Held, held
 from hub.learning.people import halted_words
 from hub.learning.plan import LearnPlan
 from hub.learning.turns import Say, TrainAsked, Turns, Workshop, open_turn
-from hub.ledger.learning import OPEN, Turn, TurnState
+from hub.ledger.learning import OPEN, StepName, Turn, TurnState
 from hub.ledger.ledger import Ledger
 from hub.release.releases import Releases
 from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
+
+_LOOKED_BACK: Final = 20
+"""Turns that are over, of which somebody may still have to be told."""
 
 
 class LearnReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +115,7 @@ def own_workshop(
     def train(asked: TrainAsked) -> None:
         from hub.train.ranker import How, train_ranker
 
-        how = How(incremental=asked.incremental, until_ms=asked.until_ms)
+        how = How(incremental=asked.parent is not None, parent=asked.parent, until_ms=asked.until_ms)
         train_ranker(contents, ledger, releases.registry, asked.model, by=asked.by, seed=asked.seed, how=how)
 
     return Workshop(train, gatherer.check_parity, gatherer)
@@ -131,7 +135,9 @@ def _begin(turns: Turns, model: ModelName, plan: LearnPlan, idle: dict[ModelName
 
 def _tell(ledger: Ledger, alerts: Alerts, touched: Sequence[Turn], lease: Held, clock: Clock) -> list[Told]:
     told = []
-    for turn in {turn.number: turn for turn in touched}.values():
+    ended = ledger.turns({TurnState.STOPPED}, limit=_LOOKED_BACK)
+    missed = [turn for turn in ended if any(step.name is StepName.ALERT for step in ledger.steps(turn.number))]
+    for turn in {turn.number: turn for turn in (*missed, *touched)}.values():
         lease.check()
         told += alerts.about(turn, ledger, now_ms=clock.now_ms())
     return told

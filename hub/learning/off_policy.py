@@ -92,8 +92,8 @@ def off_policy(
         warnings=judged.reasons if judged.verdict is Verdict.WARN else (),
         explores=_explores(challenger),
         champion_explores=_logged_explores(log) if champion is None else _explores(champion),
-        choices=_choices(challenger, log),
-        champion_choices=_logged_choices(log) if champion is None else _choices(champion, log),
+        choices=_shown(challenger, log) if champion is None else _choices(challenger, log),
+        champion_choices=_logged_shown(log) if champion is None else _choices(champion, log),
         undecided=undecided,
         segments=tuple(_by_segment(pair, segments or {}, rng)),
         guardrails=tuple(_guardrail(pair, watched, rng) for watched in guardrails),
@@ -175,15 +175,23 @@ def _logged_explores(log: LoggedDecisions) -> float:
 
 
 def _choices(target: Target, log: LoggedDecisions) -> float:
-    """Effective number of the items that it would put into first places."""
-    first = log.position == log.position.min()
-    best = target.table.argmax(axis=1)[target.group[first]]
+    """Effective number of the items that it would put into first places, had it not to explore."""
+    best = target.table.argmax(axis=1)[target.group[_first(log)]]
     return _effective(np.bincount(best).astype(np.float64))
 
 
-def _logged_choices(log: LoggedDecisions) -> float:
-    first = log.position == log.position.min()
-    return _effective(np.bincount(log.action[first]).astype(np.float64))
+def _shown(target: Target, log: LoggedDecisions) -> float:
+    """Effective number of the items that it would show in first places, exploration included."""
+    return _effective(np.asarray(target.table[target.group[_first(log)]].sum(axis=0), np.float64))
+
+
+def _logged_shown(log: LoggedDecisions) -> float:
+    """Likewise of the log itself, which does not say what it would have put first."""
+    return _effective(np.bincount(log.action[_first(log)]).astype(np.float64))
+
+
+def _first(log: LoggedDecisions) -> npt.NDArray[np.bool_]:
+    return np.asarray(log.position == log.position.min(), np.bool_)
 
 
 def _effective(counts: Floats) -> float:

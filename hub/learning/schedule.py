@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,17 @@ _LEARN: Final = "learn_"
 class LearningKeeper:
     """One hub's."""
 
-    def __init__(self, data_dir: Path, settings: HubSettings, *, log: Log, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        settings: HubSettings,
+        *,
+        log: Log,
+        environment: Mapping[str, str],
+        command: Sequence[str] = EDGEWISE,
+    ) -> None:
+        """`command` is what runs as `edgewise`."""
+        self._command = command
         self._data_dir = data_dir
         self._settings = settings
         self._log = log
@@ -55,7 +65,7 @@ class LearningKeeper:
         """Once around; what came of it goes into the log."""
         words = ["hub", "learn", "--data-dir", str(self._data_dir), "--json"]
         child = await asyncio.create_subprocess_exec(
-            *EDGEWISE,
+            *self._command,
             *words,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

@@ -45,7 +45,8 @@ class TrainAsked(NamedTuple):
     """Its name in the site."""
     by: str
     """Whom the registry writes down: it says which turn it was."""
-    incremental: bool
+    parent: int | None
+    """The version to which only what is new is added; None: in full."""
     seed: int
     until_ms: int | None
     """Only what happened before may be learned from: what came later judges. None: nothing judges, all of it may."""
@@ -127,7 +128,7 @@ class Turns:
             self._contents.policy,
             seat.placement,
             recipe,
-            since=self._learned_last(model),
+            since=self._counted_last(model),
             now_ms=now_ms,
         )
         if news.new < self._plan.gate.fewest_new:
@@ -164,11 +165,11 @@ class Turns:
         if len(begun) >= MOST_TRIES:
             reason = f"training ended its process {len(begun)} times"
             return self._write(turn, StepName.TRAIN, _stopped(reason, StepState.FAILED))
-        incremental, until_ms = self._can_continue(turn), self._judged_from(turn)
-        inputs = {UNTIL: until_ms, "incremental": incremental, "seed": self._plan.seed, "try": len(begun) + 1}
+        parent, until_ms = self._parent(turn), self._judged_from(turn)
+        inputs = {UNTIL: until_ms, "parent": parent, "seed": self._plan.seed, "try": len(begun) + 1}
         self._write(turn, StepName.TRAIN, Taken(StepState.BEGUN), inputs)
         try:
-            self._work.train(TrainAsked(turn.model, by, incremental, self._plan.seed, until_ms))
+            self._work.train(TrainAsked(turn.model, by, parent, self._plan.seed, until_ms))
         except (InputError, ModelRefused) as refused:
             return self._write(turn, StepName.TRAIN, _stopped(str(refused)), inputs)
         found = self._registered_by(turn, by)
@@ -282,11 +283,11 @@ class Turns:
             return None
         return times[len(times) - max(1, round(len(times) * self._plan.judge_share))]
 
-    def _learned_last(self, model: ModelName) -> News | None:
-        """What the latest turn counted that got as far as a model."""
+    def _counted_last(self, model: ModelName) -> News | None:
+        """What the latest turn counted, whatever came of it: what was refused is not tried again on the same data."""
         for turn in self._ledger.turns(model=model):
             step = self._done(turn, StepName.DATA)
-            if turn.version is not None and step is not None:
+            if step is not None:
                 return msgspec.convert(step.result, News)
         return None
 
@@ -297,10 +298,14 @@ class Turns:
                 return int(version)
         return None
 
-    def _can_continue(self, turn: Turn) -> bool:
-        recipe = self._contents.recipes[turn.model]
-        is_asked = self._plan.incremental and recipe.decisions is None
-        return is_asked and bool(self._releases.registry.models(turn.registered))
+    def _parent(self, turn: Turn) -> int | None:
+        """What serves, where it is to be continued: what was not recommended must not live on in what comes next."""
+        if not self._plan.incremental or self._contents.recipes[turn.model].decisions is not None:
+            return None
+        try:
+            return self._releases.registry.resolve(self._contents.models[turn.model])
+        except (InputError, RefusedError):
+            return None  # nothing serves yet
 
     def _looks_before(self, turn: Turn) -> int:
         """Challengers that were judged since the model's last promotion."""

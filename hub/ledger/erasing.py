@@ -77,6 +77,12 @@ class Erasing:
                 done[entry.number]["lake"] = rewritten
         return done
 
+    def erased_since(self, time_ms: int) -> int:
+        """How many subjects were erased whose time ended then or later: what they did is in no count any more."""
+        query = sa.select(sa.func.count()).where(tables.erasures.c.time_ms >= time_ms)
+        with self.storage.reading() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def is_behind(self, listed: SuppressionList) -> bool:
         """Whether the list holds an erasure that this ledger has not carried out."""
         name, entries = listed.listed()

@@ -24,6 +24,7 @@ from hub.ledger.outcomes import OutcomeRows
 from hub.ledger.pace import PaceRows
 from hub.ledger.people import PeopleRows
 from hub.ledger.place import ledger_url
+from hub.ledger.ramps import RampRows
 from hub.ledger.reading import RecordReader
 from hub.ledger.registry import Registry
 from hub.ledger.sources import SourceLedger
@@ -64,6 +65,7 @@ class Ledger(
     SuggestionRows,
     FlagRows,
     LearningRows,
+    RampRows,
     PaceRows,
     OutcomeRows,
     Erasing,

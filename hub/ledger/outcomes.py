@@ -112,6 +112,13 @@ class OutcomeRows:
             query = sa.select(column).order_by(column.desc()).offset(decisions).limit(1)
             return connection.execute(query).scalar_one_or_none() or 0
 
+    def decisions_since(self, since_ms: int) -> int:
+        """How many there are, for whoever cannot read any number of them."""
+        columns = tables.decisions.c
+        with self.storage.reading() as connection:
+            query = sa.select(sa.func.count()).where(columns.time_ms >= since_ms)
+            return int(connection.execute(query).scalar_one())
+
     def _events(self, *where: sa.ColumnElement[bool], after_position: int = 0) -> Iterator[EventRecord]:
         position = after_position
         while True:

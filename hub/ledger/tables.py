@@ -508,3 +508,20 @@ learning_leases = Table(
     Column("until_ms", BigInteger, nullable=False),
 )
 """Which process may take steps, and until when."""
+
+ramp_steps = Table(
+    "ramp_steps",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("experiment", Text, nullable=False),
+    Column("seed", Text, nullable=False),
+    Column("bucket_version", BigInteger, nullable=False),
+    Column("coverage", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("gates", JSON, nullable=False),
+    Index(None, "experiment"),
+)
+"""Coverage that people gave experiments with a ramp; the row of the greatest number holds, for the same seed and bucket
+version. `gates` is what held it back or let it go, in words."""

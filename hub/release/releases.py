@@ -32,6 +32,7 @@ from hub.release.chain import Write
 from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
 from hub.release.provenance import models_of
+from hub.release.ramped import ramped
 from hub.release.repository import AssignmentDamaged, Repository
 from hub.site.kept_retention import keep_retention
 from hub.site.loading import SiteContents
@@ -118,6 +119,7 @@ class Releases:
 
         Raises as `apply`.
         """
+        contents = self._ramped(contents)
         models, provenance = self._models(contents, trained)
         now_ms = self._clock.now_ms()
         version, live = self._next_version(), self.live()
@@ -128,6 +130,7 @@ class Releases:
 
         Raises as `apply`.
         """
+        contents = self._ramped(contents)
         models, _ = self._models(contents)
         return self._plan(contents, build_resources(contents, models)[0])
 
@@ -135,24 +138,24 @@ class Releases:
     def apply(self, contents: SiteContents, *, by: str, trained: Trained = NOTHING_TRAINED) -> Applied:
         """Build a candidate from a site, unless the newest release holds the same already.
 
-        Makes the site's repository where there is none yet (the keys must be there). `trained`: versions that are tried
+        Makes the site's repository where there is none yet (the keys must be there). Experiments with a ramp get the
+        coverage of the last step that a person took (`hub.experiments.ramp`). `trained`: versions that are tried
         in place of those that the site names; no person need have approved them yet, and until one has, no person can
-        approve the release.
+        approve the release. Then nothing but the candidate is made: sources and retention are in force as soon as they
+        are applied, and that is for a person to do.
 
         Raises:
             RefusedError, InputError: a model that the site names is not there or not approved; another site's folder.
             BundleRefused, ModelRefused: an edge would refuse the bundle. Nothing is kept.
         """
         self.repository.create(contents.policy.site.name)
+        contents = self._ramped(contents)
         models, provenance = self._models(contents, trained)
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
         with locked(self._data_dir / "releases.lock"):
-            if keep_sources(self._data_dir, contents.sources):
-                names = ", ".join(contents.sources) or "none"
-                self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
-            if keep_retention(self._data_dir, contents.retention):
-                self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
+            if not trained:
+                self._keep_beside(contents, by)
             same = self._same(resources)
             if same is not None:
                 return Applied(same, is_new=False, plan=planned)
@@ -308,6 +311,14 @@ class Releases:
             self.repository.publish_release(built.manifest_bytes, built.resources)
         return row
 
+    def _keep_beside(self, contents: SiteContents, by: str) -> None:
+        """What of a site is no part of a release, and in force at once."""
+        if keep_sources(self._data_dir, contents.sources):
+            names = ", ".join(contents.sources) or "none"
+            self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
+        if keep_retention(self._data_dir, contents.retention):
+            self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
+
     def _demand_approved_models(self, built: BuiltBundle) -> None:
         """What no person approved is not promoted: neither is what holds it."""
         for name, version in models_of(built).values():
@@ -345,6 +356,9 @@ class Releases:
     def _history(self, live: BundleVersion | None) -> History:
         entries = self._ledger.audit(limit=_AUDITED, what={PROMOTE, ROLLBACK})
         return history(entries[::-1], live)
+
+    def _ramped(self, contents: SiteContents) -> SiteContents:
+        return contents._replace(policy=ramped(contents.policy, self._ledger.ramp_steps()))
 
     def _models(
         self, contents: SiteContents, trained: Trained = NOTHING_TRAINED

@@ -43,7 +43,15 @@ class NoItem(Exception):  # noqa: N818  # reads as what happened
 class Attribution:
     """Exposures by decision, and by person and item. Ask in the order of time: refunds follow the orders before."""
 
-    def __init__(self, exposures: Mapping[DecisionId, Iterable[Exposure]], person_of: PersonOf, window_ms: int) -> None:
+    def __init__(
+        self,
+        exposures: Mapping[DecisionId, Iterable[Exposure]],
+        person_of: PersonOf,
+        window_ms: int,
+        *,
+        outcomes: Iterable[Outcome],
+    ) -> None:
+        """`outcomes` are those that it will be asked for: what nobody did anything with is not looked up."""
         self._by_decision = {
             decision_id: sorted(placed, key=lambda exposure: exposure.placement)
             for decision_id, placed in exposures.items()
@@ -52,15 +60,18 @@ class Attribution:
         self._window_ms = window_ms
         self._shown: dict[tuple[SubjectId, ItemId], list[Place]] = {}
         self._ordered: dict[tuple[SubjectId, ItemId], Place | None] = {}
+        sought = {
+            (person_of(outcome.subject), outcome.item)
+            for outcome in outcomes
+            if outcome.subject != ANONYMOUS and outcome.item != NO_ITEM
+        }
         for placed in self._by_decision.values():
             for exposure in placed:
                 if exposure.was_seen and exposure.record.subject != ANONYMOUS:
                     person = person_of(exposure.record.subject)
                     for position, slot in enumerate(exposure.slots):
-                        if slot.item == NO_ITEM:
-                            continue
-                        place = Place(exposure.exposed_ms, exposure.decision_id, exposure.placement, position)
-                        self._shown.setdefault((person, slot.item), []).append(place)
+                        if (key := (person, slot.item)) in sought:
+                            self._shown.setdefault(key, []).append(_place(exposure, position))
         for places in self._shown.values():
             places.sort()
 

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from edgewise.bundle.policy import Policy, RewardDefinition, Worth
+from edgewise.decision import NOTHING
 from edgewise.events import KIND_OF, Kind, kind_of
 from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, SubjectId
 from edgewise.records import EventRecord, Touch
 
 CLICKED: Final = RewardDefinition({Kind.CLICK.value: 1.0}, aggregate="max")
 """Where a placement says nothing. The largest, and not the sum: a visitor who clicks twice wants it once."""
-NO_ITEM: Final = ItemId("")
-"""Of an outcome that names a decision and no item."""
+NO_ITEM: Final = NOTHING
+"""Of an outcome that names a decision and no item; of a slot that stayed empty."""
 
 
 def definition_in(policy: Policy, placement: PlacementName) -> RewardDefinition:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
+from msgspec import Meta
 
 from edgewise.errors import MALFORMED
 from edgewise.events import ACTIVATIONS
@@ -37,6 +38,8 @@ class Dropped(StrEnum):
     PROPENSITY_0 = "propensity-0"
     """Or below: what cannot have been chosen."""
     PROPENSITY_ABOVE_1 = "propensity-above-1"
+    LEARNING_PROBABILITY = "learning-probability"
+    """It was kept with a probability that is none, so that nobody knows for how many it stands."""
     NOT_SHOWN = "not-shown"
     """Deferred, and no activation came."""
 
@@ -72,7 +75,14 @@ class Exposure(NamedTuple):
         return self.dropped is None or self.dropped in _SEEN
 
 
-_SEEN: Final = frozenset({Dropped.PROPENSITY_0, Dropped.PROPENSITY_MISSING, Dropped.PROPENSITY_ABOVE_1})
+_SEEN: Final = frozenset(
+    {
+        Dropped.PROPENSITY_0,
+        Dropped.PROPENSITY_MISSING,
+        Dropped.PROPENSITY_ABOVE_1,
+        Dropped.LEARNING_PROBABILITY,
+    }
+)
 
 
 class Activation(NamedTuple):
@@ -82,15 +92,18 @@ class Activation(NamedTuple):
     message_id: MessageId
 
 
+_Rank = Annotated[int, Meta(ge=1, le=1_000)]
+
+
 class _Item(msgspec.Struct):
     id: ItemId
-    rank: int
+    rank: _Rank
     propensity: float | None = None
     reason: str = ""
 
 
 class _Nothing(msgspec.Struct):
-    rank: int
+    rank: _Rank
     propensity: float | None = None
     reason: str = ""
 
@@ -116,8 +129,8 @@ _decoder = msgspec.json.Decoder(_Logged)
 
 
 def slim(record: DecisionRecord) -> DecisionRecord:
-    """The record without feature rows: a join of a month holds all its decisions."""
-    return msgspec.structs.replace(record, shown={}, sampled={})
+    """The record without feature rows and challengers: a join of a month holds all its decisions."""
+    return msgspec.structs.replace(record, shown={}, sampled={}, shadows={})
 
 
 def clock_jumps(records: Iterable[DecisionRecord]) -> set[DecisionId]:
@@ -192,6 +205,8 @@ def _exposure(
         dropped = Dropped.CLOCK_JUMP
     elif record.deferred and activation is None:
         dropped = Dropped.NOT_SHOWN
+    elif not 0 < record.learning_probability <= 1:
+        dropped = Dropped.LEARNING_PROBABILITY
     else:
         dropped = next((flaw for slot in slots if (flaw := _flaw(slot.propensity)) is not None), None)
     return Exposure(

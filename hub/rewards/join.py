@@ -107,7 +107,7 @@ def join_records(
     by_id = {record.decision_id: record for record in decisions}
     by_message = _each_once(events)
     bad: Counter[str] = Counter()
-    activations = _activations(by_id, by_message.values(), placement, bad, now_ms)
+    activations = activations_of(by_id, by_message.values(), placement, bad, now_ms)
     jumped = clock_jumps(by_id.values())
     exposures = {
         record.decision_id: exposures_of(
@@ -123,7 +123,7 @@ def join_records(
     }
     used = {(found.message_id, name) for by_placement in activations.values() for name, found in by_placement.items()}
     outcomes = sorted(outcome for event in by_message.values() for outcome in outcomes_of(event, definition))
-    attribution = Attribution(exposures, person_of, round(definition.window_hours * HOUR_MS))
+    attribution = Attribution(exposures, person_of, round(definition.window_hours * HOUR_MS), outcomes=outcomes)
     came: dict[tuple[DecisionId, int], list[Outcome]] = {}
     for outcome in outcomes:
         concerns = outcome.placement in (None, placement) and since_ms <= outcome.time_ms < until_ms
@@ -161,7 +161,7 @@ def _rank(event: EventRecord) -> tuple[int, str, int]:
     return event.time_ms, event.producer, event.seq
 
 
-def _activations(
+def activations_of(
     decisions: Mapping[DecisionId, DecisionRecord],
     events: Iterable[EventRecord],
     placement: PlacementName,

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 PolicyNow = Callable[[], Policy | None]
 """The live release's; None where there is none."""
-MOST_DECISIONS: Final = 50_000
-"""Of a view that a running hub makes: about three seconds of one core."""
+VIEW_HOURS: Final = 48.0
+"""Twice as long as rewards are usually waited for: within one wait nothing could be settled."""
+MOST_DECISIONS: Final = 10_000
+"""Of a view that a running hub makes: about a second of one core, while others wait for the interpreter."""
 
 
 class PlacementRewards(msgspec.Struct, frozen=True, rename="camel"):
@@ -123,7 +125,7 @@ def _view_of(joined: Joined, *, is_defined: bool) -> PlacementRewards:
 class RewardsNow:
     """The view of a running hub: bounded, and made at most once in `every_ms`, however often it is asked for."""
 
-    def __init__(self, ledger: Ledger, policy: PolicyNow, *, hours: float = 24.0, every_ms: int = 15_000) -> None:
+    def __init__(self, ledger: Ledger, policy: PolicyNow, *, hours: float = VIEW_HOURS, every_ms: int = 60_000) -> None:
         self._ledger = ledger
         self._policy = policy
         self._window_ms = round(hours * HOUR_MS)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from edgewise.admission.check_conditions import wrong_with_condition
-from edgewise.bundle.policy import Experiment, Metric, Placement
+from edgewise.bundle.policy import Everything, Experiment, External, Greedy, Metric, Placement
 from edgewise.errors import Problem
 from edgewise.events import KIND_OF, Kind
 from edgewise.ids import ExperimentKey, PlacementName
@@ -42,7 +42,13 @@ def check_experiments(files: Files) -> Iterator[Problem]:
 
 
 def check_placement_experiment(files: Files, placement: Placement, say: Say) -> Iterator[Problem]:
-    """Whether the experiment that a placement runs is there, and has its arms."""
+    """Whether the experiment that a placement runs is there, and has its arms; external arms have nothing to choose."""
+    for name, chosen in placement.arms.items():
+        if isinstance(chosen.ranking, External) and (chosen.exploration, chosen.retrieval) != (Greedy(), Everything()):
+            message = "the page chooses here, so that there is nothing to explore or retrieve"
+            yield say(
+                ("arms", name), f"{message}; leave `exploration` and `retrieval` away, or rank by something of ours"
+            )
     if placement.experiment is None:
         return
     if placement.experiment not in files.experiments:

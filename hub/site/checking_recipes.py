@@ -87,6 +87,16 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
             if lacking:
                 yield say(at, f"the feature {feature!r} asks for {lacking} in the same `train` part; add it there")
     yield from _decisions([declared[feature] for feature in taken if feature in declared], recipe, say)
+    yield from _interactions(taken, recipe, say)
+
+
+def _interactions(taken: list[str], recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    for position, sides in enumerate([] if recipe.linear is None else recipe.linear.interactions):
+        for side, names in enumerate(sides):
+            for name in names:
+                if name not in taken:
+                    path = ("train", "linear", "interactions", position, side)
+                    yield say(path, f"the model takes no feature {name!r}; {did_you_mean(name, taken)}")
 
 
 def _statistics(recipe: RankerRecipe | ItemsRecipe, part: str, say: Say) -> Iterator[Problem]:

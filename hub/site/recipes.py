@@ -181,6 +181,9 @@ Rewarded = Literal["view", "click", "add", "order", "review", "refund"]
 class DecisionRecipe(msgspec.Struct, frozen=True):
     """Learn from what nodes showed in the placement and what came of it, in place of the replayed history.
 
+    What came of it is the placement's `reward`, where it defines one, once its wait is over; else the recipe's outcome
+    and rewards, whenever they came.
+
     People look at the first slots whatever stands there, so that a click says of a slot what it seems to say of an
     item. Either way to take that out works with the slots that the decisions logged.
     """

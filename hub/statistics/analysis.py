@@ -11,13 +11,11 @@ from edgewise.errors import InputError
 from hub.statistics.balance import Exposures, SampleRatio, srm
 from hub.statistics.compare import LEVEL, Comparison, Method, compare
 from hub.statistics.evidence import Evidence
-from hub.statistics.metrics import Measured, Role, is_attention
+from hub.statistics.metrics import Measured, Role
 from hub.statistics.multiplicity import Correction, corrected
-from hub.statistics.novelty import Novelty
-from hub.statistics.segments import Segments
+from hub.statistics.results import Analysis, ControlResult, MetricResult, VariantResult
 from hub.statistics.sequential import TUNED_TO_UNITS
 from hub.statistics.summary import COVARIATE
-from hub.statistics.uplift import Targeting
 from hub.statistics.verdict import Guardrail, Held, Verdict, Word, guardrail, verdict
 
 
@@ -35,84 +33,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The smallest relative lift of the outcome that is worth its cost."""
     tuned_to_units: float = TUNED_TO_UNITS
     alpha: float = LEVEL
-    is_attention_declared: bool = False
-    """Whether somebody said that clicks or views are the business."""
+    blocked: tuple[str, ...] = ()
+    """Why nothing may be concluded, as far as whoever brings the evidence knows more than it says."""
 
     @property
     def outcome(self) -> Measured:
         """What decides."""
         return next(metric for metric in self.metrics if metric.role is Role.OUTCOME)
-
-
-class ControlResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The arm that all others are compared with."""
-
-    name: str
-    n: int
-    """Units with a value."""
-    mean: float
-    """NaN (null in JSON) for no units."""
-
-
-class VariantResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A variant by one metric; NaN (null in JSON) is unknown."""
-
-    n: int
-    mean: float
-    absolute_lift: float
-    relative_lift: float
-    ci_low: float
-    """95 % interval of the relative lift."""
-    ci_high: float
-    p_value: float
-    chance_to_win: float
-    """In the Bayesian method only."""
-    verdict: Word
-    sentence: str
-    absolute_low: float
-    absolute_high: float
-    p_value_corrected: float
-    """For all comparisons of its family: the outcome's variants, or all of the secondary metrics."""
-    stderr: float
-    theta: float
-    """CUPED's coefficient; 0 without a covariate."""
-    variance_reduction: float
-
-
-class MetricResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One metric over all variants."""
-
-    kind: str
-    role: Role
-    higher_is_better: bool
-    control: ControlResult
-    variants: dict[str, VariantResult]
-    excluded: int = 0
-    """Units without a value that counts."""
-    guardrails: dict[str, Guardrail] = {}
-    """By variant, of a guardrail."""
-    segments: Segments | None = None
-    novelty: dict[str, Novelty] = {}
-    """By variant."""
-    targeting: dict[str, Targeting] = {}
-    """By variant."""
-
-
-class Analysis(msgspec.Struct, frozen=True, kw_only=True):
-    """What an experiment says."""
-
-    srm: SampleRatio
-    metrics: dict[str, MetricResult]
-    control: str
-    method: Method
-    outcome: str
-    verdicts: dict[str, Verdict]
-    """By variant: of the outcome, guardrails and checks included."""
-    exposures: Exposures | None
-    """None where units are not named, so that nobody can see one in two arms."""
-    correction: Correction
-    alpha: float
-    warnings: list[str]
 
 
 def analysed(evidence: Evidence, plan: Plan) -> Analysis:
@@ -122,7 +49,7 @@ def analysed(evidence: Evidence, plan: Plan) -> Analysis:
     """
     counts = _meant(evidence.counts, plan)
     split = srm(counts, plan.weights)
-    blocked = _blocked(split, evidence.exposures, counts)
+    blocked = [*_blocked(split, evidence.exposures, counts), *plan.blocked]
     variants = [arm for arm in counts if arm != plan.control]
     found = {
         metric.name: {
@@ -224,7 +151,7 @@ def _metric(
     blocked: Sequence[str],
 ) -> MetricResult:
     control = evidence.of(metric.name, plan.control)
-    if metric.role is not Role.GUARDRAIL and is_attention(metric.name) and not plan.is_attention_declared:
+    if metric.role is not Role.GUARDRAIL and not metric.may_ship:
         what = f"{metric.name} alone says nothing of the business: name an outcome that does"
         blocked = [*blocked, what]
     variants = {}

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import msgspec
 
-from hub.statistics.analysis import Analysis, Plan, analysed
+from hub.statistics.analysis import Plan, analysed
 from hub.statistics.compare import Method
 from hub.statistics.from_rows import evidence_of, with_views
 from hub.statistics.metrics import Measured, read_metrics, with_roles
 from hub.statistics.multiplicity import Correction
+from hub.statistics.read_units import read_units
+from hub.statistics.results import Analysis
 from hub.statistics.sequential import TUNED_TO_UNITS
 from hub.statistics.sums import VARIANT, read_sums
-from hub.statistics.units import Columns, read_units
+from hub.statistics.units import Columns
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,5 +84,4 @@ def _plan(metrics: list[Measured], asked: Asked) -> Plan:
         correction=Correction(asked.correction),
         least_lift=asked.least_lift,
         tuned_to_units=asked.tuned_to_units,
-        is_attention_declared=asked.outcome is not None,
     )

@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from hub.statistics.analysis import Analysis, MetricResult
 from hub.statistics.balance import exposures
 from hub.statistics.compare import Kind
 from hub.statistics.evidence import Evidence
 from hub.statistics.metrics import Measured, Role
 from hub.statistics.novelty import Day, Novelty, novelty
+from hub.statistics.results import Analysis, MetricResult
 from hub.statistics.segments import Heterogeneity, Pair, Segments, heterogeneity
 from hub.statistics.units import EXCLUDED, Mask, Units, Values, per_unit
 from hub.statistics.uplift import Targeting, targeting

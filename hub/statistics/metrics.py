@@ -45,6 +45,13 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
     higher_is_better: bool = True
     tolerated: float = 0.0
     """Of a guardrail: the worst relative change."""
+    business: bool | None = None
+    """Whether somebody lives on it; unsaid it is what its name says (`is_attention`)."""
+
+    @property
+    def may_ship(self) -> bool:
+        """Whether a lift of it is worth anything on its own."""
+        return not is_attention(self.name) if self.business is None else self.business
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,15 +113,20 @@ def with_roles(
     if outcome in guardrails:
         raise InputError(f"--guardrail {outcome}: the outcome cannot guard itself")
     free = [name for name in known if name not in guardrails]
-    if outcome is None:
-        outcome = next((name for name in free if not is_attention(name)), free[0] if free else None)
-    if outcome is None:
+    if not free:
         raise InputError("every metric is a guardrail, expected one that is the outcome")
-    return [_with_role(metric, outcome, guardrails, lower, covariates) for metric in metrics]
+    decides = outcome or next((name for name in free if not is_attention(name)), free[0])
+    return [_with_role(metric, decides, guardrails, lower, covariates, declared=outcome) for metric in metrics]
 
 
 def _with_role(
-    metric: Measured, outcome: str, guardrails: dict[str, float], lower: Sequence[str], covariates: dict[str, str]
+    metric: Measured,
+    outcome: str,
+    guardrails: dict[str, float],
+    lower: Sequence[str],
+    covariates: dict[str, str],
+    *,
+    declared: str | None,
 ) -> Measured:
     role = Role.SECONDARY
     if metric.name == outcome:
@@ -125,6 +137,7 @@ def _with_role(
     return msgspec.structs.replace(
         metric,
         role=role,
+        business=True if metric.name == declared else metric.business,
         higher_is_better=metric.name not in lower,
         tolerated=guardrails.get(metric.name, 0.0),
         covariate=above or None,

@@ -6,9 +6,9 @@ import math
 from typing import Final
 
 from hub.report_page import Bar, Line, bars, heading, in_table, lines, page, sentence, sentences
-from hub.statistics.analysis import Analysis, MetricResult, VariantResult
 from hub.statistics.metrics import Role
 from hub.statistics.novelty import Novelty
+from hub.statistics.results import Analysis, MetricResult, VariantResult
 from hub.statistics.segments import Segments
 from hub.statistics.uplift import Targeting
 from hub.statistics.verdict import Word
@@ -25,22 +25,24 @@ def experiment_page(found: Analysis, name: str) -> str:
     """HTML 5, to be encoded as UTF-8."""
     parts = [
         sentences([of.sentence for of in found.verdicts.values()]),
-        sentence(_split(found), is_warning=found.srm.alarm),
+        sentence(split_sentence(found), is_warning=found.srm.alarm),
         sentences(found.warnings),
     ]
     for metric, result in found.metrics.items():
-        parts += _metric(metric, result)
-    parts += [heading("How it was read"), sentence(_read(found))]
+        parts += metric_parts(metric, result)
+    parts += [heading("How it was read"), sentence(reading_sentence(found))]
     return page(f"Experiment {name}", *parts)
 
 
-def _split(found: Analysis) -> str:
+def split_sentence(found: Analysis) -> str:
+    """Whether the split is the one that was meant."""
     seen = ", ".join(f"{arm} {units:,}" for arm, units in found.srm.observed.items())
     said = "is not the one that was meant: nothing below can be trusted" if found.srm.alarm else "is as it was meant"
     return f"The split {said} ({seen}; p = {_number(found.srm.p_value)})."
 
 
-def _read(found: Analysis) -> str:
+def reading_sentence(found: Analysis) -> str:
+    """By which method, and what decides."""
     ways = {
         "fixed": "Welch's t-test, to be looked at once, at the end that was planned",
         "sequential": "confidence sequences, which hold at every look",
@@ -53,7 +55,8 @@ def _read(found: Analysis) -> str:
     )
 
 
-def _metric(name: str, result: MetricResult) -> list[str]:
+def metric_parts(name: str, result: MetricResult) -> list[str]:
+    """One metric over all variants, with what is known of it beside the lift."""
     better = "" if result.higher_is_better else ", less is better"
     control = result.control
     parts = [
@@ -76,9 +79,9 @@ def _metric(name: str, result: MetricResult) -> list[str]:
     if result.excluded:
         parts.append(sentence(f"{result.excluded:,} units have no value that counts.", is_warning=True))
     for arm, of_days in result.novelty.items():
-        parts += _novelty(name, arm, of_days)
+        parts += novelty_parts(name, arm, of_days)
     if result.segments is not None:
-        parts += _segments(name, result.segments)
+        parts += segment_parts(name, result.segments)
     for arm, judged in result.targeting.items():
         parts += _targeting(name, arm, judged)
     return parts
@@ -90,7 +93,8 @@ def _row(arm: str, of: VariantResult) -> list[str]:
     return [arm, f"{of.n:,}", _number(of.mean), *lift, *sure, of.verdict.value]
 
 
-def _novelty(name: str, arm: str, found: Novelty) -> list[str]:
+def novelty_parts(name: str, arm: str, found: Novelty) -> list[str]:
+    """The lift by day since exposure."""
     drawn = [
         Line("lift, %", [(day.day, day.relative_lift * 100) for day in found.days]),
         Line("95 % from", [(day.day, day.ci_low * 100) for day in found.days]),
@@ -108,7 +112,8 @@ def _novelty(name: str, arm: str, found: Novelty) -> list[str]:
     ]
 
 
-def _segments(name: str, found: Segments) -> list[str]:
+def segment_parts(name: str, found: Segments) -> list[str]:
+    """The lift within each segment."""
     parts = []
     for arm, of in found.variants.items():
         rows = [

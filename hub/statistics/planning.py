@@ -14,8 +14,9 @@ from hub.report_page import Line, heading, in_table, lines, page, sentence
 from hub.statistics.compare import Kind
 from hub.statistics.metrics import read_metrics
 from hub.statistics.power import Baseline, Design, detectable_lift, power, units_needed
+from hub.statistics.read_units import read_units
 from hub.statistics.summary import COVARIATE, COVARIATE_DENOMINATOR, DENOMINATOR, VALUE, Summary
-from hub.statistics.units import Columns, read_units
+from hub.statistics.units import Columns
 
 _STEPS: Final = (0.5, 0.7, 1.0, 1.4, 2.0, 3.0)
 """Of the lift that was asked for: what it would take to find less or more."""

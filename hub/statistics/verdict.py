@@ -165,5 +165,5 @@ def _share(tolerated: float) -> str:
 
 def _why(found: Comparison) -> str:
     if math.isnan(found.absolute_lift):
-        return "an arm has no units"
+        return "an arm has no units, or nothing to divide by"
     return "an arm has fewer than two units, or nothing varies"

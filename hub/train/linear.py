@@ -28,6 +28,11 @@ MOST_TERMS: Final = 1_000
 _LEAST_NOISE: Final = 1e-6
 """Of the variance of a reward: what never varied is not known to be constant for ever."""
 
+_STILL: Final = 1e-6
+"""Of its mean: a column that varies by less is constant but for float32's rounding, which would be blown up."""
+_SMALLEST: Final = 1e-30
+"""One over it is still a float32."""
+
 
 def fit_linear(lesson: Lesson, recipe: LinearRecipe) -> LinearModel:
     """Minimise sum of weight * (gain - intercept - terms @ w)^2 + l2 * |w|^2; the covariance is its Bayesian reading.
@@ -37,10 +42,14 @@ def fit_linear(lesson: Lesson, recipe: LinearRecipe) -> LinearModel:
     that are alike are added up first: where all columns are codes, a day's rows are few different ones.
 
     Raises:
-        InputError: as `check_lesson`; an interaction names no column, or there would be too many terms.
+        InputError: as `check_lesson`; a reward is no finite number; an interaction names no column, or there would be
+            too many terms.
         ModelRefused: `nothing-learned`: no column tells anything.
     """
     check_lesson(lesson)
+    if not np.isfinite(lesson.gain).all():
+        wrong = int((~np.isfinite(lesson.gain)).sum())
+        raise InputError(f"{wrong:,} of {len(lesson):,} rewards are NaN or infinite; expected finite numbers")
     alike = _Alike(lesson)
     terms = _terms(lesson, alike, recipe)
     total = float(alike.weight.sum())
@@ -83,13 +92,13 @@ class _Alike:
 def _terms(lesson: Lesson, alike: _Alike, recipe: LinearRecipe) -> Terms:
     features = lesson.matrix.shape[1]
     is_coded = np.isin(np.array(lesson.names), lesson.categorical)
-    known = ~np.isnan(alike.matrix)
+    known = np.isfinite(alike.matrix)
     weight = np.where(known, alike.weight[:, None], 0.0)
     sums = np.maximum(weight.sum(axis=0), np.finfo(np.float64).tiny)
     values = np.where(known, alike.matrix, 0.0).astype(np.float64)
     mean = (weight * values).sum(axis=0) / sums
     deviation = np.sqrt((weight * np.where(known, values - mean, 0.0) ** 2).sum(axis=0) / sums)
-    numbers = np.flatnonzero(~is_coded & (deviation > 0))
+    numbers = np.flatnonzero(~is_coded & (deviation > np.maximum(_STILL * np.abs(mean), _SMALLEST)))
     coded, code = _codes(alike, np.flatnonzero(is_coded), recipe.most_codes)
     source = np.concatenate([numbers, coded])
     left, right = _pairs(lesson.names, source, recipe.interactions)

@@ -134,7 +134,7 @@ def _slots(found: Joined, worth: Rewards | None, left_out: Counter[str]) -> dict
     slots: dict[DecisionId, dict[ItemId, _Slot]] = {}
     useless: dict[DecisionId, str] = {}
     for index, decision_id in enumerate(found.decision_id):
-        why = _useless(found, index)
+        why = _useless(found, index, is_waited_for=worth is None)
         if why:
             useless[decision_id] = why
             continue
@@ -156,15 +156,15 @@ def _slots(found: Joined, worth: Rewards | None, left_out: Counter[str]) -> dict
     return slots
 
 
-def _useless(found: Joined, index: int) -> str:
-    """Why a row teaches nothing; empty: it does."""
+def _useless(found: Joined, index: int, *, is_waited_for: bool) -> str:
+    """Why a row teaches nothing; empty: it does. Without a definition of reward nothing is waited for."""
     if found.traffic[index] not in _TEACHING:
         return str(found.traffic[index])
     if found.measured_only[index]:
         return "measured-only"
     if not found.kept[index]:
         return "not-kept"
-    return "waiting" if found.state[index] is RowState.WAITING else ""
+    return "waiting" if is_waited_for and found.state[index] is RowState.WAITING else ""
 
 
 _TEACHING: Final = frozenset({Traffic.VISITOR, Traffic.TRAINING})

@@ -81,11 +81,24 @@ def lesson_of_decisions(
         _, item = np.unique(np.array(logged.items, np.str_)[is_shown], return_inverse=True)
         theta = examination(slot, item, label > 0)
         gain = gain * np.minimum(1.0 / theta[slot], recipe.most_weight).astype(np.float32)
-    weight = None
-    if recipe.half_life_days is not None:
-        fresh = _freshness(logged.time_ms, min(until_ms, int(logged.time_ms.max()) + 1), recipe.half_life_days)
-        weight = np.repeat(fresh, logged.size)[is_shown]
+    counts = _counts(logged, recipe, until_ms)
+    weight = None if counts is None else np.repeat(counts, logged.size)[is_shown]
     return Lesson(logged.names, matrix, label, gain, size[size > 0], categorical_of(features), weight)
+
+
+def _counts(logged: LoggedRows, recipe: DecisionRecipe, until_ms: int) -> NDArray[np.float32] | None:
+    """(decisions,): how much each counts; None: all alike.
+
+    A decision that was kept with probability p stands for 1 / p of them (Horvitz, Thompson 1952, JASA 47).
+    """
+    found = None
+    if recipe.half_life_days is not None:
+        found = _freshness(logged.time_ms, min(until_ms, int(logged.time_ms.max()) + 1), recipe.half_life_days)
+    kept = logged.kept_probability
+    if kept is not None and (kept != 1).any():
+        stands_for = (1 / kept).astype(np.float32)
+        found = stands_for if found is None else found * stands_for
+    return found
 
 
 def _freshness(time_ms: NDArray[np.int64], now_ms: int, half_life_days: float) -> NDArray[np.float32]:

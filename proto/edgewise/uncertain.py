@@ -7,9 +7,10 @@ form, but it is an integral over one variable:
 
 It is computed on a grid, and a slot is drawn from what was computed: the logged propensity is then the probability of
 the draw itself, not an estimate of it. What is approximated is Thompson's rule, in three places: values of different
-candidates are taken to be independent and normal; the grid moves .001 of the probability to other candidates where
-errors are alike, and .005 where they differ by four orders of magnitude; and whoever is five standard errors below
-what another surely reaches has no chance but the policy's floor.
+candidates are taken to be independent and normal; the grid moves .002 of the probability to other candidates where
+errors are alike, and .01 where they differ by four orders of magnitude; and only the fifty that reach highest compete,
+of those not five standard errors below what another surely reaches (of 400 that are alike, the others would be the
+best in a tenth of the cases). All others have the policy's floor.
 
 Only sums, products, quotients, roundings and square roots are computed here, which IEEE 754 rounds the same on every
 machine: a replay elsewhere comes to the same probabilities, to the bit. `exp` and `erf` of a library do not.
@@ -56,6 +57,10 @@ _DENOMINATOR: Final = (
 _FARTHEST: Final = 7.0
 """Standard errors; beyond, 10^-12 of the probability is left."""
 _SURE: Final = 5.0
+MOST_COMPETING: Final = 50
+"""So many cost 0.2 ms a slot. Where more are alike, those that were shown become surer and make room for others."""
+_HOPE: Final = 2.5
+"""How many standard errors above its mean a candidate is taken to reach."""
 _EVEN: Final = 64
 """Cells of the even part of the grid."""
 _LEADERS: Final = 6
@@ -109,6 +114,9 @@ def probability_of_best(means: Numbers, errors: Numbers, exploration: Thompson) 
     scaled = errors * exploration.scale
     surely = float((means - _SURE * scaled).max())
     competing = (means + _SURE * scaled >= surely).nonzero()[0]
+    if len(competing) > MOST_COMPETING:
+        reach = means[competing] + _HOPE * scaled[competing]
+        competing = np.sort(competing[(-reach).argsort(kind="stable")[:MOST_COMPETING]])
     if len(competing) == 1:
         chances[competing] = 1.0
         return chances

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.process
 FLAGS: dict[str, str] = {
     "demo": "--once --port",
     "hub serve": "--config --data-dir",
+    "hub learn": "--site --once --history --html --approve --promote --refuse --halt --resume --by --data-dir",
     "edge serve": "--port --workers --data-dir --hub --bundle --config",
     "keys init": "--data-dir",
     "config show": "--config",

@@ -321,8 +321,8 @@ def test_what_is_not_kept_for_learning_is_logged_without_feature_rows_and_explai
     """It counts for everything else; whoever asks why is told as much as anybody."""
     half = policy(feature_sample_share=1.0, learning_share=0.5)
     with node(tmp_path, policy=half) as (client, desk):
-        for _ in range(12):
-            ask(client, LIST)
+        for number in range(24):
+            ask(client, LIST, anonymousId=f"visitor-{number}")
         desk.flush()
         records = decisions(desk)
         assert {record.learning_probability for record in records} == {0.5}

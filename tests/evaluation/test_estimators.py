@@ -149,3 +149,28 @@ def test_estimator_names() -> None:
     assert estimator_names("snips, IPS,snips") == (EstimatorName.SNIPS, EstimatorName.IPS)
     with pytest.raises(ValueError, match="no estimator 'magic'; there are: ips, snips, dm, dr, sndr"):
         estimator_names("ips,magic")
+
+
+def test_a_studentised_interval_reaches_further_to_the_side_of_heavy_rows() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.lognormal(0, 1.5, size=400)
+    unit = np.arange(400)
+    terms = {"mean": estimators.ips(values, np.ones(400)), "ratio": estimators.snips(values, np.ones(400))}
+    plain = estimators.intervals(terms, unit, resamples=2_000, rng=np.random.default_rng(4))["mean"]
+    low, high = estimators.studentised_intervals(terms, unit, resamples=2_000, rng=np.random.default_rng(4))["mean"]
+    assert plain[0] < low < values.mean() < plain[1] < high
+    # of even values both are the textbook's
+    even = {"mean": estimators.ips(np.ones(400), rng.random(400))}
+    stderr = standard_error(even["mean"], unit)
+    low, high = estimators.studentised_intervals(even, unit, resamples=4_000, rng=rng)["mean"]
+    assert (high - low) / (2 * 1.96 * stderr) == pytest.approx(1, abs=0.08)
+
+
+def test_without_a_standard_error_there_is_no_studentised_interval() -> None:
+    nothing = {"snips": estimators.snips(np.zeros(3), np.ones(3)), "ips": estimators.ips(np.ones(3), np.ones(3))}
+    found = estimators.studentised_intervals(nothing, np.arange(3), resamples=10, rng=np.random.default_rng(0))
+    assert np.isnan([*found["snips"], *found["ips"]]).all()
+    alone = {"ips": estimators.ips(np.ones(1), np.ones(1))}
+    assert np.isnan(
+        estimators.studentised_intervals(alone, np.arange(1), resamples=10, rng=np.random.default_rng(0))["ips"]
+    ).all()

@@ -139,7 +139,7 @@ def test_what_is_no_policy(text: str) -> None:
 @pytest.mark.parametrize("text", ["model:ranker", "bundle:3"])
 def test_models_are_refused_by_name(text: str) -> None:
     assert is_policy(text)
-    with pytest.raises(InputError, match=f"policy '{text}': models and bundles cannot be evaluated yet"):
+    with pytest.raises(InputError, match=f"policy '{text}': an imported log does not say what a model would have seen"):
         target_policy(text, LOG)
 
 

@@ -7,10 +7,11 @@ import pytest
 from logged_world import small_world
 
 from hub.evaluation import estimators
+from hub.evaluation.bernstein import Reach
 from hub.evaluation.estimators import Predictions
 from hub.evaluation.evaluate import Evaluation, evaluate_log
 from hub.evaluation.logged import Floats, LoggedDecisions
-from hub.evaluation.names import EstimatorName
+from hub.evaluation.names import EstimatorName, IntervalName
 from hub.evaluation.policies import uniform
 from hub.evaluation.reward_model import cross_fitted
 from hub.evaluation.spread import Measured, spreads
@@ -40,6 +41,18 @@ def test_the_direct_method_has_no_interval_and_says_so() -> None:
     assert evaluated(log, EstimatorName.IPS).verdict == "ok"
 
 
+@pytest.mark.parametrize("interval", IntervalName)
+def test_every_kind_of_interval_is_around_the_estimate_and_no_narrower_than_chance(interval: IntervalName) -> None:
+    log, target = small_world().log(1_000, np.random.default_rng(1))
+    names = tuple(name for name in EstimatorName if name is not EstimatorName.DM)
+    found = evaluate_log(
+        log, "target", target, names, rng=np.random.default_rng(5), resamples=200, interval=interval
+    ).evaluation.estimators
+    for estimate in found.values():
+        assert estimate.ci_low < estimate.estimate < estimate.ci_high
+        assert estimate.ci_high - estimate.ci_low > 3 * estimate.stderr
+
+
 @pytest.mark.parametrize("reward", [0.0, 1.0, 0.3])
 def test_where_rewards_never_vary_there_is_no_interval(reward: float) -> None:
     log, _ = small_world().log(2_000, np.random.default_rng(1))
@@ -57,8 +70,8 @@ def test_a_mean_of_equal_rewards_is_not_known_to_the_last_digit(rewards: Floats)
     weights = np.full(len(rewards), 0.7)
     rows = np.arange(len(rewards))
     found_by = {
-        "ips": Measured(estimators.ips(weights, rewards), weights, (1.0,)),
-        "snips": Measured(estimators.snips(weights, rewards), weights, (1.0,)),
+        "ips": Measured(estimators.ips(weights, rewards), weights, (Reach(1.0, 0.0, 1.0),)),
+        "snips": Measured(estimators.snips(weights, rewards), weights, (Reach(1.0, 0.0, 1.0),)),
     }
     found = spreads(found_by, rows, resamples=20, rng=np.random.default_rng(0))
     assert not any(spread.is_known for spread in found.values())

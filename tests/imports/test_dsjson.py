@@ -17,7 +17,10 @@ from hub.evaluation.logged import load_decisions
 from hub.evaluation.policies import constant, uniform
 from hub.imports.decision_store import decision_paths
 from hub.imports.dsjson import DsjsonFault, parsed
-from hub.imports.dsjson_import import MOST_FEATURES, import_dsjson
+from hub.imports.dsjson_import import import_dsjson
+from hub.imports.dsjson_rows import MOST_FEATURES
+from hub.imports.pseudonyms import import_key, pseudonym
+from hub.ledger.suppression import SuppressionList
 
 NAN = float("nan")
 
@@ -231,6 +234,30 @@ def test_when_no_decision_is_good_the_old_import_stays(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no decision could be used, 1 lines refused, 1 not to be learned from"):
         import_dsjson(path, tmp_path / "hub")
     assert rows(tmp_path / "hub") == before
+
+
+def test_visitors_are_stored_as_pseudonyms_only(tmp_path: Path) -> None:
+    listed = cb()["c"]["_multi"]
+    named = [{"mood": "good"}, {"_id": "ada@example.com"}]
+    lines = [
+        cb(EventId="e1", c={"Who": named, "_multi": listed}),
+        cb(EventId="e2", o=[], c={"Who": {"_id": 7}, "_multi": listed}),
+        cb(EventId="e3", o=[], c={"_multi": listed}),
+    ]
+    path, hub, map_path = write(tmp_path / "log.json", *lines), tmp_path / "hub", tmp_path / "map.toml"
+    map_path.write_text('[columns]\nuser = "Who._id"\n')
+    import_dsjson(path, hub, map_path=map_path)
+    key = import_key(hub)
+    assert [row["user"] for row in rows(hub)] == [pseudonym("ada@example.com", key), pseudonym("7", key), None]
+    assert all(b"ada@example.com" not in file.read_bytes() for file in hub.rglob("*.*"))
+    assert load_decisions(hub, "log").unit_name == "user"
+    SuppressionList(hub).append([], time_ms=5, pseudonyms=[pseudonym("ada@example.com", key)])
+    again = import_dsjson(write(path, *lines, cb(EventId="e4", o=[])), hub, map_path=map_path)
+    assert (again.rows, again.rejected) == (3, 0)
+    assert [row["decision_id"] for row in rows(hub)] == ["e2", "e3", "e4"]
+    map_path.write_text('context = ["age"]\n[columns]\naction = "tag"\n')
+    with pytest.raises(InputError, match="a dsjson log says itself which field is what"):
+        import_dsjson(path, hub, map_path=map_path)
 
 
 JSON = st.recursive(

@@ -87,7 +87,8 @@ def test_a_proven_lift_with_nothing_against_it_is_recommended() -> None:
         (log(explores=0.01), "the next turn could learn nothing"),
         (log(choices=1.0), "everybody would see the same"),
         (log(segments=(SegmentEvidence("device.type=mobile", 0.4, WORSE),)), "device.type=mobile, 40% of the log"),
-        (log(guardrails=(GuardrailEvidence("refunds", Interval(-0.1, -0.3, 0.1), 0.05),)), "guardrail refunds"),
+        (log(guardrails=(GuardrailEvidence("refunds", Interval(-0.2, -0.39, -0.01), 0.05),)), "surely worse: -20.0%"),
+        (log(guardrails=(GuardrailEvidence("refunds", Interval(-0.02, -0.06, 0.02), 0.05),)), "is not ruled out"),
         (log(guardrails=(GuardrailEvidence("refunds", Interval(nan, nan, nan), 0.05),)), "guardrail refunds"),
         (evidence(calibration=Interval(3.0, 2.5, 3.5)), "3.00 outcomes come of each"),
         (evidence(calibration=Interval(nan, nan, nan)), "outcomes come of each"),
@@ -104,6 +105,15 @@ def test_harm_to_few_and_harm_that_may_be_chance_do_not_stop_it() -> None:
     few = SegmentEvidence("geo.country=SM", 0.01, WORSE)
     chance = SegmentEvidence("device.type=mobile", 0.4, Interval(-0.01, -0.03, 0.01))
     assert told(log(segments=(few, chance)))[0]
+
+
+def test_a_guardrail_that_a_log_cannot_tell_is_a_caution() -> None:
+    rare = GuardrailEvidence("refunds", Interval(-0.02, -0.4, 0.36), 0.05)
+    verdict = judge(log(guardrails=(rare,)), PLAN.gate)
+    assert verdict.recommend
+    assert verdict.cautions == (
+        "guardrail refunds: -2.0% [-40.0%, +36.0%]; a change below -5.0% cannot be told from chance by this log",
+    )
 
 
 def test_the_same_model_with_newer_data_need_not_be_better_only_not_worse() -> None:

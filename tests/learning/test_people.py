@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from loop_world import HERO, HOUR_MS, PLAN, RANKER, LoopShop
 
-from edgewise.errors import RefusedError
+from edgewise.errors import RefusedError, UnavailableError
 from edgewise.ids import NodeId
 from edgewise.reasons import State
 from hub.learning.alerts import Alert, Alerts
@@ -163,6 +163,22 @@ def test_a_turn_waits_as_long_as_it_may_and_is_told_of_once(shop: LoopShop) -> N
     assert (alert.turn, alert.model, alert.release) == (1, HERO, 2)
     assert "--approve 1" in alert.text
     assert shop.ledger.turn(1).state is TurnState.WAITING
+
+
+def test_that_a_trial_was_taken_back_is_told_until_somebody_takes_it(shop: LoopShop, child: ScoringChild) -> None:
+    shop.connect("n-a", "n-b")
+    approved(shop, child)
+    (node,) = shop.releases.tried()
+    shop.connect(node, state=State.ERROR)
+    said: list[Alert] = []
+
+    def away(_: Alert) -> None:
+        raise UnavailableError("away")
+
+    assert [told.error for told in shop.around(Alerts({"list": away})).told] == ["away"]
+    assert [told.type for told in shop.around(Alerts({"list": said.append})).told] == ["learning.stopped"]
+    assert shop.around(Alerts({"list": said.append})).told == ()
+    assert len(said) == 1
 
 
 def test_what_people_do_by_hand_is_followed(shop: LoopShop, child: ScoringChild) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
-from loop_world import HERO, RANKER, LoopShop, evidence, off_policy_said
+from loop_world import HERO, PLAN, RANKER, LoopShop, evidence, off_policy_said
 
 from edgewise.errors import InputError, ModelRefused, RefusedError
 from edgewise.ids import ModelName
@@ -72,6 +73,14 @@ def test_a_release_with_a_model_that_nobody_approved_cannot_be_approved(shop: Lo
     assert shop.releases.row(turn.release).status is ReleaseStatus.CANDIDATE
 
 
+def test_the_loop_puts_nothing_of_the_site_in_force(shop: LoopShop) -> None:
+    (shop.site / "retention.yaml").write_text("events_days: 1\n")
+    shop.waiting()
+    assert not [entry for entry in shop.ledger.audit() if entry.subject == "retention"]
+    shop.releases.apply(shop.contents(), by="Ann")
+    assert [entry.who for entry in shop.ledger.audit() if entry.subject == "retention"] == ["Ann"]
+
+
 def test_what_is_not_recommended_is_not_built_and_its_reasons_are_kept(shop: LoopShop) -> None:
     worse = off_policy_said(lift=Interval(-0.01, -0.03, 0.01))
     shop.judged_by = lambda asked: evidence(looks=asked.looks, off_policy=worse)
@@ -110,6 +119,15 @@ def test_a_training_that_is_refused_ends_the_turn_with_its_words(shop: LoopShop,
     shop.failing = fail
     turn = shop.waiting()
     assert (turn.state, turn.reason, turn.version) == (TurnState.STOPPED, str(refused), None)
+
+
+def test_only_what_serves_is_continued(shop: LoopShop) -> None:
+    asked: list[TrainAsked] = []
+    shop.failing = asked.append
+    shop.train(by="Ann")  # version 2, which nobody approved
+    shop.click(10)
+    shop.around(plan=msgspec.structs.replace(PLAN, incremental=True))
+    assert [each.parent for each in asked] == [1]
 
 
 class Died(BaseException):

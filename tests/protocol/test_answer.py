@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections import Counter
@@ -12,9 +13,12 @@ import msgspec
 import numpy as np
 import pytest
 import world
+from numpy.typing import NDArray
+from propensity_law import assert_frequencies_are_the_propensities
 from world import CHALLENGER, CHAMPION, HERO, NOW_MS
 
 from edgewise.admission.load import Bundle, load_bundle
+from edgewise.answer import choice_of
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows, unpack
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import (
@@ -25,6 +29,7 @@ from edgewise.bundle.policy import (
     Diversity,
     EpsilonGreedy,
     Exploration,
+    Greedy,
     Nothing,
     Policy,
     Softmax,
@@ -37,12 +42,14 @@ from edgewise.decide import Outcome, decide
 from edgewise.decision import NOTHING as NO_ITEM
 from edgewise.decision import ChosenNothing, PlacementDecision
 from edgewise.draws import draw_from
+from edgewise.entry import Asked, compete, enter
 from edgewise.errors import BundleRefused
 from edgewise.explain import why_nothing
 from edgewise.ids import DecisionId, ItemId, ModelName
-from edgewise.policy import pmf
+from edgewise.policy import NOBODY, NOTHING, pmf, slates
 from edgewise.profile.state import Profile
 from edgewise.question import Question
+from edgewise.ranking import Ranked, rank
 from edgewise.reasons import Degradation, Reason
 from edgewise.request import PlacementRequest
 from edgewise.scores import Score
@@ -220,14 +227,56 @@ def frequencies(exploration: Exploration, visit: dict[str, Any], draws: int) -> 
 @pytest.mark.parametrize("visit", VISITS)
 @pytest.mark.parametrize("exploration", [SquareCB(60.0, 0.1)])
 def test_the_frequency_through_the_engine_is_the_logged_propensity(exploration: Exploration, visit: str) -> None:
-    frequencies(exploration, VISITS[visit], 600)
+    frequencies(exploration, VISITS[visit], 400)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("visit", VISITS)
-@pytest.mark.parametrize("exploration", [EpsilonGreedy(0.3), SquareCB(60.0, 0.1), Softmax(0.02, 0.05)])
-def test_over_a_hundred_thousand_decisions_it_is_as_well(exploration: Exploration, visit: str) -> None:
-    frequencies(exploration, VISITS[visit], 11_200)
+@functools.cache
+def hashed(draws: int) -> NDArray[np.float64]:
+    """What decisions of these numbers draw for their first two slots: float64 (draws, 2)."""
+    made = (draw_from("salt", DecisionId(f"{number:026}")) for number in range(draws))
+    return np.array([(draw(HERO, 0), draw(HERO, 1)) for draw in made])
+
+
+@pytest.mark.parametrize(
+    ("exploration", "visit"),
+    [
+        (Greedy(), "everything"),
+        (EpsilonGreedy(0.3), "everything"),
+        (SquareCB(60.0, 0.1), "muted"),
+        (Softmax(0.02, 0.05), "this session"),
+        (Thompson(), "everything"),
+        (Thompson(0.5, 0.1), "muted"),
+    ],
+)
+def test_over_a_hundred_thousand_decisions_the_frequency_is_the_logged_propensity(
+    exploration: Exploration, visit: str
+) -> None:
+    """With the draws that these decisions hash, and with the engine itself where it is asked: every 500th."""
+    bundle, visitor = uncertain(by(exploration, 0.0945, **LIMITED)), world.shown(world.profile(["film-5"]), "film-2", 2)
+    request = PlacementRequest(HERO, count=2, exclude=list(world.FILMS[10:]))
+    asked = Asked(world.question(request, **VISITS[visit]), visitor, bundle, NOW_MS, score=unsure)
+    entry = enter(request, asked)
+    fields, _ = compete([entry], asked)
+    (ranked,), _ = rank([entry], fields, asked, unsure, degradation=Degradation.NONE)
+    assert isinstance(ranked, Ranked)
+    choice = choice_of(entry, fields[0], ranked)
+    uniforms = hashed(100_000)
+    drawn = slates(ranked.scores, 2, choice.exploration, uniforms, errors=ranked.errors, limits=choice.limits)
+    assert_frequencies_are_the_propensities(drawn, budget=LIMITED["exploration_budget"], settings=6)
+    items = ranked.features.ids(ranked.rows)
+    for number in range(0, 100_000, 500):
+        question = world.question(request, decision_id=DecisionId(f"{number:026}"), **VISITS[visit])
+        placed = hero(ask(bundle, question, visitor, score=unsure))
+        told = [(item.id, item.propensity, item.reason is not Reason.EXPLORE) for item in placed.items]
+        if isinstance(placed.nothing, ChosenNothing):
+            told.append((NO_ITEM, placed.nothing.propensity, placed.nothing.reason is not Reason.EXPLORE))
+        rows = zip(*(column[number].tolist() for column in drawn), strict=True)
+        expected = [
+            (NO_ITEM if place == NOTHING else items[place], propensity, bool(is_greedy))
+            for place, propensity, is_greedy in rows
+            if place != NOBODY
+        ]
+        assert told == expected
 
 
 @pytest.mark.parametrize("exploration", [EpsilonGreedy(0.3), SquareCB(60.0, 0.1), Softmax(0.02, 0.05), None])
@@ -265,9 +314,10 @@ def uncertain(policy: Policy) -> Bundle:
     return load_bundle(made, hashlib.sha256(b"uncertain").hexdigest(), files)
 
 
-def by(exploration: Exploration) -> Policy:
-    arms = {CHAMPION: Arm(ByAttribute("popularity")), CHALLENGER: Arm(ByModel(world.RANKER), exploration)}
-    return world.policy({HERO: world.placement(arm=CHALLENGER, arms=arms)})
+def by(exploration: Exploration, nothing: float = -9.0, **changes: Any) -> Policy:
+    arm = Arm(ByModel(world.RANKER), exploration, nothing=Nothing(nothing))
+    arms = {CHAMPION: Arm(ByAttribute("popularity")), CHALLENGER: arm}
+    return world.policy({HERO: world.placement(**{"arm": CHALLENGER, "arms": arms, "may_be_empty": True, **changes})})
 
 
 def test_thompson_draws_by_the_probability_of_being_the_best() -> None:

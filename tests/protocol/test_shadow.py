@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from world import CHALLENGER, CHAMPION, HERO, LIST, NOW_MS
 
 from edgewise.admission.load import Bundle
-from edgewise.bundle.policy import Arm, ByAttribute, ByModel, EpsilonGreedy, Nothing, SquareCB
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, EpsilonGreedy, External, Nothing, SquareCB
 from edgewise.consent import NOTHING
 from edgewise.decide import Outcome, decide
 from edgewise.decision import canonical_bytes
 from edgewise.draws import draw_from
-from edgewise.ids import DecisionId, ModelName
+from edgewise.ids import ArmName, DecisionId, ModelName
 from edgewise.profile.state import Profile
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason
@@ -121,6 +121,14 @@ def test_nothing_is_a_choice_of_a_challenger_as_well() -> None:
     arms = {CHAMPION: ARMS[CHAMPION], CHALLENGER: Arm(ByModel(world.RANKER), nothing=Nothing(99.0))}
     shadow = ask(world.question(), bundle=shop(arms=arms, may_be_empty=True)).shadows[HERO]
     assert (shadow.items, shadow.scores, shadow.propensities, shadow.agreements) == (("",), (99.0,), (1.0,), (0.0,))
+
+
+def test_a_champion_that_lives_in_the_page_can_have_a_challenger() -> None:
+    arms = {**ARMS, ArmName("page"): Arm(External())}
+    outcome = ask(world.question(PlacementRequest(HERO, count=2)), bundle=shop(arms=arms, arm=ArmName("page")))
+    shadow = outcome.shadows[HERO]
+    assert outcome.decision.placements[HERO].items == ()
+    assert (len(shadow.items), shadow.agreements) == (2, ())
 
 
 def explode(_model: ModelName, _matrix: world.Matrix) -> world.Matrix:

@@ -70,6 +70,24 @@ def test_an_order_without_a_decision_goes_to_the_last_place_where_the_visitor_sa
     assert join([first, second], [order], short).reward.tolist() == [0, 0]
 
 
+def test_windows_and_waits_hold_their_last_millisecond() -> None:
+    """What happens in the moment of showing counts, and what happens when the time is just over."""
+    made = shown(1, "a")
+    definition = RewardDefinition({"order": 10.0}, window_hours=1, wait_hours=2)
+    orders = {
+        after_ms: said(1, "Order Completed", "a", at_ms=made.time_ms + after_ms)
+        for after_ms in (-1, 0, HOUR_MS, HOUR_MS + 1)
+    }
+    found = {after_ms: join([made], [order], definition).reward.tolist() for after_ms, order in orders.items()}
+    assert found == {-1: [0], 0: [10], HOUR_MS: [10], HOUR_MS + 1: [0]}
+
+    named = {
+        after_ms: join([made], [said(1, "Order Completed", "a", at_ms=made.time_ms + after_ms, of=made)], definition)
+        for after_ms in (2 * HOUR_MS, 2 * HOUR_MS + 1)
+    }
+    assert [each.reward.tolist() for each in named.values()] == [[10], [0]]
+
+
 def test_a_product_of_an_order_that_its_decision_did_not_show_is_looked_for_elsewhere() -> None:
     """The decision that a visitor clicked through is named by the whole cart."""
     first, second = shown(1, "a"), shown(2, "b")
@@ -208,6 +226,26 @@ def test_a_propensity_that_is_no_number_and_a_damaged_decision_are_counted() -> 
     not_a_number = shown(3, "a", propensity=math.nan)
 
     assert join([without, damaged, not_a_number], []).counts.dropped == {"damaged": 1, "propensity-missing": 2}
+
+
+@pytest.mark.parametrize("probability", [0.0, -0.5, 1.5, math.nan])
+def test_a_decision_that_stands_for_nobody_knows_how_many_is_left_out(probability: float) -> None:
+    made, good = shown(1, "a", learning_probability=probability), shown(2, "a", learning_probability=0.5)
+    found = join([made, good], [])
+
+    assert found.decision_id == (good.decision_id,)
+    assert found.counts.dropped == {"learning-probability": 1}
+
+
+@pytest.mark.parametrize(
+    "damage", [(b'"rank":1', b'"rank":1099511627776'), (b'"rank":1', b'"rank":-1'), (b"0.5", b'"half"'), (b"{", b"[")]
+)
+def test_a_record_of_a_shape_that_no_node_writes_is_counted(damage: tuple[bytes, bytes]) -> None:
+    made, good = shown(1, "a"), shown(2, "a")
+    damaged = msgspec.structs.replace(made, decision=made.decision.replace(*damage))
+    found = join([damaged, good], [])
+
+    assert (found.decision_id, found.counts.dropped) == ((good.decision_id,), {"damaged": 1})
 
 
 def test_an_outcome_before_its_decision_counts_for_nothing() -> None:

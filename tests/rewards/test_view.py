@@ -110,6 +110,18 @@ def test_a_join_reads_the_same_from_a_ledger_in_any_order(tmp_path: Path) -> Non
     assert found == [canonical_bytes(plain)] * 2
 
 
+def test_records_that_lie_in_files_are_joined_as_ever(ledger: Ledger) -> None:
+    """Old ones move out of the database; rows stay the same to the byte."""
+    store(ledger, *history())
+    before = joined(ledger, HOME, REWARD, since_ms=NOW_MS, until_ms=NOW, now_ms=NOW)
+    moved = ledger.lake.compact(before_ms=NOW + 1, now_ms=NOW, least_records=1)
+    assert moved.records == len(history())
+    after = joined(ledger, HOME, REWARD, since_ms=NOW_MS, until_ms=NOW, now_ms=NOW)
+
+    assert before.counts.rewarded == 2
+    assert canonical_bytes(after) == canonical_bytes(before)
+
+
 def test_windows_of_a_ledger_hold_together_what_one_holds(ledger: Ledger) -> None:
     """An outcome far behind its window is found there, and nowhere else."""
     first, second = shown(1, "a"), shown(7_200, "a")
@@ -187,6 +199,8 @@ def test_the_view_over_http_and_as_metrics(ledger: Ledger) -> None:
     assert [(each["placement"], each["made"], each["waiting"]) for each in one["placements"]] == [(HOME, 3, 2)]
     assert len(client.get("/api/v1/rewards").json()["placements"]) == 2
     assert client.get("/api/v1/rewards", params={"placement": "hme"}).status_code == 404
+    documented = client.get("/openapi.json").json()["paths"]["/api/v1/rewards"]["get"]["parameters"]
+    assert [(each["name"], each["in"], each["required"]) for each in documented] == [("placement", "query", False)]
     metrics = client.get("/metrics").text
     assert f'edgewise_rewards{{placement="{HOME}",state="rewarded"}} 2.0' in metrics
     assert f'edgewise_rewards_dropped{{placement="{HOME}",why="not-shown"}} 1.0' in metrics

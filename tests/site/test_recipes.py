@@ -47,6 +47,9 @@ def problems(site: Path, added: str, *, outcome: str = OUTCOME) -> list[str]:
         ("refits: 0", "expected int >= 1"),
         ("decisions: {position: feature}", "needs a feature of the type `position` among the model's; declare one"),
         ("decisions: {position: slot}", "'slot'"),
+        ("decisions: {half_life_days: 0}", "expected float > 0"),
+        ("linear: {interactions: [[[mood], [popularity]]]}", "the model takes no feature 'mood'"),
+        ("linear: {l2: 0}", "expected float > 0"),
         ("incremental: {rounds: 0}", "expected int >= 1"),
     ],
 )
@@ -60,7 +63,8 @@ def test_what_a_recipe_cannot_mean_is_said_with_its_line(site: Path, added: str,
     "added",
     [
         "rewards: {review: 3, view: 0.5, order: 10, refund: -10}",
-        "decisions: {days: 30}",
+        "decisions: {days: 30, half_life_days: 7}",
+        "linear: {interactions: [[[popularity], [popularity]]]}\n  uncertainty: {}",
         "incremental: {rounds: 5}\n  refits: 4",
     ],
 )

@@ -157,6 +157,8 @@ def test_clicks_alone_decide_nothing(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert beside["metrics"]["clicks"]["variants"]["B"]["verdict"] == "wait"
     declared = found(capsys, path, *ROWS, "--metric", "clicks:binary", "--outcome", "clicks")
     assert declared["verdicts"]["B"]["word"] == "ship"
+    other = found(capsys, path, *ROWS, "--metric", "clicks:binary", "--metric", "revenue", "--outcome", "revenue")
+    assert other["metrics"]["clicks"]["variants"]["B"]["verdict"] == "wait"
 
 
 def test_guardrails_and_directions(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,25 @@ def test_the_order_of_rows_and_their_repetition_say_nothing(seed: int, rows: int
         assert np.abs(fit_linear(same, BOTH).scores(taught.matrix) - expected).max() < 1e-6
 
 
+@pytest.mark.parametrize("value", [0.1, 1e30, -7.7, 1e-38])
+def test_a_column_that_never_varies_adds_nothing(value: float) -> None:
+    rng = np.random.default_rng(0)
+    taught = lesson(500, weight=rng.uniform(0.1, 1, 500).astype(np.float32))
+    taught.matrix[:, 1] = value
+    model = fit_linear(taught, BOTH)
+    assert 1 not in model.terms.source()
+    assert np.abs(model.scores(taught.matrix)).max() < 2
+
+
+def test_an_infinite_cell_is_the_largest_that_was_seen() -> None:
+    taught = lesson(300)
+    taught.matrix[0, 1] = np.inf
+    model = fit_linear(taught, BOTH)
+    most = taught.matrix[1:, 1].max()
+    beyond, at_most = np.array([[10, np.inf, 0, 0], [10, most, 0, 0]], np.float32)[:, None]
+    assert model.scores(beyond) == model.scores(at_most)
+
+
 def test_credits_of_columns_add_up_to_the_score() -> None:
     taught = lesson(300)
     model = fit_linear(taught, BOTH)
@@ -145,5 +164,9 @@ def test_too_many_terms_are_refused_with_what_to_do() -> None:
 def test_nothing_to_tell_apart_is_refused() -> None:
     with pytest.raises(ModelRefused, match="no column tells"):
         fit_linear(lesson(100, matrix=np.ones((100, 4), np.float32), categorical=()), LinearRecipe())
+    broken = lesson(100)
+    broken.gain[:2] = np.nan
+    with pytest.raises(InputError, match="2 of 100 rewards are NaN or infinite"):
+        fit_linear(broken, BOTH)
     with pytest.raises(InputError, match="were wanted"):
         fit_linear(lesson(100, label=np.zeros(100, np.float32)), BOTH)

@@ -78,10 +78,10 @@ def test_rows_are_the_logged_columns_in_the_order_asked_for(moment: Moment) -> N
 def test_only_the_outcome_on_what_was_shown_here_is_a_label(moment: Moment) -> None:
     record = moment.decided()
     shown = record.shown[LIST].items
-    moment.clicked(record, shown[2])
+    moment.clicked(record, shown[2], placement=LIST)
     moment.clicked(record, shown[3], placement=HERO)
-    moment.clicked(record, shown[4], name="Product Viewed")
-    moment.clicked(record, ItemId("film-unseen"))
+    moment.clicked(record, shown[4], name="Product Viewed", placement=LIST)
+    moment.clicked(record, ItemId("film-unseen"), placement=LIST)
     rows = moment.rows()
     assert rows.slot[rows.label > 0].tolist() == [3]
     assert (rows.known_ms != NEVER).tolist() == (rows.label > 0).tolist()
@@ -145,8 +145,8 @@ def test_the_reward_of_the_placement_is_the_gain(moment: Moment) -> None:
     shown = record.shown[LIST].items
     reward = RewardDefinition({"click": 1.0, "order": 10.0}, wait_hours=1)
     listed = msgspec.structs.replace(policy().placements[LIST], reward=reward)
-    moment.clicked(record, shown[0])
-    moment.clicked(record, shown[0], name="Order Completed")
+    moment.clicked(record, shown[0], placement=LIST)
+    moment.clicked(record, shown[0], name="Order Completed", placement=LIST)
     over_ms = record.time_ms + 3_600_000
 
     def rows(now_ms: int) -> LoggedRows:
@@ -169,3 +169,12 @@ def test_what_the_site_did_not_keep_is_counted_and_what_it_kept_tells_how_probab
     assert (rows.decision_ids, rows.left_out) == ((kept.decision_id,), {"not-kept": 1})
     assert rows.kept_probability is not None
     assert rows.kept_probability.tolist() == [0.25]
+
+
+def test_where_no_reward_is_defined_nothing_is_waited_for(moment: Moment) -> None:
+    record = moment.decided()
+    moment.clicked(record, record.shown[LIST].items[0])
+    ledger, soon_ms = moment.node.hub.ledger, record.time_ms + 60_000
+    rows = logged_rows(ledger, LIST, CLICKED, COLUMNS, since_ms=moment.since_ms, until_ms=soon_ms, now_ms=soon_ms)
+    assert (rows.decision_ids, rows.left_out) == ((record.decision_id,), {})
+    assert rows.label.sum() == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -162,3 +164,23 @@ def test_too_little_and_a_missing_feature_are_said(shown: Shown) -> None:
         lesson_of_decisions(
             shown.logged, FeatureTable(FEATURES.features[:1]), DecisionRecipe("feature"), until_ms=9_000, fewest=1
         )
+
+
+def test_a_decision_that_was_kept_with_a_probability_counts_one_over_it() -> None:
+    """With a half-life both count; where all were kept, none is weighed."""
+    logged = Shown(100).logged
+    kept = np.where(np.arange(100) % 2, 1.0, 0.25)
+    sampled = dataclasses.replace(logged, kept_probability=kept)
+    recipe = DecisionRecipe()
+    weight = lesson_of_decisions(sampled, FEATURES, recipe, until_ms=1 << 60, fewest=1).weight
+    assert weight is not None
+    assert weight.tolist() == np.repeat(1 / kept, 4).tolist()
+    whole = dataclasses.replace(logged, kept_probability=np.ones(100))
+    assert lesson_of_decisions(whole, FEATURES, recipe, until_ms=1 << 60, fewest=1).weight is None
+
+    fading = DecisionRecipe(half_life_days=1e-6)
+    both = lesson_of_decisions(sampled, FEATURES, fading, until_ms=1 << 60, fewest=1).weight
+    fresh = lesson_of_decisions(logged, FEATURES, fading, until_ms=1 << 60, fewest=1).weight
+    assert both is not None
+    assert fresh is not None
+    assert np.allclose(both, fresh * np.repeat(1 / kept, 4))

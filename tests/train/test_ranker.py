@@ -16,7 +16,7 @@ from ranker_world import shop as film_shop
 from edgewise.bundle.golden import unpack
 from edgewise.errors import InputError, ModelRefused
 from edgewise.ids import DecisionId, ItemId, ModelName
-from hub.artefacts import digest_of, to_files
+from hub.artefacts import check_artefacts, digest_of, to_files
 from hub.datasets.films import FilmHistory
 from hub.demo.story import Story
 from hub.ledger.ledger import open_ledger
@@ -254,6 +254,8 @@ def test_a_line_learns_in_place_of_trees_and_says_so(world: World) -> None:
     assert made.card["parity"]["mismatches"] == 0
     assert made.artefacts.continuation is None
     assert made.artefacts.kind.uncertain
+    with ScoringChild() as child:
+        check_artefacts(made.artefacts, child)  # what the registry asks of it
     assert made.card["sureness"]["standard error of a score, median"] > 0
     shares = [of["gain_share"] for of in made.card["features"].values()]
     assert sum(shares) == pytest.approx(1, abs=1e-4)

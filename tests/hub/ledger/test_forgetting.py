@@ -45,6 +45,7 @@ IMPERSONAL = {
     "nodes",
     "partitions",
     "producers",
+    "ramp_steps",
     "releases",
     "source_runs",
 }

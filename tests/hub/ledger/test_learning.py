@@ -38,6 +38,7 @@ def test_a_model_has_one_open_turn_at_a_time(ledger: Ledger) -> None:
 def test_steps_are_numbered_and_read_as_they_were_written(ledger: Ledger) -> None:
     ledger.begin_turn(MODEL, REGISTERED, PLACE, 10)
     told = {"decisions": 3, "share": 0.5, "nothing": None, "names": ["a"]}
+    turn = ledger.turn(1)
     for state in (StepState.BEGUN, StepState.DONE):
         turn = ledger.add_step(
             Step(turn=1, number=0, name=StepName.TRAIN, state=state, time_ms=11, who="loop", inputs=told, result=told),
@@ -45,7 +46,7 @@ def test_steps_are_numbered_and_read_as_they_were_written(ledger: Ledger) -> Non
             version=4,
             release=BundleVersion(9),
         )
-    assert (turn.version, turn.release) == (4, 9)
+        assert (turn.version, turn.release) == (4, 9)
     steps = ledger.steps(1)
     assert [step.number for step in steps] == [1, 2]
     assert (steps[1].inputs, steps[1].result, steps[1].reasons) == (told, told, ())
