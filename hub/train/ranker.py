@@ -174,7 +174,7 @@ def make_ranker(
             f"{len(outcomes)} outcomes ({recipe.outcome.kind}) after the first {through:,} of {len(history):,} "
             f"records; expected at least {FEWEST_OUTCOMES}"
         )
-    judged_from = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
+    judged_from = _judged_from(history, recipe, outcomes, logged)
     rewards = Rewards(recipe.outcome, recipe.rewards)
     rewards.learn_refunds(history, judged_from=judged_from)
     shop, *later = _shops(history, contents, name, recipe, progress)
@@ -280,6 +280,19 @@ def _logged(
         policy=contents.policy,
         now_ms=now_ms,
     )
+
+
+def _judged_from(history: History, recipe: RankerRecipe, outcomes: Sequence[int], logged: LoggedRows | None) -> int:
+    """The first outcome that judges: of the last part of them; and where decisions teach, behind most of the decisions.
+
+    Otherwise a placement that is new in an old shop would have all its decisions behind it, and nothing to learn from.
+    """
+    first = outcomes[int(len(outcomes) * (1 - recipe.validation_share))]
+    if logged is None or not len(logged.time_ms):
+        return first
+    cut_ms = float(np.quantile(logged.time_ms, 1 - recipe.validation_share))
+    behind = [number for number in outcomes if history.deeds[number].moment_ms >= cut_ms]
+    return max(first, behind[0]) if behind else first
 
 
 def _of_decisions(
