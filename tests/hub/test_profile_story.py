@@ -70,7 +70,8 @@ def test_facts_are_those_of_the_canonical_profile(ledger: Ledger) -> None:
     assert story.sources == {"import/history": 0, "n-a/1/0": 3}
     assert story.timeline is None
     assigned = story.facts["experiment hero__0"]
-    assert (assigned.value, assigned.says, assigned.time_ms) == ("challenger", "assigned for the first time", NOW_MS + 1_000)
+    assert (assigned.value, assigned.says) == ("challenger", "assigned for the first time")
+    assert assigned.time_ms == NOW_MS + 1_000
 
 
 def test_the_timeline_reads_from_the_oldest_on_and_names_its_sources(ledger: Ledger) -> None:
