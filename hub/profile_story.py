@@ -117,7 +117,7 @@ class Story(msgspec.Struct, frozen=True):
     parts: list[Part] = []
     joints: list[Joint] = []
     facts: dict[str, Fact] = {}
-    """`trait plan`, `dial`, `consent marketing`: the statement that holds, with who made it."""
+    """`trait plan`, `dial`, `consent marketing`, `experiment hero__0`: the statement that holds, with who made it."""
     counted_by: dict[Kind, list[str]] = {}
     """Kind -> the identifiers under which it was counted, with their sources: `userId 3f2a0b91 (import crm)`."""
     now: Now = Now()
@@ -270,6 +270,9 @@ def _facts(profile: Profile, said: Preferences, parts: Sequence[_Read]) -> dict[
     for name, trait in sorted(profile.traits.items()):
         where = next((part.label for part in parts if part.profile.traits.get(name) == trait), "")
         facts[f"trait {name}"] = Fact(trait.value, in_words(trait.producer), trait.time_ms, where)
+    for bucket, enrolment in sorted(profile.enrolments.items()):
+        where = next((part.label for part in parts if part.profile.enrolments.get(bucket) == enrolment), "")
+        facts[f"experiment {bucket}"] = Fact(enrolment.arm, "assigned for the first time", enrolment.time_ms, where)
     statements: dict[str, tuple[Stamp, str | int]] = {
         "dial": (said.dial.stamp, said.dial.value),
         **{f"mutes {kind}": (said.mute.stamp, ", ".join(values)) for kind, values in sorted(said.mute.value.items())},

@@ -50,7 +50,8 @@ def evaluate(
     interval: Annotated[
         IntervalName,
         typer.Option(
-            help="bootstrap: percentiles; bootstrap-t: also where weights are heavy; bernstein: wide, true of any log."
+            help="bootstrap: percentiles; bootstrap-t: further to the side of heavy weights; bernstein: wide, "
+            "true of any log."
         ),
     ] = IntervalName.BOOTSTRAP,
     days: Annotated[float, typer.Option(min=0.01, help="Of our own decisions: how far back.")] = 90.0,

@@ -27,7 +27,7 @@ class IntervalName(StrEnum):
     BOOTSTRAP = "bootstrap"
     """Percentiles of resamples of units: short, and true of large logs."""
     BOOTSTRAP_T = "bootstrap-t"
-    """Resamples measured in their own standard errors: longer to the side of heavy weights, and true there."""
+    """Resamples measured in their own standard errors: longer to the side of heavy weights; helps IPS, SNIPS, SNDR."""
     BERNSTEIN = "bernstein"
     """True of every log whose rewards keep to the range that was seen: wide where weights are heavy."""
 

@@ -141,11 +141,12 @@ def slate_propensities(given: Answer, items: Sequence[ItemId]) -> list[float]:
     """With which probability each slot would have got these items, first slot first, given those before it.
 
     `decision.NOTHING`, always the last, is to show nothing. For whoever asks how probably one policy would have done
-    what another did: an item that was no candidate has 0. What was forced or fallen back to had no alternative.
+    what another did: an item that was no candidate has 0. What was forced or fallen back to had no alternative, nor had
+    an arm that leaves the page its own: it shows nothing for certain.
     """
     ranked, choice = given.ranked, given.choice
     if ranked is None or choice is None:
-        own = [item.id for item in given.decision.items]
+        own = [item.id for item in given.decision.items] or [NO_ITEM]
         return [1.0 if own[slot : slot + 1] == [item] else 0.0 for slot, item in enumerate(items)]
     place_of = {item: place for place, item in enumerate(ranked.features.ids(ranked.rows))}
     places = [NOTHING if item == NO_ITEM else place_of.get(item) for item in items]

@@ -42,7 +42,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         refused = Consent(marketing=ConsentState.DENIED)
         live = (
             event(0, subject=ANN, traits={"plan": "gold"}, type="identify", name=""),
-            decision(1, subject=ANN, decision=made),
+            decision(1, subject=ANN, decision=made, enrolled={"hero__0": ArmName("challenger")}),
             preference(2, subject=ANN, dial=2, consent=refused, mute={"topics": ("war",)}, time_ms=NOW_MS + 2_000),
             event(3, subject=ANN),
         )
@@ -69,6 +69,9 @@ def test_facts_are_those_of_the_canonical_profile(ledger: Ledger) -> None:
     assert (story.consent, story.mute) == ({"marketing": "denied"}, {"topics": ("war",)})
     assert story.sources == {"import/history": 0, "n-a/1/0": 3}
     assert story.timeline is None
+    assigned = story.facts["experiment hero__0"]
+    assert (assigned.value, assigned.says) == ("challenger", "assigned for the first time")
+    assert assigned.time_ms == NOW_MS + 1_000
 
 
 def test_the_timeline_reads_from_the_oldest_on_and_names_its_sources(ledger: Ledger) -> None:

@@ -13,10 +13,10 @@ from edgewise.admission.load import Bundle
 from edgewise.assign import compile_experiment, in_holdout, learns_from, traffic_of
 from edgewise.bundle.policy import Arm, Experiment, External, NamespaceRange, Site
 from edgewise.decide import Outcome, decide
-from edgewise.decision import canonical_bytes
+from edgewise.decision import NOTHING, canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.hashing import Namespace, in_namespace
-from edgewise.ids import ArmName, Producer, SubjectId
+from edgewise.ids import ArmName, ItemId, Producer, SubjectId
 from edgewise.profile.preferences import DIAL_PAGE, DIAL_SESSION
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Enrolment, Profile
@@ -170,6 +170,8 @@ def test_an_external_champion_shows_nothing_and_is_exposed_all_the_same(unit: st
     if placed.policy == CHAMPION:
         assert (placed.items, placed.reason) == ((), Reason.RULE)
         assert outcome.enrolled == {BUCKET: CHAMPION}
+        assert outcome.propensities_of(HERO, [NOTHING]) == [1.0], "as a join of rewards counts it"
+        assert outcome.propensities_of(HERO, [ItemId("film-0")]) == [0.0]
         late = ask(msgspec.structs.replace(question, degradation=Degradation.OVERLOAD), Profile(), bundle)
         assert late.decision.placements[HERO].items == (), "the page keeps its own, also under load"
     else:

@@ -173,7 +173,7 @@ def test_what_the_site_did_not_keep_is_counted_and_what_it_kept_tells_how_probab
 
 def test_where_no_reward_is_defined_nothing_is_waited_for(moment: Moment) -> None:
     record = moment.decided()
-    moment.clicked(record, record.shown[LIST].items[0])
+    moment.clicked(record, record.shown[LIST].items[0], placement=LIST)
     ledger, soon_ms = moment.node.hub.ledger, record.time_ms + 60_000
     rows = logged_rows(ledger, LIST, CLICKED, COLUMNS, since_ms=moment.since_ms, until_ms=soon_ms, now_ms=soon_ms)
     assert (rows.decision_ids, rows.left_out) == ((record.decision_id,), {})

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 import structlog
+from experiment_world import KEY as EXPERIMENT
+from experiment_world import policy
 from facts_shop import TEA, FactsShop
 from hub_process import edgewise
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads
@@ -49,7 +51,9 @@ def client(
     log, clock = structlog.get_logger(), ManualClock(now_ms)
     board = board or FactsBoard(ledger, Repository(ledger.storage.shelf.folder.parent, clock), clock)
     site = SiteName("film-shop")
-    admin = Admin(ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board)
+    admin = Admin(
+        ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board, policy=policy
+    )
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
 
 
@@ -166,7 +170,7 @@ def test_the_document_names_every_path_and_each_answers_as_it_says(ledger: Ledge
         if "get" not in operations:
             continue
         [content] = operations["get"]["responses"]["200"]["content"].items()
-        answer = api.get(path.replace("{id}", decision_id(1)))
+        answer = api.get(path.replace("{id}", decision_id(1)).replace("{key}", EXPERIMENT))
         assert answer.status_code == 200, path
         assert answer.headers["content-type"].startswith(content[0])
         if content[0] == "application/json":
