@@ -85,6 +85,8 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The site's folder, whose models are learned."""
     learn_fewest: Annotated[int, Meta(ge=1)] = 100
     """So many new outcomes, or settled decisions, begin a turn."""
+    learn_least_ess: Annotated[float, Meta(ge=30)] = 200.0
+    """The effective number of visitors whose decisions must speak of a challenger; less only where there are fewer."""
     learn_stale_hours: Annotated[float, Meta(gt=0, le=8_784)] = 168.0
     """A candidate that nobody approved for so long is refused, and another turn begins."""
     learn_incremental: bool = False

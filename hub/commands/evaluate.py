@@ -10,7 +10,6 @@ import typer
 
 from edgewise.clock import SystemClock
 from edgewise.errors import UnavailableError
-from edgewise.ids import PlacementName
 from edgewise.profile.state import DAY_MS
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.data_dir import DataDir
@@ -30,7 +29,7 @@ def evaluate(
     *,
     data_dir: DataDir,
     decisions: Annotated[
-        str, typer.Option(help="Name of imported decisions; or placement:NAME, what our own nodes decided there.")
+        str, typer.Option(help="Name of imported decisions; or placement:NAME[:ARM], what our own nodes decided there.")
     ],
     policy: Annotated[
         str,
@@ -64,7 +63,7 @@ def evaluate(
     """Evaluate a policy off-policy; exit 1 with the reason when the log cannot tell."""
     from hub.commands.progress import progress_bar
     from hub.evaluation import evaluate as evaluation
-    from hub.evaluation.from_ledger import PREFIX
+    from hub.evaluation.from_ledger import PREFIX, named_log
     from hub.evaluation.names import estimator_names
     from hub.evaluation.own import Window, evaluate_own
     from hub.evaluation.policies import SYNTAX, is_policy
@@ -80,13 +79,14 @@ def evaluate(
         raise typer.BadParameter(f"{policy!r}, expected {SYNTAX}", param_hint="--policy")
     if decisions.startswith(PREFIX):
         now_ms = SystemClock().now_ms()
+        placement, arm = named_log(decisions)
         with progress_bar(terminal, ["decisions"]) as progress:
             evaluated = evaluate_own(
                 data_dir,
-                PlacementName(decisions.removeprefix(PREFIX)),
+                placement,
                 policy,
                 names,
-                window=Window(now_ms - round(days * DAY_MS), now_ms + 1, now_ms, most),
+                window=Window(now_ms - round(days * DAY_MS), now_ms + 1, now_ms, most, arm),
                 seed=seed,
                 interval=interval,
                 progress=lambda done, of: progress("decisions", done, of),

@@ -84,7 +84,7 @@ def page(figures: Figures) -> str:
 {_plot(figures.hit_rate_at_10)}
 <h2>What was learned of {figures.learning.guests} guests' own choices</h2>
 <p class="hint">Of ten films that a guest was about to watch, one is shown; liked is what he gave four stars or more.
-Marks: share liked of the model's choices less that of the rule's, with 95 % intervals over guests.</p>
+Marks: share liked of the model's choices less that of the rule's at the same moments, 95 % intervals over guests.</p>
 {lift_plot(figures.learning)}
 <h2>Figures</h2><table class="figures">{rows}</table>
 <p class="hint"><a href="/">Back to the shop</a> · <a href="/results.json">the same as JSON</a></p>

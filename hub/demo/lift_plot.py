@@ -16,7 +16,7 @@ _TOP: Final = 16
 
 
 def lift_plot(turned: Turned) -> str:
-    """An SVG: the challenger's share of liked choices less the champion's; empty where nothing was chosen."""
+    """An SVG: share liked of the model's choices less that of the rule's; empty where nothing was chosen."""
     if not turned.slices:
         return ""
     low = min(0.0, *(each.lift.ci_low for each in turned.slices))
@@ -47,18 +47,18 @@ def lift_plot(turned: Turned) -> str:
         drawn.append(f'<line class="switch" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
         drawn.append(f'<text x="{x + 6:.1f}" y="{_TOP + 10}">release {turned.phases[-1].release} serves</text>')
     drawn.append(f'<text x="{_WIDTH / 2:.0f}" y="{_HEIGHT - 4}" text-anchor="middle">part of the visits</text>')
-    label = escape("Lift of the challenger over the champion, over time")
+    label = escape("Lift of the model over the rule, over the visits")
     return f'<svg class="rates" role="img" aria-label="{label}" viewBox="0 0 {_WIDTH} {_HEIGHT}">{"".join(drawn)}</svg>'
 
 
 def lift_words(turned: Turned) -> list[list[str]]:
     """The same for a table: a row a release."""
-    rows = [[f"picks by release {each.release}: liked, champion", _rate(each.champion)] for each in turned.phases[:1]]
+    rows = []
     for each in turned.phases:
-        rows.append([f"picks by release {each.release}: liked, challenger", _rate(each.challenger)])
-        rows.append(["  lift over the champion meanwhile", f"{_rate(each.lift)} ({each.picks:,} picks)"])
+        rows.append([f"films picked by release {each.release}: liked", f"{_rate(each.model)} of {each.picks:,}"])
+        rows.append(["  more than of the rule's picks at the same moments", _rate(each.lift)])
     if turned.predicted_lift is not None:
-        rows.append(["  what the log had said of the new model over the old", _rate(turned.predicted_lift)])
+        rows.append(["  what the log had said of the new model over the old one", _rate(turned.predicted_lift)])
     rows.append(["the learning loop's turn", f"{turned.state}: {turned.reason}" if turned.reason else turned.state])
     return rows
 

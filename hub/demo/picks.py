@@ -1,7 +1,8 @@
 """Guests who ask what to watch tonight: of the next ten films that they really watched, the shop shows one.
 
 What each guest thought of each of these films is in the data, so that the reward of any choice is real, and none is
-guessed. Guests are the visitors without a past, under names of their own: nobody knows them when they come.
+guessed; also of the film that the rule would have shown instead. Guests are the visitors of the future under names of
+their own: nobody knows them when they come.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from hub.demo.story import LIKED, Rated, Story, review
 from hub.demo.visitors import home_node
 
 PLACEMENT: Final = "film_pick"
+RULE: Final = "champion"
 CANDIDATES: Final = 10
+EXPIRE: Final = 2
+"""Of the films that were not shown, the oldest ones are gone after each choice. If all of them waited until they are
+shown, every film would be in the end, and no choice could earn more than another."""
 MOST_PICKS: Final = 60
 """A guest's; a few watched hundreds of films."""
 
@@ -29,9 +34,11 @@ class Pick(NamedTuple):
     guest: str
     part: float
     """How far the guest's visits were, in [0, 1)."""
-    arm: str
     bundle: int
     liked: bool
+    """What the model's arm showed."""
+    rule_liked: bool
+    """What the rule would have shown of the same films at the same moment."""
 
 
 class Picks(NamedTuple):
@@ -46,29 +53,27 @@ class Guest:
 
     def __init__(self, name: str, films: Sequence[Rated]) -> None:
         self.name = name
-        self._left = list(films)
-        self.picks = max(0, min(MOST_PICKS, len(films) - CANDIDATES))
+        self._films = list(films)
+        self.picks = max(0, min(MOST_PICKS, (len(films) - CANDIDATES) // (EXPIRE + 1)))
         self.made = 0
 
     @property
     def candidates(self) -> list[Rated]:
         """The films that he is about to watch."""
-        return self._left[:CANDIDATES]
+        return self._films[:CANDIDATES]
 
-    def watch(self, item: ItemId) -> Rated:
-        """He watches one of them; what he thought of it."""
-        rated = next(rated for rated in self.candidates if rated.item == item)
-        self._left.remove(rated)
+    def watch(self, shown: Rated) -> None:
+        """He watches one of them, and goes on."""
+        self._films.remove(shown)
+        del self._films[:EXPIRE]
         self.made += 1
-        return rated
 
 
 def guests_of(story: Story) -> list[Guest]:
-    """Everybody without a past who watched more than ten films."""
+    """Everybody who watched more films than one choice takes."""
     films: dict[str, list[Rated]] = {}
     for rated in story.future:
-        if rated.visitor not in story.known:
-            films.setdefault(rated.visitor.replace("visitor", "guest"), []).append(rated)
+        films.setdefault(rated.visitor.replace("visitor", "guest"), []).append(rated)
     found = [Guest(name, watched) for name, watched in sorted(films.items())]
     return [guest for guest in found if guest.picks > 0]
 
@@ -103,19 +108,20 @@ def pick(
 
 
 def _one(client: NodeClient, guest: Guest, picks: Picks) -> Picks:
-    part = guest.made / guest.picks
-    candidates = [{"id": rated.item} for rated in guest.candidates]
+    part, candidates = guest.made / guest.picks, {rated.item: rated for rated in guest.candidates}
+    asked = [{"name": PLACEMENT, "candidates": [{"id": item} for item in candidates]}]
     try:
-        answer = client.decide(guest.name, [{"name": PLACEMENT, "candidates": candidates}])
-        placed = answer.placements[PLACEMENT]
-        rated = guest.watch(ItemId(placed.ids[0]))
-        said = review(rated)
-        told = {"decisionId": answer.decision_id, "placement": PLACEMENT, "itemId": rated.item}
-        properties = said["properties"]
-        assert isinstance(properties, dict)
-        client.track({**said, "anonymousId": guest.name, "properties": {**properties, **told}})
+        by_rule = client.decide(guest.name, asked, force={PLACEMENT: RULE}, dryRun=True)
+        answer = client.decide(guest.name, asked)
+        shown, instead = (candidates[ItemId(each.placements[PLACEMENT].ids[0])] for each in (answer, by_rule))
+        told = {"decisionId": answer.decision_id, "placement": PLACEMENT, "itemId": shown.item}
+        properties = {"product_id": shown.item, "rating": shown.rating, **told}
+        guest.watch(shown)
+        client.track({**review(shown), "anonymousId": guest.name, "properties": properties})
     except UnavailableError:
-        guest.made += 1
+        guest.watch(guest.candidates[0])  # he does not wait
         return Picks(picks.made, picks.errors + 1)
-    picks.made.append(Pick(guest.name, part, placed.policy, answer.bundle.version, rated.rating >= LIKED))
+    if answer.placements[PLACEMENT].policy != RULE:  # a tenth of the guests sees the rule's choices
+        liked = shown.rating >= LIKED, instead.rating >= LIKED
+        picks.made.append(Pick(guest.name, part, answer.bundle.version, *liked))
     return picks

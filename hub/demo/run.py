@@ -34,6 +34,9 @@ from hub.processes import Served, edge, hub, run_edgewise
 
 MODEL: Final = "film_ranker"
 EDGES: Final = 2
+LEARN_UNTIL: Final = 0.5
+TRY_UNTIL: Final = 0.625
+"""Parts of the guests' visits: what is learned from, and then what one node tries."""
 Step = Callable[[str], contextlib.AbstractContextManager[Callable[[int], None]]]
 """Opens a line of progress; what it yields is told how many units were done."""
 
@@ -211,7 +214,7 @@ class Demo:
         with self._step(
             f"{len(guests)} guests choose films; the model of release {version} chooses for most"
         ) as progress:
-            picks = pick(guests, 0.5, edges, clock, progress=progress)
+            picks = pick(guests, LEARN_UNTIL, edges, clock, progress=progress)
         with self._step("learn from these choices; judge by those that it has not learned from"):
             settle(edges, clock)
             turn = loop.around()
@@ -221,7 +224,7 @@ class Demo:
         with self._step("a person approves; one node tries it, and is watched"):
             turn = loop.say("approve", turn)
             wait_for_some(edges, turn.release or version, clock)
-            tried = pick(guests, 0.65, edges, clock)
+            tried = pick(guests, TRY_UNTIL, edges, clock)
             settle(edges, clock)
             turn = loop.around()
         picks = Picks(picks.made + tried.made, picks.errors + tried.errors)

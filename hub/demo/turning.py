@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewise.errors import UnavailableError
 from hub.demo.hits import CONFIDENCE, RESAMPLES, SEED, Rate
@@ -25,6 +26,8 @@ _OVERLAY: Final = "film_shop_learning"
 SETTINGS: Final = """\
 # A month in a minute: few decisions are enough to begin, and the trial on one node has no shortest time.
 learn_fewest = 200
+# Only as many guests as the data has; a shop would ask for more of them before it believes anything.
+learn_least_ess = 50
 learn_canary_share = 0.5
 learn_canary_hours = 0.0
 learn_canary_decisions = 100
@@ -39,7 +42,7 @@ class Slice(msgspec.Struct, frozen=True):
     start: float
     """In [0, 1)."""
     lift: Rate
-    """Share that was liked of the challenger's choices, less that of the champion's."""
+    """Share that was liked of the model's choices, less that of the rule's at the same moments."""
     learned: bool
     """Whether the release that was learned from their own choices made them."""
 
@@ -49,9 +52,9 @@ class Phase(msgspec.Struct, frozen=True):
 
     release: int
     picks: int
-    champion: Rate
-    """Share of its choices that was liked."""
-    challenger: Rate
+    rule: Rate
+    """Share of what it would have shown that was liked."""
+    model: Rate
     lift: Rate
 
 
@@ -64,14 +67,14 @@ class Turned(msgspec.Struct, frozen=True):
     """Of the turn: `promoted`, or how far it came."""
     reason: str
     predicted_lift: Rate | None
-    """What the log said beforehand: the challenger's reward less that of the model that made the choices."""
+    """What the log said beforehand: the new model's reward less that of the one that made the choices."""
     phases: list[Phase]
     slices: list[Slice]
 
     @property
     def learned(self) -> bool:
-        """Whether a second release serves, and its challenger is surely better than the rule."""
-        return len(self.phases) > 1 and self.phases[-1].lift.ci_low > 0
+        """Whether a release that was learned of the guests' choices serves, and surely beats the rule."""
+        return self.state == "promoted" and self.phases[-1].lift.ci_low > 0
 
 
 class _Turn(msgspec.Struct):
@@ -139,42 +142,37 @@ def turned(picks: Sequence[Pick], errors: int, turn: _Turn, predicted: Rate | No
 
 
 def _phase(release: int, picks: Sequence[Pick]) -> Phase:
-    champion, challenger, lift = lift_of(picks)
-    return Phase(release, len(picks), champion, challenger, lift)
+    rule, model, lift = lift_of(picks)
+    return Phase(release, len(picks), rule, model, lift)
 
 
 def _slices(picks: Sequence[Pick], learned: int) -> list[Slice]:
     found = []
     for number in range(SLICES):
         within = [pick for pick in picks if number / SLICES <= pick.part < (number + 1) / SLICES]
-        if {pick.arm for pick in within} >= {"champion", "challenger"}:
+        if within:
             share = sum(pick.bundle == learned for pick in within) / len(within)
             found.append(Slice(number / SLICES, lift_of(within)[2], share > 0.5))  # noqa: PLR2004  # most of them
     return found
 
 
 def lift_of(picks: Sequence[Pick]) -> tuple[Rate, Rate, Rate]:
-    """Shares of champion and challenger that were liked, and their difference; 95 % percentile bootstrap over guests.
+    """Shares of the rule's and the model's choices that were liked, and their difference at the same moments.
 
-    Guests are resampled whole: choices of one guest are not independent of each other.
+    95 % percentile bootstrap over guests, who are resampled whole: choices of one guest are not independent.
     """
     guests = {name: row for row, name in enumerate(sorted({pick.guest for pick in picks}))}
-    sums = np.zeros((len(guests), 4))
+    sums = np.zeros((len(guests), 3))
     for pick in picks:
-        column = 0 if pick.arm == "champion" else 2
-        sums[guests[pick.guest], column] += 1
-        sums[guests[pick.guest], column + 1] += pick.liked
+        sums[guests[pick.guest]] += (1, pick.rule_liked, pick.liked)
     drawn = np.random.default_rng(SEED).integers(len(guests), size=(RESAMPLES, len(guests)))
-    resampled = np.stack([sums[rows].sum(axis=0) for rows in drawn])
+    samples = np.concatenate([sums.sum(axis=0, keepdims=True), np.stack([sums[rows].sum(axis=0) for rows in drawn])])
+    rule, model = samples[:, 1] / samples[:, 0], samples[:, 2] / samples[:, 0]
+    return _rate(rule), _rate(model), _rate(model - rule)
 
-    def shares(of: np.ndarray[Any, np.dtype[np.float64]]) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
-        champion, challenger = of[:, 1] / np.maximum(of[:, 0], 1), of[:, 3] / np.maximum(of[:, 2], 1)
-        return [champion, challenger, challenger - champion]
 
+def _rate(samples: NDArray[np.float64]) -> Rate:
+    """Of the point, which comes first, and its resamples."""
     tail = (1 - CONFIDENCE) / 2
-    points, samples = shares(sums.sum(axis=0, keepdims=True)), shares(resampled)
-    found = [
-        Rate(float(point[0]), *(float(end) for end in np.quantile(sample, [tail, 1 - tail])))
-        for point, sample in zip(points, samples, strict=True)
-    ]
-    return found[0], found[1], found[2]
+    low, high = np.quantile(samples[1:], [tail, 1 - tail])
+    return Rate(float(samples[0]), float(low), float(high))

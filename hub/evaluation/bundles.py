@@ -12,14 +12,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.counterfactual import WouldShow
 from edgewise.decision import NOTHING as NO_ITEM
-from edgewise.errors import EdgewiseError, InputError
+from edgewise.decision import Decision
+from edgewise.errors import MALFORMED, EdgewiseError, InputError
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, PlacementName
 from edgewise.ranking import ranker_of
+from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord
 from hub.evaluation.from_ledger import NOTHING
 from hub.evaluation.logged import Floats, LoggedDecisions
@@ -31,6 +34,7 @@ from hub.replay import Replayer
 
 Progress = Callable[[int, int], None]
 """Is told how many decisions of how many have been asked about."""
+_decoded = msgspec.json.Decoder(Decision).decode
 _MOST_NUMBERS: Final = 100_000_000
 """Of a target's table: 800 MB."""
 
@@ -112,7 +116,7 @@ def answered(
     if log.rows * len(log.actions) > _MOST_NUMBERS:
         raise InputError(f"{log.rows:,} rows of {len(log.actions):,} actions are too many; ask about fewer decisions")
     index = {action: number for number, action in enumerate(log.actions)}
-    table, elsewhere = np.zeros((log.rows, len(log.actions))), np.zeros(log.rows)
+    table, elsewhere, beyond = np.zeros((log.rows, len(log.actions))), np.zeros(log.rows), np.zeros(log.rows)
     is_kept = np.zeros(log.rows, np.bool_)
     left_out: Counter[str] = Counter()
     rows_of: dict[str, list[int]] = {}
@@ -121,18 +125,21 @@ def answered(
     records = {record.decision_id: record for record in ledger.decisions_of([DecisionId(one) for one in rows_of])}
     for done, (decision_id, rows) in enumerate(rows_of.items(), 1):
         slots = [_item(log.actions[log.action[row]]) for row in rows]
-        found = _one(replayer, records[DecisionId(decision_id)], placement, slots, asked)
+        record = records[DecisionId(decision_id)]
+        found = _one(replayer, record, placement, slots, asked)
         if isinstance(found, str):
             left_out[found] += 1
         else:
             is_kept[rows] = True
             table[rows], elsewhere[rows] = _placed(found, index)
+            beyond[rows] = _beyond(found, replayer, record, placement, slots)
         progress(done, len(rows_of))
     kept = np.flatnonzero(is_kept)
     if not len(kept):
         told = ", ".join(f"{why} {count:,}" for why, count in sorted(left_out.items()))
         raise InputError(f"{policy} would have ranked in none of {len(rows_of):,} decisions of {placement!r} ({told})")
-    target = Target(policy, np.arange(len(kept), dtype=np.int64), table[kept], elsewhere[kept])
+    known = None if np.isnan(beyond[kept]).any() else beyond[kept]
+    target = Target(policy, np.arange(len(kept), dtype=np.int64), table[kept], elsewhere[kept], known)
     return Answered(log.of_rows(kept), target, dict(left_out))
 
 
@@ -145,6 +152,29 @@ def _one(
     except EdgewiseError as refused:
         return f"unanswered: {type(refused).__name__}"
     return found if isinstance(found, WouldShow) else found.value
+
+
+def _beyond(
+    found: WouldShow, replayer: Replayer, record: DecisionRecord, placement: PlacementName, slots: list[ItemId]
+) -> Floats:
+    """(slots,): probability of what the bundle that decided could not have shown there; NaN where it is not here.
+
+    A log of some thousand decisions never shows most of what it might have. The bundle itself says which of that was
+    possible, so that only what it gave no chance counts as unsupported.
+    """
+    try:
+        decided = _decoded(record.decision).placements[placement]
+        made = replayer.would_show(record, placement, slots, replayer.bundle(record), decided.policy)
+    except (EdgewiseError, *MALFORMED, KeyError):
+        made = Reason.FALLBACK_NO_BUNDLE
+    if isinstance(made, Reason):
+        return np.full(len(slots), np.nan)
+    column = {item: place for place, item in enumerate(made.items)}
+    chance = np.zeros(found.chances.shape)
+    for place, item in enumerate(found.items):
+        if item in column:
+            chance[:, place] = made.chances[:, column[item]]
+    return np.asarray(np.where(chance > 0, 0.0, found.chances).sum(axis=1), np.float64)
 
 
 def _placed(found: WouldShow, index: Mapping[str, int]) -> tuple[Floats, Floats]:

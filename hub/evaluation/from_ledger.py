@@ -14,7 +14,7 @@ import numpy as np
 
 from edgewise.bundle.policy import Policy
 from edgewise.errors import InputError
-from edgewise.ids import PlacementName
+from edgewise.ids import ArmName, PlacementName
 from edgewise.reasons import Reason
 from edgewise.request import Context
 from hub.evaluation.logged import Integers, LoggedDecisions, in_order
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from hub.ledger.ledger import Ledger
 
 PREFIX: Final = "placement:"
-"""Of a log that is read from the ledger: `placement:home_list`."""
+"""Of a log that is read from the ledger: `placement:home_list`, or `placement:home_list:challenger`, of one arm."""
+OTHER_ARM: Final = "other-arm"
 NOTHING: Final = "(nothing)"
 """The action of a slate that ended on purpose."""
 MOST_DECISIONS: Final = 10_000
@@ -44,6 +45,12 @@ class LedgerLog(NamedTuple):
     """Why decisions are not in the log -> how many."""
 
 
+def named_log(text: str) -> tuple[PlacementName, ArmName | None]:
+    """The placement and the arm of `placement:NAME[:ARM]`."""
+    name, _, arm = text.removeprefix(PREFIX).partition(":")
+    return PlacementName(name), ArmName(arm) if arm else None
+
+
 def log_of_placement(
     ledger: Ledger,
     placement: PlacementName,
@@ -53,9 +60,12 @@ def log_of_placement(
     until_ms: int,
     now_ms: int,
     most: int = MOST_DECISIONS,
+    arm: ArmName | None = None,
 ) -> LedgerLog:
     """The latest `most` decisions of `since_ms <= time < until_ms` that can be evaluated.
 
+    `arm`: only those that this arm made. Where visitors are drawn for arms, one arm's are a sample of all; a rule that
+    explores nothing says nothing of what others would have earned, and its decisions would only count as unsupported.
     `policy` is the live release's, which says what a reward is and who is no visitor; None: there is none, and a click
     is worth 1. Raises InputError when no decision is left.
     """
@@ -68,14 +78,14 @@ def log_of_placement(
         now_ms=now_ms,
         policy=policy,
     )
-    kept, left_out = _kept(rows, most)
+    kept, left_out = _kept(rows, most, arm)
     if not len(kept):
         told = ", ".join(f"{why} {count:,}" for why, count in sorted(left_out.items())) or "none was made"
         raise InputError(f"placement {placement!r} has no settled decision of a visitor that an arm ranked ({told})")
     return LedgerLog(_log(ledger, rows, kept), left_out)
 
 
-def _kept(rows: Joined, most: int) -> tuple[Integers, dict[str, int]]:
+def _kept(rows: Joined, most: int, arm: ArmName | None) -> tuple[Integers, dict[str, int]]:
     """Places of the rows to keep; a decision is kept or left out as a whole."""
     why: dict[str, str] = {}
     for place, decision_id in enumerate(rows.decision_id):
@@ -85,6 +95,8 @@ def _kept(rows: Joined, most: int) -> tuple[Integers, dict[str, int]]:
             why[decision_id] = rows.traffic[place].value
         elif rows.reason[place] not in _RANKED:
             why[decision_id] = rows.reason[place]
+        elif arm is not None and rows.arm[place] != arm:
+            why[decision_id] = OTHER_ARM
     known = [decision_id for decision_id in dict.fromkeys(rows.decision_id) if decision_id not in why]
     why |= dict.fromkeys(known[: max(0, len(known) - most)], "older")
     left_out = Counter(why.values()) + Counter(rows.counts.dropped)

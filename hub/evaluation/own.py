@@ -10,7 +10,7 @@ import numpy as np
 
 from edgewise.bundle.manifest import POLICY
 from edgewise.bundle.policy import Policy, decode_policy
-from edgewise.ids import PlacementName
+from edgewise.ids import ArmName, PlacementName
 from hub.evaluation.bootstrap import RESAMPLES
 from hub.evaluation.bundles import Progress, answered, asked_of
 from hub.evaluation.evaluate import Evaluated, evaluate_log
@@ -29,6 +29,8 @@ class Window(NamedTuple):
     until_ms: int
     now_ms: int
     most: int = MOST_DECISIONS
+    arm: ArmName | None = None
+    """Only this arm's decisions; None: those of all."""
 
 
 def evaluate_placement(
@@ -58,6 +60,7 @@ def evaluate_placement(
         until_ms=window.until_ms,
         now_ms=window.now_ms,
         most=window.most,
+        arm=window.arm,
     )
     rng = np.random.default_rng(seed)
     if not asks_a_bundle(policy):

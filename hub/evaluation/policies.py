@@ -38,10 +38,14 @@ class Target:
     """(groups, actions): P(action) in the order of the log's `actions`."""
     elsewhere: Floats
     """(groups,): probability of actions that the log does not know at all."""
+    beyond: Floats | None = None
+    """(rows,): probability of what the logging policy could not have shown there, where that is known of it.
+
+    None: it is told by what the log shows, so that what it might have shown and did not counts as well."""
 
     def of_rows(self, rows: Integers) -> Target:
         """The same policy for some of the rows, by their places."""
-        return replace(self, group=self.group[rows])
+        return replace(self, group=self.group[rows], beyond=None if self.beyond is None else self.beyond[rows])
 
     def of_logged(self, log: LoggedDecisions) -> Floats:
         """(rows,): probability of what was shown."""
@@ -52,6 +56,8 @@ class Target:
 
         No estimator that weighs rewards can see these: their mass is missing from the estimate.
         """
+        if self.beyond is not None:
+            return self.beyond
         places, place = np.unique(log.position, return_inverse=True)
         shown = np.zeros((len(places), len(log.actions)), np.bool_)
         shown[place, log.action] = True

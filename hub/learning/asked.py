@@ -99,6 +99,4 @@ def _only(answers: Answered, log: LoggedDecisions) -> Answered:
     wanted = set(log.decision_ids)
     ids = answers.log.decision_ids
     kept = np.array([ids[number] in wanted for number in answers.log.decision.tolist()], np.bool_)
-    target = answers.target
-    table, elsewhere = target.table[target.group[kept]], target.elsewhere[target.group[kept]]
-    return answers._replace(log=log, target=Target(target.policy, np.arange(len(table)), table, elsewhere))
+    return answers._replace(log=log, target=answers.target.of_rows(np.flatnonzero(kept)))

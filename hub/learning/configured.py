@@ -23,7 +23,11 @@ def plan_of(settings: HubSettings) -> LearnPlan:
         canary_share=settings.learn_canary_share,
         canary_hours=settings.learn_canary_hours,
         canary_decisions=settings.learn_canary_decisions,
-        gate=GatePlan(fewest_new=settings.learn_fewest, stale_hours=settings.learn_stale_hours),
+        gate=GatePlan(
+            fewest_new=settings.learn_fewest,
+            least_ess=settings.learn_least_ess,
+            stale_hours=settings.learn_stale_hours,
+        ),
     )
 
 

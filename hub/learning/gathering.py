@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from edgewise.ranking import ranker_of
 from hub.artefacts import check_golden
-from hub.evaluation.from_ledger import log_of_placement
+from hub.evaluation.from_ledger import LedgerLog, log_of_placement
 from hub.flagging import stands_again
 from hub.learning.asked import compare
 from hub.learning.evidence import DataEvidence, GateEvidence, HeldOut, Interval, OffPolicy, ParityEvidence
@@ -100,13 +101,18 @@ class Gatherer:
                 dropped=data,
                 skewed=self._skewed(turn.model, asked.now_ms - round(plan.judge_days * DAY_MS)),
             ),
-            held_out=held_out(row.card, champion.version),
+            held_out=None if self._learns_from_decisions(turn.model) else held_out(row.card, champion.version),
             off_policy=found,
             no_off_policy=why,
             flags=self._flags(built),
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------
+    def _learns_from_decisions(self, model: ModelName) -> bool:
+        """Then its trainer's word is no evidence: it is about what visitors find, not about what they make of it."""
+        recipe = self._contents.recipes.get(model)
+        return recipe is not None and recipe.decisions is not None
+
     def _champion(self, asked: EvidenceAsked) -> Champion:
         """The model that the live release ranks by in this seat, else its rule."""
         live = self._releases.live()
@@ -132,15 +138,7 @@ class Gatherer:
             return None, "too few decisions to learn from some and judge by others", 0.0
         plan = self._plan
         try:
-            made = log_of_placement(
-                self._ledger,
-                asked.seat.placement,
-                self._contents.policy,
-                since_ms=asked.learned_until_ms,
-                until_ms=asked.news.decisions_until_ms,
-                now_ms=asked.now_ms,
-                most=plan.most_judged,
-            )
+            made = self._log(asked, asked.learned_until_ms)
             found = compare(
                 made,
                 asked.seat,
@@ -172,6 +170,23 @@ class Gatherer:
         )
         lost = sum(count for why, count in made.left_out.items() if why in _FAULTS)
         return said, "", max(found.unused, lost / (lost + len(made.log.decision_ids)))
+
+    def _log(self, asked: EvidenceAsked, since_ms: int) -> LedgerLog:
+        """What the seat's own arm decided; where it has decided nothing yet, what all arms did. Raises InputError."""
+        read = partial(
+            log_of_placement,
+            self._ledger,
+            asked.seat.placement,
+            self._contents.policy,
+            since_ms=since_ms,
+            until_ms=asked.news.decisions_until_ms,
+            now_ms=asked.now_ms,
+            most=self._plan.most_judged,
+        )
+        try:
+            return read(arm=asked.seat.arm)
+        except InputError:
+            return read()
 
     def _is_constant(self, asked: EvidenceAsked) -> bool:
         """Whether it gives every golden row the same score."""

@@ -69,6 +69,8 @@ def check_source(
 def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
     yield from _rewards(recipe, say)
     yield from _placement(files, name, recipe, say)
+    yield from _items_of(files, name, recipe, say)
+    knows = _known_items(files, recipe)
     declared = {feature.name: feature for feature, _ in files.features}
     taken = list(declared) if recipe.features is None else recipe.features
     if not taken:
@@ -79,15 +81,38 @@ def _recipe(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> It
             yield say(at, f"no feature {feature!r}; {did_you_mean(feature, declared)}")
         elif feature in taken[:position]:
             yield say(at, f"the feature {feature!r} is listed twice; remove one")
-        elif recipe.neighbours is None and asks_for_unnamed(declared[feature]):
+        elif knows.neighbours is None and asks_for_unnamed(declared[feature]):
             message = f"the feature {feature!r} needs neighbours; remove `neighbours: null`, or the feature"
             yield say(("train", "neighbours"), message)
         else:
-            lacking = _lacking(recipe, declared[feature])
+            lacking = _lacking(knows, declared[feature])
             if lacking:
                 yield say(at, f"the feature {feature!r} asks for {lacking} in the same `train` part; add it there")
     yield from _decisions([declared[feature] for feature in taken if feature in declared], recipe, say)
     yield from _interactions(taken, recipe, say)
+
+
+def _items_of(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
+    other = recipe.items_of
+    if other is None:
+        return
+    knowing = {key for key, (model, _) in files.models.items() if key != name and (model.train or model.items)}
+    if other not in knowing:
+        what = "itself" if other == name else f"{other!r}, which learns nothing about items"
+        yield say(("train", "items_of"), f"names {what}; {did_you_mean(other, knowing)}")
+    if recipe.statistics or recipe.sets or recipe.vectors or recipe.sessions:
+        message = (
+            "a model that shares the items of another learns none itself; remove statistics, sets, vectors, sessions"
+        )
+        yield say(("train", "items_of"), message)
+
+
+def _known_items(files: Files, recipe: RankerRecipe) -> RankerRecipe | ItemsRecipe:
+    """The recipe by which the items are learned that a ranker looks at."""
+    named = files.models.get(recipe.items_of) if recipe.items_of is not None else None
+    if named is None:
+        return recipe
+    return named[0].train or named[0].items or recipe
 
 
 def _interactions(taken: list[str], recipe: RankerRecipe, say: Say) -> Iterator[Problem]:
@@ -139,7 +164,7 @@ def _recipes(files: Files) -> list[RankerRecipe | ItemsRecipe]:
     return [recipe for model, _ in files.models.values() for recipe in (model.train, model.items) if recipe is not None]
 
 
-def _lacking(recipe: RankerRecipe, asking: Feature | Retrieval) -> str:
+def _lacking(recipe: RankerRecipe | ItemsRecipe, asking: Feature | Retrieval) -> str:
     """What a ranker must learn itself, because it is trained on it, but does not; blank: nothing."""
     match asking:
         case SessionScore() | BySessions() if recipe.sessions is None:

@@ -13,7 +13,7 @@ from msgspec import Meta
 from edgewise.bundle.learned import SetName
 from edgewise.bundle.sessions import MOST_LAST, Walk
 from edgewise.events import Kind
-from edgewise.ids import PlacementName
+from edgewise.ids import ModelName, PlacementName
 
 Positive = Annotated[float, Meta(gt=0)]
 Part = Annotated[float, Meta(gt=0, lt=1)]
@@ -246,6 +246,9 @@ class RankerRecipe(msgspec.Struct, frozen=True):
     """Where it ranks; not needed when one placement alone asks this model."""
     features: list[str] | None = None
     """Columns of the feature table that it takes; all of them where they are not named."""
+    items_of: ModelName | None = None
+    """A model of the site that already knows the items: its neighbours, sets and statistics, as they are registered,
+    are looked at, and none are learned here (what follows is not read). So several rankers of a site share them."""
     neighbours: NeighbourRecipe | None = NeighbourRecipe()
     sets: dict[SetName, NeighbourSet] = {}
     """More sets of neighbours, for features and retrieval that say `from: NAME`."""

@@ -14,7 +14,7 @@ from edgewise.bundle.sessions import decode_sessions
 from edgewise.bundle.vectors import Vectors, decode_vectors, encode_vectors
 from edgewise.errors import InputError
 from edgewise.profile.state import DAY_MS
-from hub.artefacts import NamedSets
+from hub.artefacts import Artefacts, NamedSets
 from hub.content_vectors import content_vectors
 from hub.item_statistics import ItemStatistic
 from hub.site.loading import SiteContents
@@ -97,6 +97,21 @@ def fit_items(
         ),
         sessions_bytes=None if recipe.sessions is None else visits(touches, recipe.sessions),
     )
+
+
+def items_known_by(artefacts: Artefacts) -> FittedItems:
+    """What a registered model knows about items, whatever history it was fitted on."""
+    return FittedItems(
+        through=0,
+        neighbours_bytes=artefacts.neighbours,
+        statistics=dict(artefacts.statistics),
+        sets=artefacts.sets,
+        sessions_bytes=artefacts.sessions,
+    )
+
+
+NO_ITEMS: Final = FittedItems(0, None, {})
+"""Of a model that brings none."""
 
 
 def _asks_for_content(recipe: RankerRecipe | ItemsRecipe) -> bool:

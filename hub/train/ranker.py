@@ -33,7 +33,7 @@ from hub.train.exporting import exported, exported_bags, exported_line
 from hub.train.fitting import fit, gains_of, scores_of, sureness_of
 from hub.train.history import History
 from hub.train.incremental import Parent, continue_ranker
-from hub.train.items import fit_items
+from hub.train.items import NO_ITEMS, FittedItems, fit_items, items_known_by
 from hub.train.judging import Judged, judge, model_ranks
 from hub.train.logged import LoggedRows, logged_rows
 from hub.train.positions import lesson_of_decisions
@@ -114,6 +114,8 @@ def train_ranker(
     with with_scores(contents, registry, name, recipe) as scored:
         if how.incremental and recipe.linear is not None:
             raise InputError("a line is fitted anew in a second; train it in full, not --incremental")
+        if how.incremental and recipe.items_of is not None:
+            raise InputError("a model that shares the items of another is trained in full, not --incremental")
         if how.incremental and recipe.uncertainty is not None:
             raise InputError("a model that says how sure it is has many boosters; train it in full, not --incremental")
         if how.incremental:
@@ -121,8 +123,9 @@ def train_ranker(
             made = MadeRanker(*continue_ranker(history, scored, name, recipe, parent, seed=seed, progress=progress))
         else:
             logged = _logged(ledger, history, contents, name, recipe, until_ms=how.until_ms)
+            items = None if recipe.items_of is None else _items_of(contents, registry, recipe.items_of)
             made = make_ranker(
-                history, scored, name, recipe, seed=seed, tune=how.tune, logged=logged, progress=progress
+                history, scored, name, recipe, seed=seed, tune=how.tune, logged=logged, items=items, progress=progress
             )
     card = with_scores_named(made.card, scored)
     progress("registering", 0, 1)
@@ -130,6 +133,13 @@ def train_ranker(
     progress("registering", 1, 1)
     row = registry.row(registered, version)
     return TrainedRanker(row.name, row.version, row.sha256, made.judged, card)
+
+
+def _items_of(contents: SiteContents, registry: ModelRegistry, name: ModelName) -> FittedItems:
+    use = contents.models.get(name)
+    if use is None:
+        raise InputError(f"`items_of` names {name!r}, which is no model of the site")
+    return items_known_by(registry.artefacts(use.model, registry.resolve(use)))
 
 
 def _parent(registry: ModelRegistry, name: ModelName, version: int | None) -> Parent:
@@ -159,9 +169,12 @@ def make_ranker(
     seed: int = 0,
     tune: int = 0,
     logged: LoggedRows | None = None,
+    items: FittedItems | None = None,
     progress: Progress = lambda _what, _done, _of: None,
 ) -> MadeRanker:
     """Train, judge, export and compare with the edge's scorer. Same arguments, same bytes.
+
+    `items`: what another model of the site knows about them, which is then looked at, and not brought.
 
     Raises as `train_ranker`.
     """
@@ -177,7 +190,10 @@ def make_ranker(
     judged_from = _judged_from(history, recipe, outcomes, logged)
     rewards = Rewards(recipe.outcome, recipe.rewards)
     rewards.learn_refunds(history, judged_from=judged_from)
-    shop, *later = _shops(history, contents, name, recipe, progress)
+    if items is None:
+        shop, *later = _shops(history, contents, name, recipe, progress)
+    else:
+        shop, later = Shop(contents, name, recipe, items), []
     replayed = replayed_rows(
         history,
         shop,
@@ -208,16 +224,16 @@ def make_ranker(
     ranks = model_ranks(to_judge, scores_of(trial, to_judge.matrix))
     judged = judge(to_judge, ranks, k=shop.count, is_known=_known(history, through), seed=seed)
     fitted = fit(to_learn, chosen, seed, unit=of_all, what="training", progress=progress)
-    items = fit_items(history, recipe, len(history), contents)
+    brought = fit_items(history, recipe, len(history), contents) if items is None else NO_ITEMS
     progress("comparing with the edge", 0, 1)
     if isinstance(fitted, Bags):
-        made = exported_bags(fitted, rows.matrix, shop.features, items, seed=seed)
+        made = exported_bags(fitted, rows.matrix, shop.features, brought, seed=seed)
     elif isinstance(fitted, LinearModel):
         is_uncertain = recipe.uncertainty is not None
-        made = exported_line(fitted, rows.matrix, shop.features, items, is_uncertain=is_uncertain, seed=seed)
+        made = exported_line(fitted, rows.matrix, shop.features, brought, is_uncertain=is_uncertain, seed=seed)
     else:
         state = continuation_of(fitted, chosen.trees.objective, history)
-        made = exported(fitted, rows.matrix, shop.features, items, continuation=state, seed=seed)
+        made = exported(fitted, rows.matrix, shop.features, brought, continuation=state, seed=seed)
     progress("comparing with the edge", 1, 1)
     evidence = Evidence(
         history=history,

@@ -172,7 +172,9 @@ def _limits(evidence: Evidence) -> list[str]:
     limits = [
         "A hit rate on a replay is evidence, not lift: visitors were not shown what the model would have shown them.",
         "What a visitor did not touch counts as not wanted, though he may never have seen it.",
-        "The judged model knows items as they were when its rows begin; the served one knows them until the end.",
+        "The judged model knows items as they were when its rows begin; the served one knows them until the end."
+        if evidence.recipe.items_of is None
+        else f"Items are known as {evidence.recipe.items_of} knows them, which may have seen what it is judged on.",
     ]
     limits += [
         f"Intervals of {group} visitors come from only {judged.visitors} of them; they are likely too narrow."
