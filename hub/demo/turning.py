@@ -71,11 +71,6 @@ class Turned(msgspec.Struct, frozen=True):
     phases: list[Phase]
     slices: list[Slice]
 
-    @property
-    def learned(self) -> bool:
-        """Whether a release that was learned of the guests' choices serves, and surely beats the rule."""
-        return self.state == "promoted" and self.phases[-1].lift.ci_low > 0
-
 
 class _Turn(msgspec.Struct):
     number: int

@@ -100,7 +100,7 @@ def _items_of(files: Files, name: ModelName, recipe: RankerRecipe, say: Say) -> 
     if other not in knowing:
         what = "itself" if other == name else f"{other!r}, which learns nothing about items"
         yield say(("train", "items_of"), f"names {what}; {did_you_mean(other, knowing)}")
-    if recipe.statistics or recipe.sets or recipe.vectors or recipe.sessions:
+    elif recipe.statistics or recipe.sets or recipe.vectors or recipe.sessions:
         message = (
             "a model that shares the items of another learns none itself; remove statistics, sets, vectors, sessions"
         )

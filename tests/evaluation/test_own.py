@@ -25,6 +25,7 @@ from edgewise.records import DecisionRecord
 from hub.artefacts import Artefacts
 from hub.evaluation.bundles import asked_of
 from hub.evaluation.evaluate import Evaluation
+from hub.evaluation.from_ledger import named_log
 from hub.evaluation.names import EstimatorName
 from hub.evaluation.own import Window, evaluate_placement
 from hub.release.releases import Releases
@@ -139,6 +140,29 @@ def test_an_arm_is_another_policy_than_the_one_that_is_assigned(
     greedy = evaluated(shop[0], "bundle:7:champion")
     assert greedy.estimators["ips"].max_weight > 1.0
     assert greedy.estimators["ips"].ess < greedy.n
+
+
+def test_what_the_log_never_showed_but_could_have_is_supported(
+    shop: tuple[ReplayShop, list[DecisionRecord]],
+) -> None:
+    """Sixty slates leave most of what exploring could show unseen; the bundle that decided says it was possible."""
+    same = evaluated(shop[0], "bundle:7")
+    assert not any("never shows" in warning for warning in same.warnings)
+    greedy = evaluated(shop[0], "bundle:7:champion")
+    assert not any("never shows" in warning for warning in greedy.warnings)
+
+
+def test_one_arm_s_decisions_can_be_evaluated_alone(shop: tuple[ReplayShop, list[DecisionRecord]]) -> None:
+    made, _ = shop
+    now_ms = made.clock.now_ms() + 7_200_000
+    releases = Releases(made.hub.data_dir, made.hub.ledger)
+    window = Window(0, now_ms, now_ms, arm=CHALLENGER)
+    alone = evaluate_placement(releases, HERO, "logged", window=window, resamples=100).evaluation
+    assert alone.n == evaluated(made, "logged").n
+    with pytest.raises(InputError, match=f"other-arm {VISITORS}"):
+        evaluate_placement(releases, HERO, "logged", window=window._replace(arm=CHAMPION))
+    assert named_log("placement:home_hero:challenger") == ("home_hero", "challenger")
+    assert named_log("placement:home_hero") == ("home_hero", None)
 
 
 def test_a_registered_model_is_asked_in_the_live_release(shop: tuple[ReplayShop, list[DecisionRecord]]) -> None:

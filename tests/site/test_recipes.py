@@ -51,6 +51,8 @@ def problems(site: Path, added: str, *, outcome: str = OUTCOME) -> list[str]:
         ("linear: {interactions: [[[mood], [popularity]]]}", "the model takes no feature 'mood'"),
         ("linear: {l2: 0}", "expected float > 0"),
         ("incremental: {rounds: 0}", "expected int >= 1"),
+        ("items_of: nobody", "names 'nobody', which learns nothing about items"),
+        ("items_of: film_ranker", "names itself"),
     ],
 )
 def test_what_a_recipe_cannot_mean_is_said_with_its_line(site: Path, added: str, says: str) -> None:

@@ -27,7 +27,7 @@ from hub.scoring_child import ScoringChild
 from hub.site.loading import SiteContents
 from hub.train.dataset import replayed_rows
 from hub.train.history import History
-from hub.train.items import fit_items
+from hub.train.items import fit_items, items_known_by
 from hub.train.logged import LoggedRows
 from hub.train.ranker import MadeRanker, make_ranker, recipe_of
 from hub.train.shop import Shop
@@ -241,6 +241,16 @@ def test_it_learns_from_decisions_with_settings_that_were_looked_for(world: Worl
     assert any("learned from what nodes showed" in limit for limit in card["known_limits"])
     assert made.judged["all"].measures["hit_rate@10 above the rule"].ci_low > 0, "it still knows what people like"
     assert made.artefacts.model != world.made.artefacts.model
+
+
+def test_a_ranker_that_shares_items_looks_at_them_and_brings_none(world: World) -> None:
+    settings = ["linear={}", "items_of=film_ranker", 'decisions={"half_life_days": 400}']
+    known = items_known_by(world.made.artefacts)
+    recipe = recipe_of(world.contents, RANKER, settings)
+    made = make_ranker(world.history, world.contents, RANKER, recipe, logged=as_decisions(world), items=known)
+    assert (made.artefacts.neighbours, made.artefacts.statistics) == (None, {})
+    assert made.judged["all"].measures["hit_rate@10 above the rule"].ci_low > 0, "it sees what the other has learned"
+    assert any("film_ranker knows them" in limit for limit in made.card["known_limits"])
 
 
 def test_a_line_learns_in_place_of_trees_and_says_so(world: World) -> None:
