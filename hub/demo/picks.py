@@ -33,7 +33,7 @@ class Pick(NamedTuple):
 
     guest: str
     part: float
-    """How far the guest's visits were, in [0, 1)."""
+    """How far the guest's visits were, in (0, 1)."""
     bundle: int
     liked: bool
     """What the model's arm showed."""
@@ -94,12 +94,9 @@ def pick(
     def live(url: str, lane: Sequence[Guest]) -> Picks:
         picks = Picks([], 0)
         with asking([url], clock) as (client,):
-            waiting = [guest for guest in lane if guest.made < until * guest.picks]
-            while waiting:  # in turns, as visitors come
-                for guest in waiting:
-                    picks = _one(client, guest, picks)
-                    progress(1)
-                waiting = [guest for guest in waiting if guest.made < until * guest.picks]
+            for guest in _in_turns(lane, until):
+                picks = _one(client, guest, picks)
+                progress(1)
         return picks
 
     with ThreadPoolExecutor(len(edges)) as threads:
@@ -107,8 +104,22 @@ def pick(
     return Picks([made for part in lived for made in part.made], sum(part.errors for part in lived))
 
 
+def _in_turns(guests: Sequence[Guest], until: float) -> list[Guest]:
+    """Whose turn it is, one after the other: everybody's visits are spread over the whole time, however many they are.
+
+    If all came in rounds, those who watched little would be through before the end, which is what models are judged on.
+    """
+    turns = [
+        ((number + 0.5) / guest.picks, guest.name, guest)
+        for guest in guests
+        for number in range(guest.made, guest.picks)
+        if (number + 0.5) / guest.picks <= until
+    ]
+    return [guest for _, _, guest in sorted(turns, key=lambda turn: turn[:2])]
+
+
 def _one(client: NodeClient, guest: Guest, picks: Picks) -> Picks:
-    part, candidates = guest.made / guest.picks, {rated.item: rated for rated in guest.candidates}
+    part, candidates = (guest.made + 0.5) / guest.picks, {rated.item: rated for rated in guest.candidates}
     asked = [{"name": PLACEMENT, "candidates": [{"id": item} for item in candidates]}]
     try:
         by_rule = client.decide(guest.name, asked, force={PLACEMENT: RULE}, dryRun=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgewise.ids import ItemId
 from hub.datasets import world
-from hub.demo.picks import CANDIDATES, EXPIRE, MOST_PICKS, Guest, Pick, guests_of
+from hub.demo.picks import CANDIDATES, EXPIRE, MOST_PICKS, Guest, Pick, _in_turns, guests_of
 from hub.demo.story import Rated, tell
 from hub.demo.turning import lift_of
 
@@ -31,6 +31,16 @@ def test_who_watched_little_never_asks_and_who_watched_all_asks_a_bounded_number
     assert Guest("guest-1", films(CANDIDATES)).picks == 0
     assert Guest("guest-1", films(3)).picks == 0
     assert Guest("guest-1", films(1_000)).picks == MOST_PICKS
+
+
+def test_everybody_s_visits_are_spread_over_the_whole_time() -> None:
+    """Who judges a model are the latest choices: those who watched little must be among them."""
+    often, seldom = Guest("guest-1", films(70)), Guest("guest-2", films(16))
+    turns = [guest.name for guest in _in_turns([often, seldom], 1.0)]
+    assert (turns.count("guest-1"), turns.count("guest-2")) == (often.picks, seldom.picks) == (20, 2)
+    assert turns.index("guest-2") == 5
+    assert turns[::-1].index("guest-2") == 5
+    assert len(_in_turns([often, seldom], 0.5)) == 11
 
 
 def test_guests_are_the_visitors_of_the_future_under_other_names() -> None:
