@@ -102,10 +102,7 @@ def variables_of(settings: HubSettings) -> dict[str, str]:
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
         if name.startswith(_LEARN) and value not in ("", [], None):
-            text = (
-                ",".join(value) if isinstance(value, list) else str(value).lower() if value in (True, False) else value
-            )
-            found[f"{PREFIX}{name.upper()}"] = str(text)
+            found[f"{PREFIX}{name.upper()}"] = _as_text(value)
     return found
 
 

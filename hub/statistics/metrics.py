@@ -61,12 +61,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_metrics(texts: Sequence[str]) -> list[Measured]:
-    """Metrics as the command line has them; one column under two kinds keeps its whole text as the second name.
+    """Metrics as the command line has them; the second kind of a column is named with its kind.
 
     Raises InputError for an empty text or the same metric twice.
     """
     found: dict[str, Measured] = {}
-    for text in texts:
+    for at, text in enumerate(texts):
         written = _WRITTEN.fullmatch(text)
         if not text.strip() or text.endswith((":ratio", ":ratio:", ":")):
             raise InputError(f"{text!r}, expected {SYNTAX}")
@@ -74,8 +74,10 @@ def read_metrics(texts: Sequence[str]) -> list[Measured]:
         kind = Kind.MEAN
         if written:
             kind = Kind(written["kind"]) if written["kind"] else Kind.RATIO
-        name = column if column not in found else text
-        if name in found:
+        name = column
+        if column in found:
+            name = text if written else f"{column}:{kind.value}"
+        if name in found or text in texts[:at]:
             raise InputError(f"{text!r} twice, expected each metric once")
         found[name] = Measured(
             name=name, column=column, kind=kind, denominator=written["denominator"] if written else None

@@ -61,7 +61,7 @@ def guardrail(
 
     Where nothing is tolerated (0), that would ask for an improvement; then it holds until it is seen to be worse.
     """
-    low, high = (found.ci_low, found.ci_high) if higher_is_better else (-found.ci_high, -found.ci_low)
+    low, high = _relative_good(found, higher_is_better=higher_is_better)
     seen = f"{name} {_percent(found.relative_lift)} ({_interval(found)})"
     if math.isnan(low):
         state, said = Held.UNCLEAR, f"{name} has no interval yet"
@@ -125,21 +125,26 @@ def _good(found: Comparison, *, higher_is_better: bool) -> tuple[float, float]:
     """The innermost ends over both intervals, turned so that more is better: both must say the same."""
     lows, highs = [found.absolute_low], [found.absolute_high]
     if not math.isnan(found.ci_low):
-        # a control below 0 turns a rise into a negative share of it
-        turned = (found.ci_low, found.ci_high)
-        if found.absolute_lift * found.relative_lift < 0:
-            turned = (-found.ci_high, -found.ci_low)
-        lows.append(turned[0])
-        highs.append(turned[1])
+        low, high = _relative_good(found, higher_is_better=True)
+        lows.append(low)
+        highs.append(high)
     low, high = min(lows), max(highs)
     return (low, high) if higher_is_better else (-high, -low)
 
 
+def _relative_good(found: Comparison, *, higher_is_better: bool) -> tuple[float, float]:
+    """The interval of the relative lift, turned so that more is better; NaN where there is none.
+
+    A control below 0 turns a rise into a negative share of it.
+    """
+    is_turned = (found.control_adjusted < 0) == higher_is_better
+    return (-found.ci_high, -found.ci_low) if is_turned else (found.ci_low, found.ci_high)
+
+
 def _reachable(found: Comparison, *, higher_is_better: bool) -> float:
     """The best relative lift that the interval allows; without an interval anything."""
-    if math.isnan(found.ci_high):
-        return math.inf
-    return found.ci_high if higher_is_better else -found.ci_low
+    _, high = _relative_good(found, higher_is_better=higher_is_better)
+    return math.inf if math.isnan(high) else high
 
 
 def _seen(found: Comparison, metric: str, variant: str, control: str, p_value: float) -> str:

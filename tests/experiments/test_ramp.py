@@ -87,6 +87,14 @@ def test_a_step_that_was_taken_is_built_and_then_the_next_is_asked_for(ledger: L
     assert ramped(built, ledger.ramp_steps()).experiments[KEY].coverage == 0.5
 
 
+def test_a_ramp_that_began_anew_waits_anew(ledger: Ledger) -> None:
+    of = policy(RAMPED)
+    visited(ledger, of, harm=0.05)
+    assert ramp_of(ledger, trial(ledger, of)).may_advance
+    restart(ledger, trial(ledger, of), by="Bo", reason="")
+    assert held(ramp_of(ledger, trial(ledger, of))) == ["time"]
+
+
 def test_a_step_counts_for_the_ramp_and_the_assignment_it_was_taken_in(ledger: Ledger) -> None:
     of = policy(RAMPED)
     visited(ledger, of, harm=0.05)

@@ -30,6 +30,10 @@ def test_one_column_under_two_kinds() -> None:
         "revenue",
         "revenue:ratio:orders",
     ]
+    assert [(found.name, found.kind) for found in read_metrics(["revenue:ratio:orders", "revenue"])] == [
+        ("revenue", Kind.RATIO),
+        ("revenue:mean", Kind.MEAN),
+    ]
 
 
 @pytest.mark.parametrize("texts", [["spend:"], ["spend:ratio"], ["spend:ratio:"], [" "], ["spend", "spend"]])

@@ -109,6 +109,27 @@ def test_a_guardrail_is_non_inferiority(mean: float, tolerated: float, higher: b
     assert found.sentence.startswith("latency")
 
 
+@pytest.mark.parametrize(
+    ("mean", "higher", "state"),
+    [
+        (-20.0, True, Held.BREACHED),
+        (-5.0, True, Held.HELD),
+        (-20.0, False, Held.HELD),
+        (-5.0, False, Held.BREACHED),
+    ],
+)
+def test_a_guardrail_of_a_control_below_zero(mean: float, higher: bool, state: Held) -> None:  # noqa: FBT001
+    """A loss that doubles is a relative lift of +100 %, and no gain."""
+    found = guardrail("profit", compare(arm(-10), arm(mean)), higher_is_better=higher)
+    assert found.state is state
+
+
+def test_what_is_worth_it_below_zero() -> None:
+    found = compare(arm(-10), arm(-9))
+    assert judged(found, least_lift=0.05) is Word.SHIP
+    assert judged(found, least_lift=0.5) is Word.STOP
+
+
 def test_a_guardrail_without_an_interval_is_unclear() -> None:
     assert guardrail("latency", compare(arm(10), EMPTY)).state is Held.UNCLEAR
 
