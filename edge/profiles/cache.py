@@ -237,8 +237,8 @@ class ProfileCache:
     def erase(self, subject: SubjectId, *, until_ms: int = 0, stored: Mapping[Producer, int] | None = None) -> None:
         """Forget a subject: profile, preferences, decisions, and all that waits for a snapshot.
 
-        `until_ms`: where all of it is later, the visitor has come back and keeps it, and in any case what he has stated
-        later; 0: everything goes.
+        `until_ms`: where all of it is later, the visitor has come back and keeps it, but for decisions of before, and
+        in any case what he has stated later; 0: everything goes.
 
         `stored`: the hub holds nothing of him, and has stored each producer of this node so far. Then its word goes
         whenever it was about, because the clock of the node may have been ahead; what stays is later, and not stored.
@@ -250,15 +250,16 @@ class ProfileCache:
         def change(txn: Txn) -> None:
             key = bytes.fromhex(subject)
             if until_ms and stored is None and self._is_later(txn, key, until_ms):
-                return
-            left = Unstored(until_ms, stored) if until_ms and stored is not None else None
-            known = [
-                self._rows.forget(txn, key, self._minute(), left),
-                self._statements.forget(txn, key, until_ms or None, stored),
-            ]
-            for name in ("wanted", "evicted"):
-                txn.delete(key, db=self._db[name])
-            known.append(RecentDecisions(self.file).forget(txn, subject, left))
+                known = [RecentDecisions(self.file).forget(txn, subject, Unstored(until_ms, {}))]
+            else:
+                left = Unstored(until_ms, stored) if until_ms and stored is not None else None
+                known = [
+                    self._rows.forget(txn, key, self._minute(), left),
+                    self._statements.forget(txn, key, until_ms or None, stored),
+                ]
+                for name in ("wanted", "evicted"):
+                    txn.delete(key, db=self._db[name])
+                known.append(RecentDecisions(self.file).forget(txn, subject, left))
             if any(known):
                 txn.put(UNSCRUBBED, self._clock.now_ms().to_bytes(8), db=self._db["marks"])
 

@@ -159,6 +159,11 @@ class ProfileRows:
         row = self.get(txn, key)
         if row is None or row.profile.first_ms <= until_ms:
             return False
+        # the profile's first time is that of events; what decisions left in it has its own
+        left_ms = [shown.time_ms for shown in row.profile.impressions]
+        left_ms += [enrolment.time_ms for enrolment in row.profile.enrolments.values()]
+        if any(time_ms <= until_ms for time_ms in left_ms):
+            return False
         return all(record.time_ms > until_ms for _, record in self.pending_of(txn, key))
 
 

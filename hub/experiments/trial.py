@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -11,7 +10,6 @@ import msgspec
 from edgewise.bundle.policy import Metric
 from edgewise.errors import InputError
 from edgewise.events import ACTIVATIONS
-from edgewise.ids import PlacementName
 from edgewise.records import ANONYMOUS, EventRecord
 from hub.experiments.exposed import Exposed, exposed
 from hub.experiments.measures import Measures, names_of, person_among
@@ -74,7 +72,7 @@ def read_trial(ledger: Ledger, rules: Rules, *, since_ms: int, now_ms: int) -> T
     crowd = crowd_of(ledger, rules.live, since_ms=since_ms, until_ms=now_ms + 1)
     found = exposed(
         decisions,
-        activations_of(by_id, events, PlacementName(""), Counter(), now_ms),
+        activations_of(by_id, events, {}, now_ms),
         rules,
         person_of=person_of,
         standing_of=crowd.standing,

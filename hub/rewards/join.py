@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edgewise.bundle.policy import Policy, RewardDefinition
 from edgewise.events import Kind, kind_of
@@ -90,6 +90,35 @@ def joined(
     )
 
 
+class Prepared(NamedTuple):
+    """Records as every placement's join needs them: made once, however many placements are joined."""
+
+    events: Mapping[MessageId, EventRecord]
+    exposures: Mapping[DecisionId, Sequence[Exposure]]
+    used: frozenset[tuple[MessageId, PlacementName]]
+    """Events that were taken for activations."""
+    bad: Mapping[PlacementName, Counter[str]]
+    """What is wrong with activations."""
+    now_ms: int
+
+
+def prepared(decisions: Iterable[DecisionRecord], events: Iterable[EventRecord], *, now_ms: int) -> Prepared:
+    """All decisions that an outcome could belong to, and all events."""
+    by_id = {record.decision_id: record for record in decisions}
+    by_message = _each_once(events)
+    bad: dict[PlacementName, Counter[str]] = {}
+    activations = activations_of(by_id, by_message.values(), bad, now_ms)
+    jumped = clock_jumps(by_id.values())
+    exposures = {
+        record.decision_id: exposures_of(
+            record, activations.get(record.decision_id, {}), jumped=record.decision_id in jumped, now_ms=now_ms
+        )
+        for record in by_id.values()
+    }
+    used = {(found.message_id, name) for by_placement in activations.values() for name, found in by_placement.items()}
+    return Prepared(by_message, exposures, frozenset(used), bad, now_ms)
+
+
 def join_records(
     decisions: Iterable[DecisionRecord],
     events: Iterable[EventRecord],
@@ -104,24 +133,38 @@ def join_records(
     repeats: Mapping[DecisionId, int] | None = None,
 ) -> Joined:
     """As `joined`, of records that somebody holds: all decisions that an outcome could belong to, and all events."""
-    by_id = {record.decision_id: record for record in decisions}
-    by_message = _each_once(events)
-    bad: Counter[str] = Counter()
-    activations = activations_of(by_id, by_message.values(), placement, bad, now_ms)
-    jumped = clock_jumps(by_id.values())
-    exposures = {
-        record.decision_id: exposures_of(
-            record, activations.get(record.decision_id, {}), jumped=record.decision_id in jumped, now_ms=now_ms
-        )
-        for record in by_id.values()
-    }
+    return join_prepared(
+        prepared(decisions, events, now_ms=now_ms),
+        placement,
+        definition,
+        since_ms=since_ms,
+        until_ms=until_ms,
+        person_of=person_of,
+        standing_of=standing_of,
+        repeats=repeats,
+    )
+
+
+def join_prepared(
+    records: Prepared,
+    placement: PlacementName,
+    definition: RewardDefinition,
+    *,
+    since_ms: int,
+    until_ms: int,
+    person_of: PersonOf = lambda subject: subject,
+    standing_of: StandingOf | None = None,
+    repeats: Mapping[DecisionId, int] | None = None,
+) -> Joined:
+    """As `join_records`."""
+    by_message, exposures, used, now_ms = records.events, records.exposures, records.used, records.now_ms
+    bad = Counter(records.bad.get(placement, {}))
     ours = {
         exposure.decision_id: exposure
         for placed in exposures.values()
         for exposure in placed
         if exposure.placement == placement and since_ms <= exposure.time_ms < until_ms
     }
-    used = {(found.message_id, name) for by_placement in activations.values() for name, found in by_placement.items()}
     outcomes = sorted(outcome for event in by_message.values() for outcome in outcomes_of(event, definition))
     attribution = Attribution(exposures, person_of, round(definition.window_hours * HOUR_MS), outcomes=outcomes)
     came: dict[tuple[DecisionId, int], list[Outcome]] = {}
@@ -164,11 +207,10 @@ def _rank(event: EventRecord) -> tuple[int, str, int]:
 def activations_of(
     decisions: Mapping[DecisionId, DecisionRecord],
     events: Iterable[EventRecord],
-    placement: PlacementName,
-    bad: Counter[str],
+    bad: dict[PlacementName, Counter[str]],
     now_ms: int,
 ) -> dict[DecisionId, dict[PlacementName, Activation]]:
-    """Decision -> placement -> the first event that says it was shown. Counts what is wrong in `placement`."""
+    """Decision -> placement -> the first event that says it was shown. Counts what is wrong, by placement."""
     found: dict[DecisionId, dict[PlacementName, Activation]] = {}
     seen: set[tuple[DecisionId, PlacementName, tuple[str, ...]]] = set()
     for event in sorted(filter(is_activation, events), key=lambda event: (event.time_ms, event.message_id)):
@@ -190,8 +232,8 @@ def activations_of(
             else:
                 seen.add(key)
                 found.setdefault(record.decision_id, {}).setdefault(name, Activation(event.time_ms, event.message_id))
-            if flaw is not None and name == placement:
-                bad[flaw] += 1
+            if flaw is not None:
+                bad.setdefault(name, Counter())[flaw] += 1
     return found
 
 

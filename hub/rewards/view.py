@@ -13,7 +13,7 @@ from edgewise.errors import InputError
 from edgewise.ids import PlacementName
 from hub.rewards.attribution import HOUR_MS
 from hub.rewards.definition import CLICKED
-from hub.rewards.join import join_records
+from hub.rewards.join import join_prepared, prepared
 from hub.rewards.joined import Joined
 from hub.rewards.reading import read_records
 
@@ -84,16 +84,15 @@ def rewards_view(
     known = placements.keys() | {request.name for record in records.decisions for request in record.placements}
     if placement is not None and placement not in known:
         raise InputError(f"no placement {placement!r}; there are {', '.join(sorted(known)) or 'none'}")
+    ready = prepared(records.decisions, records.events, now_ms=now_ms)
     found = []
     for name in sorted(known) if placement is None else [placement]:
-        joined = join_records(
-            records.decisions,
-            records.events,
+        joined = join_prepared(
+            ready,
             name,
             defined.get(name, CLICKED),
             since_ms=since_ms,
             until_ms=until_ms,
-            now_ms=now_ms,
             person_of=records.person_of,
             standing_of=records.crowd.standing,
             repeats=records.repeats,

@@ -68,8 +68,8 @@ def would_show(
         return entry.assigned.reason
     if arm is not None:
         entry = msgspec.structs.replace(entry, assigned=Assigned(arm, entry.placement.arms[arm]))
-    competing: Field | Reason = field(entry, asked)
     try:
+        competing: Field | Reason = field(entry, asked)
         (ranked,), _ = rank([entry], [competing], asked, score, degradation=Degradation.NONE)
     except ScoreFailed:
         return Reason.FALLBACK_SCORER

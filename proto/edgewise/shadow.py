@@ -57,16 +57,19 @@ def shadows(
 def _asked(given: Answer, challenger: ArmName, asked: Asked, score: Score, draw: Draw) -> Shadow:
     arm = given.entry.placement.arms[challenger]
     entry = msgspec.structs.replace(given.entry, assigned=Assigned(challenger, arm))
+    if asked.scores is not None:
+        # The answer is settled, and what is asked from now on is asked for the challenger: within time again.
+        asked.scores.is_late = asked.is_late
     try:
         competing = field(entry, asked)
         (ranked,), degradation = rank([entry], [competing], asked, score, degradation=Degradation.NONE)
+        if isinstance(ranked, Reason):
+            return Shadow(challenger, _UNASKED.get(degradation, ranked))
+        would = answer(entry, competing, ranked, asked, attribute=None, draw=_beside(draw))
     except TimeIsUp:
         return Shadow(challenger, Reason.FALLBACK_DEADLINE)
     except Exception:  # noqa: BLE001  # whatever is wrong with a challenger must not cost the visitor his answer
         return Shadow(challenger, Reason.FALLBACK_SCORER)
-    if isinstance(ranked, Reason):
-        return Shadow(challenger, _UNASKED.get(degradation, ranked))
-    would = answer(entry, competing, ranked, asked, attribute=None, draw=_beside(draw))
     chosen, nothing = would.decision, would.decision.nothing
     slots = [(item.id, item.score, item.propensity) for item in chosen.items]
     if not isinstance(nothing, msgspec.UnsetType):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import hub_records
 import pytest
 from cache_world import statement, view
 from hub_records import NOW_MS
@@ -15,13 +17,14 @@ from spool_world import PRODUCER
 from strategies_profile import SUBJECT, histories
 
 from edge.profiles.cache import ProfileCache
+from edge.profiles.recent import RecentDecisions, RememberedDecision
 from edgewise.consent import Consent, ConsentState
 from edgewise.errors import UnavailableError
-from edgewise.ids import Producer, SubjectId
+from edgewise.ids import ArmName, Producer, SubjectId
 from edgewise.profile.preferences import Preferences, encode_preferences, state
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Profile, encode_profile
-from edgewise.records import ANONYMOUS, EventRecord
+from edgewise.records import ANONYMOUS, EventRecord, encode_record
 
 NOBODY = encode_preferences(Preferences())
 
@@ -230,6 +233,31 @@ def test_where_the_hub_holds_nothing_its_snapshot_goes_however_late_it_is_dated(
     assert items() == {"i2"}
     cache.erase(SUBJECT, until_ms=until_ms, stored={PRODUCER: 2})
     assert cache.profile(SUBJECT) is None
+
+
+@pytest.mark.parametrize("left", [{}, {"impressions": (), "enrolled": {"hero__0": ArmName("challenger")}}])
+def test_who_has_come_back_keeps_nothing_that_decisions_left_before_his_erasure(
+    cache: ProfileCache, left: dict[str, Any]
+) -> None:
+    before, after = (
+        hub_records.decision(seq, producer=PRODUCER, subject=SUBJECT, time_ms=NOW_MS + time_ms, **left)
+        for seq, time_ms in ((0, -20), (1, 20))
+    )
+    remembered = [RememberedDecision((SUBJECT,), encode_record(record)) for record in (before, after)]
+    recent = RecentDecisions(cache.file)
+    ids = before.decision_id, after.decision_id
+    cache.write(lambda txn: recent.remember(txn, list(zip(ids, remembered, strict=True))))
+    cache.snapshot(SUBJECT, encode_profile(fold(Profile(), [before])), NOBODY)  # stored, so that it is pending no more
+    cache.apply(SUBJECT, [view(1, producer=Producer("n-b/1/0"))])
+    cache.erase(SUBJECT, until_ms=NOW_MS - 10)
+    profile = cache.profile(SUBJECT)
+    assert profile is None or not (profile.impressions or profile.enrolments)
+    assert recent.find(before.decision_id) is None
+    cache.apply(SUBJECT, [view(2, producer=Producer("n-b/1/0"))])
+    cache.write(lambda txn: recent.remember(txn, list(zip(ids, remembered, strict=True))))
+    cache.erase(SUBJECT, until_ms=NOW_MS - 10)
+    assert cache.profile(SUBJECT) is not None
+    assert [recent.find(each) is not None for each in ids] == [False, True]
 
 
 def test_interest_names_everybody_once(cache: ProfileCache) -> None:

@@ -70,13 +70,26 @@ def test_growthbooks_own_conditions_pass_but_for_what_a_release_cannot_hold() ->
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(a+)+", "(a|aa)*", "((a*)b?)*", "(?:x{2,})+", ".*.*.*", "(", "a" * (MOST_PATTERN + 1), "(a{0,40})*"]
+    "pattern",
+    [
+        *("(a+)+", "(a|aa)*", "((a*)b?)*", "(?:x{2,})+", ".*.*.*", "(", "a" * (MOST_PATTERN + 1), "(a{0,40})*"),
+        # several ways to match the same, multiplied without any open-ended repeat
+        *("a?" * 30 + "b", "(?:a|a){16}(?:a|a){16}b", "(?:a?){16}(?:a?){16}b", "a{0,16}" * 8 + "b", "(a+){9}b"),
+        *("(aa?)*b", "(?x)(a+) +b", "(?x:(a+) +b)", "(?P<n>a|a){16}(?:a|a)", "a?" * 5 + ".*.*"),
+    ],
 )
 def test_patterns_that_may_never_end_are_refused(pattern: str) -> None:
     assert wrong_with_pattern(pattern) is not None
 
 
-@pytest.mark.parametrize("pattern", [r"^/shop/[^/]+/\d{1,4}$", "(de|at)-", r"\(a+\)+", "[(*+]+x*", r"(ab){2}", "a+?b*"])
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *(r"^/shop/[^/]+/\d{1,4}$", "(de|at)-", r"\(a+\)+", "[(*+]+x*", r"(ab){2}", "a+?b*"),
+        *(r"^\d{1,3}(\.\d{1,3}){3}$", "(?i:x)(?P<n>a)(?P=n)(?=b)(?#x)", r"^(en|de|fr|it)(-[A-Z]{2})?$"),
+        *("(?i)^https?://(www\\.)?a", "(?<!a)b(?-i:c)"),
+    ],
+)
 def test_patterns_of_pages_are_taken(pattern: str) -> None:
     assert wrong_with_pattern(pattern) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,6 +27,8 @@ from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.meters import Meters
 from hub.release.repository import Repository
+from hub.rewards import join
+from hub.rewards.exposures import exposures_of
 from hub.rewards.join import join_records, joined
 from hub.rewards.joined import Traffic, canonical_bytes
 from hub.rewards.view import rewards_view
@@ -82,6 +85,22 @@ def test_the_view_tells_what_became_of_every_decision(ledger: Ledger) -> None:
     assert home.bad == {"decision-left-out": 1}
     assert home.mean_reward == pytest.approx((1 + 0 + 10) / 3)
     assert (aside.made, aside.defined, aside.mean_reward) == (1, False, 0.0)
+
+
+def test_a_decision_is_read_once_however_many_placements_are_told_of(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A running hub tells of all of them: what it costs must not grow with their number."""
+    store(ledger, *history())
+    read = []
+
+    def counting(record: DecisionRecord, *args: Any, **more: Any) -> Any:
+        read.append(record.decision_id)
+        return exposures_of(record, *args, **more)
+
+    monkeypatch.setattr(join, "exposures_of", counting)
+    assert len(rewards_view(ledger, policy(), since_ms=NOW_MS, now_ms=NOW).placements) == 2
+    assert len(read) == len(set(read)) == 3
 
 
 def test_a_join_reads_the_same_from_a_ledger_in_any_order(tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ MOST_REPEATS: Final = 2
 """Open-ended repeats of a pattern. Over 128 characters two cost 2.4 ms at worst, three 80 (measured)."""
 _FEW: Final = 16
 """A repeat of at most so many is not open-ended."""
+MOST_WAYS: Final = 256
+"""Combinations of what may be there or not, short repeats and alternatives; a quarter for each open-ended repeat."""
+_ENDLESS: Final = 1 << 32
 _TYPES: Final = ("string", "number", "boolean", "array", "object", "null")
 _LISTS: Final = frozenset({"$in", "$nin", "$ini", "$nini", "$all", "$alli"})
 _VERSIONS: Final = frozenset(name for name in OPERATORS if name.startswith("$v"))
@@ -119,11 +122,12 @@ def _wrong_plain(wanted: Any, path: tuple[str | int, ...], depth: int) -> Iterat
         yield WrongCondition(path, f"{wanted} is a {type(wanted).__name__}, which no page sends; put it in quotes")
 
 
-def wrong_with_pattern(pattern: Any) -> str | None:
+def wrong_with_pattern(pattern: Any) -> str | None:  # noqa: PLR0911  # one a flaw
     """Why a pattern is refused; None where it is not.
 
     Python's search goes back and tries again without any limit of time. It is bounded by what is refused: a repeat
-    within a repeat or over alternatives, which may cost 2^n steps, and more than two open-ended repeats, n^3.
+    within a repeat or over alternatives, which may cost 2^n steps, more than two open-ended repeats, n^3, and short
+    repeats, options and alternatives that multiply to more than `MOST_WAYS`.
     """
     if not isinstance(pattern, str):
         return f"a pattern is text, not {_told(pattern)}"
@@ -133,52 +137,98 @@ def wrong_with_pattern(pattern: Any) -> str | None:
         re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as wrong:
         return f"{pattern!r} is no pattern: {wrong}"
-    repeats, is_nested = _repeats_of(pattern)
-    if is_nested:
+    found = _effort_of(pattern)
+    if found.is_verbose:
+        return f"{pattern!r} is verbose, which nobody can check for its time; write it without spaces and (?x)"
+    if found.is_nested:
         return (
             f"{pattern!r} repeats what repeats or has alternatives itself, which may take for ever; list them with $in"
         )
-    if repeats > MOST_REPEATS:
-        return f"{pattern!r} has {repeats} open-ended repeats, at most {MOST_REPEATS}; take it apart with $and"
+    if found.repeats > MOST_REPEATS:
+        return f"{pattern!r} has {found.repeats} open-ended repeats, at most {MOST_REPEATS}; take it apart with $and"
+    if found.ways > MOST_WAYS >> (2 * found.repeats):
+        return f"{pattern!r} can match in too many ways, which may take for ever; take it apart with $and or $or"
     return None
 
 
 _TOKEN: Final = re.compile(
-    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\()|(?P<close>\))|(?P<either>\|)|(?P<repeat>[*+]|\{\d*(?:,\d*)?\})[?+]?|.",
+    r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\(\?(?:#[^)]*|P=\w+|(?P<flags>[aiLmsux]+))\)"
+    r"|(?P<open>\((?:\?(?:P?<\w+>|<?[=!]|[:>]|(?P<scoped>[aiLmsux]*(?:-[imsx]+)?):|\(\w+\)))?)|(?P<close>\))|(?P<either>\|)"
+    r"|(?P<repeat>[*+?]|\{\d*(?:,\d*)?\})[?+]?|.",
     re.DOTALL,
 )
 
 
-def _repeats_of(pattern: str) -> tuple[int, bool]:
-    """How many open-ended repeats a pattern has, and whether one holds another, or alternatives."""
-    repeats, is_nested = 0, False
-    groups = [False]
-    """Of each open group: whether it holds a repeat or alternatives."""
-    closed = False
-    """Of the group that has just ended."""
+class _Effort(NamedTuple):
+    """What a search may have to try."""
+
+    repeats: int
+    """Open-ended ones."""
+    ways: int
+    """Combinations of everything else: what may be there or not, short repeats, alternatives."""
+    is_nested: bool
+    """Whether a repeat holds another, or something with several ways."""
+    is_verbose: bool
+
+
+class _Group:
+    """An open group: the ways of its alternatives, and of its parts so far."""
+
+    def __init__(self) -> None:
+        self.before = 0
+        self.ways = 1
+        self.last = 1
+        """Of the part that a repeat would be about."""
+        self.last_repeats = self.repeats = False
+
+    def part(self, ways: int = 1, *, repeats: bool = False) -> None:
+        """One more part."""
+        self.ways *= self.last
+        self.last, self.last_repeats = ways, repeats
+        self.repeats = self.repeats or repeats
+
+    def turn(self) -> None:
+        """The next alternative."""
+        self.part()
+        self.before, self.ways = self.before + self.ways, 1
+
+
+def _effort_of(pattern: str) -> _Effort:
+    repeats, is_nested, is_verbose = 0, False, False
+    groups = [_Group()]
     for token in _TOKEN.finditer(pattern):
-        was_closed, closed = closed, False
+        group = groups[-1]
+        is_verbose = is_verbose or "x" in f"{token['flags'] or ''}{(token['scoped'] or '').partition('-')[0]}"
         if token["open"]:
-            groups.append(False)
-        elif token["close"]:
-            closed = groups.pop() if len(groups) > 1 else False
-            groups[-1] = groups[-1] or closed
+            groups.append(_Group())
+        elif token["close"] and len(groups) > 1:
+            groups.pop().turn()
+            groups[-1].part(min(group.before, _ENDLESS), repeats=group.repeats)
         elif token["either"]:
-            groups[-1] = True
-        elif token["repeat"] and _is_open_ended(token["repeat"]):
-            repeats += 1
-            is_nested = is_nested or was_closed
-            groups[-1] = True
-    return repeats, is_nested
+            group.turn()
+        elif token["repeat"]:
+            least, most = _times(token["repeat"])
+            if most > _FEW:
+                repeats += 1
+                is_nested = is_nested or group.last > 1 or group.last_repeats
+                group.last, group.last_repeats, group.repeats = 1, True, True
+            else:
+                is_nested = is_nested or (group.last_repeats and most > 1)
+                group.last = min(sum(group.last**times for times in range(least, most + 1)), _ENDLESS)
+        else:
+            group.part()
+    groups[0].turn()
+    return _Effort(repeats, groups[0].before, is_nested, is_verbose)
 
 
-def _is_open_ended(repeat: str) -> bool:
-    if repeat in {"*", "+"}:
-        return True
+def _times(repeat: str) -> tuple[int, int]:
+    """How often at least and at most; more than `_FEW` where it is open-ended."""
+    if repeat in "*+?":
+        return int(repeat == "+"), 1 if repeat == "?" else _FEW + 1
     least, comma, most = repeat[1:-1].partition(",")
     if comma and not most:
-        return True
-    return int(most or least or 0) > _FEW
+        return int(least or 0), _FEW + 1
+    return int(least or 0), int(most or least or 0)
 
 
 def _told(value: Any) -> str:
