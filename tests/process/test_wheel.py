@@ -66,6 +66,7 @@ def environment(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> 
     return python.parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", [""], indirect=True)
 def test_the_bare_wheel_says_which_extra_a_command_needs(environment: Path, tmp_path: Path) -> None:
     assert "edgewise edge" in run(environment / "edgewise", "--help", cwd=tmp_path)
@@ -119,6 +120,7 @@ def decide_often(environment: Path, folder: Path) -> list[dict[str, Any]]:
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["[hub]"], indirect=True)
 def test_the_hub_makes_a_site_and_checks_it(environment: Path, tmp_path: Path) -> None:
     run(environment / "edgewise", "site", "init", "shop", "--data-dir", "hub", cwd=tmp_path)
