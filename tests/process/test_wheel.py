@@ -66,7 +66,6 @@ def environment(request: pytest.FixtureRequest, wheel: Path, tmp_path: Path) -> 
     return python.parent
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("environment", [""], indirect=True)
 def test_the_bare_wheel_says_which_extra_a_command_needs(environment: Path, tmp_path: Path) -> None:
     assert "edgewise edge" in run(environment / "edgewise", "--help", cwd=tmp_path)
