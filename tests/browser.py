@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from needs import lacking
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 QUIET = (
     "--no-sandbox",
@@ -24,17 +24,23 @@ QUIET = (
 
 
 @contextmanager
-def browser_page() -> Iterator[tuple[Page, list[str]]]:
-    """An empty page, and what went wrong in it so far: errors of scripts, refused requests, console errors."""
+def running_chromium() -> Iterator[Browser]:
+    """A browser until the block ends; starting it takes longer than most tests of a page."""
     chromium = shutil.which("chromium")
     if chromium is None:
         lacking("no chromium on PATH; `make tools` installs Debian's")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(QUIET))
-        page = browser.new_page()
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def browser_page(browser: Browser) -> Iterator[tuple[Page, list[str]]]:
+    """A page that knows nobody, and what went wrong in it so far: errors of scripts and console, refused requests."""
+    with browser.new_page() as page:
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("requestfailed", lambda request: wrong.append(f"{request.url}: {request.failure}"))
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         yield page, wrong
-        browser.close()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from collections.abc import Iterator
 
 import pytest
-from browser import browser_page
-from playwright.sync_api import Page
+from browser import browser_page, running_chromium
+from playwright.sync_api import Browser, Page
+from typing_extensions import override
 
+from edgewise.cli import main
 from edgewise.clock import SystemClock
 from hub.datasets import world
 from hub.demo.run import Demo
@@ -18,14 +21,32 @@ from hub.demo.storefront import Storefront
 pytestmark = [pytest.mark.process, pytest.mark.timeout(300)]
 
 
+class SmallDemo(Demo):
+    """Learns in the process of the tests: a process for each command would import everything again."""
+
+    @override
+    def _edgewise(self, *words: str) -> bytes:
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+            main([*words, "--data-dir", str(self._hub_dir), "--json"])
+        assert not ended.value.code, words
+        return said.getvalue().encode()
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running shop."""
     history = world.simulate(3, visitors=120, films=200, events=7_000)
     folder = tmp_path_factory.mktemp("demo")
-    demo = Demo(folder, history, Storefront(0), SystemClock(), lambda _: contextlib.nullcontext(lambda _: None))
+    demo = SmallDemo(folder, history, Storefront(0), SystemClock(), lambda _: contextlib.nullcontext(lambda _: None))
     with demo.serve(demo.learn_and_release()) as (addresses, _):
         yield addresses.storefront
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with running_chromium() as browser:
+        yield browser
 
 
 def films(page: Page) -> list[str]:
@@ -40,8 +61,8 @@ def next_decision(page: Page) -> Iterator[None]:
     page.wait_for_function("before => document.body.dataset.decision !== before", arg=before)
 
 
-def test_a_click_changes_the_list_without_a_reload_and_the_dial_is_honoured(shop: str) -> None:
-    with browser_page() as (page, wrong):
+def test_a_click_changes_the_list_without_a_reload_and_the_dial_is_honoured(shop: str, chromium: Browser) -> None:
+    with browser_page(chromium) as (page, wrong):
         page.goto(shop)
         page.wait_for_selector("#list li:nth-child(10)")
         page.evaluate("window.sameDocument = true")
@@ -72,8 +93,8 @@ def test_a_click_changes_the_list_without_a_reload_and_the_dial_is_honoured(shop
         assert wrong == []
 
 
-def test_both_nodes_answer_and_a_new_visitor_starts_anew(shop: str) -> None:
-    with browser_page() as (page, wrong):
+def test_both_nodes_answer_and_a_new_visitor_starts_anew(shop: str, chromium: Browser) -> None:
+    with browser_page(chromium) as (page, wrong):
         page.goto(shop)
         page.wait_for_selector("#list li:nth-child(10)")
         visitor = page.evaluate("localStorage.getItem('shop-visitor')")
@@ -89,8 +110,8 @@ def test_both_nodes_answer_and_a_new_visitor_starts_anew(shop: str) -> None:
         assert wrong == []
 
 
-def test_a_node_that_is_gone_is_said_on_the_page(shop: str) -> None:
-    with browser_page() as (page, wrong):
+def test_a_node_that_is_gone_is_said_on_the_page(shop: str, chromium: Browser) -> None:
+    with browser_page(chromium) as (page, wrong):
         page.goto(shop)
         page.wait_for_selector("#list li:nth-child(10)")
         page.route("**/v1/decide", lambda route: route.abort())

@@ -105,6 +105,7 @@ def test_the_hub_takes_what_its_files_set() -> None:
 
 
 @pytest.mark.process
+@pytest.mark.slow
 def test_the_first_visitor_starts_the_node_as_its_unit_does(tmp_path: Path) -> None:
     """Under systemd's own socket activation, with the words and the environment of the unit; nobody is turned away."""
     if shutil.which("systemd-socket-activate") is None:

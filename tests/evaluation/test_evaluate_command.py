@@ -2,26 +2,17 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-from edgewise.cli import main
+from hub_process import Finished, edgewise
+from processes import run_edgewise
 
 pytestmark = pytest.mark.process
 
 BAD_DELIMITERS = ("||", "", "é", '"', "\n")
-EDGEWISE = Path(sys.executable).with_name("edgewise")
-
-
-def edgewise(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [EDGEWISE, *map(str, words)], capture_output=True, text=True, check=False, timeout=60, stdin=subprocess.DEVNULL
-    )
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +32,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "map.toml").write_text(
         '[columns]\ntimestamp = "when"\naction = "arm"\npropensity = "p"\nreward = "click"\n'
     )
-    done = edgewise(
-        "import", "decisions", folder / "log.csv", "--map", folder / "map.toml", "--data-dir", folder / "hub", "--json"
-    )
+    given = ("--map", folder / "map.toml", "--data-dir", folder / "hub")
+    done = run_edgewise("import", "decisions", *map(str, (folder / "log.csv", *given)), "--json")
     assert done.returncode == 0, done.stderr
     imported = json.loads(done.stdout)
     assert (imported["name"], imported["rows"], imported["rejected"]) == ("log", 4_000, 2)
@@ -51,13 +41,28 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "hub"
 
 
-def evaluate(hub: Path, policy: str, *more: object) -> tuple[int, dict[str, Any], str]:
-    done = edgewise("evaluate", "--decisions", "log", "--policy", policy, "--data-dir", hub, "--json", *more)
-    found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
-    return done.returncode, found, done.stderr
+class Evaluate:
+    """Runs the command in this process, to save its start: code, JSON, standard error."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+
+    def __call__(self, hub: Path, policy: str, *more: str | Path) -> tuple[int, dict[str, Any], str]:
+        done = self.shown(hub, policy, "--json", *more)
+        found: dict[str, Any] = json.loads(done.stdout) if done.stdout else {}
+        return done.code, found, done.stderr
+
+    def shown(self, hub: Path, policy: str, *more: str | Path) -> Finished:
+        words = ("evaluate", "--decisions", "log", "--policy", policy, "--data-dir", hub)
+        return edgewise(self._capsys, *words, *more)
 
 
-def test_the_json_has_exactly_the_promised_keys(hub: Path) -> None:
+@pytest.fixture
+def evaluate(capsys: pytest.CaptureFixture[str]) -> Evaluate:
+    return Evaluate(capsys)
+
+
+def test_the_json_has_exactly_the_promised_keys(evaluate: Evaluate, hub: Path) -> None:
     code, found, _ = evaluate(hub, "uniform")
     assert code == 0
     assert list(found) == ["logged_value", "n", "verdict", "warnings", "estimators"]
@@ -70,15 +75,16 @@ def test_the_json_has_exactly_the_promised_keys(hub: Path) -> None:
     assert found["estimators"]["ips"]["max_weight"] == pytest.approx(2.5)
 
 
-def test_estimators_can_be_chosen_and_the_seed_decides(hub: Path) -> None:
-    _, first, _ = evaluate(hub, "constant:d", "--estimator", "snips,dr", "--seed", 3)
-    _, again, _ = evaluate(hub, "constant:d", "--estimator", "snips,dr", "--seed", 3)
+def test_estimators_can_be_chosen_and_the_seed_decides(evaluate: Evaluate, hub: Path) -> None:
+    _, first, _ = evaluate(hub, "constant:d", "--estimator", "snips,dr", "--seed", "3")
+    words = ("evaluate", "--decisions", "log", "--policy", "constant:d", "--data-dir", str(hub), "--json")
+    elsewhere = run_edgewise(*words, "--estimator", "snips,dr", "--seed", "3")
     assert list(first["estimators"]) == ["snips", "dr"]
-    assert first == again
+    assert json.loads(elsewhere.stdout) == first
     assert first["estimators"]["snips"]["estimate"] == pytest.approx(0.4, abs=0.1)
 
 
-def test_every_promised_estimator_answers(hub: Path) -> None:
+def test_every_promised_estimator_answers(evaluate: Evaluate, hub: Path) -> None:
     names = "ips,snips,dm,dr,sndr,switch-dr,dros"
     code, found, _ = evaluate(hub, "uniform", "--estimator", f"{names},iips,rips,sips", "--interval", "bernstein")
     assert (code, list(found["estimators"])) == (0, [*names.split(","), "iips", "rips", "sips"])
@@ -90,7 +96,7 @@ def test_every_promised_estimator_answers(hub: Path) -> None:
     assert "tuning" not in found["estimators"]["dr"]
 
 
-def test_a_refusal_exits_1_and_says_why(hub: Path, tmp_path: Path) -> None:
+def test_a_refusal_exits_1_and_says_why(evaluate: Evaluate, hub: Path, tmp_path: Path) -> None:
     code, found, said = evaluate(hub, "constant:z", "--html", tmp_path / "page.html")
     assert code == 1
     assert found["verdict"] == "refused"
@@ -99,41 +105,40 @@ def test_a_refusal_exits_1_and_says_why(hub: Path, tmp_path: Path) -> None:
     assert "refused" in (tmp_path / "page.html").read_text()
 
 
-def test_an_interval_that_is_not_known_is_null_and_a_dash(hub: Path) -> None:
+def test_an_interval_that_is_not_known_is_null_and_a_dash(evaluate: Evaluate, hub: Path) -> None:
     code, found, _ = evaluate(hub, "uniform", "--estimator", "dm")
     assert (code, found["verdict"]) == (0, "warn")
     direct = found["estimators"]["dm"]
     assert (direct["ci_low"], direct["ci_high"], direct["stderr"]) == (None, None, None)
     assert direct["estimate"] == pytest.approx(0.25, abs=0.05)
-    done = edgewise("evaluate", "--decisions", "log", "--policy", "uniform", "--data-dir", hub, "--estimator", "dm")
+    done = evaluate.shown(hub, "uniform", "--estimator", "dm")
     row = next(line.split() for line in done.stdout.splitlines() if line.startswith("dm "))
     assert row[2:4] == ["-", "-"]
     assert "dm has no interval" in done.stdout
 
 
-def test_a_log_of_a_retired_service_moves_in_one_command(tmp_path: Path) -> None:
+def test_a_log_of_a_retired_service_moves_in_one_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "history.json"
     log.write_text(
         '{"_label_cost":-1.0,"_label_probability":0.5,"_label_Action":2,"_labelIndex":1,"EventId":"e1","a":[2,1],'
         '"c":{"_multi":[{"_tag":"x"},{"_tag":"y"}]},"p":[0.5,0.5],"pdrop":0.9}\n{"EventId":"e2"}\n'
     )
     command = ("import", "decisions", log, "--format", "dsjson", "--data-dir", tmp_path / "hub")
-    done = edgewise(*command)
-    assert done.returncode == 0, done.stderr
+    done = edgewise(capsys, *command)
+    assert done.code == 0, done.stderr
     assert "10 decisions" in done.stdout
     assert "1 rows were refused" in done.stderr
-    found = json.loads(edgewise(*command, "--json").stdout)
+    found = edgewise(capsys, *command, "--json").told
     assert (found["unchanged"], found["rows"], found["rejects"]) == (True, 1, {"c": 1})
     assert (found["dsjson"]["events"], found["dsjson"]["sum_of_cost"]) == (1, -1)
 
 
-def test_people_get_a_table(hub: Path) -> None:
-    done = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub)
-    assert done.returncode == 0
+def test_people_get_a_table(evaluate: Evaluate, hub: Path) -> None:
+    done = evaluate.shown(hub, "logged")
+    assert done.code == 0
     assert "95 % interval" in done.stdout
     assert "verdict: ok" in done.stdout
-    quiet = edgewise("evaluate", "--decisions", "log", "--policy", "logged", "--data-dir", hub, "--quiet")
-    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert evaluate.shown(hub, "logged", "--quiet") == Finished(0, "", "")
 
 
 @pytest.mark.parametrize(
@@ -161,9 +166,6 @@ def test_people_get_a_table(hub: Path) -> None:
 def test_what_is_wrong_is_said_without_a_traceback(
     hub: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, said: str
 ) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main([*words, "--data-dir", str(hub)])
-    assert ended.value.code == code
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert said in " ".join(shown.err.replace("│", " ").split())
+    ended = edgewise(capsys, *words, "--data-dir", hub)
+    assert (ended.code, ended.stdout) == (code, "")
+    assert said in " ".join(ended.stderr.replace("│", " ").split())

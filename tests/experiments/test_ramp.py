@@ -17,7 +17,6 @@ from hub.ledger.ramps import RampStepRow
 from hub.ledger.rows import AuditEntry
 from hub.release.ramped import ramped
 
-pytestmark = pytest.mark.usefixtures("either_database")
 RAMP = Ramp([RampStep(0.5, after_hours=24, min_units=40), RampStep(1.0)])
 RAMPED = experiment(
     coverage=0.5, ramp=RAMP, method="fixed", guardrails=[msgspec.structs.replace(REFUNDS, threshold=0.3)]

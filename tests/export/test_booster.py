@@ -30,7 +30,14 @@ def assert_equal(model: lightgbm.Booster, table: NDArray[np.float32], output: Ou
     compare(np.asarray(model.predict(table, raw_score=output == "raw")), served(model, table, output))
 
 
-@pytest.mark.parametrize(("objective", "output"), [("binary", "raw"), ("binary", "probability"), ("regression", "raw")])
+@pytest.mark.parametrize(
+    ("objective", "output"),
+    [
+        ("binary", "raw"),
+        pytest.param("binary", "probability", marks=pytest.mark.slow),
+        pytest.param("regression", "raw", marks=pytest.mark.slow),
+    ],
+)
 def test_equals_lightgbm_on_100_000_rows_with_one_on_every_threshold(objective: str, output: Output) -> None:
     rng = np.random.default_rng(7)
     table = rows(rng, 20_000, numbers=8, categories=2)

@@ -15,7 +15,8 @@ from edgewise.ids import ulid_time_ms
 FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
 DAY_MS = 86_400_000
 
-pytestmark = pytest.mark.process
+# Simulated histories have their clocks jump, too, in less time than two processes take to start.
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 def set_clock(file: Path, offset: str) -> None:

@@ -14,7 +14,7 @@ from fault_seeds import everything
 
 
 def test_histories_keep_every_invariant(folder: Path) -> None:
-    happened = live_through_all(folder, range(40))
+    happened = live_through_all(folder, range(24))
     if everything():
         assert min(happened[what] for what in (*MISHAPS, "erased", "flip", "swaps")) >= 2, happened
         assert happened["closed"] >= 50

@@ -139,6 +139,7 @@ def test_an_empty_vault_has_nobody_to_compare(vault: Vault) -> None:
     assert "nobody to compare" in ended.stderr
 
 
+@pytest.mark.slow
 def test_many_records_are_learned_from(vault: Vault) -> None:
     rows = population(110, seed=4)
     truth = {SubjectId(f"{int(row['id']):032x}"): row["person"] for row in rows}

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from processes import ask, edgewise, run_edgewise
 
-pytestmark = pytest.mark.process
+# What the command makes of answers is tested with small servers.
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 def test_a_node_answers_every_visitor_rightly_and_its_own_counts_agree(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from edge.node.status import WorkerStatus, read_status
 from edge.testing.small_bundle import HERO, small_bundle
 from hub.prove.victims import is_gone
 
-pytestmark = pytest.mark.process
+# Without load, `test_edge_node` has such a bundle go back.
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 VISITORS = 4
 ASKED = json.dumps({"anonymousId": "ann", "placements": [{"name": HERO}]})

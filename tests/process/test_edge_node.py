@@ -143,8 +143,10 @@ def model_that_is_none() -> MadeBundle:
 
 @pytest.mark.parametrize(
     ("make", "said"),
-    [(catalogue_that_is_none, CATALOGUE), (model_that_is_none, "model: field 13 is not allowed")],
-    ids=["catalogue", "model"],
+    [
+        pytest.param(catalogue_that_is_none, CATALOGUE, id="catalogue"),
+        pytest.param(model_that_is_none, "model: field 13 is not allowed", id="model", marks=pytest.mark.slow),
+    ],
 )
 def test_a_folder_whose_bundle_does_not_load_is_refused_before_it_replaces_a_good_one(
     tmp_path: Path, make: Callable[[], MadeBundle], said: str

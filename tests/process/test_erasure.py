@@ -50,6 +50,7 @@ def holds(folder: Path, subject: SubjectId) -> bool:
         cache.close()
 
 
+@pytest.mark.slow  # each store erases under a test of its own
 @pytest.mark.timeout(240)
 def test_not_a_byte_of_an_erased_person_is_left_anywhere(tmp_path: Path) -> None:
     shop = shop_with_server_key(tmp_path)

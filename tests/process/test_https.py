@@ -44,7 +44,7 @@ def ask(port: int, trusted: Path, *, version: ssl.TLSVersion | None = None) -> t
         return x509.load_der_x509_certificate(shown).serial_number, answer
 
 
-@pytest.mark.parametrize("server", ["edgewise", "granian"])
+@pytest.mark.parametrize("server", ["edgewise", pytest.param("granian", marks=pytest.mark.slow)])
 def test_https_is_served_and_a_renewed_certificate_taken_over(tmp_path: Path, server: str) -> None:
     first = make_certificate(tmp_path / "tls")
     with edgewise(*words(tmp_path, first), "--server", server, log=tmp_path / "log") as node:

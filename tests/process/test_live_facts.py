@@ -19,7 +19,8 @@ from edgewise.ids import DecisionId
 from hub.ledger.ledger import open_ledger
 from hub.replay import replay_decisions
 
-pytestmark = pytest.mark.process
+# Each part of the way is tested by itself: `hub/facts`, `edge_agent/test_facts_feed`, `protocol/test_live_facts`.
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 SOLD = "house-blend"
 """First in the hero's order, most popular in the list, and in both fallbacks."""

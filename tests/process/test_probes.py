@@ -50,6 +50,7 @@ def probed(node: Started, *, slow_sockets: int) -> Report:
     )
 
 
+@pytest.mark.slow  # the same bad requests are refused in `edge/test_http1`, one at a time
 def test_our_own_server_withstands_every_probe_in_bounded_memory(tmp_path: Path) -> None:
     limits = tmp_path / "edge.toml"
     limits.write_text("header_timeout_ms = 1_000\nbody_timeout_ms = 2_000\n")

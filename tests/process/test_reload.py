@@ -22,7 +22,7 @@ from edge.node.layout import NodePaths
 pytestmark = pytest.mark.process
 
 BODY = json.dumps({"anonymousId": "ann", "placements": [{"name": "home_hero"}]}).encode()
-SERVERS = pytest.mark.parametrize("server", ["edgewise", "granian"])
+SERVERS = pytest.mark.parametrize("server", ["edgewise", pytest.param("granian", marks=pytest.mark.slow)])
 PATIENT = {"drain_timeout_ms": 120_000, "farewell_ms": 60_000}
 """Nobody is hurried, so that what a worker waits for decides, and not how busy the machine is."""
 

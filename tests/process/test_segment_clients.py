@@ -67,7 +67,7 @@ def npm_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["pypi", "npm"])
+@pytest.fixture(params=["pypi", pytest.param("npm", marks=pytest.mark.slow)])
 def client(request: pytest.FixtureRequest) -> tuple[str, ...]:
     """The command that sends the calls, without its arguments."""
     if request.param == "pypi":

@@ -119,6 +119,7 @@ def decide_often(environment: Path, folder: Path) -> list[dict[str, Any]]:
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["[hub]"], indirect=True)
 def test_the_hub_makes_a_site_and_checks_it(environment: Path, tmp_path: Path) -> None:
     run(environment / "edgewise", "site", "init", "shop", "--data-dir", "hub", cwd=tmp_path)

@@ -231,7 +231,7 @@ def test_a_new_bundle_is_served_by_all_without_a_failed_request(tmp_path: Path) 
         assert {7, 10} <= versions
 
 
-@pytest.mark.parametrize("server", ["edgewise", "granian"])
+@pytest.mark.parametrize("server", ["edgewise", pytest.param("granian", marks=pytest.mark.slow)])
 def test_either_server_answers_limits_and_drains(tmp_path: Path, server: str) -> None:
     with running(tmp_path, workers=1, server=server, body_timeout_ms=1_500, header_timeout_ms=500) as node:
         assert node.decide()["placements"][HERO]["items"]

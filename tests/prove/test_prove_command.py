@@ -31,6 +31,7 @@ def test_scenarios_are_listed_and_an_unknown_one_is_refused() -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.process
 @pytest.mark.timeout(200)
 def test_a_few_kills_lose_nothing_and_the_figures_say_so(tmp_path: Path) -> None:
@@ -50,7 +51,9 @@ def test_a_few_kills_lose_nothing_and_the_figures_say_so(tmp_path: Path) -> None
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("number", "processes"), [(signal.SIGINT, 1), (signal.SIGTERM, 4)])
+@pytest.mark.parametrize(
+    ("number", "processes"), [(signal.SIGINT, 1), pytest.param(signal.SIGTERM, 4, marks=pytest.mark.slow)]
+)
 def test_who_leaves_early_leaves_nothing_behind(tmp_path: Path, number: signal.Signals, processes: int) -> None:
     with subprocess.Popen(
         [EDGEWISE, "prove", "--only", "kills", "--kills", "1000"],

@@ -34,7 +34,6 @@ from hub.rewards.joined import Traffic, canonical_bytes
 from hub.rewards.view import rewards_view
 from hub.settings import HubSettings
 
-pytestmark = pytest.mark.usefixtures("either_database")
 OTHER = SubjectId("7" * 32)
 NOW = NOW_MS + 30 * HOUR_MS
 REWARD = RewardDefinition({"click": 1.0, "order": 10.0})

@@ -122,6 +122,7 @@ def test_the_same_past_gives_the_same_model_at_any_hub(
     assert set(told["metrics"]["all"]["hit_rate@10"]) == {"estimate", "ci_low", "ci_high"}
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_model(world: World) -> None:
     recipe = recipe_of(world.contents, RANKER, ["trees.rounds=2"])
     one, again, other = (

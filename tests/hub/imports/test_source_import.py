@@ -30,8 +30,6 @@ from hub.ledger.ledger import Ledger, open_ledger
 _NUMBERS = itertools.count()
 CUSTOMER = subject_of(KEY, "userId", "17850")
 
-pytestmark = pytest.mark.usefixtures("either_database")
-
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:

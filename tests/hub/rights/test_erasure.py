@@ -25,7 +25,6 @@ from hub.rights.certificate import INTERRUPTED, Certificates
 from hub.rights.erasure import Asked, Eraser
 from hub.rights.person import Person, person_named
 
-pytestmark = pytest.mark.usefixtures("either_database")
 KEY = b"k" * 32
 MAIL = "ann@mail.example"
 ANN, HER_MAIL, BO = (
