@@ -43,5 +43,6 @@ def _benjamini_hochberg(ascending: Sequence[float]) -> list[float]:
     """Step up: the k-th smallest of m times m / k, and never above one after it."""
     found: list[float] = []
     for place in range(len(ascending), 0, -1):
-        found.append(min(found[-1] if found else 1.0, ascending[place - 1] * len(ascending) / place))
+        times = len(ascending) / place  # first, so that the largest is times exactly 1 and never falls by rounding
+        found.append(min(found[-1] if found else 1.0, ascending[place - 1] * times))
     return found[::-1]

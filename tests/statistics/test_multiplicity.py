@@ -37,5 +37,10 @@ def test_no_p_value_falls_and_their_order_stays(values: dict[int, float], correc
     assert [key for key in found if math.isnan(found[key])] == [key for key in values if math.isnan(values[key])]
 
 
+def test_rounding_lets_the_largest_p_value_not_fall() -> None:
+    found = corrected({"a": 0.0, "b": 0.9479674807400567, "c": 0.0}, Correction.BH)
+    assert found["b"] == 0.9479674807400567
+
+
 def test_none_leaves_them() -> None:
     assert corrected({"a": 0.2, "b": 0.04}, Correction.NONE) == {"a": 0.2, "b": 0.04}
