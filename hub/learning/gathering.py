@@ -46,6 +46,8 @@ class Champion(NamedTuple):
     """What the challenger is to replace."""
 
     name: str
+    model: ModelName | None = None
+    """As it is registered."""
     version: int | None = None
     bundle: BuiltBundle | None = None
     """Where its model ranks; None: no model serves there yet, the log itself is what it does."""
@@ -101,7 +103,9 @@ class Gatherer:
                 dropped=data,
                 skewed=self._skewed(turn.model, asked.now_ms - round(plan.judge_days * DAY_MS)),
             ),
-            held_out=None if self._learns_from_decisions(turn.model) else held_out(row.card, champion.version),
+            held_out=None
+            if self._learns_from_decisions(turn.model)
+            else held_out(row.card, champion.version if champion.model == turn.registered else None),
             off_policy=found,
             no_off_policy=why,
             flags=self._flags(built),
@@ -128,7 +132,7 @@ class Gatherer:
         if named is None:
             return Champion(f"the rule of {asked.seat.placement}, arm {placement.arm}")
         model, version = named
-        return Champion(f"{model}@{version}", version, built)
+        return Champion(f"{model}@{version}", model, version, built)
 
     def _by_the_log(
         self, asked: EvidenceAsked, champion: Champion, built: BuiltBundle
@@ -198,7 +202,7 @@ class Gatherer:
 
     def _is_refresh(self, asked: EvidenceAsked, champion: Champion) -> bool:
         """The same recipe on the same columns: only the data are newer."""
-        if champion.version is None:
+        if champion.version is None or champion.model != asked.turn.registered:
             return False
         registry = self._releases.registry
         new, old = (registry.row(asked.turn.registered, version).card for version in (asked.version, champion.version))
