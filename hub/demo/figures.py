@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from edgewise.terminal import table
-from hub.demo.hits import HitRates, Rate
+from hub.demo.hits import HitRates, told
 from hub.demo.lift_plot import lift_plot, lift_words
 from hub.demo.run import Figures
 
@@ -20,7 +20,7 @@ EVIDENCE: Final = (
 def tables(figures: Figures) -> list[Table | str]:
     """Everything that the demo measured, in the order of the story."""
     rates = [
-        [name, f"{group.visitors:,}", f"{group.events:,}", _rate(group.champion), _rate(group.challenger)]
+        [name, f"{group.visitors:,}", f"{group.events:,}", told(group.champion), told(group.challenger)]
         for name, group in figures.hit_rate_at_10.items()
     ]
     label = "SIMULATED WORLD, no real behaviour" if figures.simulated else figures.data
@@ -120,10 +120,6 @@ def _plot(groups: dict[str, HitRates]) -> str:
 
 def _x(value: float, most: float) -> float:
     return _LEFT + value / most * (_WIDTH - _LEFT - 60)
-
-
-def _rate(rate: Rate) -> str:
-    return f"{rate.estimate:.3f} [{rate.ci_low:.3f}, {rate.ci_high:.3f}]"
 
 
 def _pair(p50_ms: float, p99_ms: float) -> str:

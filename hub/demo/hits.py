@@ -7,13 +7,13 @@ from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from hub.demo.visitors import Hit
+from hub.evaluation.bootstrap import percentile_interval, resampled_sums
+from hub.evaluation.logged import Floats
 
 RESAMPLES: Final = 2_000
 SEED: Final = 20
-CONFIDENCE: Final = 0.95
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -43,13 +43,21 @@ def hit_rates(hits: Sequence[Hit]) -> HitRates:
     counts = np.zeros((len(visitors), 3))
     for hit in hits:
         counts[row_of[hit.visitor]] += (1, hit.champion, hit.challenger)
-    drawn = np.random.default_rng(SEED).integers(len(visitors), size=(RESAMPLES, len(visitors)))
-    resampled = np.stack([counts[rows].sum(axis=0) for rows in drawn])
-    return HitRates(len(visitors), len(hits), _rate(counts, resampled, 1), _rate(counts, resampled, 2))
+    sums = sums_of(counts)
+    return HitRates(len(visitors), len(hits), rate_of(sums[:, 1] / sums[:, 0]), rate_of(sums[:, 2] / sums[:, 0]))
 
 
-def _rate(counts: npt.NDArray[np.float64], resampled: npt.NDArray[np.float64], column: int) -> Rate:
-    totals = counts.sum(axis=0)
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(resampled[:, column] / resampled[:, 0], [tail, 1 - tail])
-    return Rate(float(totals[column] / totals[0]), float(low), float(high))
+def sums_of(counts: Floats) -> Floats:
+    """(1 + RESAMPLES, k): sums of `counts` (people, k) over everybody, then over people drawn with replacement."""
+    drawn = resampled_sums(counts, RESAMPLES, np.random.default_rng(SEED))
+    return np.concatenate([counts.sum(axis=0, keepdims=True), drawn])
+
+
+def rate_of(samples: Floats) -> Rate:
+    """Of the point, which comes first, and its resamples."""
+    return Rate(float(samples[0]), *percentile_interval(samples[1:]))
+
+
+def told(rate: Rate) -> str:
+    """For people."""
+    return f"{rate.estimate:.3f} [{rate.ci_low:.3f}, {rate.ci_high:.3f}]"

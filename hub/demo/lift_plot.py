@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Final
 
-from hub.demo.hits import Rate
+from hub.demo.hits import told
 from hub.demo.turning import SLICES, Turned
 
 _WIDTH: Final = 640
@@ -55,13 +55,9 @@ def lift_words(turned: Turned) -> list[list[str]]:
     """The same for a table: a row a release."""
     rows = []
     for each in turned.phases:
-        rows.append([f"films picked by release {each.release}: liked", f"{_rate(each.model)} of {each.picks:,}"])
-        rows.append(["  more than of the rule's picks at the same moments", _rate(each.lift)])
+        rows.append([f"films picked by release {each.release}: liked", f"{told(each.model)} of {each.picks:,}"])
+        rows.append(["  more than of the rule's picks at the same moments", told(each.lift)])
     if turned.predicted_lift is not None:
-        rows.append(["  what the log had said of the new model over the old one", _rate(turned.predicted_lift)])
+        rows.append(["  what the log had said of the new model over the old one", told(turned.predicted_lift)])
     rows.append(["the learning loop's turn", f"{turned.state}: {turned.reason}" if turned.reason else turned.state])
     return rows
-
-
-def _rate(rate: Rate) -> str:
-    return f"{rate.estimate:.3f} [{rate.ci_low:.3f}, {rate.ci_high:.3f}]"

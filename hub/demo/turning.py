@@ -14,10 +14,9 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from edgewise.errors import UnavailableError
-from hub.demo.hits import CONFIDENCE, RESAMPLES, SEED, Rate
+from hub.demo.hits import Rate, rate_of, sums_of
 from hub.demo.picks import Pick
 
 MODEL: Final = "pick_ranker"
@@ -160,14 +159,6 @@ def lift_of(picks: Sequence[Pick]) -> tuple[Rate, Rate, Rate]:
     sums = np.zeros((len(guests), 3))
     for pick in picks:
         sums[guests[pick.guest]] += (1, pick.rule_liked, pick.liked)
-    drawn = np.random.default_rng(SEED).integers(len(guests), size=(RESAMPLES, len(guests)))
-    samples = np.concatenate([sums.sum(axis=0, keepdims=True), np.stack([sums[rows].sum(axis=0) for rows in drawn])])
+    samples = sums_of(sums)
     rule, model = samples[:, 1] / samples[:, 0], samples[:, 2] / samples[:, 0]
-    return _rate(rule), _rate(model), _rate(model - rule)
-
-
-def _rate(samples: NDArray[np.float64]) -> Rate:
-    """Of the point, which comes first, and its resamples."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(samples[1:], [tail, 1 - tail])
-    return Rate(float(samples[0]), float(low), float(high))
+    return rate_of(rule), rate_of(model), rate_of(model - rule)

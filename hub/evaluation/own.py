@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgewise.bundle.manifest import POLICY
-from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.ids import ArmName, PlacementName
 from hub.evaluation.bootstrap import RESAMPLES
 from hub.evaluation.bundles import Progress, answered, asked_of
@@ -17,6 +15,7 @@ from hub.evaluation.evaluate import Evaluated, evaluate_log
 from hub.evaluation.from_ledger import MOST_DECISIONS, log_of_placement
 from hub.evaluation.names import DEFAULT_ESTIMATORS, EstimatorName, IntervalName
 from hub.evaluation.policies import asks_a_bundle, target_policy
+from hub.release.live_policy import LivePolicy
 from hub.release.releases import Releases
 from hub.replay import Replayer
 from hub.scoring_child import ScoringChild
@@ -55,7 +54,7 @@ def evaluate_placement(
     made = log_of_placement(
         ledger,
         placement,
-        live_policy(releases),
+        LivePolicy(releases.repository)(),
         since_ms=window.since_ms,
         until_ms=window.until_ms,
         now_ms=window.now_ms,
@@ -85,12 +84,6 @@ def evaluate_placement(
         interval=interval,
         cautions=cautions,
     )
-
-
-def live_policy(releases: Releases) -> Policy | None:
-    """The live release's; None where there is none."""
-    live = releases.live()
-    return None if live is None else decode_policy(releases.bundle(live).resources[POLICY])
 
 
 def evaluate_own(

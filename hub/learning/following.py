@@ -5,7 +5,6 @@ It may only take back. What a person let a few nodes try, they give back at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 from edgewise.clock import Clock
@@ -17,10 +16,10 @@ from hub.learning.lease import Held
 from hub.learning.news import plain
 from hub.learning.people import LIVE, NODES, begin_trial
 from hub.learning.plan import LearnPlan
-from hub.learning.turns import LOOP
-from hub.ledger.learning import Step, StepName, StepState, Turn, TurnState
+from hub.learning.writing import LOOP, LoopWriter, Taken
+from hub.ledger.learning import StepName, StepState, Turn, TurnState
 from hub.ledger.ledger import Ledger
-from hub.ledger.rows import AuditEntry, ReleaseStatus
+from hub.ledger.rows import ReleaseStatus
 from hub.monitor.watch import WatchPlan, watch
 from hub.release.releases import Releases
 from hub.rewards.definition import definition_in
@@ -48,6 +47,7 @@ class Following:
         self._plan = plan
         self._clock = clock
         self._lease = lease
+        self._writer = LoopWriter(ledger, clock, lease)
 
     def look_after(self, turn: Turn) -> Turn:
         """Whatever can be done about a turn that waits. Nothing is done twice."""
@@ -120,9 +120,9 @@ class Following:
             case Word.READY if turn.state is TurnState.CANARY:
                 reasons = (*verdict.reasons, *self._monitored(turn))
                 reason = f"nothing spoke against it; `edgewise hub learn --promote {turn.number} --by NAME`"
-                return self._write(
-                    turn, StepState.WAITS, reasons, inputs=inputs, changes={"state": TurnState.READY, "reason": reason}
-                )
+                changes = {"state": TurnState.READY, "reason": reason}
+                ready = Taken(StepState.WAITS, reasons=reasons, changes=changes)
+                return self._writer.write(turn, StepName.WATCH, ready, inputs)
             case _:
                 return self._looked(turn, verdict, inputs)
 
@@ -131,7 +131,7 @@ class Following:
         looks = [step for step in self._ledger.steps(turn.number) if step.name is StepName.WATCH]
         if looks and self._clock.now_ms() - looks[-1].time_ms < HOUR_MS:
             return turn
-        return self._write(turn, StepState.WAITS, verdict.reasons, inputs=inputs, changes={})
+        return self._writer.write(turn, StepName.WATCH, Taken(StepState.WAITS, reasons=verdict.reasons), inputs)
 
     def _monitored(self, turn: Turn) -> tuple[str, ...]:
         """What `edgewise model watch` finds wrong, for the person who promotes."""
@@ -163,29 +163,4 @@ class Following:
         inputs: dict[str, object] | None = None,
     ) -> Turn:
         changes = {"state": state, "reason": "; ".join(reasons)}
-        return self._write(turn, step, reasons, name=name, inputs=inputs or {}, changes=changes)
-
-    def _write(
-        self,
-        turn: Turn,
-        state: StepState,
-        reasons: tuple[str, ...],
-        *,
-        inputs: dict[str, object],
-        changes: Mapping[str, object],
-        name: StepName = StepName.WATCH,
-    ) -> Turn:
-        self._lease.check()
-        step = Step(
-            turn=turn.number,
-            number=0,
-            name=name,
-            state=state,
-            time_ms=self._clock.now_ms(),
-            who=LOOP,
-            inputs=inputs,
-            reasons=reasons,
-        )
-        ends = changes.get("state")
-        audit = AuditEntry(LOOP, "learning turn", f"turn {turn.number}", {"state": ends}) if ends else None
-        return self._ledger.add_step(step, audit=audit, **changes)
+        return self._writer.write(turn, name, Taken(step, reasons=reasons, changes=changes), inputs)

@@ -5,10 +5,8 @@ Nothing here is called by the loop itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
-
-import msgspec
+from collections.abc import Mapping
+from typing import get_args
 
 from edgewise.clock import Clock
 from edgewise.errors import RefusedError
@@ -17,7 +15,8 @@ from hub.flagging import closings, verdicts
 from hub.learning.canary import choose
 from hub.learning.gate import HOUR_MS, is_too_old
 from hub.learning.plan import LearnPlan
-from hub.ledger.learning import Step, StepName, StepState, Switch, Turn, TurnState
+from hub.learning.writing import Taken, write_step
+from hub.ledger.learning import StepName, StepState, Switch, Turn, TurnState
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import AuditEntry, ModelStatus, ReleaseStatus
 from hub.release.releases import Releases
@@ -65,7 +64,7 @@ class Person:
         found = verdicts(self._ledger, self._releases, child, release)
         self._releases.approve(release, by=self.who, flags=closings(release, found, answers))
         detail = {"release": release, "flags": [each.found for each in found]}
-        turn = self._write(turn, StepName.APPROVAL, StepState.DONE, result=detail, audit="learning approve")
+        turn = self._write(turn, StepName.APPROVAL, Taken(StepState.DONE, detail), audit="learning approve")
         return begin_trial(turn, self._ledger, self._releases, self._plan, who=self.who, now_ms=self._clock.now_ms())
 
     def turn_down(self, number: int, reason: str) -> Turn:
@@ -78,7 +77,8 @@ class Person:
             self._releases.refuse(release, by=self.who, reason=reason)
         changes = {"state": TurnState.STOPPED, "reason": f"turned down by {self.who}: {reason}"}
         step = StepName.APPROVAL if turn.state is TurnState.WAITING else StepName.PROMOTION
-        return self._write(turn, step, StepState.STOPS, reasons=(reason,), audit="learning turn down", changes=changes)
+        down = Taken(StepState.STOPS, reasons=(reason,), changes=changes)
+        return self._write(turn, step, down, audit="learning turn down")
 
     def promote(self, number: int) -> Turn:
         """Let all nodes run a turn's release, and the site's next bundles take its model.
@@ -102,9 +102,8 @@ class Person:
         )
         changes = {"state": TurnState.PROMOTED, "reason": f"promoted by {self.who}; {note}"}
         result = {"release": release, "version": version, "alias": alias}
-        return self._write(
-            turn, StepName.PROMOTION, StepState.DONE, result=result, audit="learning promote", changes=changes
-        )
+        promoted = Taken(StepState.DONE, result, changes=changes)
+        return self._write(turn, StepName.PROMOTION, promoted, audit="learning promote")
 
     def halt(self, reason: str) -> Switch:
         """Nothing is learned any more, and nodes give back what they tried."""
@@ -137,29 +136,9 @@ class Person:
                 return found
         return None
 
-    def _write(
-        self,
-        turn: Turn,
-        name: StepName,
-        state: StepState,
-        *,
-        audit: str,
-        result: Mapping[str, Any] | None = None,
-        reasons: Sequence[str] = (),
-        changes: Mapping[str, Any] | None = None,
-    ) -> Turn:
-        step = Step(
-            turn=turn.number,
-            number=0,
-            name=name,
-            state=state,
-            time_ms=self._clock.now_ms(),
-            who=self.who,
-            result=dict(result or {}),
-            reasons=tuple(reasons),
-        )
-        entry = AuditEntry(self.who, audit, f"turn {turn.number}", dict(result or {}))
-        return self._ledger.add_step(step, audit=entry, **(changes or {}))
+    def _write(self, turn: Turn, name: StepName, taken: Taken, *, audit: str) -> Turn:
+        entry = AuditEntry(self.who, audit, f"turn {turn.number}", dict(taken.result))
+        return write_step(self._ledger, turn, name, taken, who=self.who, now_ms=self._clock.now_ms(), audit=entry)
 
 
 def begin_trial(turn: Turn, ledger: Ledger, releases: Releases, plan: LearnPlan, *, who: str, now_ms: int) -> Turn:
@@ -169,25 +148,21 @@ def begin_trial(turn: Turn, ledger: Ledger, releases: Releases, plan: LearnPlan,
     nodes: list[NodeId] = []
     if live is not None:
         nodes = choose([row.at(now_ms) for row in ledger.nodes()], plan.canary_share, turn.number)
-    step = Step(
-        turn=turn.number,
-        number=0,
-        name=StepName.CANARY,
-        state=StepState.DONE,
-        time_ms=now_ms,
-        who=who,
-        inputs={"share": plan.canary_share},
-        result={NODES: nodes, LIVE: live, "release": release},
-    )
+    tried = {NODES: nodes, LIVE: live, "release": release}
+
+    def written(taken: Taken) -> Turn:
+        inputs = {"share": plan.canary_share}
+        return write_step(ledger, turn, StepName.CANARY, taken, who=who, now_ms=now_ms, inputs=inputs)
+
     if not nodes or live is None:
         reason = "no canary: it takes a live release, and two connected nodes"
         ready = f"{reason}; `edgewise hub learn --promote {turn.number} --by NAME`"
-        waits = msgspec.structs.replace(step, state=StepState.WAITS, reasons=(reason,))
-        return ledger.add_step(waits, state=TurnState.READY, reason=ready)
+        return written(Taken(StepState.WAITS, tried, (reason,), {"state": TurnState.READY, "reason": ready}))
     # Written down first: after a crash in between, whoever goes on assigns what is written here.
-    turn = ledger.add_step(step, state=TurnState.CANARY, reason=f"release {release} runs on {', '.join(nodes)}")
+    runs = f"release {release} runs on {', '.join(nodes)}"
+    begun = written(Taken(StepState.DONE, tried, changes={"state": TurnState.CANARY, "reason": runs}))
     releases.try_on(release, nodes, by=who)
-    return turn
+    return begun
 
 
 def halted_words(switch: Switch) -> str:

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from edgewise.bundle.manifest import POLICY
-from edgewise.bundle.policy import LiveFact, Policy, decode_policy
+from edgewise.bundle.policy import LiveFact, Policy
 from edgewise.errors import EdgewiseError
 from edgewise.ids import BundleVersion, ModelName, PlacementName
 from edgewise.profile.state import DAY_MS
@@ -17,6 +16,7 @@ from hub.facts import standing, trends
 from hub.facts.board import BY_CLOCK, HALT, RESUME
 from hub.ledger.learning import Step, StepName, StepState, Switch, Turn
 from hub.ledger.ledger import Ledger
+from hub.release.live_policy import LivePolicy
 from hub.release.releases import Releases
 from hub.rewards.definition import definition_in
 from hub.rewards.join import joined
@@ -138,8 +138,7 @@ def is_by_clock(fast: FastLoop) -> bool:
 
 def _live_policy(releases: Releases) -> Policy | None:
     try:
-        live = releases.live()
-        return None if live is None else decode_policy(releases.bundle(live).resources[POLICY])
+        return LivePolicy(releases.repository)()
     except (EdgewiseError, KeyError):
         return None  # damaged: what was learned can be told all the same
 

@@ -23,15 +23,14 @@ from hub.learning.gate import GateVerdict, judge
 from hub.learning.lease import Held
 from hub.learning.news import News, decided_ms, news_of, plain
 from hub.learning.plan import LearnPlan
+from hub.learning.writing import LOOP, LoopWriter, Taken
 from hub.ledger.learning import OPEN, Step, StepName, StepState, Turn, TurnState
 from hub.ledger.ledger import Ledger
-from hub.ledger.rows import AuditEntry, ReleaseStatus
+from hub.ledger.rows import ReleaseStatus
 from hub.release.releases import Releases
 from hub.site.loading import SiteContents
 from hub.train.shop import Seat, seat_of
 
-LOOP: Final = "learning loop"
-"""Who is written down where no person acts."""
 UNTIL: Final = "learned_until_ms"
 MOST_TRIES: Final = 3
 """A training that ended its process so often is not begun again."""
@@ -79,16 +78,6 @@ class Workshop(NamedTuple):
     gather: Gather
 
 
-class Taken(NamedTuple):
-    """What a step came to."""
-
-    state: StepState
-    result: Mapping[str, Any] = {}
-    reasons: tuple[str, ...] = ()
-    changes: Mapping[str, Any] = {}
-    """Of the turn."""
-
-
 class Turns:
     """Takes the steps of one site's turns up to the person."""
 
@@ -111,6 +100,7 @@ class Turns:
         self._work = workshop
         self._clock = clock
         self._lease = lease
+        self._writer = LoopWriter(ledger, clock, lease)
         self._say = say
 
     def begin(self, model: ModelName) -> Turn | News:
@@ -136,7 +126,7 @@ class Turns:
         self._lease.check()
         turn = self._ledger.begin_turn(model, self._contents.models[model].model, seat.placement, now_ms)
         inputs = {"fewest_new": self._plan.gate.fewest_new}
-        return self._write(turn, StepName.DATA, Taken(StepState.DONE, plain(news)), inputs)
+        return self._writer.write(turn, StepName.DATA, Taken(StepState.DONE, plain(news)), inputs)
 
     def go_on(self, turn: Turn) -> Turn:
         """Take the steps that are left until a person is needed, or the turn ends."""
@@ -164,17 +154,19 @@ class Turns:
             return self._trained(turn, found, begun[-1].inputs)
         if len(begun) >= MOST_TRIES:
             reason = f"training ended its process {len(begun)} times"
-            return self._write(turn, StepName.TRAIN, _stopped(reason, StepState.FAILED))
+            return self._writer.write(turn, StepName.TRAIN, _stopped(reason, StepState.FAILED))
         parent, until_ms = self._parent(turn), self._judged_from(turn)
         inputs = {UNTIL: until_ms, "parent": parent, "seed": self._plan.seed, "try": len(begun) + 1}
-        self._write(turn, StepName.TRAIN, Taken(StepState.BEGUN), inputs)
+        self._writer.write(turn, StepName.TRAIN, Taken(StepState.BEGUN), inputs)
         try:
             self._work.train(TrainAsked(turn.model, by, parent, self._plan.seed, until_ms))
         except (InputError, ModelRefused) as refused:
-            return self._write(turn, StepName.TRAIN, _stopped(str(refused)), inputs)
+            return self._writer.write(turn, StepName.TRAIN, _stopped(str(refused)), inputs)
         found = self._registered_by(turn, by)
         if found is None:
-            return self._write(turn, StepName.TRAIN, _stopped("training ended without a model", StepState.FAILED))
+            return self._writer.write(
+                turn, StepName.TRAIN, _stopped("training ended without a model", StepState.FAILED)
+            )
         return self._trained(turn, found, inputs)
 
     def _trained(self, turn: Turn, version: int, inputs: Mapping[str, Any]) -> Turn:
@@ -182,15 +174,15 @@ class Turns:
         told = {part: row.card.get(part) for part in ("data", "metrics", "reproduction")}
         result = {"version": version, "sha256": row.sha256, "registered_ms": row.created_ms, **told}
         done = Taken(StepState.DONE, plain(result), changes={"version": version})
-        return self._write(turn, StepName.TRAIN, done, inputs)
+        return self._writer.write(turn, StepName.TRAIN, done, inputs)
 
     def _parity(self, turn: Turn) -> Turn:
         version = _version(turn)
         try:
             parity = self._work.check_parity(turn.registered, version)
         except ModelRefused as refused:
-            return self._write(turn, StepName.PARITY, _stopped(str(refused)), {"version": version})
-        return self._write(turn, StepName.PARITY, Taken(StepState.DONE, plain(parity)), {"version": version})
+            return self._writer.write(turn, StepName.PARITY, _stopped(str(refused)), {"version": version})
+        return self._writer.write(turn, StepName.PARITY, Taken(StepState.DONE, plain(parity)), {"version": version})
 
     def _judge(self, turn: Turn) -> Turn:
         """Evidence and verdict in one go: what was gathered before a crash is out of date by now."""
@@ -210,15 +202,15 @@ class Turns:
         try:
             evidence = self._work.gather(asked)
         except (InputError, RefusedError) as refused:  # a site's bundle with this model cannot even be built
-            return self._write(turn, StepName.EVALUATE, _stopped(str(refused)), inputs)
-        self._write(turn, StepName.EVALUATE, Taken(StepState.DONE, plain(evidence)), inputs)
+            return self._writer.write(turn, StepName.EVALUATE, _stopped(str(refused)), inputs)
+        self._writer.write(turn, StepName.EVALUATE, Taken(StepState.DONE, plain(evidence)), inputs)
         verdict = judge(evidence, self._plan.gate)
         told = Taken(StepState.DONE, plain(verdict), verdict.against or verdict.in_favour)
         if not verdict.recommend:
             told = told._replace(
                 state=StepState.STOPS, changes={"state": TurnState.STOPPED, "reason": _in_words(verdict)}
             )
-        return self._write(turn, StepName.JUDGE, told, plain(self._plan.gate))
+        return self._writer.write(turn, StepName.JUDGE, told, plain(self._plan.gate))
 
     def _bundle(self, turn: Turn) -> Turn:
         version = _version(turn)
@@ -226,39 +218,24 @@ class Turns:
         try:
             applied = self._releases.apply(self._contents, by=LOOP, trained={turn.model: version})
         except (InputError, RefusedError) as refused:
-            return self._write(turn, StepName.BUNDLE, _stopped(str(refused)), inputs)
+            return self._writer.write(turn, StepName.BUNDLE, _stopped(str(refused)), inputs)
         row = applied.release
         if row.status is not ReleaseStatus.CANDIDATE:
-            return self._write(turn, StepName.BUNDLE, _stopped(f"release {row.version} holds the very same"), inputs)
+            return self._writer.write(
+                turn, StepName.BUNDLE, _stopped(f"release {row.version} holds the very same"), inputs
+            )
         result = {"release": row.version, "digest": row.digest, "changes": plain(applied.plan.changes)}
         done = Taken(StepState.DONE, result, changes={"release": row.version})
-        return self._write(turn, StepName.BUNDLE, done, inputs)
+        return self._writer.write(turn, StepName.BUNDLE, done, inputs)
 
     def _ask(self, turn: Turn) -> Turn:
         reason = f"release {turn.release} waits for a person: `edgewise hub learn --approve {turn.number} --by NAME`"
         waits = Taken(
             StepState.WAITS, {"release": turn.release}, changes={"state": TurnState.WAITING, "reason": reason}
         )
-        return self._write(turn, StepName.APPROVAL, waits)
+        return self._writer.write(turn, StepName.APPROVAL, waits)
 
     # --- inside ---------------------------------------------------------------------------------------------------
-    def _write(self, turn: Turn, name: StepName, taken: Taken, inputs: Mapping[str, Any] | None = None) -> Turn:
-        self._lease.check()
-        step = Step(
-            turn=turn.number,
-            number=0,
-            name=name,
-            state=taken.state,
-            time_ms=self._clock.now_ms(),
-            who=LOOP,
-            inputs=dict(inputs or {}),
-            result=dict(taken.result),
-            reasons=taken.reasons,
-        )
-        ends = taken.changes.get("state")
-        audit = AuditEntry(LOOP, "learning turn", f"turn {turn.number}", {"state": ends}) if ends else None
-        return self._ledger.add_step(step, audit=audit, **taken.changes)
-
     def _done(self, turn: Turn, name: StepName) -> Step | None:
         steps = self._ledger.steps(turn.number)
         return next((step for step in steps if step.name is name and step.state is StepState.DONE), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,6 +36,16 @@ class Exported(NamedTuple):
     parity: Parity
 
 
+class _Graphs(NamedTuple):
+    """A model and its attribution, with rows to keep beside them."""
+
+    model: bytes
+    attribution: bytes
+    golden: Matrix
+    expected: NDArray[np.float64]
+    """What was trained says of the rows: (n,), or (n, 2) with standard errors."""
+
+
 def exported(
     booster: lightgbm.Booster,
     matrix: Matrix,
@@ -56,23 +67,10 @@ def exported(
     model = export_booster(booster, feature_names=names, output="raw").SerializeToString(deterministic=True)
     attribution = export_attribution(booster, names).SerializeToString(deterministic=True)
     golden = telling_rows(read_forest(booster), matrix, count=GOLDEN_ROWS, seed=seed)
-    expected = raw_scores(booster, golden)
     with ScoringChild() as child:
         parity = check_parity(booster, model, _spread(matrix, PARITY_ROWS), output="raw", child=child, seed=seed)
-        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
-    _check_additive(added, expected)
-    artefacts = Artefacts(
-        features=features,
-        model=model,
-        golden=golden_rows(golden, expected),
-        attribution=attribution,
-        neighbours=items.neighbours_bytes,
-        sets=items.sets,
-        sessions=items.sessions_bytes,
-        statistics=items.statistics,
-        continuation=continuation,
-    )
-    return Exported(artefacts, parity)
+        artefacts = _artefacts(_Graphs(model, attribution, golden, raw_scores(booster, golden)), features, items, child)
+    return Exported(msgspec.structs.replace(artefacts, continuation=continuation), parity)
 
 
 def exported_bags(bags: Bags, matrix: Matrix, features: FeatureTable, items: FittedItems, *, seed: int) -> Exported:
@@ -85,22 +83,9 @@ def exported_bags(bags: Bags, matrix: Matrix, features: FeatureTable, items: Fit
     forest, _ = bagged_forest(bags.boosters)
     golden = telling_rows(forest, matrix, count=GOLDEN_ROWS, seed=seed)
     rows = parity_rows(forest, _spread(matrix, PARITY_ROWS), seed=seed)
-    expected = bags.scores(golden)
     with ScoringChild() as child:
         parity = compare(bags.scores(rows), child.score(model, rows), thresholds=thresholds_of(forest))
-        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
-    _check_additive(added, expected[:, 0])
-    artefacts = Artefacts(
-        features=features,
-        model=model,
-        golden=golden_rows(golden, expected),
-        attribution=attribution,
-        neighbours=items.neighbours_bytes,
-        sets=items.sets,
-        sessions=items.sessions_bytes,
-        statistics=items.statistics,
-        kind=UNCERTAIN_RANKER,
-    )
+        artefacts = _artefacts(_Graphs(model, attribution, golden, bags.scores(golden)), features, items, child)
     return Exported(artefacts, parity)
 
 
@@ -122,12 +107,20 @@ def exported_line(
 
     with ScoringChild() as child:
         parity = compare(said(rows), child.score(model, rows))
-        added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
-    _check_additive(added, line.scores(golden))
-    artefacts = Artefacts(
+        artefacts = _artefacts(_Graphs(model, attribution, golden, said(golden)), features, items, child)
+    return Exported(artefacts, parity)
+
+
+def _artefacts(graphs: _Graphs, features: FeatureTable, items: FittedItems, child: ScoringChild) -> Artefacts:
+    """The files of a model. Raises ModelRefused: attributions of golden rows do not add up to their scores."""
+    model, attribution, golden, expected = graphs
+    is_uncertain = expected.ndim == 2  # noqa: PLR2004  # score and error
+    added = child.score(attribution, golden).sum(axis=1, dtype=np.float64)
+    _check_additive(added, expected[:, 0] if is_uncertain else expected)
+    return Artefacts(
         features=features,
         model=model,
-        golden=golden_rows(golden, said(golden)),
+        golden=golden_rows(golden, expected),
         attribution=attribution,
         neighbours=items.neighbours_bytes,
         sets=items.sets,
@@ -135,7 +128,6 @@ def exported_line(
         statistics=items.statistics,
         kind=UNCERTAIN_RANKER if is_uncertain else RANKER,
     )
-    return Exported(artefacts, parity)
 
 
 def _odd_rows(matrix: Matrix, count: int, seed: int) -> Matrix:
