@@ -31,7 +31,7 @@ from edgewise.question import question_of
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord, FeatureRows, Shadow
 from hub.ledger.ledger import Ledger
-from hub.past_profile import past_profile
+from hub.past_profile import PastProfile, past_profile
 from hub.release.candidates import read_bundle
 from hub.release.releases import Releases
 from hub.replay_difference import (
@@ -149,9 +149,7 @@ class Replayer:
             if not record.bundle_digest:
                 return Again(fallback_decision(question), {}, {}, (), {}, (), ())
             bundle = self.bundle(record)
-        past = past_profile(
-            self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
-        )
+        past = self.past(record)
         failures: list[str] = []
         outcome = decide(
             question,
@@ -186,14 +184,14 @@ class Replayer:
         slots: Sequence[ItemId],
         bundle: Bundle,
         arm: ArmName | None = None,
+        *,
+        past: PastProfile | None = None,
     ) -> WouldShow | Reason:
         """What another bundle would have shown (`edgewise.counterfactual`), by the profile and facts of the decision.
 
-        Raises RefusedError as `replay`.
+        `past`: what `past` says of the record, for whoever asks several bundles. Raises RefusedError as `replay`.
         """
-        past = past_profile(
-            self._ledger, record.subject, record.applied, position=self._ledger.position_of(record.decision_id)
-        )
+        past = self.past(record) if past is None else past
         return would_show(
             question_of(record),
             past.profile,
@@ -205,6 +203,11 @@ class Replayer:
             now_ms=record.time_ms,
             arm=arm,
         )
+
+    def past(self, record: DecisionRecord) -> PastProfile:
+        """The profile that a decision was made by."""
+        position = self._ledger.position_of(record.decision_id)
+        return past_profile(self._ledger, record.subject, record.applied, position=position)
 
     def bundle(self, record: DecisionRecord) -> Bundle:
         """The bundle that decided. Raises BundleRefused when it is not here, or damaged."""

@@ -110,9 +110,13 @@ def answered(
     *,
     ledger: Ledger,
     replayer: Replayer,
+    with_support: bool = True,
     progress: Progress = lambda _done, _of: None,
 ) -> Answered:
-    """Ask about each decision of a log from the ledger. Raises InputError when it would have ranked in none."""
+    """Ask about each decision of a log from the ledger. Raises InputError when it would have ranked in none.
+
+    `with_support`: ask the bundles that decided as well what was possible; half the time, where nobody looks at that.
+    """
     if log.rows * len(log.actions) > _MOST_NUMBERS:
         raise InputError(f"{log.rows:,} rows of {len(log.actions):,} actions are too many; ask about fewer decisions")
     index = {action: number for number, action in enumerate(log.actions)}
@@ -125,14 +129,14 @@ def answered(
     records = {record.decision_id: record for record in ledger.decisions_of([DecisionId(one) for one in rows_of])}
     for done, (decision_id, rows) in enumerate(rows_of.items(), 1):
         slots = [_item(log.actions[log.action[row]]) for row in rows]
-        record = records[DecisionId(decision_id)]
-        found = _one(replayer, record, placement, slots, asked)
+        situation = _Situation(replayer, records[DecisionId(decision_id)], placement, slots)
+        found = situation.shown_by(asked)
         if isinstance(found, str):
             left_out[found] += 1
         else:
             is_kept[rows] = True
             table[rows], elsewhere[rows] = _placed(found, index)
-            beyond[rows] = _beyond(found, replayer, record, placement, slots)
+            beyond[rows] = situation.beyond(found) if with_support else np.nan
         progress(done, len(rows_of))
     kept = np.flatnonzero(is_kept)
     if not len(kept):
@@ -143,38 +147,50 @@ def answered(
     return Answered(log.of_rows(kept), target, dict(left_out))
 
 
-def _one(
-    replayer: Replayer, record: DecisionRecord, placement: PlacementName, slots: list[ItemId], asked: Asked
-) -> WouldShow | str:
-    """What it would have shown, or in one word why nobody can tell."""
-    try:
-        found = replayer.would_show(record, placement, slots, asked.bundle, asked.arm)
-    except EdgewiseError as refused:
-        return f"unanswered: {type(refused).__name__}"
-    return found if isinstance(found, WouldShow) else found.value
+class _Situation:
+    """One logged decision in a placement, about which several bundles are asked: its past is folded once."""
 
+    def __init__(
+        self, replayer: Replayer, record: DecisionRecord, placement: PlacementName, slots: list[ItemId]
+    ) -> None:
+        self._replayer = replayer
+        self._record = record
+        self._placement = placement
+        self._slots = slots
+        self._past = replayer.past(record)
 
-def _beyond(
-    found: WouldShow, replayer: Replayer, record: DecisionRecord, placement: PlacementName, slots: list[ItemId]
-) -> Floats:
-    """(slots,): probability of what the bundle that decided could not have shown there; NaN where it is not here.
+    def shown_by(self, asked: Asked) -> WouldShow | str:
+        """What it would have shown, or in one word why nobody can tell."""
+        try:
+            found = self._ask(asked)
+        except EdgewiseError as refused:
+            return f"unanswered: {type(refused).__name__}"
+        return found if isinstance(found, WouldShow) else found.value
 
-    A log of some thousand decisions never shows most of what it might have. The bundle itself says which of that was
-    possible, so that only what it gave no chance counts as unsupported.
-    """
-    try:
-        decided = _decoded(record.decision).placements[placement]
-        made = replayer.would_show(record, placement, slots, replayer.bundle(record), decided.policy)
-    except (EdgewiseError, *MALFORMED, KeyError):
-        made = Reason.FALLBACK_NO_BUNDLE
-    if isinstance(made, Reason):
-        return np.full(len(slots), np.nan)
-    column = {item: place for place, item in enumerate(made.items)}
-    chance = np.zeros(found.chances.shape)
-    for place, item in enumerate(found.items):
-        if item in column:
-            chance[:, place] = made.chances[:, column[item]]
-    return np.asarray(np.where(chance > 0, 0.0, found.chances).sum(axis=1), np.float64)
+    def beyond(self, found: WouldShow) -> Floats:
+        """(slots,): its probability of what the bundle that decided could not have shown; NaN where that is not here.
+
+        A log of some thousand decisions never shows most of what it might have. The bundle itself says which of that
+        was possible, so that only what it gave no chance counts as unsupported.
+        """
+        try:
+            decided = _decoded(self._record.decision).placements[self._placement]
+            made = self._ask(Asked(self._replayer.bundle(self._record), decided.policy))
+        except (EdgewiseError, *MALFORMED, KeyError):
+            made = Reason.FALLBACK_NO_BUNDLE
+        if isinstance(made, Reason):
+            return np.full(len(self._slots), np.nan)
+        column = {item: place for place, item in enumerate(made.items)}
+        chance = np.zeros(found.chances.shape)
+        for place, item in enumerate(found.items):
+            if item in column:
+                chance[:, place] = made.chances[:, column[item]]
+        return np.asarray(np.where(chance > 0, 0.0, found.chances).sum(axis=1), np.float64)
+
+    def _ask(self, asked: Asked) -> WouldShow | Reason:
+        return self._replayer.would_show(
+            self._record, self._placement, self._slots, asked.bundle, asked.arm, past=self._past
+        )
 
 
 def _placed(found: WouldShow, index: Mapping[str, int]) -> tuple[Floats, Floats]:

@@ -57,7 +57,7 @@ def compare(
     new = _asked("challenger", made.log, seat, challenger, ledger=ledger, replayer=replayer)
     old = None
     if champion is not None:
-        old = _asked("champion", new.log, seat, champion, ledger=ledger, replayer=replayer)
+        old = _asked("champion", new.log, seat, champion, ledger=ledger, replayer=replayer, with_support=False)
         new = _only(new, old.log)
     log = new.log if old is None else old.log
     records = {record.decision_id: record for record in ledger.decisions_of([*map(DecisionId, log.decision_ids)])}
@@ -85,13 +85,21 @@ def segments_of(record: DecisionRecord) -> dict[str, str]:
 
 
 def _asked(
-    name: str, log: LoggedDecisions, seat: Seat, built: BuiltBundle, *, ledger: Ledger, replayer: Replayer
+    name: str,
+    log: LoggedDecisions,
+    seat: Seat,
+    built: BuiltBundle,
+    *,
+    ledger: Ledger,
+    replayer: Replayer,
+    with_support: bool = True,
 ) -> Answered:
     bundle = load_bundle(built.manifest, built.digest, built.resources)
     known = bundle.policy.placements.get(seat.placement)
     if known is None or seat.arm not in known.arms:
         raise InputError(f"release {built.manifest.version} has no arm {seat.arm!r} in {seat.placement!r}")
-    return answered(log, seat.placement, name, Asked(bundle, seat.arm), ledger=ledger, replayer=replayer)
+    asked = Asked(bundle, seat.arm)
+    return answered(log, seat.placement, name, asked, ledger=ledger, replayer=replayer, with_support=with_support)
 
 
 def _only(answers: Answered, log: LoggedDecisions) -> Answered:

@@ -16,7 +16,8 @@ from hub.evaluation.logged import LoggedDecisions
 from hub.learning.off_policy import Watched
 from hub.ledger.ledger import Ledger
 from hub.rewards.definition import definition_in
-from hub.rewards.join import joined
+from hub.rewards.join import join_prepared, prepared
+from hub.rewards.reading import read_records
 
 LEAST_TOLERATED: Final = 0.05
 """Where an experiment tolerates nothing: no log proves that nothing at all has changed."""
@@ -40,28 +41,28 @@ def watched(
     now_ms: int,
 ) -> list[Watched]:
     """Each guardrail of a placement, on the rows of a log of decisions in `since_ms <= time < until_ms`."""
-    reward = definition_in(policy, placement)
+    metrics = guardrails_of(policy, placement)
+    definitions = [_definition(metric, definition_in(policy, placement)) for metric in metrics]
+    if not definitions:
+        return []
+    records = prepared(read_records(ledger, definitions, policy, since_ms=since_ms, until_ms=until_ms), now_ms=now_ms)
     found = []
-    for metric in guardrails_of(policy, placement):
-        # What the log's rewards were not waited for, the guardrail is not either: both have settled by now.
-        hours = min(metric.window_hours, reward.wait_hours)
-        rows = joined(
-            ledger,
-            placement,
-            RewardDefinition(
-                events={metric.event: Worth(per_minor=1.0) if metric.value == "revenue" else 1.0},
-                wait_hours=hours,
-                window_hours=min(hours, reward.window_hours),
-                aggregate="max" if metric.value == "any" else "sum",
-            ),
-            since_ms=since_ms,
-            until_ms=until_ms,
-            now_ms=now_ms,
-            policy=policy,
-        )
+    for metric, definition in zip(metrics, definitions, strict=True):
+        rows = join_prepared(records, placement, definition, since_ms=since_ms, until_ms=until_ms)
         value = dict(zip(zip(rows.decision_id, rows.slot.tolist(), strict=True), rows.reward.tolist(), strict=True))
         keys = zip(log.decision.tolist(), log.position.tolist(), strict=True)
         values = np.array([value.get((log.decision_ids[number], slot), 0.0) for number, slot in keys], np.float64)
         tolerated = max(metric.threshold, LEAST_TOLERATED)
         found.append(Watched(metric.name, values, tolerated, higher_is_better=metric.better == "higher"))
     return found
+
+
+def _definition(metric: Metric, reward: RewardDefinition) -> RewardDefinition:
+    """What the log's rewards were not waited for, the guardrail is not either: both have settled by now."""
+    hours = min(metric.window_hours, reward.wait_hours)
+    return RewardDefinition(
+        events={metric.event: Worth(per_minor=1.0) if metric.value == "revenue" else 1.0},
+        wait_hours=hours,
+        window_hours=min(hours, reward.window_hours),
+        aggregate="max" if metric.value == "any" else "sum",
+    )

@@ -32,7 +32,7 @@ from hub.rewards.exposures import (
     is_activation,
 )
 from hub.rewards.joined import Joined
-from hub.rewards.reading import read_records
+from hub.rewards.reading import Records, read_records
 from hub.rewards.rows import Found, StandingOf, rows_of
 from hub.rewards.traffic import Crowd
 
@@ -76,18 +76,7 @@ def joined(
     experiments set apart; without one everybody is judged by the built-in rules.
     """
     records = read_records(ledger, [definition], policy, since_ms=since_ms, until_ms=until_ms)
-    return join_records(
-        records.decisions,
-        records.events,
-        placement,
-        definition,
-        since_ms=since_ms,
-        until_ms=until_ms,
-        now_ms=now_ms,
-        person_of=records.person_of,
-        standing_of=records.crowd.standing,
-        repeats=records.repeats,
-    )
+    return join_prepared(prepared(records, now_ms=now_ms), placement, definition, since_ms=since_ms, until_ms=until_ms)
 
 
 class Prepared(NamedTuple):
@@ -99,11 +88,33 @@ class Prepared(NamedTuple):
     """Events that were taken for activations."""
     bad: Mapping[PlacementName, Counter[str]]
     """What is wrong with activations."""
+    person_of: PersonOf
+    standing_of: StandingOf
+    repeats: Mapping[DecisionId, int]
     now_ms: int
 
 
-def prepared(decisions: Iterable[DecisionRecord], events: Iterable[EventRecord], *, now_ms: int) -> Prepared:
-    """All decisions that an outcome could belong to, and all events."""
+def prepared(records: Records, *, now_ms: int) -> Prepared:
+    """For joins of any placement by any of the definitions that the records were read for."""
+    return _prepared(
+        records.decisions,
+        records.events,
+        person_of=records.person_of,
+        standing_of=records.crowd.standing,
+        repeats=records.repeats,
+        now_ms=now_ms,
+    )
+
+
+def _prepared(
+    decisions: Iterable[DecisionRecord],
+    events: Iterable[EventRecord],
+    *,
+    person_of: PersonOf,
+    standing_of: StandingOf,
+    repeats: Mapping[DecisionId, int],
+    now_ms: int,
+) -> Prepared:
     by_id = {record.decision_id: record for record in decisions}
     by_message = _each_once(events)
     bad: dict[PlacementName, Counter[str]] = {}
@@ -116,7 +127,7 @@ def prepared(decisions: Iterable[DecisionRecord], events: Iterable[EventRecord],
         for record in by_id.values()
     }
     used = {(found.message_id, name) for by_placement in activations.values() for name, found in by_placement.items()}
-    return Prepared(by_message, exposures, frozenset(used), bad, now_ms)
+    return Prepared(by_message, exposures, frozenset(used), bad, person_of, standing_of, repeats, now_ms)
 
 
 def join_records(
@@ -133,16 +144,15 @@ def join_records(
     repeats: Mapping[DecisionId, int] | None = None,
 ) -> Joined:
     """As `joined`, of records that somebody holds: all decisions that an outcome could belong to, and all events."""
-    return join_prepared(
-        prepared(decisions, events, now_ms=now_ms),
-        placement,
-        definition,
-        since_ms=since_ms,
-        until_ms=until_ms,
+    ready = _prepared(
+        decisions,
+        events,
         person_of=person_of,
-        standing_of=standing_of,
-        repeats=repeats,
+        standing_of=standing_of or Crowd().standing,
+        repeats=repeats or {},
+        now_ms=now_ms,
     )
+    return join_prepared(ready, placement, definition, since_ms=since_ms, until_ms=until_ms)
 
 
 def join_prepared(
@@ -152,9 +162,6 @@ def join_prepared(
     *,
     since_ms: int,
     until_ms: int,
-    person_of: PersonOf = lambda subject: subject,
-    standing_of: StandingOf | None = None,
-    repeats: Mapping[DecisionId, int] | None = None,
 ) -> Joined:
     """As `join_records`."""
     by_message, exposures, used, now_ms = records.events, records.exposures, records.used, records.now_ms
@@ -166,7 +173,7 @@ def join_prepared(
         if exposure.placement == placement and since_ms <= exposure.time_ms < until_ms
     }
     outcomes = sorted(outcome for event in by_message.values() for outcome in outcomes_of(event, definition))
-    attribution = Attribution(exposures, person_of, round(definition.window_hours * HOUR_MS), outcomes=outcomes)
+    attribution = Attribution(exposures, records.person_of, round(definition.window_hours * HOUR_MS), outcomes=outcomes)
     came: dict[tuple[DecisionId, int], list[Outcome]] = {}
     for outcome in outcomes:
         concerns = outcome.placement in (None, placement) and since_ms <= outcome.time_ms < until_ms
@@ -184,10 +191,10 @@ def join_prepared(
             bad[Bad.BEFORE_DECISION] += 1
         else:
             came.setdefault((place.decision_id, place.position), []).append(outcome)
-    repeated = sum((repeats or {}).get(identifier, 0) for identifier in ours)
+    repeated = sum(records.repeats.get(identifier, 0) for identifier in ours)
     if repeated:
         bad[Bad.REPEATED_DECISION] = repeated
-    return rows_of(Found(placement, ours, came, bad), definition, standing_of or Crowd().standing, now_ms)
+    return rows_of(Found(placement, ours, came, bad), definition, records.standing_of, now_ms)
 
 
 def _each_once(events: Iterable[EventRecord]) -> dict[MessageId, EventRecord]:

@@ -84,19 +84,10 @@ def rewards_view(
     known = placements.keys() | {request.name for record in records.decisions for request in record.placements}
     if placement is not None and placement not in known:
         raise InputError(f"no placement {placement!r}; there are {', '.join(sorted(known)) or 'none'}")
-    ready = prepared(records.decisions, records.events, now_ms=now_ms)
+    ready = prepared(records, now_ms=now_ms)
     found = []
     for name in sorted(known) if placement is None else [placement]:
-        joined = join_prepared(
-            ready,
-            name,
-            defined.get(name, CLICKED),
-            since_ms=since_ms,
-            until_ms=until_ms,
-            person_of=records.person_of,
-            standing_of=records.crowd.standing,
-            repeats=records.repeats,
-        )
+        joined = join_prepared(ready, name, defined.get(name, CLICKED), since_ms=since_ms, until_ms=until_ms)
         found.append(_view_of(joined, is_defined=name in defined))
     return RewardsView(since_ms=since_ms, until_ms=until_ms, cut=bool(after), placements=found)
 
