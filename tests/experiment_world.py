@@ -10,7 +10,8 @@ import numpy as np
 from hub_records import NOW_MS, decision
 
 from edgewise.assign import compile_experiment, in_holdout
-from edgewise.bundle.policy import Arm, ByPriority, Experiment, Metric, Placement, Policy, Site
+from edgewise.bundle.experiments import Experiment, Metric
+from edgewise.bundle.policy import Arm, ByPriority, Placement, Policy, Site
 from edgewise.events import KIND_OF, Kind
 from edgewise.ids import (
     ArmName,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from edge.scoring.scorer import OnnxScorer
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, content_sha256, encode_catalogue
+from edgewise.bundle.exploration import Exploration, Thompson
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import (
     CATALOGUE,
@@ -32,17 +33,7 @@ from edgewise.bundle.manifest import (
     Resource,
     encode_manifest,
 )
-from edgewise.bundle.policy import (
-    Arm,
-    ByModel,
-    ByPriority,
-    Exploration,
-    Placement,
-    Policy,
-    Site,
-    Thompson,
-    encode_policy,
-)
+from edgewise.bundle.policy import Arm, ByModel, ByPriority, Placement, Policy, Site, encode_policy
 from edgewise.consent import Grants
 from edgewise.decide import decide
 from edgewise.decision import canonical_bytes

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import EpsilonGreedy, Exploration, Greedy, SquareCB
+from edgewise.bundle.exploration import EpsilonGreedy, Exploration, Greedy, SquareCB
 from edgewise.policy import pmf
 from hub.evaluation.logged import LoggedDecisions
 from hub.evaluation.policies import Target

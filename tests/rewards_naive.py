@@ -7,7 +7,7 @@ from collections import Counter
 
 import msgspec
 
-from edgewise.bundle.policy import RewardDefinition, Worth
+from edgewise.bundle.rewards import RewardDefinition, Worth
 from edgewise.events import ACTIVATIONS, KIND_OF, Kind
 from edgewise.records import DecisionRecord, EventRecord
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from hub_records import NOW_MS, SUBJECT, decision, event
 
-from edgewise.bundle.policy import RewardDefinition
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, SubjectId
 from edgewise.records import DecisionRecord, EventRecord, Touch
 from edgewise.request import PlacementRequest

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.catalogue import Catalogue, Item, content_sha256, encode_catalogue
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.exploration import Exploration, Greedy, SquareCB
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import (
     CATALOGUE,
@@ -37,13 +39,9 @@ from edgewise.bundle.policy import (
     ByNeighbours,
     ByPriority,
     Cap,
-    Experiment,
-    Exploration,
-    Greedy,
     Placement,
     Policy,
     Site,
-    SquareCB,
     encode_policy,
 )
 from edgewise.consent import Consent, ConsentState, Grants, Purpose

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import Metric
+from edgewise.bundle.experiments import Metric
 from edgewise.events import kind_of
 from edgewise.ids import SubjectId
 from edgewise.records import EventRecord

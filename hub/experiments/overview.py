@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgewise.bundle.policy import Experiment, Policy
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.policy import Policy
 from edgewise.errors import InputError, UnavailableError
 from edgewise.ids import ArmName, ExperimentKey, PlacementName
 from hub.experiments.measures import DAY_MS

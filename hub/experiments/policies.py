@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.manifest import POLICY
-from edgewise.bundle.policy import Experiment, Policy, decode_policy
+from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.errors import MALFORMED, BundleRefused, InputError
 from edgewise.ids import ArmName, BundleVersion, ExperimentKey, PlacementName
 from hub.release.repository import Repository

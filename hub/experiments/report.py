@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from edgewise.bundle.policy import Metric
+from edgewise.bundle.experiments import Metric
 from edgewise.errors import InputError
 from edgewise.ids import ArmName, BundleVersion, ExperimentKey, PlacementName
 from hub.experiments.exposed import HELD_OUT, PERSONALISED, Exposed, Person

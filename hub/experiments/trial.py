@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edgewise.bundle.policy import Metric
+from edgewise.bundle.experiments import Metric
 from edgewise.errors import InputError
 from edgewise.events import ACTIVATIONS
 from edgewise.records import ANONYMOUS, EventRecord

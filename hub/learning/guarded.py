@@ -10,7 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from edgewise.bundle.policy import Metric, Policy, RewardDefinition, Worth
+from edgewise.bundle.experiments import Metric
+from edgewise.bundle.policy import Policy
+from edgewise.bundle.rewards import RewardDefinition, Worth
 from edgewise.ids import PlacementName
 from hub.evaluation.logged import LoggedDecisions
 from hub.learning.off_policy import Watched

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from edgewise.bundle.policy import Experiment, Policy
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.policy import Policy
 from edgewise.ids import ExperimentKey
 from hub.ledger.ramps import RampStepRow
 

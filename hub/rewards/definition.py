@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from edgewise.bundle.policy import Policy, RewardDefinition, Worth
+from edgewise.bundle.policy import Policy
+from edgewise.bundle.rewards import RewardDefinition, Worth
 from edgewise.decision import NOTHING
 from edgewise.events import KIND_OF, Kind, kind_of
 from edgewise.ids import DecisionId, ItemId, MessageId, PlacementName, SubjectId

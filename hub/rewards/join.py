@@ -17,7 +17,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgewise.bundle.policy import Policy, RewardDefinition
+from edgewise.bundle.policy import Policy
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.events import Kind, kind_of
 from edgewise.ids import DecisionId, MessageId, PlacementName
 from edgewise.records import DecisionRecord, EventRecord

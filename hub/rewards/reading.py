@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from edgewise.bundle.policy import Policy, RewardDefinition
+from edgewise.bundle.policy import Policy
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.events import ACTIVATIONS
 from edgewise.ids import DecisionId, SubjectId
 from edgewise.records import ANONYMOUS, DecisionRecord, EventRecord

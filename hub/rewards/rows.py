@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgewise.bundle.policy import RewardDefinition
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.ids import DecisionId, PlacementName
 from hub.rewards.attribution import HOUR_MS
 from hub.rewards.definition import Outcome, aggregated

@@ -12,7 +12,9 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from edgewise.assign import traffic_of
-from edgewise.bundle.policy import EVERYBODY, Experiment, Policy, TrafficRules
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.policy import Policy
+from edgewise.bundle.rewards import EVERYBODY, TrafficRules
 from edgewise.ids import ExperimentKey, SubjectId
 from hub.rewards.exposures import Exposure
 from hub.rewards.joined import Traffic

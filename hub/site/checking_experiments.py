@@ -8,7 +8,9 @@ from itertools import pairwise
 from typing import Final
 
 from edgewise.admission.check_conditions import wrong_with_condition
-from edgewise.bundle.policy import Everything, Experiment, External, Greedy, Metric, Placement
+from edgewise.bundle.experiments import Experiment, Metric
+from edgewise.bundle.exploration import Greedy
+from edgewise.bundle.policy import Everything, External, Placement
 from edgewise.errors import Problem
 from edgewise.events import KIND_OF, Kind
 from edgewise.ids import ExperimentKey, PlacementName

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from edgewise.attributes import texts_of
-from edgewise.bundle.policy import Arm, ByModel, Greedy, Placement, Thompson
+from edgewise.bundle.exploration import Greedy, Thompson
+from edgewise.bundle.policy import Arm, ByModel, Placement
 from edgewise.errors import Problem
 from edgewise.ids import ItemId
 from edgewise.ranking import ranker_of

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from edgewise.bundle.policy import RewardDefinition, Worth
+from edgewise.bundle.rewards import RewardDefinition, Worth
 from edgewise.errors import Problem
 from edgewise.events import KIND_OF, Kind
 from hub.rewards.definition import weighs_refunds

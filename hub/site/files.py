@@ -23,9 +23,12 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.bundle.catalogue import AttributeValue
+from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import EVERYBODY, Experiment, LiveFact, Rule, Share, TrafficRules
+from edgewise.bundle.policy import LiveFact, Rule
+from edgewise.bundle.rewards import EVERYBODY, TrafficRules
+from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import Policy, RewardDefinition
+from edgewise.bundle.policy import Policy
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.events import Kind
 from edgewise.ids import DecisionId, ItemId, PlacementName
 from edgewise.records import DecisionRecord, FeatureRows

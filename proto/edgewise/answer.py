@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from edgewise.bundle.exploration import Exploration
 from edgewise.bundle.items import UNKNOWN
-from edgewise.bundle.policy import ByFormula, Exploration, External
+from edgewise.bundle.policy import ByFormula, External
 from edgewise.consent import Grants
 from edgewise.decision import NOTHING as NO_ITEM
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, PlacementDecision, Why

@@ -8,7 +8,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import msgspec
 from typing_extensions import override
 
-from edgewise.bundle.policy import Arm, Experiment, Placement, Policy, Site
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.policy import Arm, Placement, Policy, Site
 from edgewise.conditions import holds
 from edgewise.decision import Assignment
 from edgewise.hashing import NOBODY, BucketRange, Namespace, bucket, bucket_ranges, choose_variation, in_namespace

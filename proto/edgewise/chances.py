@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import SquareCB
+from edgewise.bundle.exploration import SquareCB
 from edgewise.uncertain import exponential
 
 Scores = NDArray[np.float64]

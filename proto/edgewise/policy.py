@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from edgewise.bundle.policy import EpsilonGreedy, Exploration, Greedy, Softmax, SquareCB, Thompson
+from edgewise.bundle.exploration import EpsilonGreedy, Exploration, Greedy, Softmax, SquareCB, Thompson
 from edgewise.chances import (
     Chances,
     EvenChances,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from edgewise.bundle.policy import Experiment
+from edgewise.bundle.experiments import Experiment
 from edgewise.ids import ArmName, ExperimentKey
 from edgewise.profile.state import Enrolment
 

@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import Thompson
+from edgewise.bundle.exploration import Thompson
 
 Numbers = NDArray[np.float64]
 

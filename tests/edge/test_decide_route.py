@@ -46,7 +46,8 @@ from world import (
 from edge.node.layout import NodePaths
 from edge.worker.app import make_app
 from edge.worker.guard import WAITED_MS
-from edgewise.bundle.policy import Arm, ByAttribute, Experiment, External
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.policy import Arm, ByAttribute, External
 from edgewise.decide import decide
 from edgewise.decision import Decision, canonical_bytes
 from edgewise.draws import draw_from

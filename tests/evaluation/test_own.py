@@ -12,9 +12,11 @@ from edge_world import bundle_files, linear_onnx
 from replay_world import ReplayShop, replay_shop
 from world import CHALLENGER, CHAMPION, HERO, LIST, RANKER, feature_table, placement, policy
 
+from edgewise.bundle.exploration import Softmax
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import ModelEntry
-from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Diversity, Nothing, RewardDefinition, Softmax
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Diversity, Nothing
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.counterfactual import WouldShow
 from edgewise.decision import NOTHING, Decision
 from edgewise.errors import InputError, ModelRefused

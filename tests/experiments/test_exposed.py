@@ -25,7 +25,8 @@ from experiment_world import (
 )
 from hub_records import NOW_MS
 
-from edgewise.bundle.policy import Metric, TrafficRules
+from edgewise.bundle.experiments import Metric
+from edgewise.bundle.rewards import TrafficRules
 from edgewise.consent import Grants
 from edgewise.errors import InputError
 from edgewise.events import Kind

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 from experiment_world import DAY_MS, KEY, LATER_MS, NEW, OLD, REFUNDS, Traffic, experiment, policy, trial
 
-from edgewise.bundle.policy import Policy, Ramp, RampStep
+from edgewise.bundle.experiments import Ramp, RampStep
+from edgewise.bundle.policy import Policy
 from edgewise.errors import InputError, RefusedError
 from hub.experiments.ramp import RampStanding, advance, ramp_of, restart
 from hub.ledger.ledger import Ledger, open_ledger

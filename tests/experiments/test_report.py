@@ -22,7 +22,7 @@ from experiment_world import (
     trial,
 )
 
-from edgewise.bundle.policy import Metric
+from edgewise.bundle.experiments import Metric
 from edgewise.errors import UnavailableError
 from edgewise.ids import ArmName, SubjectId
 from hub.experiments.overview import ReportsNow

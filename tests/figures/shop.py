@@ -5,20 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-from edgewise.bundle.policy import (
-    Arm,
-    ByAttribute,
-    ByModel,
-    ByNeighbours,
-    Compare,
-    Everything,
-    Exploration,
-    Greedy,
-    Placement,
-    Policy,
-    Site,
-    SquareCB,
-)
+from edgewise.bundle.exploration import Exploration, Greedy, SquareCB
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, ByNeighbours, Compare, Everything, Placement, Policy, Site
 from edgewise.clock import SystemClock
 from edgewise.consent import Consent, ConsentState
 from edgewise.ids import ArmName, BundleVersion, CollectionName, ModelName, PlacementName, SiteName

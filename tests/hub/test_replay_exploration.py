@@ -14,17 +14,10 @@ from hub_process import edgewise
 from replay_world import ReplayShop, replay_shop
 from world import CHALLENGER, CHAMPION, HERO, LIST, RANKER, feature_table, placement, policy
 
+from edgewise.bundle.exploration import Softmax, Thompson
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import ModelEntry
-from edgewise.bundle.policy import (
-    Arm,
-    ByAttribute,
-    ByModel,
-    Diversity,
-    Nothing,
-    Softmax,
-    Thompson,
-)
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Diversity, Nothing
 from edgewise.decision import NOTHING
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason

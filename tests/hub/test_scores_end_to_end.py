@@ -21,21 +21,10 @@ from edge.agent.trial import try_bundle
 from edge.worker.live_bundle import Served
 from edgewise.admission.load import load_bundle
 from edgewise.bundle.catalogue import Variant, content_sha256
+from edgewise.bundle.exploration import SquareCB
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows
 from edgewise.bundle.manifest import GOLDEN
-from edgewise.bundle.policy import (
-    Arm,
-    ByAttribute,
-    ByFormula,
-    Compare,
-    OfItem,
-    OfModel,
-    OfScore,
-    Policy,
-    Product,
-    SquareCB,
-    Sum,
-)
+from edgewise.bundle.policy import Arm, ByAttribute, ByFormula, Compare, OfItem, OfModel, OfScore, Policy, Product, Sum
 from edgewise.decision import Decision
 from edgewise.errors import BundleRefused
 from edgewise.reasons import Degradation

@@ -15,7 +15,8 @@ from edge_world import bundle_files
 from replay_world import ReplayShop, replay_shop
 from world import ALL, CHALLENGER, FILMS, HERO, RANKER, catalogue, feature_table, placement, policy
 
-from edgewise.bundle.policy import Arm, ByModel, EpsilonGreedy
+from edgewise.bundle.exploration import EpsilonGreedy
+from edgewise.bundle.policy import Arm, ByModel
 from edgewise.ids import BundleVersion, ItemId
 from edgewise.records import DecisionRecord
 from hub.learning.alerts import Alerts

@@ -19,24 +19,10 @@ from world import CHALLENGER, CHAMPION, HERO, NOW_MS
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.answer import choice_of
+from edgewise.bundle.exploration import EpsilonGreedy, Exploration, Greedy, Softmax, SquareCB, Thompson
 from edgewise.bundle.golden import Golden, encode_golden, golden_rows, unpack
 from edgewise.bundle.manifest import ModelEntry
-from edgewise.bundle.policy import (
-    Arm,
-    ByAttribute,
-    ByModel,
-    Cap,
-    Diversity,
-    EpsilonGreedy,
-    Exploration,
-    Greedy,
-    Nothing,
-    Policy,
-    Softmax,
-    SquareCB,
-    Thompson,
-    encode_policy,
-)
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Cap, Diversity, Nothing, Policy, encode_policy
 from edgewise.consent import NOTHING as NO_GRANTS
 from edgewise.decide import Outcome, decide
 from edgewise.decision import NOTHING as NO_ITEM

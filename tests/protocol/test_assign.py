@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgewise.assign import Assigned, assign, compile_experiment, compile_experiments, in_holdout
-from edgewise.bundle.policy import Experiment, Site
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.policy import Site
 from edgewise.decision import Assignment
 from edgewise.hashing import bucket
 from edgewise.ids import ArmName

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from world import CHALLENGER, CHAMPION, FILMS, HERO, LIST, NOW_MS
 
 from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.exploration import EpsilonGreedy, SquareCB
 from edgewise.bundle.golden import Golden, encode_golden
 from edgewise.bundle.manifest import ModelEntry
-from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Cap, Compare, EpsilonGreedy, SquareCB, encode_policy
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, Cap, Compare, encode_policy
 from edgewise.consent import NOTHING, Grants
 from edgewise.decide import Outcome, UnknownPlacement, decide
 from edgewise.decision import PlacementDecision, canonical_bytes

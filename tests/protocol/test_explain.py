@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from world import HERO, NOW_MS
 
 from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.exploration import EpsilonGreedy
 from edgewise.bundle.golden import encode_golden
 from edgewise.bundle.manifest import SESSIONS, encode_manifest
-from edgewise.bundle.policy import Arm, ByAttribute, ByNeighbours, ByPriority, ByRetrieval, EpsilonGreedy
+from edgewise.bundle.policy import Arm, ByAttribute, ByNeighbours, ByPriority, ByRetrieval
 from edgewise.bundle.sessions import Walk, encode_sessions
 from edgewise.consent import Grants
 from edgewise.decide import decide

@@ -11,7 +11,7 @@ from growthbook import ADOPTED, Case, cases_of
 from typing_extensions import override
 
 from edgewise.assign import CompiledExperiment, Looks, compile_experiment
-from edgewise.bundle.policy import Experiment
+from edgewise.bundle.experiments import Experiment
 from edgewise.conditions import holds
 from edgewise.hashing import (
     BucketRange,

@@ -16,6 +16,8 @@ from edgewise.admission import acceptance
 from edgewise.admission.acceptance import LIMITS, Limits, accept, read_manifest
 from edgewise.admission.load import NO_CONTENT, Bundle, load_bundle
 from edgewise.bundle.catalogue import Item
+from edgewise.bundle.experiments import Experiment, NamespaceRange
+from edgewise.bundle.exploration import Thompson
 from edgewise.bundle.golden import Golden, GoldenRows, encode_golden
 from edgewise.bundle.manifest import (
     CATALOGUE,
@@ -42,14 +44,11 @@ from edgewise.bundle.policy import (
     ByVectors,
     Compare,
     Diversity,
-    Experiment,
-    NamespaceRange,
     Not,
     Nothing,
     Policy,
     Rule,
     Some,
-    Thompson,
     decode_policy,
     encode_policy,
 )

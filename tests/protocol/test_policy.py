@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from propensity_law import assert_frequencies_are_the_propensities
 
-from edgewise.bundle.policy import EpsilonGreedy, Exploration, Greedy, Softmax, SquareCB, Thompson
+from edgewise.bundle.exploration import EpsilonGreedy, Exploration, Greedy, Softmax, SquareCB, Thompson
 from edgewise.policy import (
     NOBODY,
     NOTHING,

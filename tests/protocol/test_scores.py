@@ -17,6 +17,7 @@ from scores_world import CHURN, CLASSES, MOOD
 from world import CHALLENGER, CHAMPION, HERO, LIST, RANKER, Matrix
 
 from edgewise.admission.load import Bundle, load_bundle
+from edgewise.bundle.exploration import Greedy, SquareCB
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import (
     Arm,
@@ -24,14 +25,12 @@ from edgewise.bundle.policy import (
     ByFormula,
     ByModel,
     Compare,
-    Greedy,
     OfItem,
     OfModel,
     OfScore,
     Placement,
     Policy,
     Product,
-    SquareCB,
     Sum,
 )
 from edgewise.consent import Grants

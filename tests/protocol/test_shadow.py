@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from world import CHALLENGER, CHAMPION, HERO, LIST, NOW_MS
 
 from edgewise.admission.load import Bundle
-from edgewise.bundle.policy import Arm, ByAttribute, ByModel, EpsilonGreedy, External, Nothing, SquareCB
+from edgewise.bundle.exploration import EpsilonGreedy, SquareCB
+from edgewise.bundle.policy import Arm, ByAttribute, ByModel, External, Nothing
 from edgewise.consent import NOTHING
 from edgewise.decide import Outcome, decide
 from edgewise.decision import canonical_bytes

@@ -11,7 +11,8 @@ from world import CHALLENGER, CHAMPION, EXPERIMENT, HERO
 
 from edgewise.admission.load import Bundle
 from edgewise.assign import compile_experiment, in_holdout, learns_from, traffic_of
-from edgewise.bundle.policy import Arm, Experiment, External, NamespaceRange, Site
+from edgewise.bundle.experiments import Experiment, NamespaceRange
+from edgewise.bundle.policy import Arm, External, Site
 from edgewise.decide import Outcome, decide
 from edgewise.decision import NOTHING, canonical_bytes
 from edgewise.draws import draw_from

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from edgewise.bundle.policy import Thompson
+from edgewise.bundle.exploration import Thompson
 from edgewise.uncertain import MOST_COMPETING, exponential, normal_below, probability_of_best
 
 Numbers = NDArray[np.float64]

@@ -8,7 +8,7 @@ import pytest
 from hub_records import NOW_MS
 from rewards_world import ASIDE, CLICKS, HOME, HOUR_MS, join, said, shown
 
-from edgewise.bundle.policy import RewardDefinition, Worth
+from edgewise.bundle.rewards import RewardDefinition, Worth
 from edgewise.ids import DecisionId, SubjectId
 from edgewise.records import DecisionRecord
 from hub.rewards.definition import CLICKED, NO_ITEM

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rewards_naive import NaiveJoin
 from rewards_world import ASIDE, HOME, HOUR_MS, join, said, shown
 
-from edgewise.bundle.policy import RewardDefinition, Worth
+from edgewise.bundle.rewards import RewardDefinition, Worth
 from edgewise.ids import DecisionId, PlacementName, SubjectId
 from edgewise.records import DecisionRecord, EventRecord
 from hub.rewards.joined import canonical_bytes

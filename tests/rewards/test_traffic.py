@@ -5,7 +5,7 @@ from __future__ import annotations
 from rewards_world import HOME, join, shown
 
 from edgewise.assign import traffic_of
-from edgewise.bundle.policy import Experiment
+from edgewise.bundle.experiments import Experiment
 from edgewise.ids import ArmName, ExperimentKey, SubjectId
 from edgewise.request import Attributes, Context
 from hub.rewards.joined import Traffic

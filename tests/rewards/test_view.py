@@ -14,7 +14,8 @@ from rewards_world import ASIDE, HOME, HOUR_MS, said, shown
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
-from edgewise.bundle.policy import Placement, Policy, RewardDefinition, Site, TrafficRules
+from edgewise.bundle.policy import Placement, Policy, Site
+from edgewise.bundle.rewards import RewardDefinition, TrafficRules
 from edgewise.clock import ManualClock, SystemClock
 from edgewise.errors import InputError
 from edgewise.ids import ArmName, CollectionName, ItemId, MessageId, PlacementName, SiteName, SubjectId

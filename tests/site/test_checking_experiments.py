@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.bundle.policy import External, Metric
+from edgewise.bundle.experiments import Metric
+from edgewise.bundle.policy import External
 from edgewise.errors import SiteError
 from edgewise.events import Kind
 from edgewise.ids import ArmName, ExperimentKey

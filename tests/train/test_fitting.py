@@ -13,8 +13,8 @@ from ranker_world import shop as film_shop
 
 from edge.worker.live_bundle import Served
 from edgewise.admission.load import load_bundle
+from edgewise.bundle.exploration import Thompson
 from edgewise.bundle.golden import unpack
-from edgewise.bundle.policy import Thompson
 from edgewise.consent import Grants
 from edgewise.decide import decide
 from edgewise.draws import draw_from

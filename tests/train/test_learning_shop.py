@@ -9,7 +9,7 @@ import pytest
 from learning_shop import COLUMNS, ITEM_IDS, Run, Way, run
 from learning_world import ITEMS, Stream, stream
 
-from edgewise.bundle.policy import Exploration, SquareCB, Thompson
+from edgewise.bundle.exploration import Exploration, SquareCB, Thompson
 from hub.ledger.ledger import open_ledger
 
 pytestmark = pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 from replay_world import ReplayShop, replay_shop
 from world import CHALLENGER, HERO, LIST, policy
 
-from edgewise.bundle.policy import RewardDefinition
+from edgewise.bundle.rewards import RewardDefinition
 from edgewise.ids import ItemId
 from edgewise.records import DecisionRecord, FeatureRows
 from hub.site.recipes import Outcome

@@ -7,6 +7,7 @@ import math
 import msgspec
 
 from edgewise.admission.check_scores import Models
+from edgewise.bundle import exploration
 from edgewise.bundle import policy as decided
 from edgewise.bundle.manifest import POLICY
 from edgewise.bundle.refusal import require
@@ -24,7 +25,7 @@ def check_exploration(placement: decided.Placement, models: Models, path: str) -
 
 
 def _check_arm(placement: decided.Placement, arm: decided.Arm, models: Models, path: str) -> None:
-    if isinstance(arm.exploration, decided.Thompson):
+    if isinstance(arm.exploration, exploration.Thompson):
         by = arm.ranking
         is_uncertain = isinstance(by, decided.ByModel) and models[by.model].uncertain
         message = "Thompson's policy over scores without a standard error; it needs a model that says one"
@@ -56,4 +57,4 @@ def _check_learning(placement: decided.Placement, path: str) -> None:
 def _serves_by_rule(arm: decided.Arm) -> bool:
     by = arm.ranking
     asks = isinstance(by, decided.ByModel) or (isinstance(by, decided.ByFormula) and ranker_in(by.formula) is not None)
-    return not asks and isinstance(arm.exploration, decided.Greedy)
+    return not asks and isinstance(arm.exploration, exploration.Greedy)

@@ -9,6 +9,7 @@ from typing import Final
 from edgewise.admission.check_conditions import wrong_with_condition
 from edgewise.admission.check_exploration import check_exploration
 from edgewise.admission.check_scores import Models, wrong_with, wrong_with_class, wrong_with_path
+from edgewise.bundle import experiments
 from edgewise.bundle import policy as decided
 from edgewise.bundle.learned import neighbours_path, vectors_path
 from edgewise.bundle.manifest import POLICY, SESSIONS
@@ -70,7 +71,7 @@ def _check_items(members: Sequence[ItemId], items: Collection[ItemId], path: str
             refuse("dangling", POLICY, f"no item {member!r} in the catalogue", f"{path}[{position}]")
 
 
-def _check_experiment(key: ExperimentKey, experiment: decided.Experiment) -> None:
+def _check_experiment(key: ExperimentKey, experiment: experiments.Experiment) -> None:
     path, arms, weights = f"$.experiments.{key}", experiment.arms, experiment.weights
     require(bool(key), "blank", POLICY, "an experiment has no key", "$.experiments")
     require(bool(experiment.seed), "blank", POLICY, f"experiment {key!r} has no seed", f"{path}.seed")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.exploration import Exploration, Greedy
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.learned import UNNAMED, SetRef
+from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
+from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName, SubjectId
+from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
 from edgewise.money import SITE_CURRENCY
-
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 # --- ranking: how an arm orders its candidates -----------------------------------------------------------------
@@ -106,56 +108,6 @@ class External(msgspec.Struct, frozen=True, tag="external", tag_field="method"):
 
 
 Ranking = ByPriority | ByAttribute | ByModel | ByRetrieval | ByFormula | External
-
-
-# --- exploration: how scores become probabilities ----------------------------------------------------------------
-class Greedy(msgspec.Struct, frozen=True, tag="greedy", tag_field="policy"):
-    """Always the best."""
-
-
-class EpsilonGreedy(msgspec.Struct, frozen=True, tag="epsilon-greedy", tag_field="policy"):
-    """The best with probability 1 - epsilon, else any candidate alike (the best among them).
-
-    Its floor is epsilon itself: nobody's probability is below epsilon / K.
-    """
-
-    epsilon: Share
-
-
-class SquareCB(msgspec.Struct, frozen=True, tag="squarecb", tag_field="policy"):
-    """Inverse gap weighting (Foster & Rakhlin 2020, arXiv 2002.04926) with an additive probability floor.
-
-    With K candidates: p = 1 / (K + gamma * gap) for all but the best, which takes the rest; then
-    p = floor / K + (1 - floor) * p.
-    """
-
-    gamma: Annotated[float, Meta(gt=0)]
-    floor: Share = 0.0
-
-
-class Softmax(msgspec.Struct, frozen=True, tag="softmax", tag_field="policy"):
-    """The more probable the higher the score: p proportional to exp(score / temperature), with a floor as above.
-
-    The temperature has the units of the scores: a candidate that is worse by one temperature is 2.7 times rarer.
-    """
-
-    temperature: Annotated[float, Meta(gt=0)]
-    floor: Share = 0.0
-
-
-class Thompson(msgspec.Struct, frozen=True, tag="thompson", tag_field="policy"):
-    """Each candidate with the probability that it is the best of all, by a model that knows its own standard error.
-
-    Thompson (1933) draws one value a candidate and shows the largest; the probability of that choice is computed here
-    and drawn from (`edgewise.uncertain`), so that what is logged is what was done. `scale` multiplies every standard
-    error: below 1 explores less. A floor as above.
-    """
-
-    scale: Annotated[float, Meta(gt=0)] = 1.0
-    floor: Share = 0.0
-
-
-Exploration = Greedy | EpsilonGreedy | SquareCB | Softmax | Thompson
 
 
 # --- retrieval: which of a large collection are scored ------------------------------------------------------------
@@ -251,57 +203,6 @@ class Cap(msgspec.Struct, frozen=True):
     days: Annotated[int, Meta(ge=1, le=7)]
 
 
-# --- rewards: what it is worth that something came of what was shown ----------------------------------------------
-Hours = Annotated[float, Meta(gt=0, le=24 * 400)]
-Finite = Annotated[float, Meta(ge=-1e12, le=1e12)]
-
-
-class Worth(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What one outcome is worth: `each` + `per_minor` * the money of the item, in minor units of the site's currency.
-
-    A review with fewer than `at_least` stars, or none, is worth nothing.
-    """
-
-    each: Finite = 0.0
-    per_minor: Finite = 0.0
-    at_least: Annotated[float, Meta(ge=0, le=5)] | None = None
-
-
-class RewardDefinition(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How outcomes become one number a shown item: `events: {click: 1, order: {per_minor: 0.01}, refund: -10}`.
-
-    It travels with the bundle, so that it has a version, and a decision can tell which one was in force.
-    """
-
-    events: Annotated[dict[str, Finite | Worth], Meta(min_length=1)]
-    """A kind of event (`edgewise.events.Kind`) or an event's own name -> what one is worth; the name is looked up
-    first. A number alone is `each`."""
-    wait_hours: Hours = 24.0
-    """So long after it was shown something counts. What comes later is kept, and not learned from."""
-    default: Finite = 0.0
-    """Where nothing came."""
-    aggregate: Literal["sum", "earliest", "latest", "max", "mean"] = "sum"
-    """Of several outcomes of one shown item."""
-    window_hours: Hours = 24.0
-    """An outcome that names no decision belongs to the last time that the item was shown to the visitor, in whichever
-    placement, or in the one that it names, if that was at most so long ago."""
-
-
-class TrafficRules(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who is no visitor: neither learned from nor counted in a lift."""
-
-    most_per_minute: Annotated[int, Meta(ge=1)] = 240
-    """Whoever asks for more decisions, or does more, in one minute is a bot."""
-    internal_subjects: list[SubjectId] = []
-    """Staff and testers, as `edgewise profile show` names them, with all their other subjects."""
-    internal_traits: list[str] = []
-    """Whoever states one of these traits as true is internal."""
-
-
-EVERYBODY: Final = TrafficRules()
-"""Where a site says nothing. One object, so that policies leave it out."""
-
-
 # --- placements -------------------------------------------------------------------------------------------------------
 class Nothing(msgspec.Struct, frozen=True):
     """To show nothing, as a candidate of every slot: it competes with `score`, in the units of the arm's scores.
@@ -367,91 +268,6 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
     reward: RewardDefinition | None = None
     """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
-
-
-# --- experiments ------------------------------------------------------------------------------------------------------
-Word = Annotated[str, Meta(min_length=1, max_length=200)]
-Condition = dict[str, Any]
-"""A condition in GrowthBook's language (`edgewise.conditions`)."""
-
-
-class Metric(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What an experiment is judged by: what a unit does within a window behind its first exposure."""
-
-    name: Word
-    event: Word
-    """A kind of event (`order`, `add`, `click`, `refund`: `edgewise.events.Kind`), or an event's name to the letter."""
-    value: Literal["any", "count", "revenue", "ratio"] = "any"
-    """A number a unit: 1 if it happened at all (a proportion), how often, how much money in the site's currency (minor
-    units), or, summed over units, how often for each time of `denominator`."""
-    denominator: str = ""
-    """Of a ratio: a kind or a name, as `event`."""
-    window_hours: Annotated[float, Meta(gt=0, le=24 * 400)] = 168.0
-    better: Literal["higher", "lower"] = "higher"
-    threshold: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """Of a guardrail: the worst relative change that is tolerated, in the direction that is not better. 0.02: 2 %."""
-    business: bool | None = None
-    """Whether the site lives on it. Unsaid: views, clicks and what is only shown are no business, the rest is."""
-
-
-class RampStep(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A coverage, and what must have been seen at it before the next one may follow."""
-
-    coverage: Annotated[float, Meta(gt=0, le=1)]
-    after_hours: Annotated[float, Meta(ge=0)] = 0.0
-    """How long at least."""
-    min_units: Annotated[int, Meta(ge=0)] = 0
-    """How many exposed units at least."""
-
-
-class Ramp(msgspec.Struct, frozen=True):
-    """Coverage raised step by step. No step follows while a guardrail is broken, and each is a release of its own."""
-
-    steps: Annotated[list[RampStep], Meta(min_length=1)]
-
-
-class NamespaceRange(msgspec.Struct, frozen=True):
-    """The part of a namespace, from `start` to below `end`, that an experiment takes; disjoint parts share no unit."""
-
-    name: Word
-    start: Share
-    end: Share
-
-
-class Experiment(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who gets which arm: GrowthBook's hashing of `seed` and the unit. Weights follow `arms`' order."""
-
-    arms: Annotated[list[ArmName], Meta(min_length=2)]
-    weights: list[Share]
-    seed: str
-    coverage: Share = 1.0
-    control: ArmName = ArmName("")
-    """The arm that others are compared with; empty: the first."""
-    outcome: Metric | None = None
-    """The business outcome that the verdict is about."""
-    guardrails: list[Metric] = []
-    """What must not get worse than each says."""
-    method: Literal["sequential", "fixed", "bayesian"] = "sequential"
-    """How it is judged, said before it starts. Sequential may be looked at every day."""
-    condition: Condition = {}
-    """Who takes part at all; empty: everybody."""
-    namespace: NamespaceRange | None = None
-    hash_version: Literal[1, 2] = 2
-    """1 is for experiments that began elsewhere with it."""
-    sticky: bool = True
-    """Who was assigned once keeps the arm when weights or coverage change."""
-    bucket_version: Annotated[int, Meta(ge=0)] = 0
-    """A new one assigns everybody anew."""
-    min_bucket_version: Annotated[int, Meta(ge=0, le=1_000)] = 0
-    """Who was assigned under an older version than this takes part no more."""
-    training_share: Share = 0.0
-    """Share of units that are learned from while it runs and count in no lift; the others are only measured."""
-    ramp: Ramp | None = None
-
-    @property
-    def control_arm(self) -> ArmName:
-        """The arm that others are compared with."""
-        return self.control or self.arms[0]
 
 
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):

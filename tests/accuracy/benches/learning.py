@@ -20,7 +20,7 @@ from scipy import stats
 
 from accuracy.claim import Claim
 from accuracy.ground import Ground
-from edgewise.bundle.policy import Thompson
+from edgewise.bundle.exploration import Thompson
 from hub.ledger.ledger import open_ledger
 from hub.train.linear import fit_linear
 
