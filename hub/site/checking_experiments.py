@@ -66,8 +66,24 @@ def check_placement_experiment(files: Files, placement: Placement, say: Say) -> 
 
 def experiment_of(key: ExperimentKey, file: ExperimentFile) -> Experiment:
     """As it is released."""
-    fields = {name: getattr(file, name) for name in Experiment.__struct_fields__}
-    return Experiment(**{**fields, "seed": file.seed or key})
+    return Experiment(
+        arms=file.arms,
+        weights=file.weights,
+        seed=file.seed or key,
+        coverage=file.coverage,
+        control=file.control,
+        outcome=file.outcome,
+        guardrails=file.guardrails,
+        method=file.method,
+        condition=file.condition,
+        namespace=file.namespace,
+        hash_version=file.hash_version,
+        sticky=file.sticky,
+        bucket_version=file.bucket_version,
+        min_bucket_version=file.min_bucket_version,
+        training_share=file.training_share,
+        ramp=file.ramp,
+    )
 
 
 def is_business(metric: Metric) -> bool:

@@ -23,14 +23,14 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.bundle.catalogue import AttributeValue
-from edgewise.bundle.experiments import Experiment
+from edgewise.bundle.experiments import Condition, Metric, NamespaceRange, Ramp
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import LiveFact, Rule
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ItemId, ModelName, SiteName
+from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
@@ -105,11 +105,29 @@ class CollectionFile(msgspec.Struct, frozen=True):
     all: bool = False
 
 
-class ExperimentFile(Experiment, frozen=True, kw_only=True):
-    """Who gets which arm, and what it is judged by. `weights` follow `arms`."""
+class ExperimentFile(msgspec.Struct, frozen=True):
+    """Who gets which arm, and what it is judged by; fields as of `edgewise.bundle.experiments.Experiment`.
 
-    seed: str = ""
-    """Empty: the experiment's key."""
+    `weights` follow `arms`; the seed is the experiment's key where it is not given. Written out and not inherited:
+    msgspec leaves out a default by its identity, so that the bytes of every site's policy would change.
+    """
+
+    arms: Annotated[list[ArmName], Meta(min_length=2)]
+    weights: list[Share]
+    seed: str | None = None
+    coverage: Share = 1.0
+    control: ArmName = ArmName("")
+    outcome: Metric | None = None
+    guardrails: list[Metric] = []
+    method: Literal["sequential", "fixed", "bayesian"] = "sequential"
+    condition: Condition = {}
+    namespace: NamespaceRange | None = None
+    hash_version: Literal[1, 2] = 2
+    sticky: bool = True
+    bucket_version: Annotated[int, Meta(ge=0)] = 0
+    min_bucket_version: Annotated[int, Meta(ge=0, le=1_000)] = 0
+    training_share: Share = 0.0
+    ramp: Ramp | None = None
 
 
 class ModelFile(msgspec.Struct, frozen=True):
