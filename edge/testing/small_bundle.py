@@ -13,12 +13,12 @@ from edgewise.bundle.manifest import (
     FEATURES,
     GOLDEN,
     POLICY,
-    PROTOCOL_VERSION,
     Manifest,
     ModelEntry,
     Resource,
     encode_manifest,
 )
+from edgewise.bundle.needed import FIRST
 from edgewise.bundle.policy import Arm, ByPriority, Placement, Policy, Site, encode_policy
 from edgewise.consent import Consent, ConsentState
 from edgewise.features.table import FeatureTable, encode_features
@@ -77,7 +77,7 @@ def small_bundle(
         "site": SiteName(site),
         "created_ms": CREATED_MS,
         "expires_ms": EXPIRES_MS,
-        "protocol_version": PROTOCOL_VERSION,
+        "protocol_version": FIRST,
         "resources": {path: Resource(hashlib.sha256(data).hexdigest(), len(data)) for path, data in made.items()},
         "models": {ModelName(name): entry for name, entry in (models or {}).items()},
         "provenance": {"made": "by a test"},

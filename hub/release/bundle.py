@@ -23,7 +23,6 @@ from edgewise.bundle.manifest import (
     GOLDEN,
     NEIGHBOURS,
     POLICY,
-    PROTOCOL_VERSION,
     SESSIONS,
     VECTORS,
     Manifest,
@@ -32,6 +31,7 @@ from edgewise.bundle.manifest import (
     decode_manifest,
     encode_manifest,
 )
+from edgewise.bundle.needed import protocol_needed
 from edgewise.bundle.policy import ByNeighbours, BySessions, ByVectors, Retrieval, encode_policy
 from edgewise.errors import ModelRefused
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, SessionScore, encode_features
@@ -126,7 +126,7 @@ def build_bundle(
         site=contents.policy.site.name,
         created_ms=created_ms,
         expires_ms=created_ms + LIFE_MS if expires_ms is None else expires_ms,
-        protocol_version=PROTOCOL_VERSION,
+        protocol_version=protocol_needed(contents.policy, contents.catalogue),
         resources={
             name: Resource(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(resources.items())
         },

@@ -22,6 +22,7 @@ from edge.node.trust import pinned_root
 from edge.testing.fake_hub import FakeHub, eventually
 from edge.testing.signed_site import SignedSite
 from edge.testing.small_bundle import small_bundle
+from edgewise.bundle.manifest import PROTOCOL_VERSION
 from edgewise.clock import SystemClock
 from edgewise.errors import InputError, RefusedError
 from edgewise.v1.distribution_pb2 import EnrolResponse
@@ -148,7 +149,7 @@ def test_the_agent_says_what_it_has_and_how_it_is(tmp_path: Path) -> None:
         async with FakeHub(new_site()) as hub, running_agent(tmp_path, hub, has=FIRST) as node:
             await eventually(lambda: len(hub.heartbeats) > 1)
             hello, beat = hub.hellos[0], hub.heartbeats[-1]
-            assert (hello.node_id, hello.protocol_version, hello.bundle_version) == (node.id, 1, 1)
+            assert (hello.node_id, hello.protocol_version, hello.bundle_version) == (node.id, PROTOCOL_VERSION, 1)
             assert hello.bundle_digest == beat.bundle_digest == FIRST.digest
             assert beat.state == "READY"
             await eventually(lambda: node.status.connected and node.status.metadata_expires_ms is not None)

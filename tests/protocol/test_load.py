@@ -139,7 +139,7 @@ def test_a_bundle_without_models_and_neighbours_is_a_bundle() -> None:
 
 # --- the manifest ----------------------------------------------------------------------------------------------------
 def judge(**changes: Any) -> None:
-    judged = {"site": world.SITE, "current_version": None, "protocol_version": PROTOCOL_VERSION}
+    judged = {"site": world.SITE, "current_version": None}
     arguments = {name: changes.pop(name) for name in [*judged, "now_ms", "limits"] if name in changes}
     manifest = world.manifest(world.resources(), **changes)
     accept(manifest, **{**judged, "now_ms": world.NOW_MS, "limits": LIMITS, **arguments})
@@ -150,6 +150,8 @@ def test_a_good_manifest_is_accepted() -> None:
     judge(current_version=BundleVersion(7))
     judge(current_version=BundleVersion(6))
     judge(version=BundleVersion(0), parent=None)
+    for needed in range(1, PROTOCOL_VERSION + 1):
+        judge(protocol_version=needed)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,7 @@ def test_a_good_manifest_is_accepted() -> None:
         ("wrong_site", {"site": SiteName("another-shop")}),
         ("version_falls", {"current_version": BundleVersion(8)}),
         ("protocol", {"protocol_version": PROTOCOL_VERSION + 1}),
+        ("protocol", {"protocol_version": 0}),
         ("expired", {"now_ms": world.NOW_MS + 31 * 86_400_000}),
         ("expired", {"now_ms": world.NOW_MS + 30 * 86_400_000}),
         ("invalid", {"version": BundleVersion(-1), "parent": None}),

@@ -96,8 +96,9 @@ def accept(
     message = f"version {manifest.version} is older than {current_version}, which is installed"
     falls = current_version is not None and manifest.version < current_version
     require(not falls, "version_falls", MANIFEST, message, "$.version")
-    message = f"protocol version {manifest.protocol_version}, this node speaks {protocol_version}"
-    require(manifest.protocol_version == protocol_version, "protocol", MANIFEST, message, "$.protocol_version")
+    message = f"protocol version {manifest.protocol_version}, this node speaks 1 to {protocol_version}"
+    is_spoken = 1 <= manifest.protocol_version <= protocol_version
+    require(is_spoken, "protocol", MANIFEST, message, "$.protocol_version")
     message = f"expired at {manifest.expires_ms} ms, it is {now_ms} ms"
     require(now_ms < manifest.expires_ms, "expired", MANIFEST, message, "$.expires_ms")
 

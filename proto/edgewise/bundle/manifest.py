@@ -9,8 +9,9 @@ from msgspec import Meta
 
 from edgewise.ids import BundleVersion, ModelName, SiteName
 
-PROTOCOL_VERSION: Final = 1
-"""Grows when an older node could not understand a bundle."""
+PROTOCOL_VERSION: Final = 2
+"""What this code speaks. Grows when an older node could not understand a bundle; a bundle says the least version that
+understands it (`edgewise.bundle.needed`)."""
 
 MANIFEST: Final = "manifest.json"
 POLICY: Final = "policy.json"
