@@ -4,8 +4,8 @@ from typing import Any
 
 import msgspec
 import pytest
-
 import world
+
 from edgewise.bundle.experiments import NamespaceRange
 from edgewise.bundle.needed import FIRST, LIMITS_OF_CHOICE, protocol_needed
 from edgewise.bundle.policy import Diversity, Nothing, Policy
