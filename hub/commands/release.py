@@ -203,7 +203,7 @@ def refuse(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Turn a candidate down."""
+    """Turn a candidate down, or take the approval of a release back that no node runs yet."""
     from hub.audit import person
     from hub.release.releases import open_releases
 

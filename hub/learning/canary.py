@@ -36,7 +36,10 @@ _Z: Final = 1.96
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Decisions of some nodes in the placement."""
 
+    made: int = 0
+    """All that were made, also those that cannot be used: with a broken propensity, or never seen."""
     decisions: int = 0
+    """Those that can be used; below them everything is about these."""
     degraded: int = 0
     """Without a model, or without what it looks at."""
     units: int = 0
@@ -112,7 +115,10 @@ def look(
             tally.add(rows.decision_id[row], rows.subject[row] or rows.decision_id[row], float(rows.reward[row]))
     for _, record in ledger.decisions(since_ms=since_ms, until_ms=now_ms):
         tally = tallies.get(record.bundle_version)
-        if tally is not None and record.degradation is not Degradation.NONE and tally.knows(record.decision_id):
+        if tally is None or record.dry_run or not any(asked.name == placement for asked in record.placements):
+            continue
+        tally.made += 1
+        if record.degradation is not Degradation.NONE and tally.knows(record.decision_id):
             tally.degraded += 1
     rows_of_nodes = {row.node: row.at(now_ms) for row in ledger.nodes() if row.node in nodes}
     return CanarySeen(
@@ -137,6 +143,9 @@ def judge_canary(seen: CanarySeen, plan: LearnPlan) -> CanaryVerdict:
     excess = degraded_above(seen)
     if excess.low > plan.most_degraded:
         stops.append(f"decisions without a model: {_percent(excess)} more than on the other nodes")
+    unusable = unusable_above(seen)
+    if unusable.low > plan.gate.most_dropped:
+        stops.append(f"decisions that cannot be used: {_percent(unusable)} more than on the other nodes")
     change = reward_change(seen)
     if change.high < 0 and change.estimate < -plan.canary_tolerated:
         stops.append(f"reward of a decision: {_percent(change)} against the other nodes")
@@ -164,10 +173,24 @@ def degraded_above(seen: CanarySeen) -> Interval:
 
     Two of each kind are added to four decisions, so that none at all is no certainty.
     """
+    return _share_above(*((group.degraded, group.decisions) for group in (seen.canary, seen.others)))
+
+
+def unusable_above(seen: CanarySeen) -> Interval:
+    """Share of the decisions that were made and cannot be used, above that of the other nodes, likewise.
+
+    What nobody scrolled to cannot be used either, and is as frequent everywhere; a candidate whose own decisions are
+    broken would otherwise be waited for without end.
+    """
+    return _share_above(*((group.made - group.decisions, group.made) for group in (seen.canary, seen.others)))
+
+
+def _share_above(tried: tuple[int, int], others: tuple[int, int]) -> Interval:
+    """How much larger the first share is than the second, each given as (how many, of how many)."""
     shares, variance = [], 0.0
-    for group in (seen.canary, seen.others):
-        count = group.decisions + 2
-        share = (group.degraded + 1) / count
+    for found, of in (tried, others):
+        count = of + 2
+        share = (found + 1) / count
         shares.append(share)
         variance += share * (1 - share) / count
     difference = shares[0] - shares[1]
@@ -198,6 +221,7 @@ def reward_change(seen: CanarySeen) -> Interval:
 
 class _Tally:
     def __init__(self) -> None:
+        self.made = 0
         self.degraded = 0
         self._of_unit: dict[str, list[float]] = {}
         """Unit -> decisions and reward."""
@@ -218,6 +242,7 @@ class _Tally:
         """All of it, as sums."""
         counts, rewards = np.array(list(self._of_unit.values()), np.float64).reshape(-1, 2).T
         return Group(
+            made=max(self.made, len(self._seen)),
             decisions=len(self._seen),
             degraded=self.degraded,
             units=len(counts),

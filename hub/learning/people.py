@@ -73,7 +73,7 @@ class Person:
         _, release = _made(turn)
         if turn.state is TurnState.CANARY or release in self._releases.tried().values():
             self._releases.end_trial(by=self.who, reason=reason)
-        if self._releases.row(release).status is ReleaseStatus.CANDIDATE:
+        if self._releases.row(release).status in {ReleaseStatus.CANDIDATE, ReleaseStatus.APPROVED}:
             self._releases.refuse(release, by=self.who, reason=reason)
         changes = {"state": TurnState.STOPPED, "reason": f"turned down by {self.who}: {reason}"}
         step = StepName.APPROVAL if turn.state is TurnState.WAITING else StepName.PROMOTION

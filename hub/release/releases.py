@@ -218,18 +218,24 @@ class Releases:
         return row
 
     def refuse(self, version: BundleVersion, *, by: str, reason: str) -> ReleaseRow:
-        """A person turns a candidate down; its folder stays, to be looked at.
+        """A person turns a candidate down, or takes an approval back before all nodes run it.
+
+        A candidate's folder stays, to be looked at. What was approved stays on the list that is signed for nodes, but
+        nothing assigns it any more.
 
         Raises:
             InputError: there is no such release.
-            RefusedError: `release_status`: it is no candidate any more.
+            RefusedError: `release_status`: nodes run it, or ran it; `tried`: some nodes try it.
         """
+        trying = sorted(node for node, tried in self.tried().items() if tried == version)
+        if trying:
+            raise RefusedError("tried", f"{', '.join(trying)} try release {version}; end that first")
         return self._ledger.set_release_status(
             version,
             ReleaseStatus.REFUSED,
             AuditEntry(by, "release refuse", f"release {version}", {"reason": reason}),
             now_ms=self._clock.now_ms(),
-            expected={ReleaseStatus.CANDIDATE},
+            expected={ReleaseStatus.CANDIDATE, ReleaseStatus.APPROVED},
         )
 
     def promote(self, version: BundleVersion, *, by: str) -> ReleaseRow:

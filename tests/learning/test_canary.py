@@ -29,6 +29,7 @@ def group(decisions: int, mean: float, *, degraded: int = 0, seed: int = 0) -> G
     rewards = np.random.default_rng(seed).binomial(2, mean, size=decisions // 2).astype(np.float64)
     counts = np.full(len(rewards), 2.0)
     return Group(
+        made=decisions,
         decisions=decisions,
         degraded=degraded,
         units=len(rewards),
@@ -83,12 +84,19 @@ def test_too_little_waits(changes: dict[str, Any], reason: str) -> None:
         ({"errors": (N_A,)}, "n-a serves only the built-in fallback"),
         ({"canary": group(4_000, 0.2, degraded=400)}, "decisions without a model: +10.0%"),
         ({"canary": group(4_000, 0.1)}, "reward of a decision: -"),
+        ({"canary": Group(made=400)}, "decisions that cannot be used: +99.7%"),
     ],
 )
 def test_sure_harm_stops_at_once(changes: dict[str, Any], reason: str) -> None:
     verdict = judge_canary(seen(hours=0.1, **changes), PLAN)
     assert verdict.word is Word.STOP
     assert reason in verdict.reasons[0]
+
+
+def test_what_nobody_scrolled_to_is_no_harm_where_it_is_so_everywhere() -> None:
+    unseen = {name: msgspec.structs.replace(getattr(seen(), name), made=40_000) for name in ("canary", "others")}
+    unseen["others"] = msgspec.structs.replace(unseen["others"], made=80_000)
+    assert judge_canary(seen(**unseen), PLAN).word is Word.READY
 
 
 def test_harm_that_may_be_chance_does_not_stop() -> None:

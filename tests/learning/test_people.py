@@ -141,6 +141,17 @@ def test_what_is_turned_down_is_refused_and_the_next_turn_may_begin(shop: LoopSh
     assert shop.around().turns[0].number == 2
 
 
+def test_what_is_turned_down_while_nodes_try_it_is_given_back_and_refused(shop: LoopShop, child: ScoringChild) -> None:
+    shop.connect("n-a", "n-b")
+    turn = approved(shop, child)
+    assert turn.release is not None
+    assert turn.release in shop.releases.tried().values()
+    shop.person("Bob").turn_down(turn.number, "not before summer")
+    assert (shop.releases.tried(), shop.releases.row(turn.release).status) == ({}, ReleaseStatus.REFUSED)
+    with pytest.raises(RefusedError, match="is refused"):
+        shop.releases.promote(turn.release, by="Ann")
+
+
 def test_what_nobody_approved_in_time_is_refused_and_another_turn_begins(shop: LoopShop, child: ScoringChild) -> None:
     turn = shop.waiting()
     shop.clock.advance(200 * HOUR_MS)
