@@ -245,8 +245,12 @@ class Decider:
             raise
         except Exception:  # noqa: BLE001  # an error of ours must not cost a visitor the page
             self._desk.counts.failed("decide")
-            profile = Profile()
-            outcome = ask(msgspec.structs.replace(question, degradation=Degradation.SCORER), profile)
+            plain = msgspec.structs.replace(question, degradation=Degradation.SCORER)
+            try:  # what he is remembered by counts as long as it can: his arm of an experiment is part of it
+                outcome = ask(plain, profile)
+            except Exception:  # noqa: BLE001  # then it was the profile itself
+                profile = Profile()
+                outcome = ask(plain, profile)
         if outcome.degradation in {Degradation.SCORER, Degradation.SCORES}:
             self._desk.counts.failed("scorer")
         elif any(shadow.reason is Reason.FALLBACK_SCORER for shadow in outcome.shadows.values()):

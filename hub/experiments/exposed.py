@@ -102,11 +102,16 @@ def exposed(
     person_of: PersonOf,
     standing_of: Callable[[Exposure], Standing],
     now_ms: int,
+    step_ms: int = 0,
 ) -> Exposed:
-    """Everybody whom the decisions exposed. The same for any order of the decisions."""
+    """Everybody whom the decisions exposed. The same for any order of the decisions.
+
+    `step_ms`: when the step of the ramp was taken; what was seen at its coverage before, in a run that was begun anew,
+    is not counted as reached.
+    """
     records = list(decisions)
     jumped = clock_jumps(records)
-    gathering = _Gathering(rules, person_of, standing_of)
+    gathering = _Gathering(rules, person_of, standing_of, step_ms)
     for record in records:
         of_decision = activations.get(record.decision_id, {})
         for exposure in exposures_of(record, of_decision, jumped=record.decision_id in jumped, now_ms=now_ms):
@@ -117,8 +122,11 @@ def exposed(
 class _Gathering:
     """One pass over exposures."""
 
-    def __init__(self, rules: Rules, person_of: PersonOf, standing_of: Callable[[Exposure], Standing]) -> None:
+    def __init__(
+        self, rules: Rules, person_of: PersonOf, standing_of: Callable[[Exposure], Standing], step_ms: int
+    ) -> None:
         self._rules = rules
+        self._step_ms = step_ms
         self._placements = frozenset(rules.placements)
         self._person_of = person_of
         self._standing_of = standing_of
@@ -143,7 +151,8 @@ class _Gathering:
             self._visit(person, exposure, is_inside=is_inside)
         if is_inside:
             self._people.setdefault(person, _Seen(exposure)).add(exposure, exposure.arm)
-            self._reach(person, exposure)
+            if exposure.exposed_ms >= self._step_ms:
+                self._reach(person, exposure)
 
     def found(self) -> Exposed:
         """What came together."""

@@ -68,9 +68,6 @@ def standing(trial: Trial, report: ExperimentReport, taken: RampStepRow | None) 
     if following is not None:
         step = experiment.ramp.steps[at]
         reached = trial.exposed.reached.get(experiment.coverage)
-        if reached is not None and taken is not None:
-            # after a restart the coverage was seen before: that time is not waited out again by itself
-            reached = reached._replace(since_ms=max(reached.since_ms, taken.time_ms))
         gates = [
             _time(reached, step.after_hours, trial.now_ms),
             _units(reached, step.min_units),

@@ -15,6 +15,7 @@ from hub.experiments.exposed import Exposed, exposed
 from hub.experiments.measures import Measures, names_of, person_among
 from hub.experiments.policies import Rules
 from hub.ledger.outcomes import Span
+from hub.release.ramped import last_step
 from hub.rewards.attribution import HOUR_MS
 from hub.rewards.exposures import slim
 from hub.rewards.join import activations_of
@@ -70,6 +71,7 @@ def read_trial(ledger: Ledger, rules: Rules, *, since_ms: int, now_ms: int) -> T
     person_of = person_among(ledger.people_of(sorted(subjects)))
     by_id = {record.decision_id: record for record in decisions}
     crowd = crowd_of(ledger, rules.live, since_ms=since_ms, until_ms=now_ms + 1)
+    step = last_step(rules.key, rules.experiment, ledger.ramp_steps(rules.key))
     found = exposed(
         decisions,
         activations_of(by_id, events, {}, now_ms),
@@ -77,6 +79,7 @@ def read_trial(ledger: Ledger, rules: Rules, *, since_ms: int, now_ms: int) -> T
         person_of=person_of,
         standing_of=crowd.standing,
         now_ms=now_ms,
+        step_ms=0 if step is None else step.time_ms,
     )
     return Trial(
         rules=rules,

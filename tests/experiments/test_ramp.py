@@ -92,7 +92,7 @@ def test_a_ramp_that_began_anew_waits_anew(ledger: Ledger) -> None:
     visited(ledger, of, harm=0.05)
     assert ramp_of(ledger, trial(ledger, of)).may_advance
     restart(ledger, trial(ledger, of), by="Bo", reason="")
-    assert held(ramp_of(ledger, trial(ledger, of))) == ["time"]
+    assert held(ramp_of(ledger, trial(ledger, of))) == ["time", "units"]
 
 
 def test_a_step_counts_for_the_ramp_and_the_assignment_it_was_taken_in(ledger: Ledger) -> None:

@@ -52,7 +52,7 @@ class Thompson(msgspec.Struct, frozen=True, tag="thompson", tag_field="policy"):
     error: below 1 explores less. A floor as above.
     """
 
-    scale: Annotated[float, Meta(gt=0)] = 1.0
+    scale: Annotated[float, Meta(gt=0, le=1_000)] = 1.0
     floor: Share = 0.0
 
 
