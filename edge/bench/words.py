@@ -10,6 +10,7 @@ from edge.bench.session import Outcome
 from edge.bench.tally import Latency
 from edge.bench.threshold import Judged
 from edge.bench.watched import Offers
+from edgewise.clock import utc_minute
 
 COLUMNS: Final = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean")
 """Of `latencies_in_rows`, in milliseconds, behind the name."""
@@ -84,7 +85,7 @@ def machine_in_words(machine: Machine) -> str:
     """Processor, system, versions, commit and when."""
     versions = ", ".join(f"{name} {version}" for name, version in machine.versions.items())
     commit = f", commit {machine.commit}" if machine.commit else ""
-    day = dt.datetime.fromtimestamp(machine.measured_ms / 1_000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    day = utc_minute(machine.measured_ms)
     return (
         f"{machine.cpu}, {machine.cores} cores, load {machine.load_1min} before; {machine.kernel}; "
         f"{machine.python}; {versions}{commit}; {day}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from edgewise.clock import utc_minute
 from edgewise.errors import InputError
 from edgewise.ids import ModelName
 from edgewise.terminal import Json, Quiet, Terminal, table
@@ -192,7 +193,7 @@ def _history(terminal: Terminal, releases: Releases, models: list[ModelName], tu
     if turn is not None:
         told, steps = ledger.turn(turn), ledger.steps(turn)
         rows = [
-            [step.number, _time(step.time_ms), step.name, step.state, step.who, "; ".join(step.reasons) or "-"]
+            [step.number, utc_minute(step.time_ms), step.name, step.state, step.who, "; ".join(step.reasons) or "-"]
             for step in steps
         ]
         title = f"turn {told.number}, {told.model} in {told.placement}: {told.state}"
@@ -203,7 +204,7 @@ def _history(terminal: Terminal, releases: Releases, models: list[ModelName], tu
     switch = ledger.switch()
     rows = [
         [each.number, each.model, each.state, "-" if each.version is None else each.version,
-         "-" if each.release is None else each.release, _time(each.began_ms), each.reason or "-"]
+         "-" if each.release is None else each.release, utc_minute(each.began_ms), each.reason or "-"]
         for each in found
     ]  # fmt: skip
     columns = ["turn", "model", "state", "version", "release", "began", "why"]
@@ -211,9 +212,3 @@ def _history(terminal: Terminal, releases: Releases, models: list[ModelName], tu
         {"halted": switch.halted, "switch": switch, "turns": found},
         table(columns, rows) if rows else "no turn of the learning loop has begun yet",
     )
-
-
-def _time(time_ms: int) -> str:
-    import datetime as dt
-
-    return dt.datetime.fromtimestamp(time_ms / 1_000, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")

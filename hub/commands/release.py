@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from edgewise.clock import utc_minute
 from edgewise.ids import BundleVersion
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.model_skew import measured, require_no_skew
@@ -254,8 +255,4 @@ def _or_dash(value: object) -> str:
 
 
 def _time(time_ms: int | None) -> str:
-    import datetime as dt
-
-    if time_ms is None:
-        return "-"
-    return dt.datetime.fromtimestamp(time_ms / 1_000, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return "-" if time_ms is None else utc_minute(time_ms)

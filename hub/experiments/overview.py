@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +16,7 @@ from hub.experiments.policies import PolicyOf, Rules
 from hub.experiments.report import ExperimentReport, reported
 from hub.experiments.trial import read_trial
 from hub.ledger.ramps import RampStepRow
+from hub.made_lately import MadeLately
 from hub.release.ramped import last_step
 
 if TYPE_CHECKING:
@@ -97,10 +97,8 @@ class ReportsNow:
         self._policy = policy
         self._policy_of = policy_of
         self._window_ms = round(days * DAY_MS)
-        self._every_ms = every_ms
         self._most = most
-        self._lock = threading.Lock()
-        self._made: dict[ExperimentKey, ExperimentReport] = {}
+        self._made: MadeLately[ExperimentKey, ExperimentReport] = MadeLately(every_ms)
 
     def listed(self) -> Experiments:
         """As of now."""
@@ -116,14 +114,13 @@ class ReportsNow:
         if policy is None:
             raise InputError("no release is live, so that no experiment runs")
         rules = Rules(key, policy, self._policy_of)
-        with self._lock:
-            made = self._made.get(key)
-            if made is None or not 0 <= now_ms - made.until_ms < self._every_ms:
-                since_ms = now_ms - self._window_ms
-                many = self._ledger.decisions_since(since_ms)
-                if many > self._most:
-                    cure = f"run `edgewise experiment report {key}`"
-                    raise UnavailableError(f"{many:,} decisions, a running hub reads {self._most:,}; {cure}")
-                made = reported(read_trial(self._ledger, rules, since_ms=since_ms, now_ms=now_ms))
-                self._made[key] = made
-            return made
+
+        def make() -> ExperimentReport:
+            since_ms = now_ms - self._window_ms
+            many = self._ledger.decisions_since(since_ms)
+            if many > self._most:
+                cure = f"run `edgewise experiment report {key}`"
+                raise UnavailableError(f"{many:,} decisions, a running hub reads {self._most:,}; {cure}")
+            return reported(read_trial(self._ledger, rules, since_ms=since_ms, now_ms=now_ms))
+
+        return self._made.get(key, make, of=policy, now_ms=now_ms)

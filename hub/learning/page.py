@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgewise.clock import utc_minute
 from edgewise.profile.state import DAY_MS
 from hub.learning.people import halted_words
 from hub.learning.story import Day, FastLoop, Story, Told, is_by_clock
@@ -17,7 +18,7 @@ from hub.report_page import Bar, Line, bars, heading, in_table, lines, page, sen
 def learning_page(told: Story) -> str:
     """HTML 5, to be encoded as UTF-8."""
     parts = [
-        sentence(f"Told {_moment(told.now_ms)}: {len(told.turns)} turns, the latest first."),
+        sentence(f"Told {utc_minute(told.now_ms)}: {len(told.turns)} turns, the latest first."),
         *([sentence(halted_words(told.switch), is_warning=True)] if told.switch.halted else []),
         heading("What came of decisions"),
         *(_days(str(placement), days) for placement, days in told.days.items()),
@@ -84,7 +85,7 @@ def _turns(turns: Sequence[Told]) -> list[str]:
         [
             str(each.turn.number),
             each.turn.model,
-            _moment(each.turn.began_ms),
+            utc_minute(each.turn.began_ms),
             str(each.result(StepName.DATA).get("new", "-")),
             "-" if each.turn.version is None else str(each.turn.version),
             "-" if each.turn.release is None else str(each.turn.release),
@@ -112,7 +113,7 @@ def _fast(fast: FastLoop) -> list[str]:
     version = (
         "no version was ever published"
         if fast.version is None or fast.issued_ms is None
-        else f"version {fast.version} with {fast.numbers:,} numbers, {who}, {_moment(fast.issued_ms)}"
+        else f"version {fast.version} with {fast.numbers:,} numbers, {who}, {utc_minute(fast.issued_ms)}"
     )
     loose = [fact.name for fact in fast.facts if fact.counted and not fact.bound]
     rows = [[fact.name, "hub" if fact.counted else "people", fact.bound or "no bound"] for fact in fast.facts]
@@ -129,10 +130,6 @@ def _fast(fast: FastLoop) -> list[str]:
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
-
-
-def _moment(time_ms: int) -> str:
-    return dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _day(day: int) -> str:

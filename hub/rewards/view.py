@@ -11,6 +11,7 @@ import numpy as np
 from edgewise.bundle.policy import Policy
 from edgewise.errors import InputError
 from edgewise.ids import PlacementName
+from hub.made_lately import MadeLately
 from hub.rewards.attribution import HOUR_MS
 from hub.rewards.definition import CLICKED
 from hub.rewards.join import join_prepared, prepared
@@ -119,14 +120,14 @@ class RewardsNow:
         self._ledger = ledger
         self._policy = policy
         self._window_ms = round(hours * HOUR_MS)
-        self._every_ms = every_ms
-        self._made: RewardsView | None = None
+        self._made: MadeLately[None, RewardsView] = MadeLately(every_ms)
 
     def at(self, now_ms: int) -> RewardsView:
         """Of the last hours, perhaps of a moment ago."""
-        made = self._made
-        if made is None or not 0 <= now_ms - made.until_ms < self._every_ms:
+        policy = self._policy()
+
+        def make() -> RewardsView:
             since_ms = now_ms - self._window_ms
-            made = rewards_view(self._ledger, self._policy(), since_ms=since_ms, now_ms=now_ms, most=MOST_DECISIONS)
-            self._made = made
-        return made
+            return rewards_view(self._ledger, policy, since_ms=since_ms, now_ms=now_ms, most=MOST_DECISIONS)
+
+        return self._made.get(None, make, of=policy, now_ms=now_ms)

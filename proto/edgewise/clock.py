@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from typing import Protocol
 
 from typing_extensions import override
+
+
+def utc_minute(time_ms: int) -> str:
+    """A moment as people read it: `2026-11-27 22:15 UTC`."""
+    return dt.datetime.fromtimestamp(time_ms / 1_000, dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 class Clock(Protocol):

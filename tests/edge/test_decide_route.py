@@ -572,6 +572,24 @@ def test_an_error_of_ours_costs_no_visitor_the_page(tmp_path: Path) -> None:
         assert len(calls) > 1
 
 
+def test_an_error_that_passes_leaves_a_visitor_his_profile(tmp_path: Path) -> None:
+    with node(tmp_path) as (client, desk):
+        served = desk.live.served
+        assert served is not None
+        ask(client, events=[viewed("film-3")])
+        working = served.bundle.features.view
+        errors = [RuntimeError("a bug")]
+
+        def view(profile: Profile, *rest: Any) -> Any:
+            if errors:
+                raise errors.pop()
+            return working(profile, *rest)
+
+        served.bundle.features.view = view  # type: ignore[assignment]
+        assert ask(client, LIST)["placements"][LIST]["reason"] == "FALLBACK_SCORER"
+        assert decisions(desk)[-1].applied != {}
+
+
 def test_json_bodies_may_say_nothing_of_their_type(tmp_path: Path) -> None:
     """`sendBeacon` and `text/plain` avoid a preflight."""
     with node(tmp_path) as (client, _):
