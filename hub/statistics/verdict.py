@@ -59,19 +59,37 @@ def guardrail(
 ) -> Guardrail:
     """Non-inferiority by the interval of the relative lift: a guardrail that does not alarm is not yet held.
 
-    Where nothing is tolerated (0), that would ask for an improvement; then it holds until it is seen to be worse.
+    Where nothing is tolerated (0), that would ask for an improvement; then it holds until it is seen to be worse. It is
+    breached where the absolute interval says worse, too. A control without any of it has no relative lift: then the
+    absolute interval alone speaks, and nothing of it in either arm is held.
     """
     low, high = _relative_good(found, higher_is_better=higher_is_better)
+    _, absolute_high = _turned(found.absolute_low, found.absolute_high, higher_is_better=higher_is_better)
     seen = f"{name} {_percent(found.relative_lift)} ({_interval(found)})"
     if math.isnan(low):
-        state, said = Held.UNCLEAR, f"{name} has no interval yet"
-    elif high < -tolerated:
+        state, said = _without_share(name, found, higher_is_better=higher_is_better)
+    elif high < -tolerated and absolute_high < 0:
         state, said = Held.BREACHED, f"{seen}, worse than the {_share(tolerated)} that are tolerated"
     elif low >= -tolerated or not tolerated:
         state, said = Held.HELD, f"{seen}, held"
     else:
         state, said = Held.UNCLEAR, f"{seen} may still be worse than the {_share(tolerated)} that are tolerated"
     return Guardrail(name=name, state=state, tolerated=tolerated, sentence=said)
+
+
+def _without_share(name: str, found: Comparison, *, higher_is_better: bool) -> tuple[Held, str]:
+    """How a guardrail stands where there is no share of the control to speak of."""
+    low, high = _turned(found.absolute_low, found.absolute_high, higher_is_better=higher_is_better)
+    seen = f"{name} {found.absolute_lift:+.4g} ({found.absolute_low:+.4g} to {found.absolute_high:+.4g})"
+    if found.control_adjusted == 0 and found.variant_adjusted == 0:
+        return Held.HELD, f"{name}: none in either arm"
+    if math.isnan(low):
+        return Held.UNCLEAR, f"{name} has no interval yet"
+    if high < 0:
+        return Held.BREACHED, f"{seen}, worse than a control without any"
+    if low >= 0:
+        return Held.HELD, f"{seen}, held"
+    return Held.UNCLEAR, f"{seen} may still be worse"
 
 
 def verdict(
@@ -128,7 +146,11 @@ def _good(found: Comparison, *, higher_is_better: bool) -> tuple[float, float]:
         low, high = _relative_good(found, higher_is_better=True)
         lows.append(low)
         highs.append(high)
-    low, high = min(lows), max(highs)
+    return _turned(min(lows), max(highs), higher_is_better=higher_is_better)
+
+
+def _turned(low: float, high: float, *, higher_is_better: bool) -> tuple[float, float]:
+    """An interval, turned so that more is better."""
     return (low, high) if higher_is_better else (-high, -low)
 
 

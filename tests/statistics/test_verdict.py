@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,3 +148,23 @@ def test_nothing_in_it_is_a_nan_that_decides() -> None:
     unknown = compare(EMPTY, EMPTY)
     assert math.isnan(unknown.absolute_lift)
     assert judged(unknown, least_lift=0.1) is Word.WAIT
+
+
+@pytest.mark.parametrize(
+    ("harm", "state"),
+    [(0, Held.HELD), (3, Held.UNCLEAR), (60, Held.BREACHED)],
+)
+def test_a_control_without_any_of_it_is_judged_by_what_the_variant_has(harm: int, state: Held) -> None:
+    refunds = compare(Summary.from_sums(10_000, 0, 0), Summary.from_sums(10_000, harm, harm))
+    assert guardrail("refunds", refunds, higher_is_better=False).state is state
+
+
+def test_more_than_a_control_without_any_is_no_harm_where_more_is_better() -> None:
+    sales = compare(Summary.from_sums(10_000, 0, 0), Summary.from_sums(10_000, 60, 60))
+    assert guardrail("sales", sales).state is Held.HELD
+
+
+def test_a_guardrail_is_breached_where_both_intervals_say_so() -> None:
+    doubtful = msgspec.structs.replace(WORSE, absolute_high=0.1)
+    assert guardrail("revenue", WORSE).state is Held.BREACHED
+    assert guardrail("revenue", doubtful).state is Held.UNCLEAR
