@@ -74,6 +74,28 @@ def compare(
     )
 
 
+class BesideRule(NamedTuple):
+    """The decisions that the rule would have ranked, too; both targets' rows are the log's."""
+
+    log: LoggedDecisions
+    challenger: Target
+    rule: Target
+
+
+def beside_rule(
+    found: Compared, seat: Seat, challenger: BuiltBundle, *, ledger: Ledger, replayer: Replayer
+) -> BesideRule:
+    """The challenger beside what the placement would do without any model: the arm of those who opted out.
+
+    Raises InputError where they have no decision in common.
+    """
+    policy = load_bundle(challenger.manifest, challenger.digest, challenger.resources).policy
+    ruled = Seat(seat.placement, policy.placements[seat.placement].opted_out_arm)
+    rule = _asked("rule", found.log, ruled, challenger, ledger=ledger, replayer=replayer, with_support=False)
+    new = _only(Answered(found.log, found.challenger, {}), rule.log)
+    return BesideRule(rule.log, new.target, rule.target)
+
+
 def segments_of(record: DecisionRecord) -> dict[str, str]:
     """Coarse, and known before the decision: where a challenger's harm to some could hide behind the rest."""
     told = {

@@ -19,11 +19,11 @@ from edgewise.ranking import ranker_of
 from hub.artefacts import check_golden
 from hub.evaluation.from_ledger import LedgerLog, log_of_placement
 from hub.flagging import stands_again
-from hub.learning.asked import compare
+from hub.learning.asked import Compared, beside_rule, compare
 from hub.learning.evidence import DataEvidence, GateEvidence, HeldOut, Interval, OffPolicy, ParityEvidence
 from hub.learning.gate import alpha_of_look
 from hub.learning.guarded import watched
-from hub.learning.off_policy import off_policy
+from hub.learning.off_policy import lift_between, off_policy
 from hub.learning.plan import LearnPlan
 from hub.learning.turns import EvidenceAsked
 from hub.ledger.ledger import Ledger
@@ -38,6 +38,8 @@ from hub.train.skew import measure_skew
 
 MOST_SKEW: Final = 200
 """Decisions that are replayed to compare their features."""
+REWARD: Final = "reward of a decision"
+"""What is measured where the log speaks of later outcomes."""
 _FAULTS: Final = frozenset(Dropped) - {Dropped.DRY_RUN, Dropped.NOT_SHOWN}
 """Why decisions have no row that should have one."""
 
@@ -51,6 +53,15 @@ class Champion(NamedTuple):
     version: int | None = None
     bundle: BuiltBundle | None = None
     """Where its model ranks; None: no model serves there yet, the log itself is what it does."""
+
+
+class _ByLog(NamedTuple):
+    said: OffPolicy | None = None
+    compared: Compared | None = None
+    why: str = ""
+    """Why it says nothing."""
+    dropped: float = 0.0
+    """Share of its decisions that could not be used."""
 
 
 class Gatherer:
@@ -88,34 +99,60 @@ class Gatherer:
         row = self._releases.registry.row(turn.registered, asked.version)
         built = self._releases.preview(self._contents, {turn.model: asked.version})
         champion = self._champion(asked)
-        found, why, data = self._by_the_log(asked, champion, built)
+        by_log = self._by_the_log(asked, champion, built)
+        is_refresh = self._is_refresh(asked, champion)
         return GateEvidence(
             challenger=f"{turn.registered}@{asked.version}",
             champion=champion.name,
             now_ms=asked.now_ms,
             looks=asked.looks,
-            is_refresh=self._is_refresh(asked, champion),
+            is_refresh=is_refresh,
             parity=asked.parity,
             data=DataEvidence(
                 new=asked.news.new,
                 trained_ms=row.created_ms,
                 newest_ms=asked.news.newest_ms if asked.learned_until_ms is None else asked.learned_until_ms,
-                dropped=data,
+                dropped=by_log.dropped,
                 skewed=self._skewed(turn.model, asked.now_ms - round(plan.judge_days * DAY_MS)),
             ),
-            held_out=None
-            if self._learns_from_decisions(turn.model)
-            else held_out(row.card, champion.version if champion.model == turn.registered else None),
-            off_policy=found,
-            no_off_policy=why,
+            held_out=self._held_out(asked, champion, built, row.card, by_log.compared if is_refresh else None),
+            off_policy=by_log.said,
+            no_off_policy=by_log.why,
             flags=self._flags(built),
         )
 
     # --- inside ---------------------------------------------------------------------------------------------------
-    def _learns_from_decisions(self, model: ModelName) -> bool:
-        """Then its trainer's word is no evidence: it is about what visitors find, not about what they make of it."""
-        recipe = self._contents.recipes.get(model)
-        return recipe is not None and recipe.decisions is not None
+    def _held_out(
+        self,
+        asked: EvidenceAsked,
+        champion: Champion,
+        built: BuiltBundle,
+        card: Mapping[str, Any],
+        refreshed: Compared | None,
+    ) -> HeldOut | None:
+        """What later outcomes say: by its trainer's word, or by the log where it learns from decisions.
+
+        Then the trainer's word is no evidence: it is about what visitors find, not about what they make of it. The log
+        is asked only of a refresh, which need not be better than the champion, but than no model at all.
+        """
+        recipe = self._contents.recipes.get(asked.turn.model)
+        if recipe is None or recipe.decisions is None:
+            return held_out(card, champion.version if champion.model == asked.turn.registered else None)
+        if refreshed is None:
+            return None
+        replayer = Replayer(self._ledger, self._releases, self._child)
+        try:
+            beside = beside_rule(refreshed, asked.seat, built, ledger=self._ledger, replayer=replayer)
+        except InputError:
+            return None
+        above = lift_between(
+            beside.log,
+            beside.challenger,
+            beside.rule,
+            alpha=self._plan.gate.alpha,
+            rng=np.random.default_rng(self._plan.seed),
+        )
+        return HeldOut(REWARD, beside.log.rows, above_rule=above)
 
     def _champion(self, asked: EvidenceAsked) -> Champion:
         """The model that the live release ranks by in this seat, else its rule."""
@@ -134,12 +171,9 @@ class Gatherer:
         model, version = named
         return Champion(f"{model}@{version}", model, version, built)
 
-    def _by_the_log(
-        self, asked: EvidenceAsked, champion: Champion, built: BuiltBundle
-    ) -> tuple[OffPolicy | None, str, float]:
-        """What the log says, or why it says nothing; and which share of its decisions could not be used."""
+    def _by_the_log(self, asked: EvidenceAsked, champion: Champion, built: BuiltBundle) -> _ByLog:
         if asked.learned_until_ms is None:
-            return None, "too few decisions to learn from some and judge by others", 0.0
+            return _ByLog(why="too few decisions to learn from some and judge by others")
         plan = self._plan
         try:
             made = self._log(asked, asked.learned_until_ms)
@@ -152,7 +186,7 @@ class Gatherer:
                 replayer=Replayer(self._ledger, self._releases, self._child),
             )
         except InputError as nothing:
-            return None, str(nothing), 0.0
+            return _ByLog(why=str(nothing))
         said = off_policy(
             found.log,
             found.challenger,
@@ -173,7 +207,7 @@ class Gatherer:
             undecided=float(self._is_constant(asked)),
         )
         lost = sum(count for why, count in made.left_out.items() if why in _FAULTS)
-        return said, "", max(found.unused, lost / (lost + len(made.log.decision_ids)))
+        return _ByLog(said, found, dropped=max(found.unused, lost / (lost + len(made.log.decision_ids))))
 
     def _log(self, asked: EvidenceAsked, since_ms: int) -> LedgerLog:
         """What the seat's own arm decided; where it has decided nothing yet, what all arms did. Raises InputError."""

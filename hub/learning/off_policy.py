@@ -100,6 +100,14 @@ def off_policy(
     )
 
 
+def lift_between(
+    log: LoggedDecisions, first: Target, second: Target, *, alpha: float, rng: np.random.Generator
+) -> Interval:
+    """How much more a row of the log would have earned by `first` than by `second`; each end is missed with `alpha`."""
+    new, old = (importance_weights(target.of_logged(log), log.propensity) for target in (first, second))
+    return _Pair(new, old, log.reward, log.unit).lift(np.ones(log.rows, np.bool_), alpha, RESAMPLES, rng)
+
+
 class _Pair(NamedTuple):
     """Both weights on the same rows; all (rows,)."""
 

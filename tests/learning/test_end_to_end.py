@@ -15,6 +15,7 @@ from edge_world import bundle_files
 from replay_world import ReplayShop, replay_shop
 from world import ALL, CHALLENGER, FILMS, HERO, RANKER, catalogue, feature_table, placement, policy
 
+from edge.node.bundles import BundleStore
 from edgewise.bundle.exploration import EpsilonGreedy
 from edgewise.bundle.policy import Arm, ByModel
 from edgewise.ids import BundleVersion, ItemId
@@ -23,11 +24,14 @@ from hub.learning.alerts import Alerts
 from hub.learning.gate import GatePlan
 from hub.learning.loop import LearnReport, once_around
 from hub.learning.page import learning_page
+from hub.learning.people import Person
 from hub.learning.plan import LearnPlan
 from hub.learning.story import story
 from hub.ledger.learning import StepName, TurnState
 from hub.ledger.rows import ModelStatus, ReleaseStatus
+from hub.release.bundle import BuiltBundle
 from hub.release.releases import Releases
+from hub.scoring_child import ScoringChild
 from hub.site.files import ModelUse
 from hub.site.loading import SiteContents
 from hub.site.recipes import DecisionRecipe, Outcome, RankerRecipe, TreeRecipe
@@ -62,23 +66,32 @@ def wanted(film: ItemId) -> float:
     return 0.9 if SHOWN.index(film) >= len(SHOWN) // 2 else 0.05
 
 
+def live(shop: ReplayShop, names: range, rng: np.random.Generator) -> None:
+    """Days of visitors on a node, reported to its hub, and a night in which outcomes settle."""
+    for number in names:
+        shop.clock.advance(4 * 60_000)
+        visitor = f"visitor-{number}"
+        told = shop.ask({"placements": [{"name": HERO}]}, visitor=visitor)
+        (item,) = told["placements"][HERO]["items"]
+        if rng.random() < wanted(ItemId(item["id"])):
+            said = {"itemId": item["id"], "decisionId": told["decisionId"]}
+            shop.track(item["id"], visitor, event="Content Clicked", properties=said)
+    shop.report()
+    shop.clock.advance(30 * HOUR_MS)
+
+
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplayShop]:
-    """Three days of visitors on a node, reported to its hub."""
-    rng = np.random.default_rng(5)
     with replay_shop(tmp_path_factory.mktemp("shop"), files=bundle_files(POLICY)) as shop:
         shop.hub.repository.assign(BundleVersion(7))
-        for number in range(VISITORS):
-            shop.clock.advance(4 * 60_000)
-            visitor = f"visitor-{number}"
-            told = shop.ask({"placements": [{"name": HERO}]}, visitor=visitor)
-            (item,) = told["placements"][HERO]["items"]
-            if rng.random() < wanted(ItemId(item["id"])):
-                said = {"itemId": item["id"], "decisionId": told["decisionId"]}
-                shop.track(item["id"], visitor, event="Content Clicked", properties=said)
-        shop.report()
-        shop.clock.advance(30 * HOUR_MS)
+        live(shop, range(VISITORS), np.random.default_rng(5))
         yield shop
+
+
+@pytest.fixture(scope="module")
+def child() -> Iterator[ScoringChild]:
+    with ScoringChild() as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +142,35 @@ def test_the_page_tells_of_it(lived: ReplayShop, learned: LearnReport) -> None:
 def test_the_log_is_what_the_node_wrote(lived: ReplayShop) -> None:
     records: list[DecisionRecord] = [record for _, record in lived.hub.ledger.decisions()]
     assert len(records) == VISITORS
+
+
+def test_a_refresh_is_as_good_and_better_than_no_model_at_all(
+    lived: ReplayShop, learned: LearnReport, child: ScoringChild
+) -> None:
+    """The last test of the module: it goes on living where the others look. The same tastes, newer data."""
+    hub, clock = lived.hub, lived.clock
+    releases = Releases(hub.data_dir, hub.ledger, clock)
+    person = Person("Bo", hub.ledger, releases, PLAN, clock)
+    first = person.promote(person.approve(learned.turns[0].number, {}, child).number)
+    assert first.release is not None
+    serve(lived, releases.bundle(first.release))
+    live(lived, range(VISITORS, 2 * VISITORS), np.random.default_rng(6))
+    # six hundred decisions cannot tell a loss of 2 % from chance
+    plan = msgspec.structs.replace(PLAN, gate=msgspec.structs.replace(PLAN.gate, margin=0.15))
+    report = once_around(hub.ledger, releases, CONTENTS, plan, [RANKER], clock=clock, alerts=Alerts({}))
+    (turn,) = (turn for turn in report.turns if turn.number != first.number)
+    judged = next(step for step in hub.ledger.steps(turn.number) if step.name is StepName.EVALUATE)
+    told = msgspec.json.encode(judged.result)
+    assert judged.result["is_refresh"], told
+    assert judged.result["held_out"]["above_rule"]["low"] > 0.2, told
+    assert turn.state is TurnState.WAITING, (turn.reason, told)
+
+
+def serve(shop: ReplayShop, built: BuiltBundle) -> None:
+    """The node installs a release and its worker takes it over."""
+    store = BundleStore(shop.desk.paths)
+    store.activate(store.stage(built.manifest_bytes, built.resources))
+    shop.desk.live.load_now()
+    served = shop.desk.live.served
+    assert served is not None
+    assert served.bundle.digest == built.digest
