@@ -210,7 +210,7 @@ def _oracle() -> Claim:
             largest = max(largest, *(abs(one - another) for one, another in pairs))
     return Claim(
         what="largest difference to tea-tasting: lifts, intervals, p-values",
-        value=largest,
+        value=float(largest),  # its oracle has a number type of its own, which JSON does not know
         at_most=1e-9,
         source="tea-tasting 1.14",
         protocol=f"20 experiments of 50 to 20,000 units an arm, mean, proportion, ratio and CUPED; seed {SEED + 4}",
