@@ -25,12 +25,12 @@ from edgewise.bundle.manifest import (
     GOLDEN,
     NEIGHBOURS,
     POLICY,
-    PROTOCOL_VERSION,
     Manifest,
     ModelEntry,
     Resource,
     encode_manifest,
 )
+from edgewise.bundle.needed import FIRST
 from edgewise.bundle.neighbours import encode_neighbours
 from edgewise.bundle.policy import (
     Arm,
@@ -244,7 +244,7 @@ def manifest(files: Mapping[str, bytes], **changes: Any) -> Manifest:
         "site": SITE,
         "created_ms": NOW_MS - DAY_MS,
         "expires_ms": NOW_MS + 30 * DAY_MS,
-        "protocol_version": PROTOCOL_VERSION,
+        "protocol_version": FIRST,
         "resources": {path: Resource(hashlib.sha256(data).hexdigest(), len(data)) for path, data in files.items()},
         "models": {RANKER: ModelEntry("models/ranker.onnx", names, "models/ranker.attribution.onnx")},
         "provenance": {"made_by": "tests"},
