@@ -85,6 +85,10 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The site's folder, whose models are learned."""
     learn_fewest: Annotated[int, Meta(ge=1)] = 100
     """So many new outcomes, or settled decisions, begin a turn."""
+    learn_alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.01
+    """Chance, over all challengers of one champion, that one which earns no more is recommended all the same."""
+    learn_judge_share: Annotated[float, Meta(gt=0, lt=1)] = 0.33
+    """Share of the decisions, the latest, that a challenger does not learn from, so that they can judge it."""
     learn_least_ess: Annotated[float, Meta(ge=30)] = 200.0
     """The effective number of visitors whose decisions must speak of a challenger; less only where there are fewer."""
     learn_stale_hours: Annotated[float, Meta(gt=0, le=8_784)] = 168.0

@@ -27,6 +27,9 @@ SETTINGS: Final = """\
 learn_fewest = 200
 # Only as many guests as the data has; a shop would ask for more of them before it believes anything.
 learn_least_ess = 50
+# Nor would a shop be content with nineteen times in twenty, and with a half of them to learn from.
+learn_alpha = 0.05
+learn_judge_share = 0.5
 learn_canary_share = 0.5
 learn_canary_hours = 0.0
 learn_canary_decisions = 100

@@ -19,11 +19,13 @@ SMTP_PASSWORD: Final = "EDGEWISE_LEARN_SMTP_PASSWORD"  # noqa: S105  # as above
 def plan_of(settings: HubSettings) -> LearnPlan:
     """How the loop goes about it."""
     return LearnPlan(
+        judge_share=settings.learn_judge_share,
         incremental=settings.learn_incremental,
         canary_share=settings.learn_canary_share,
         canary_hours=settings.learn_canary_hours,
         canary_decisions=settings.learn_canary_decisions,
         gate=GatePlan(
+            alpha=settings.learn_alpha,
             fewest_new=settings.learn_fewest,
             least_ess=settings.learn_least_ess,
             stale_hours=settings.learn_stale_hours,
