@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from edgewise.admission.load import load_bundle
+from edgewise.bundle.manifest import POLICY
+from edgewise.bundle.policy import decode_policy
 from edgewise.errors import InputError
 from edgewise.ids import DecisionId
 from edgewise.records import DecisionRecord
@@ -89,8 +91,8 @@ def beside_rule(
 
     Raises InputError where they have no decision in common.
     """
-    policy = load_bundle(challenger.manifest, challenger.digest, challenger.resources).policy
-    ruled = Seat(seat.placement, policy.placements[seat.placement].opted_out_arm)
+    placements = decode_policy(challenger.resources[POLICY]).placements
+    ruled = Seat(seat.placement, placements[seat.placement].opted_out_arm)
     rule = _asked("rule", found.log, ruled, challenger, ledger=ledger, replayer=replayer, with_support=False)
     new = _only(Answered(found.log, found.challenger, {}), rule.log)
     return BesideRule(rule.log, new.target, rule.target)
