@@ -126,7 +126,7 @@ def build_bundle(
         site=contents.policy.site.name,
         created_ms=created_ms,
         expires_ms=created_ms + LIFE_MS if expires_ms is None else expires_ms,
-        protocol_version=protocol_needed(contents.policy, contents.catalogue),
+        protocol_version=protocol_needed(contents.policy),
         resources={
             name: Resource(hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(resources.items())
         },

@@ -12,10 +12,6 @@ from edgewise.bundle.policy import Diversity, Nothing, Policy
 from edgewise.ids import ExperimentKey
 
 
-def needed(policy: Policy) -> int:
-    return protocol_needed(policy, world.catalogue())
-
-
 def with_experiment(**changes: Any) -> Policy:
     policy = world.policy()
     key, experiment = next(iter(policy.experiments.items()))
@@ -24,7 +20,7 @@ def with_experiment(**changes: Any) -> Policy:
 
 
 def test_a_plain_site_speaks_to_every_node() -> None:
-    assert needed(world.policy()) == FIRST
+    assert protocol_needed(world.policy()) == FIRST
 
 
 @pytest.mark.parametrize(
@@ -37,14 +33,14 @@ def test_a_plain_site_speaks_to_every_node() -> None:
     ],
 )
 def test_limits_of_a_placement_ask_for_a_newer_node(changes: dict[str, Any]) -> None:
-    assert needed(world.policy({world.HERO: world.placement(**changes)})) == LIMITS_OF_CHOICE
+    assert protocol_needed(world.policy({world.HERO: world.placement(**changes)})) == LIMITS_OF_CHOICE
 
 
 def test_an_arm_that_may_show_nothing_asks_for_a_newer_node() -> None:
     placement = world.placement()
     name, arm = next(iter(placement.arms.items()))
     arms = {**placement.arms, name: msgspec.structs.replace(arm, nothing=Nothing(0.5))}
-    assert needed(world.policy({world.HERO: world.placement(arms=arms)})) == LIMITS_OF_CHOICE
+    assert protocol_needed(world.policy({world.HERO: world.placement(arms=arms)})) == LIMITS_OF_CHOICE
 
 
 @pytest.mark.parametrize(
@@ -57,4 +53,4 @@ def test_an_arm_that_may_show_nothing_asks_for_a_newer_node() -> None:
     ],
 )
 def test_who_takes_part_asks_for_a_newer_node(changes: dict[str, Any]) -> None:
-    assert needed(with_experiment(**changes)) == LIMITS_OF_CHOICE
+    assert protocol_needed(with_experiment(**changes)) == LIMITS_OF_CHOICE

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from edgewise.bundle.catalogue import Catalogue
 from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.policy import Arm, Placement, Policy
 
@@ -21,8 +20,8 @@ LIMITS_OF_CHOICE: Final = 2
 """Who takes part in an experiment, what a slate may hold, what may be explored, and how a placement learns."""
 
 
-def protocol_needed(policy: Policy, catalogue: Catalogue) -> int:  # noqa: ARG001  # what items hold needs the first yet
-    """The least version whose nodes take every word of these to heart."""
+def protocol_needed(policy: Policy) -> int:
+    """The least version whose nodes take every word of it to heart."""
     placements = map(_placement_needs, policy.placements.values())
     experiments = map(_experiment_needs, policy.experiments.values())
     return LIMITS_OF_CHOICE if any(placements) or any(experiments) else FIRST
