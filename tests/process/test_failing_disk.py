@@ -18,12 +18,15 @@ pytestmark = pytest.mark.process
 CLICKS = 12
 SCRIPT = f"""
 import asyncio, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 from spool_world import event, writer
 from edgewise.errors import UnavailableError
 
 async def main():
+    # strace counts the calls of each thread for itself: two threads would both come to their own second one.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     spool = writer(Path(sys.argv[1]), segment_bytes=400)
     async def click():
         seq = spool.next_seq
