@@ -17,7 +17,7 @@ demo: setup
 # Programs that tests use beside Python's, each Debian's own: a browser's own download is pinned to one old build.
 # Where they cannot be installed, tests say that they were skipped; under CI they fail.
 tools:
-	missing=""; for tool in chromium:chromium node:nodejs npm:npm systemd-analyze:systemd faketime:faketime; do \
+	missing=""; for tool in chromium:chromium node:nodejs npm:npm systemd-analyze:systemd faketime:faketime nginx:nginx varnishd:varnish; do \
 	  command -v "$${tool%%:*}" >/dev/null || missing="$$missing $${tool##*:}"; done; \
 	[ -z "$$missing" ] || { apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || true
