@@ -21,6 +21,7 @@ from edge.worker.guard import Guard, respond
 from edge.worker.openapi import Operation, RouteSpec, document
 from edge.worker.problems import HttpProblem, answer_of
 from edge.worker.reception import Reception
+from edge.worker.routes.browser import JAVASCRIPT, BrowserRoutes
 from edge.worker.routes.decide import MSGPACK, DecideRoute
 from edge.worker.routes.health import Health, HealthRoutes
 from edge.worker.routes.operator import PROMETHEUS, OperatorRoutes
@@ -40,6 +41,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
     reception = Reception(desk)
     decide, tracking, why = DecideRoute(desk, reception), TrackingRoutes(desk, reception), WhyRoute(desk)
     preferences, privacy, health = PreferencesRoute(desk), PrivacyRoutes(desk), HealthRoutes(desk)
+    browser = BrowserRoutes()
     operator = OperatorRoutes(desk, lambda: document(specs))
     specs = [
         RouteSpec(
@@ -114,6 +116,16 @@ def routes(desk: Desk) -> list[RouteSpec]:
             "/v1/privacy/export",
             "visitor",
             (Operation("GET", privacy.export, "What this node holds of the visitor", ExportAnswer),),
+        ),
+        RouteSpec(
+            "/edgewise.js",
+            "anybody",
+            (Operation("GET", browser.client, "What every page loads", JAVASCRIPT),),
+        ),
+        RouteSpec(
+            "/edgewise-debug.js",
+            "anybody",
+            (Operation("GET", browser.overlay, "What developers load beside it", JAVASCRIPT),),
         ),
         RouteSpec("/health/live", "anybody", (Operation("GET", health.live, "Whether the process answers", Health),)),
         RouteSpec(

@@ -18,7 +18,7 @@ JSON: Final = (b"content-type", b"application/json")
 PRIVATE: Final = (b"cache-control", b"private, no-store")
 """For answers about one visitor: no cache between us and him may keep them."""
 NO_STORE: Final = (b"cache-control", b"no-store")
-_ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent"
+_ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent, edgewise-dial"
 _PREFLIGHT_AGE_SECONDS: Final = b"600"
 
 
@@ -39,6 +39,8 @@ class Exchange(NamedTuple):
     """In queues, before anybody looked at it."""
     peer: str = ""
     """Address of the connection; blank where there is none."""
+    query: bytes = b""
+    """Behind the path's `?`, as it came."""
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
@@ -106,6 +108,7 @@ class Endpoint:
                 started_ms=desk.clock.monotonic_ms() - scope.get(WAITED_MS, 0.0),
                 waited_ms=scope.get(WAITED_MS, 0.0),
                 peer=(scope.get("client") or ("",))[0],
+                query=scope.get("query_string", b""),
             )
         )
 
