@@ -52,9 +52,7 @@ def listed(data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, 
 
 
 @app.command()
-def show(
-    name: Name, data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, quiet: Quiet = False
-) -> None:
+def show(name: Name, data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, quiet: Quiet = False) -> None:
     """Say how a journey stands, and what holds it back where it is not enabled."""
     from hub.journeys.overview import listed as every
     from hub.release.releases import open_releases
@@ -64,7 +62,7 @@ def show(
     journey = said.journey(name)
     with open_releases(data_dir) as releases:
         (of,) = every({name: journey}, releases.ledger.journey_states(), _live(releases)).journeys
-        gates = _gates(name, journey, said, data_dir, releases, terminal) if of.state != "enabled" else []
+        gates = _gates(name, said, data_dir, releases, terminal) if of.state != "enabled" else []
     told = [f"  {'open' if gate.is_open else 'HELD'}  {gate.name}: {gate.sentence}" for gate in gates]
     terminal.result({"journey": of, "gates": gates}, _standing(of), *told)
 
@@ -97,7 +95,7 @@ def enable(
     journey = said.journey(name)
     who = person(by, os.environ)
     with open_releases(data_dir) as releases:
-        gates = _gates(name, journey, said, data_dir, releases, terminal)
+        gates = _gates(name, said, data_dir, releases, terminal)
         switch = enabled(releases.ledger, name, gates, by=who, override=override, now_ms=SystemClock().now_ms())
     because = f", although: {'; '.join(gate.sentence for gate in gates if not gate.is_open)}" if switch.reason else ""
     following = "next: edgewise site apply DIR" if journey.kind == "page" else "a hub that serves begins with it"
@@ -172,9 +170,7 @@ def _said(site: Path, data_dir: Path) -> _Said:
     return _Said(kept_journeys(data_dir), None)
 
 
-def _gates(
-    name: str, journey: JourneyFile, said: _Said, data_dir: Path, releases: Releases, terminal: Terminal
-) -> list[Gate]:
+def _gates(name: str, said: _Said, data_dir: Path, releases: Releases, terminal: Terminal) -> list[Gate]:
     from edgewise.clock import SystemClock
     from hub.data_audit.audit import audit
     from hub.data_audit.needs import needs_of
@@ -204,4 +200,4 @@ def _gates(
             days=_DAYS,
             now_ms=now_ms,
         )
-    return [gate for gate in (data_gate(journey, found), verdict_gate(verdicts)) if gate is not None]
+    return [gate for gate in (data_gate(said.journey(name), found), verdict_gate(verdicts)) if gate is not None]

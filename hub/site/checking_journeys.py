@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 from edgewise.errors import Problem
@@ -60,13 +60,11 @@ def _of_kind(journey: JourneyFile, say: Say) -> Iterator[Problem]:
             yield say((key,), f"`{key}` is of mails; say `kind: mail`, or remove it")
 
 
-def _placement(
-    files: Files, journey: JourneyFile, name: PlacementName, path: Steps, say: Say
-) -> Iterator[Problem]:
+def _placement(files: Files, journey: JourneyFile, name: PlacementName, path: Steps, say: Say) -> Iterator[Problem]:
     if name not in files.placements:
         yield say(path, f"no placement {name!r}; {did_you_mean(name, files.placements)}")
         return
-    arms: Mapping[str, object] = files.placements[name][0].arms
+    arms = files.placements[name][0].arms
     arm = journey.champion.arm
     if arm is not None and arm not in arms:
         yield say(("champion", "arm"), f"the placement {name!r} has no arm {arm!r}; {did_you_mean(arm, arms)}")

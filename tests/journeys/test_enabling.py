@@ -23,6 +23,7 @@ from hub.site.journey_file import Champion, JourneyFile, StepFile, Trigger
 
 PAGE = JourneyFile(placements=[HOME])
 MAIL = JourneyFile(kind="mail", trigger=Trigger("Product Added"), steps=[StepFile(HOME)])
+NONE: dict[str, JourneyFile] = {}
 OPEN = Gate("data", is_open=True, sentence="all of it is known")
 CLOSED = Gate("data", is_open=False, sentence="20% of what the journey needs is known.")
 
@@ -47,7 +48,7 @@ def test_the_first_journey_waits_for_its_data(ledger: Ledger) -> None:
         "45% of what the journey needs is known of 10 active people, 50% are asked; first: Bring in event 'e0'."
     )
     assert not data_gate(PAGE, audit(0.0, people=0)).is_open, "of nobody nothing is known"
-    assert verdict_gate(verdicts_on(ledger, "banner", {}.get, None, lambda _: None, days=9, now_ms=LATER_MS)) is None
+    assert verdict_gate(verdicts_on(ledger, "banner", NONE.get, None, lambda _: None, days=9, now_ms=LATER_MS)) is None
 
 
 def test_a_held_journey_is_enabled_only_with_a_reason_which_the_audit_keeps(ledger: Ledger) -> None:
@@ -91,7 +92,8 @@ def test_two_who_say_something_at_once_do_not_both(ledger: Ledger) -> None:
 def test_the_next_journey_waits_for_a_verdict_on_an_earlier_one(ledger: Ledger) -> None:
     of = policy(experiment(method="fixed", guardrails=[msgspec.structs.replace(REFUNDS, threshold=0.5)]))
     enable(ledger, "banner", [OPEN], by="Ann", now_ms=1)
-    known = {"banner": PAGE}.get
+    journeys: dict[str, JourneyFile] = {"banner": PAGE}
+    known = journeys.get
 
     def asked() -> Verdicts:
         return verdicts_on(ledger, "cart", known, of, lambda _: None, days=60, now_ms=LATER_MS)

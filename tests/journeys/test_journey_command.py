@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 from hub_process import edgewise
 from release_world import Shop
 
+from edgewise.bundle.policy import decode_policy
 from edgewise.errors import UnavailableError
 from edgewise.ids import PlacementName
 from hub.site.kept_journeys import FILE, kept_journeys
@@ -32,7 +32,7 @@ def test_a_journey_is_listed_held_back_enabled_and_built(
 
     def experiment() -> str | None:
         of = shop.releases.preview(shop.contents(), {})
-        return msgspec.json.decode(of.resources["policy.json"])["placements"][HERO].get("experiment")
+        return decode_policy(of.resources["policy.json"]).placements[HERO].experiment
 
     assert experiment() is None, "nobody has enabled it"
     told = edgewise(capsys, "journey", "list", *there).told["journeys"]
@@ -46,14 +46,14 @@ def test_a_journey_is_listed_held_back_enabled_and_built(
 
     refused = edgewise(capsys, "journey", "enable", "homepage-banner", *there)
     assert refused.code == 1
-    assert "--override REASON" in refused.error
+    assert "--override REASON" in refused.stderr
     assert edgewise(capsys, "journey", "enable", "homepage-baner", *there).code == 1
     enabled = edgewise(capsys, "journey", "enable", "homepage-banner", "--override", "to look at it", *there)
     assert (enabled.told["who"], enabled.told["reason"]) == ("ann", "to look at it")
     assert experiment() == "home_hero"
 
     second = edgewise(capsys, "journey", "enable", "abandoned-cart", *there)
-    assert "no verdict yet on homepage-banner" in second.error
+    assert "no verdict yet on homepage-banner" in second.stderr
 
     paused = edgewise(capsys, "journey", "pause", "homepage-banner", "--reason", "enough", *there[:2], "--json")
     assert paused.told["state"] == "paused"
