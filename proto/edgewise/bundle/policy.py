@@ -14,7 +14,16 @@ from edgewise.bundle.learned import UNNAMED, SetRef
 from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from edgewise.ids import (
+    ArmName,
+    CollectionName,
+    ExperimentKey,
+    ItemId,
+    ModelName,
+    PlacementName,
+    SiteName,
+    TemplateName,
+)
 from edgewise.money import SITE_CURRENCY
 
 
@@ -268,6 +277,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
     reward: RewardDefinition | None = None
     """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
+    template: TemplateName = TemplateName("")
+    """Shows its items where a page asks for HTML; the built-in one does where none is named."""
 
 
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
