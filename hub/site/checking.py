@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgewise.bundle.catalogue import content_sha256
@@ -29,7 +29,7 @@ from edgewise.bundle.policy import (
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
-from edgewise.ids import ItemId, ModelName, PlacementName
+from edgewise.ids import CollectionName, ItemId, ModelName, PlacementName
 from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
@@ -39,6 +39,7 @@ from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
+from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
 from hub.site.files import CollectionFile, ItemFile, VariantFile
@@ -47,12 +48,20 @@ from hub.site.reading import Files, Place
 
 def check(files: Files) -> list[Problem]:
     """Everything that is wrong between the files of a site."""
+    catalogue = {item_id: item for item_id, (item, _) in files.items.items()}
+    collections: list[Problem] = []
+    candidates: dict[CollectionName, list[ItemId]] = {}
+    for collection_name, (collection, place) in files.collections.items():
+        wrong = list(_collection(files, catalogue, collection, place))
+        collections += wrong
+        # Of what cannot be asked for nothing more is said.
+        candidates[collection_name] = [] if wrong and collection.items is None else members(catalogue, collection)
     return [
         *_items(files),
         *_live_facts(files),
-        *(problem for name in files.collections for problem in _collection(files, *files.collections[name])),
+        *collections,
         *check_experiments(files),
-        *(problem for name in files.placements for problem in _placement(files, name)),
+        *(problem for name in files.placements for problem in _placement(files, name, candidates)),
         *check_features(files),
         *check_identity(files),
         *check_recipes(files),
@@ -70,11 +79,6 @@ def is_approved(item: ItemFile | VariantFile) -> bool:
 def waits(item: ItemFile) -> bool:
     """Whether some content of an item, its own or a variant's, waits for an approval."""
     return not is_approved(item) or not all(map(is_approved, item.variants))
-
-
-def members(files: Files, collection: CollectionFile) -> list[ItemId]:
-    """The items of a collection, in its order."""
-    return list(files.items) if collection.all else list(collection.items or ())
 
 
 def _items(files: Files) -> Iterator[Problem]:
@@ -111,18 +115,20 @@ def _not_json(value: Any, path: tuple[str | int, ...], say: Say) -> Iterator[Pro
         yield say(path, f"{value} is a date, which a page cannot receive; put it in quotes")
 
 
-def _collection(files: Files, collection: CollectionFile, place: Place) -> Iterator[Problem]:
-    if collection.all == (collection.items is not None):
-        yield place.problem((), "expected either `items: [...]` or `all: true`; keep one of them")
-        return
+def _collection(
+    files: Files, catalogue: Mapping[ItemId, ItemFile], collection: CollectionFile, place: Place
+) -> Iterator[Problem]:
+    wrong = list(check_collection(catalogue, collection, place.problem))
+    yield from wrong
     listed = collection.items or []
     for position, item in enumerate(listed):
         if item not in files.items:
             yield place.problem(("items", position), f"no item {item!r}; {did_you_mean_item(item, files)}")
         if item in listed[:position]:
             yield place.problem(("items", position), f"the item {item!r} is listed twice; remove one")
-    if not members(files, collection):
-        yield place.problem((), "the collection has no item; list some")
+    if not wrong and not members(catalogue, collection):
+        asks = collection.tags is not None or collection.where is not None
+        yield place.problem((), f"the collection has no item; {'ask for less' if asks else 'list some'}")
 
 
 def did_you_mean_item(item: str, files: Files) -> str:
@@ -131,7 +137,9 @@ def did_you_mean_item(item: str, files: Files) -> str:
     return said if said.startswith("did you") or len(said) < 200 else "add it under items/, or remove it here"  # noqa: PLR2004
 
 
-def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
+def _placement(
+    files: Files, name: PlacementName, members_of: Mapping[CollectionName, list[ItemId]]
+) -> Iterator[Problem]:
     placement, place = files.placements[name]
     say = place.problem
     if not placement.arms:
@@ -140,9 +148,7 @@ def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
     if placement.collection not in files.collections:
         cure = did_you_mean(placement.collection, files.collections)
         yield say(("collection",), f"no collection {placement.collection!r}; {cure}")
-        candidates: list[ItemId] = []
-    else:
-        candidates = members(files, files.collections[placement.collection][0])
+    candidates = members_of.get(placement.collection, [])
     for arm_name, arm in placement.arms.items():
         yield from _arm(files, arm, candidates, ("arms", arm_name), say)
     yield from check_exploration(files, placement, candidates, say)

@@ -14,8 +14,9 @@ from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
-from hub.site.checking import check, members, waits
+from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
+from hub.site.collecting import members
 from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
@@ -77,6 +78,7 @@ def load_site(folder: Path) -> SiteContents:
 
 def _contents(files: Files) -> SiteContents:
     said = files.site
+    items = {item_id: item for item_id, (item, _) in files.items.items()}
     policy = Policy(
         site=Site(
             name=said.name,
@@ -93,7 +95,7 @@ def _contents(files: Files) -> SiteContents:
             learning_share=said.learning_share,
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
-        collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},
+        collections={name: members(items, collection) for name, (collection, _) in files.collections.items()},
         experiments={key: experiment_of(key, experiment) for key, (experiment, _) in files.experiments.items()},
     )
     return SiteContents(
