@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edgewise.bundle.catalogue import content_sha256
+
 
 class Flaw(NamedTuple):
     """`old` is replaced by `new` in `file`; without `old`, `new` is the whole file."""
@@ -350,6 +352,46 @@ FLAWS = [
         "expected either",
         "keep one of them",
         "items:",
+    ),
+    # --- representations ---
+    Flaw(
+        "format_that_no_item_has",
+        HERO,
+        "count: 1\nformat: banner",
+        4,
+        "no item of the collection has a representation 'banner'",
+        "give the items one under `representations`",
+        "count: 1",
+    ),
+    Flaw(
+        "representation_in_capitals",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  representations:\n    Mail Line: {content: {}}\n",
+        4,
+        "'Mail Line'",
+        "small letters, digits, - and _",
+    ),
+    Flaw(
+        "representation_without_content",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  representations:\n    mail: {contents: {}}\n",
+        4,
+        "representations.mail",
+        "did you mean 'content'?",
+    ),
+    Flaw(
+        "representation_of_the_fallback_not_approved",
+        "placements/tile.yaml",
+        "collection: everything\nformat: tile\narms: {all: {ranking: {method: priority}}}\narm: all\n"
+        "opted_out_arm: all\nfallback: [a]\n",
+        6,
+        "nobody approved what 'a' shows in the format 'tile'",
+        "site approve DIR",
+        also=(
+            "items/more.yaml",
+            "- {id: a, content: {}, approved: {by: Ann, sha256: APPROVED}, "
+            "representations: {tile: {content: {}}}}\n".replace("APPROVED", content_sha256({})),
+        ),
     ),
     # --- collections that ask ---
     Flaw(

@@ -42,7 +42,7 @@ from hub.site.checking_sources import check_sources
 from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
-from hub.site.files import CollectionFile, ItemFile, VariantFile
+from hub.site.files import CollectionFile, Copy, ItemFile
 from hub.site.reading import Files, Place
 
 
@@ -71,14 +71,19 @@ def check(files: Files) -> list[Problem]:
     ]
 
 
-def is_approved(item: ItemFile | VariantFile) -> bool:
+def is_approved(item: Copy) -> bool:
     """Whether a person approved the content that the item has now."""
     return item.approved is not None and item.approved.sha256 == content_sha256(item.content)
 
 
 def waits(item: ItemFile) -> bool:
-    """Whether some content of an item, its own or a variant's, waits for an approval."""
-    return not is_approved(item) or not all(map(is_approved, item.variants))
+    """Whether some content of an item waits for an approval: its own, a variant's or a representation's."""
+    return not all(map(is_approved, copies(item)))
+
+
+def copies(item: ItemFile) -> list[Copy]:
+    """All contents of an item: its own, then those of its variants, then its representations."""
+    return [item, *item.variants, *item.representations.values()]
 
 
 def _items(files: Files) -> Iterator[Problem]:
@@ -92,6 +97,8 @@ def _items(files: Files) -> Iterator[Problem]:
             yield from check_rule(variant.when, files.models, (*at, "when"), place.problem)
             if variant.name in {earlier.name for earlier in item.variants[:position]}:
                 yield place.problem((*at, "name"), f"the variant {variant.name!r} is there twice; rename one")
+        for name, known in item.representations.items():
+            yield from _not_json(known.content, ("representations", name, "content"), place.problem)
 
 
 def _live_facts(files: Files) -> Iterator[Problem]:
@@ -156,6 +163,7 @@ def _placement(
         chosen = getattr(placement, key)
         if chosen not in placement.arms:
             yield say((key,), f"no arm {chosen!r}; {did_you_mean(chosen, placement.arms)}")
+    yield from _format(files, placement, candidates, say)
     yield from _impersonal(placement, say)
     yield from _fallback(files, placement, say)
     yield from check_placement_experiment(files, placement, say)
@@ -236,6 +244,13 @@ def _impersonal(placement: Placement, say: Say) -> Iterator[Problem]:
         yield say(("opted_out_arm",), f"{message} that ranks `all` candidates by priority or attribute")
 
 
+def _format(files: Files, placement: Placement, candidates: list[ItemId], say: Say) -> Iterator[Problem]:
+    known = {name for item in candidates if item in files.items for name in files.items[item][0].representations}
+    if placement.format and candidates and placement.format not in known:
+        cure = did_you_mean(placement.format, known) if known else "give the items one under `representations`"
+        yield say(("format",), f"no item of the collection has a representation {placement.format!r}; {cure}")
+
+
 def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]:
     for position, item_id in enumerate(placement.fallback):
         path = ("fallback", position)
@@ -247,6 +262,9 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
             yield say(path, f"nobody approved {item_id!r}; `edgewise site approve DIR --by NAME {item_id}`")
         elif not is_approved(item):
             message = f"the content of {item_id!r} changed since {item.approved.by} approved it"
+            yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
+        elif (known := item.representations.get(placement.format)) is not None and not is_approved(known):
+            message = f"nobody approved what {item_id!r} shows in the format {placement.format!r}"
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
         if item.starts is not None or item.ends is not None:
             yield say(path, f"{item_id!r} is not always there (starts, ends); choose an item that is")

@@ -85,6 +85,13 @@ class VariantFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
 
 
+class RepresentationFile(msgspec.Struct, frozen=True):
+    """What an item is in placements of one format."""
+
+    content: dict[str, Any]
+    approved: Approval | None = None
+
+
 class ItemFile(msgspec.Struct, frozen=True):
     """Something that can be shown."""
 
@@ -96,6 +103,12 @@ class ItemFile(msgspec.Struct, frozen=True):
     ends: Moment | None = None
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
+    representations: dict[Word, RepresentationFile] = {}
+    """Format of placements -> what is shown there in place of `content`; each is approved for itself."""
+
+
+Copy = ItemFile | VariantFile | RepresentationFile
+"""What a person approves."""
 
 
 Tag = Annotated[str, Meta(min_length=1, max_length=200)]

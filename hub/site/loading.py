@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgewise.bundle.catalogue import Catalogue, Item, Variant
+from edgewise.bundle.catalogue import Catalogue, Item, Representation, Variant
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Policy, Site
 from edgewise.features.table import FeatureTable
@@ -44,7 +44,7 @@ class SiteContents(NamedTuple):
     models: dict[ModelName, ModelUse]
     """Name in the arms -> the registered model that is meant."""
     waiting: tuple[ItemId, ...] = ()
-    """Items with content, their own or a variant's, that nobody has approved yet: it is in no answer until then."""
+    """Items with content, in whichever copy, that nobody has approved yet: it is in no answer until then."""
     recipes: Mapping[ModelName, RankerRecipe] = {}
     """Name in the arms -> how that model is trained."""
     item_recipes: Mapping[ModelName, ItemsRecipe] = {}
@@ -135,6 +135,14 @@ def _item(item: ItemFile) -> Item:
             )
             for variant in item.variants
         ],
+        representations={
+            name: Representation(
+                content=known.content,
+                approved_sha256=None if known.approved is None else known.approved.sha256,
+                approved_by=None if known.approved is None else known.approved.by,
+            )
+            for name, known in item.representations.items()
+        },
     )
 
 

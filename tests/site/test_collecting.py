@@ -70,24 +70,21 @@ attributes = st.fixed_dictionaries(
 words = st.lists(st.sampled_from("abc"), max_size=2)
 
 
-@given(st.lists(attributes, max_size=8), words, words, words, st.booleans(), st.integers(1, 9))
+asked_for = st.fixed_dictionaries({"any": words, "all": words, "none": words})
+
+
+@given(st.lists(attributes, max_size=8), asked_for, st.sampled_from(["price", "-price"]), st.integers(1, 9))
 def test_the_members_are_those_that_a_person_would_pick(
-    catalogue: list[Any], any_of: list[str], all_of: list[str], none_of: list[str], down: bool, limit: int
+    catalogue: list[Any], tags: dict[str, list[str]], order: str, limit: int
 ) -> None:
     items = shelf([(str(number), entry) for number, entry in enumerate(catalogue)])
-    collection = msgspec.convert(
-        {
-            "tags": {"any": any_of, "all": all_of, "none": none_of},
-            "order_by": ["-price" if down else "price"],
-            "limit": limit,
-        },
-        CollectionFile,
-    )
+    collection = msgspec.convert({"tags": tags, "order_by": [order], "limit": limit}, CollectionFile)
     picked = []
     for number, entry in enumerate(catalogue):
         own = {*entry.get("category", []), entry.get("brand")}
-        wanted = all(tag in own for tag in all_of) and not any(tag in own for tag in none_of)
-        if wanted and (not any_of or any(tag in own for tag in any_of)):
+        wanted = all(tag in own for tag in tags["all"]) and not any(tag in own for tag in tags["none"])
+        if wanted and (not tags["any"] or any(tag in own for tag in tags["any"])):
             price = entry.get("price")
-            picked.append((price is None, 0 if price is None else -price if down else price, number))
+            sign = -1 if order == "-price" else 1
+            picked.append((price is None, 0 if price is None else sign * price, number))
     assert members(items, collection) == [str(number) for *_, number in sorted(picked)][:limit]
