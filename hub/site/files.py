@@ -10,7 +10,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
-journeys/NAME.yaml        JourneyFile
+journeys/NAME.yaml        hub.site.journey_file.JourneyFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -39,7 +39,6 @@ NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Moment = Annotated[dt.datetime, Meta(tz=True)]
 Alias = Literal["champion", "challenger"]
-DataKind = Literal["event", "trait", "identifier", "contact", "item"]
 
 
 class SiteFile(msgspec.Struct, frozen=True):
@@ -182,24 +181,6 @@ class ModelFile(msgspec.Struct, frozen=True):
     """How `edgewise train items` makes it: a model that tells of items and scores nothing."""
     score: ScoreRecipe | None = None
     """How `edgewise train score` makes it, a score of visitors."""
-
-
-class Need(msgspec.Struct, frozen=True):
-    """A data point that a journey works with."""
-
-    kind: DataKind
-    """event: something they did; trait: said of them by `identify` or an import; identifier: how they are known;
-    contact: a field of the vault; item: an attribute of what can be shown."""
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    worth: Share
-    """The share of the journey's effect that hangs on it: a judgement of whoever wrote the journey, no measurement."""
-    why: Annotated[str, Meta(max_length=300)] = ""
-
-
-class JourneyFile(msgspec.Struct, frozen=True):
-    """What a journey needs to know; `edgewise data audit` says whether it is there."""
-
-    needs: Annotated[list[Need], Meta(min_length=1)]
 
 
 class ModelUse(msgspec.Struct, frozen=True):

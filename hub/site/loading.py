@@ -17,7 +17,8 @@ from hub.identity.rules import IdentityFile
 from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
 from hub.site.collecting import members
-from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
+from hub.site.files import ItemFile, ModelUse, RetentionFile
+from hub.site.journey_file import JourneyFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
