@@ -94,9 +94,9 @@ def render_fallback(bundle: Bundle | None, name: PlacementName, *, locale: str =
     return _container(BUILT_IN, name, "", "")
 
 
-def content_of(bundle: Bundle, item: ItemId, variant: str = "") -> Mapping[str, Any] | None:
-    """The approved content of an item or of a variant of it; None where there is none."""
-    content: dict[str, Any] | None = msgspec.json.decode(bundle.content_json(item, variant))
+def content_of(bundle: Bundle, item: ItemId, variant: str = "", format_name: str = "") -> Mapping[str, Any] | None:
+    """The approved content of an item, of a variant of it, or of its representation of a format; None without."""
+    content: dict[str, Any] | None = msgspec.json.decode(bundle.content_json(item, variant, format_name))
     return content
 
 
@@ -105,7 +105,7 @@ def _fallback(bundle: Bundle, name: PlacementName, locale: str) -> str:
     if placement is None:
         return _container(BUILT_IN, name, "", "")
     items = [
-        ShownItem(item, rank, Reason.FALLBACK_NO_CANDIDATE, content_of(bundle, item))
+        ShownItem(item, rank, Reason.FALLBACK_NO_CANDIDATE, content_of(bundle, item, "", placement.format))
         for rank, item in enumerate(placement.fallback[: placement.count], 1)
     ]
     shown = [item for item in items if item.content is not None]
@@ -117,7 +117,7 @@ class _Rendering:
 
     def __init__(self, bundle: Bundle, name: PlacementName, locale: str) -> None:
         placement = bundle.policy.placements.get(name)
-        ready = None if placement is None else bundle.templates.fragment(placement.template)
+        ready = None if placement is None else bundle.templates.fragment(placement.template, placement.format)
         self._name = name
         self._locale = locale
         self._template = BUILT_IN if ready is None else ready.template

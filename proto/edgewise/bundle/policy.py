@@ -279,6 +279,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
     template: TemplateName = TemplateName("")
     """Shows its items where a page asks for HTML; the built-in one does where none is named."""
+    format: str = ""
+    """Items show their representation of this name here; blank: their own content."""
 
 
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -123,7 +123,8 @@ class _Page:
             made.append(part)
         if spot.is_link:
             refuse_template(
-                node.lineno, f"the address in {spot.attribute} does not end before a statement; close its quote"
+                node.nodes[-1].lineno,
+                f"the address in {spot.attribute} does not end before a statement; close its quote",
             )
         node.nodes = made
         return spot

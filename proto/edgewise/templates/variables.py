@@ -27,6 +27,7 @@ from edgewise.templates.links import flaw_of_link
 
 Value = str | float | bool | None | Mapping[str, Any] | list[Any]
 
+MOST_ALT: Final = 500
 SIDES: Final = ("width", "height")
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of all that follows."""
@@ -45,6 +46,8 @@ def read_values(variables: Mapping[str, Variable], given: Mapping[str, Any]) -> 
 
 def read_value(variable: Variable, given: Any, path: str) -> Value:
     """One value; `path` says where it stands. Raises as `read_values`."""
+    if isinstance(variable, TextVariable) and isinstance(given, str):
+        given = _UNSEEN.sub("", given)  # before it is missed: what nobody can see is missing
     if given is None or given in ("", []):
         if variable.required:
             _refuse(path, "is missing; it is required")
@@ -79,10 +82,10 @@ def _single(variable: Plain, given: Any, path: str) -> Value:
 def _text(given: Any, most: int, path: str) -> str:
     if isinstance(given, bool) or not isinstance(given, (str, int, float)):
         _refuse(path, f"is {_said(given)}; expected text")
-    text = given if isinstance(given, str) else written_number(_number(given, path))
+    text = _UNSEEN.sub("", given) if isinstance(given, str) else written_number(_number(given, path))
     if len(text) > most:
         _refuse(path, f"has {len(text)} characters, at most {most} are taken; shorten it")
-    return _UNSEEN.sub("", text)
+    return text
 
 
 def _number(given: Any, path: str) -> float:
@@ -107,7 +110,7 @@ def _image(variable: ImageVariable, given: Any, path: str) -> Mapping[str, Any]:
     alt = said.get("alt")
     made: dict[str, Any] = {
         "src": _link(said.get("src"), f"{path}.src" if said is given else path),
-        "alt": "" if alt is None else _text(alt, 500, f"{path}.alt"),
+        "alt": "" if alt is None else _text(alt, MOST_ALT, f"{path}.alt"),
     }
     if variable.alt_required and not made["alt"].strip():
         _refuse(f"{path}.alt", "is missing; say in words what the picture shows")
