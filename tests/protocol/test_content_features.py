@@ -17,9 +17,9 @@ from world import HERO, NOW_MS
 from edgewise.admission.load import Bundle
 from edgewise.bundle.catalogue import Item, content_sha256
 from edgewise.bundle.policy import Arm, ByFormula, Diversity, OfFeature, OfItem, OfNumber, Placement, Product, Sum, Term
-from edgewise.bundle.refusal import BundleRefused
 from edgewise.decide import decide
 from edgewise.decision import PlacementDecision
+from edgewise.errors import BundleRefused
 from edgewise.events import Kind
 from edgewise.features import table as declared
 from edgewise.features.freshness import freshness, published_day

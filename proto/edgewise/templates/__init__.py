@@ -1,0 +1,4 @@
+"""Templates: how contents become HTML, and nothing but HTML that was meant.
+
+`links`: which addresses a page may point to.
+"""
