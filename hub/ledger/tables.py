@@ -525,3 +525,17 @@ ramp_steps = Table(
 )
 """Coverage that people gave experiments with a ramp; the row of the greatest number holds, for the same seed and bucket
 version. `gates` is what held it back or let it go, in words."""
+
+journey_switches = Table(
+    "journey_switches",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("journey", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("gates", JSON, nullable=False),
+)
+"""Journeys that people enabled or paused; of each the row of the greatest number holds. `gates` is what held it back or
+let it go, in words."""

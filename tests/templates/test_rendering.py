@@ -7,6 +7,7 @@ import pytest
 import world
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from edgewise.admission.load import Bundle
 from edgewise.ids import ItemId, PlacementName
@@ -29,14 +30,17 @@ class Outline(HTMLParser):
         self.close()
         self.is_balanced = self.is_balanced and not self._open
 
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
         if tag not in VOID:
             self._open.append(tag)
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         self.is_balanced = bool(self._open) and self._open.pop() == tag and self.is_balanced
 
+    @override
     def handle_data(self, data: str) -> None:
         self.text += data
 
