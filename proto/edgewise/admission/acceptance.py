@@ -150,7 +150,8 @@ def check_contents(
     if learned.sessions is not None:
         message = f"sessions of {len(learned.sessions.items)} items, at most {limits.items} are taken"
         require(len(learned.sessions.items) <= limits.items, "too_large", SESSIONS, message, "$.items")
-    check_policy(policy, items=items, models=manifest.models, optional=optional)
+    columns = {feature.name for feature in table.features}
+    check_policy(policy, items=items, models=manifest.models, features=columns, optional=optional)
     _check_golden(manifest, table, golden)
     check_scores(manifest.models, table)
 
