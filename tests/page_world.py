@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvicorn
 import world
@@ -35,9 +35,8 @@ class LiveNode(NamedTuple):
     url: str
     desk: Desk
 
-    def events(self, name: str, visitor: str | None = None) -> list[EventRecord]:
+    def events(self, name: str) -> list[EventRecord]:
         """What was told so far by this name."""
-        del visitor
         return [event for event in events(self.desk) if event.name == name]
 
 
@@ -49,7 +48,7 @@ def linked(number: int) -> Item:
 
 
 @contextlib.contextmanager
-def live_node(folder: Path, **settings: object) -> Iterator[LiveNode]:
+def live_node(folder: Path, **settings: Any) -> Iterator[LiveNode]:
     """One worker in a thread of this process; pages of its own address need no key."""
     listening = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -22,7 +22,7 @@ from edge.worker.exposures import Exposure, write_exposure
 from edge.worker.identity import Caller
 from edge.worker.live_bundle import Served
 from edge.worker.metrics import NO_PLACEMENT
-from edge.worker.pieces import visitor_answer, with_html
+from edge.worker.pieces import placements_with_html, visitor_answer
 from edge.worker.problems import HttpProblem
 from edge.worker.reception import Offer, Reception, Taken
 from edge.worker.visit import CLOSED, Visit, recognise, without_queries
@@ -77,11 +77,18 @@ class Decider:
         self._reception = reception
 
     def decide(
-        self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float, waited_ms: float = 0.0
+        self,
+        request: DecideRequest,
+        caller: Caller,
+        *,
+        packed: bool,
+        started_ms: float,
+        waited_ms: float = 0.0,
+        gives_proof: bool = True,
     ) -> Decided:
         """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
 
-        `waited_ms` is how long it had been in queues before.
+        `waited_ms` is how long it had been in queues before. `gives_proof`: whether a browser would get the cookie.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -115,7 +122,7 @@ class Decider:
         decision = fallback_decision(question) if outcome is None else outcome.decision
         proves = None
         if not options.dry_run:
-            if visit.may_be_known_again and caller.visitor is None and not caller.is_server:
+            if gives_proof and visit.may_be_known_again and caller.visitor is None and not caller.is_server:
                 # Never the id that the page has named: signing it would make a proof of a claim.
                 proves = asking.fresh_id
                 self._begin(proves)
@@ -263,16 +270,15 @@ class Decider:
     def _placements(
         self, decision: Decision, served: Served | None, request: DecideRequest, *, packed: bool
     ) -> dict[PlacementName, PlacementAnswer]:
-        placements = placement_answers(decision, served, packed=packed)
-        if served is None or not request.options.render:
-            return placements
-        return with_html(
+        options = request.options
+        if served is None or not options.render:
+            return placement_answers(decision, served, packed=packed)
+        return placements_with_html(
             self._desk,
-            placements,
+            decision,
             served,
-            decision.decision_id,
             locale=request.context.locale,
-            deferred=request.options.defer_activation,
+            deferred=options.defer_activation,
             packed=packed,
         )
 

@@ -2,71 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Final
 
 import msgspec
 
-from edge.worker.answers import PlacementAnswer, VisitorAnswer
+from edge.worker.answers import PlacementAnswer, VisitorAnswer, placement_answers
 from edge.worker.desk import Desk
 from edge.worker.identity import Caller
 from edge.worker.live_bundle import Served
+from edge.worker.rendered import html_of
 from edge.worker.visit import CLOSED, Visit
+from edgewise.decision import Decision
 from edgewise.dial import DIAL_SESSION
-from edgewise.ids import DecisionId, ItemId, PlacementName
-from edgewise.rendering import Links, ShownItem, render_placement
+from edgewise.ids import PlacementName
 
-_LINKS = Links()
-"""Relative to the node: who puts the piece into a page of another origin knows where the node is."""
+_ITEM: Final = " data-edgewise-item="
 
 
-def with_html(
-    desk: Desk,
-    placements: Mapping[PlacementName, PlacementAnswer],
-    served: Served,
-    decision_id: DecisionId,
-    *,
-    locale: str,
-    deferred: bool,
-    packed: bool,
+def placements_with_html(
+    desk: Desk, decision: Decision, served: Served, *, locale: str, deferred: bool, packed: bool
 ) -> dict[PlacementName, PlacementAnswer]:
-    """The same placements with their HTML; without any where nothing of what was decided can be rendered.
+    """As `placement_answers`, with the HTML of each; without it where none of the items can be rendered.
 
     The page then keeps what it shows where no node answers, which is more than an empty place.
     """
-    rendered = {}
-    for name, placed in placements.items():
-        left_out: list[ItemId] = []
-
-        def trouble(item: ItemId, flaw: str, left_out: list[ItemId] = left_out) -> None:
-            left_out.append(item)
-            desk.log.warning("an item cannot be rendered", item=item, flaw=flaw)
-
-        shown = [
-            ShownItem(
-                item.id,
-                item.rank,
-                item.reason,
-                _content(item.content, packed=packed),
-                tuple(why.text for why in item.why),
-            )
-            for item in placed.items
-        ]
-        html = render_placement(
-            served.bundle,
-            name,
-            shown,
-            locale=locale,
-            decision_id=decision_id,
-            deferred=deferred,
-            links=_LINKS,
-            trouble=trouble,
-        )
-        if left_out:
-            desk.counts.failed("render")
-        is_lost = bool(shown) and len(left_out) == len(shown)
-        rendered[name] = placed if is_lost else msgspec.structs.replace(placed, html=html)
-    return rendered
+    read = placement_answers(decision, served, packed=False)
+    sent = placement_answers(decision, served, packed=True) if packed else read
+    for name, placed in read.items():
+        html = html_of(desk, served, name, placed, locale=locale, decision_id=decision.decision_id, deferred=deferred)
+        if _ITEM in html or not placed.items:
+            sent[name] = msgspec.structs.replace(sent[name], html=html)
+    return sent
 
 
 def visitor_answer(visit: Visit, caller: Caller) -> VisitorAnswer:
@@ -76,8 +42,3 @@ def visitor_answer(visit: Visit, caller: Caller) -> VisitorAnswer:
     return VisitorAnswer(
         proven=caller.visitor is not None, personal=personal if is_heard else msgspec.UNSET, dial=visit.dial
     )
-
-
-def _content(content: msgspec.Raw, *, packed: bool) -> dict[str, Any] | None:
-    read: dict[str, Any] | None = (msgspec.msgpack if packed else msgspec.json).decode(content)
-    return read
