@@ -234,6 +234,18 @@ class Diversity(msgspec.Struct, frozen=True):
     most: Annotated[int, Meta(ge=1)] = 1
 
 
+class Shared(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A placement whose fragment may be the same for many visitors, so that proxies may keep it.
+
+    Decided as for somebody of whom nothing is known, by the fields of the context in `vary` alone (`locale`,
+    `device.type`, `attributes.NAME`): no profile is read, no experiment asked, nothing explored.
+    """
+
+    vary: Annotated[list[str], Meta(max_length=10)] = []
+    max_age_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    """Seconds for which a proxy may keep it, whatever happens meanwhile, unless it is told (`purge_url` of a node)."""
+
+
 Learning = Literal["online", "apprentice", "logging-only"]
 """`online`: as the arms say. `apprentice`: the arm serves, and what the `challenger` would have shown is logged.
 `logging-only`: rules serve, nothing is explored, and the features of what was shown are logged, for a first model."""
@@ -273,6 +285,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Items show their representation of this name here; blank: their own content."""
     limits: dict[str, ContentLimit] = {}
     """Field of the contents -> how long or large it may be; for `site check`, nodes pass over it."""
+    shared: Shared | None = None
+    """None: every fragment of it is one visitor's own."""
 
 
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
