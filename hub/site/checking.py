@@ -17,6 +17,7 @@ from edgewise.bundle.policy import (
     BySessions,
     ByVectors,
     Everything,
+    OfFeature,
     OfItem,
     OfModel,
     OfNumber,
@@ -31,6 +32,7 @@ from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
 from edgewise.ids import CollectionName, ItemId, ModelName, PlacementName
+from hub.site.checking_complements import check_complements
 from hub.site.checking_contents import check_contents
 from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
@@ -62,6 +64,7 @@ def check(files: Files, folder: Path) -> list[Problem]:
     return [
         *_items(files),
         *_live_facts(files),
+        *check_complements(files),
         *collections,
         *check_contents(
             files,
@@ -221,6 +224,10 @@ def _formula(
             yield from _numeric(files, attribute, candidates, (*path, "attribute"), say)
         case OfScore(model=model) | OfModel(model=model):
             yield from _model(files, model, (*path, "model"), say)
+        case OfFeature(name=name):
+            columns = {feature.name for feature, _ in files.features}
+            if name not in columns:
+                yield say((*path, "name"), f"no feature {name!r}; {did_you_mean(name, columns)}")
         case OfNumber():
             pass
 

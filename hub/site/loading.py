@@ -91,6 +91,7 @@ def _contents(files: Files) -> SiteContents:
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
             live_facts=said.live_facts,
+            complements=said.complements,
             currency=said.currency,
             traffic=said.traffic,
             learning_share=said.learning_share,
