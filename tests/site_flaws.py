@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edgewise.bundle.catalogue import content_sha256
+
 
 class Flaw(NamedTuple):
     """`old` is replaced by `new` in `file`; without `old`, `new` is the whole file."""
@@ -28,6 +30,11 @@ TEAS = "items/teas.yaml"
 FEATURES = "features/visitor_and_item.yaml"
 EXPERIMENT = "experiments/home_hero.yaml"
 COLLECTION = "collections/hero.yaml"
+TILE = (
+    "collection: everything\narms: {all: {ranking: {method: priority}}}\narm: all\nopted_out_arm: all\n"
+    "fallback: [sencha]\n"
+)
+"""A placement of all items."""
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
@@ -351,6 +358,149 @@ FLAWS = [
         "keep one of them",
         "items:",
     ),
+    # --- representations ---
+    Flaw(
+        "format_that_no_item_has",
+        HERO,
+        "count: 1\nformat: banner",
+        4,
+        "no item of the collection has a representation 'banner'",
+        "give the items one under `representations`",
+        "count: 1",
+    ),
+    Flaw(
+        "representation_in_capitals",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  representations:\n    Mail Line: {content: {}}\n",
+        4,
+        "'Mail Line'",
+        "small letters, digits, - and _",
+    ),
+    Flaw(
+        "representation_without_content",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  representations:\n    mail: {contents: {}}\n",
+        4,
+        "representations.mail",
+        "did you mean 'content'?",
+    ),
+    Flaw(
+        "representation_of_the_fallback_not_approved",
+        "placements/tile.yaml",
+        "collection: everything\nformat: tile\narms: {all: {ranking: {method: priority}}}\narm: all\n"
+        "opted_out_arm: all\nfallback: [a]\n",
+        6,
+        "nobody approved what 'a' shows in the format 'tile'",
+        "site approve DIR",
+        also=(
+            "items/more.yaml",
+            "- {id: a, content: {}, approved: {by: Ann, sha256: APPROVED}, "
+            "representations: {tile: {content: {}}}}\n".replace("APPROVED", content_sha256({})),
+        ),
+    ),
+    # --- what fits a placement ---
+    Flaw(
+        "title_too_long",
+        "items/more.yaml",
+        "- id: a\n  content:\n    title: What no tile has room for, whatever one does\n",
+        3,
+        "content.title: 44 characters, tile takes at most 40",
+        "shorten it",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {title: {most_characters: 40}}\n",
+        ),
+    ),
+    Flaw(
+        "limit_of_no_field",
+        HERO,
+        "count: 1\nlimits: {titel: {most_characters: 60}}",
+        4,
+        "no content that is shown here has 'titel'",
+        "did you mean 'title'?",
+        "count: 1",
+    ),
+    Flaw(
+        "limit_of_nothing",
+        HERO,
+        "count: 1\nlimits: {title: {most_caracters: 60}}",
+        4,
+        "unknown key 'most_caracters'",
+        "did you mean 'most_characters'?",
+        "count: 1",
+    ),
+    Flaw(
+        "picture_without_a_file",
+        "items/more.yaml",
+        "- {id: a, content: {image: pictures/a.webp}}\n",
+        1,
+        "there is no file pictures/a.webp in the site",
+        "put it there, or write a URL",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {image: {width: 600}}\n",
+        ),
+    ),
+    # --- collections that ask ---
+    Flaw(
+        "tag_that_no_item_has",
+        COLLECTION,
+        "tags:\n  any: [coffee, tee]\n",
+        2,
+        "tags.any[1]: no item has the tag 'tee'",
+        "did you mean 'tea'?",
+    ),
+    Flaw(
+        "tags_of_an_unknown_attribute",
+        COLLECTION,
+        "tags: {of: [topics], any: [black]}\n",
+        1,
+        "no item has a text attribute 'topics'",
+        "did you mean 'topic'?",
+    ),
+    Flaw("tags_that_ask_nothing", COLLECTION, "tags: {}\n", 1, "asks for no tag", "under `any`, `all` or `none`"),
+    Flaw(
+        "tags_that_no_item_has_together",
+        COLLECTION,
+        "tags: {all: [coffee, tea]}\n",
+        1,
+        "the collection has no item",
+        "ask for less",
+    ),
+    Flaw(
+        "query_over_a_visitor",
+        COLLECTION,
+        "where: {match: not, rule: {match: compare, of: profile.category, op: contains, to: tea}}\n",
+        1,
+        "where.rule.of: 'profile.category' differs from visitor to visitor",
+        "in the placement's `eligibility`",
+    ),
+    Flaw(
+        "query_of_no_operator",
+        COLLECTION,
+        "where: {match: compare, of: item.price, op: bellow, to: 8}\n",
+        1,
+        "where.op: no operator 'bellow'",
+        "expected one of contains",
+    ),
+    Flaw(
+        "collection_in_an_unknown_order",
+        COLLECTION,
+        "all: true\norder_by: [-popularty]\n",
+        2,
+        "no item has an attribute 'popularty'",
+        "did you mean 'popularity'?",
+    ),
+    Flaw(
+        "listed_and_ordered",
+        COLLECTION,
+        "order_by: [price]\nitems:",
+        2,
+        "`items` are in order as they are listed",
+        "or ask by tags",
+        "items:",
+    ),
+    Flaw("collection_of_none", COLLECTION, "all: true\nlimit: 0\n", 2, "expected int >= 1", ""),
     Flaw("collection_without_items", COLLECTION, "items: []\n", 1, "has no item", "list some"),
     Flaw(
         "item_twice",
@@ -966,5 +1116,211 @@ FLAWS = [
         "invalid enum value 'science'",
         "science",
         "purpose: null",
+    ),
+    Flaw(
+        "feature_over_unknown_publication",
+        FEATURES,
+        "type: freshness, attribute: published, name: views_7d,",
+        7,
+        "no item has an attribute 'published'",
+        "expected one of",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
+        "feature_matching_unknown_score",
+        FEATURES,
+        "type: score_match, model: trait, attribute: topic, name: views_7d,",
+        7,
+        "no model 'trait'",
+        "there is none yet",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
+        "formula_over_no_feature",
+        HERO,
+        "{method: formula, formula: {term: feature, name: view_7d}}",
+        10,
+        "no feature 'view_7d'",
+        "did you mean 'views_7d'?",
+        "{method: attribute, attribute: popularity}",
+    ),
+    # --- complements ---
+    Flaw(
+        "complement_of_no_dimension",
+        "site.yaml",
+        "complements: {colour: {red: [green]}}\nholdout: 0",
+        16,
+        "profiles keep no 'colour'",
+        "expected one of brand, category, topic",
+        "holdout: 0",
+    ),
+    Flaw(
+        "complement_that_no_item_has",
+        "site.yaml",
+        "complements: {category: {coffee: [tool]}}\nholdout: 0",
+        16,
+        "no item has the category 'tool'",
+        "did you mean 'tools'?",
+        "holdout: 0",
+    ),
+    Flaw(
+        "complement_of_itself",
+        "site.yaml",
+        "complements: {category: {coffee: [coffee]}}\nholdout: 0",
+        16,
+        "does not go with itself",
+        "remove it",
+        "holdout: 0",
+    ),
+    Flaw(
+        "rule_over_complements_that_nobody_said",
+        LIST,
+        "{match: compare, of: item.category, op: in, to: $profile.complement.category}",
+        11,
+        "the site says of no category what goes with it",
+        "write `complements` in site.yaml",
+        RULE,
+    ),
+    Flaw(
+        "rule_over_nothing_likely",
+        LIST,
+        "{match: compare, of: profile.likely.colour, op: exists}",
+        11,
+        "no value 'profile.likely.colour'",
+        "did you mean 'profile.likely.",
+        RULE,
+    ),
+    # --- journeys ---
+    Flaw(
+        "journey_of_an_unknown_placement",
+        "journeys/homepage-banner.yaml",
+        "placements: [home_heros]\n",
+        1,
+        "no placement 'home_heros'",
+        "did you mean 'home_hero'?",
+    ),
+    Flaw(
+        "journey_without_needs",
+        "journeys/after-sales.yaml",
+        "placements: [home_hero]\n",
+        1,
+        "nothing says what the journey 'after-sales' needs to know",
+        "write `needs: [",
+    ),
+    Flaw(
+        "journey_need_without_a_worth",
+        "journeys/after-sales.yaml",
+        "needs:\n  - {kind: event, name: Product Viewed}\n",
+        2,
+        "missing required field",
+        "worth",
+    ),
+    Flaw(
+        "journey_whose_champion_is_no_arm",
+        "journeys/homepage-banner.yaml",
+        "placements: [home_hero]\nchampion: {arm: seasonal}\n",
+        2,
+        "has no arm 'seasonal'",
+        "expected one of challenger, champion",
+    ),
+    Flaw(
+        "two_journeys_of_one_placement",
+        "journeys/homepage-banner.yaml",
+        "placements: [home_hero]\n",
+        1,
+        "the journey 'content-hub' changes the placement 'home_hero', too",
+        "leave it to one of them",
+        also=("journeys/content-hub.yaml", "placements: [home_hero]\n"),
+    ),
+    Flaw(
+        "page_journey_with_a_trigger",
+        "journeys/homepage-banner.yaml",
+        "placements: [home_hero]\ntrigger: {event: Product Added}\n",
+        2,
+        "nothing begins them",
+        "say `kind: mail`",
+    ),
+    Flaw(
+        "page_journey_with_quiet_hours",
+        "journeys/homepage-banner.yaml",
+        'placements: [home_hero]\nquiet_hours: {from: "21:00", to: "08:00"}\n',
+        2,
+        "`quiet_hours` is of mails",
+        "say `kind: mail`",
+    ),
+    Flaw(
+        "mail_without_a_trigger",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\nsteps: [{treatments: home_hero}]\n",
+        1,
+        "nothing begins this mail journey",
+        "write `trigger:",
+    ),
+    Flaw(
+        "mail_without_steps",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\n",
+        1,
+        "sends nothing",
+        "write `steps:",
+    ),
+    Flaw(
+        "mail_of_an_unknown_placement",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\nsteps:\n  - {treatments: home_hero, products: home_lost}\n",
+        4,
+        "no placement 'home_lost'",
+        "did you mean 'home_list'?",
+    ),
+    Flaw(
+        "mail_that_its_trigger_ends",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added, unless: [Product Added]}\nsteps: [{treatments: home_hero}]\n",
+        2,
+        "begins a run and ends it",
+        "name what makes the mail needless",
+    ),
+    Flaw(
+        "mails_out_of_order",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\n"
+        "steps:\n  - {treatments: home_hero, after_hours: 48}\n  - {treatments: home_hero, after_hours: 24}\n",
+        5,
+        "not later than the one before",
+        "put them in order of time",
+    ),
+    Flaw(
+        "mail_that_is_always_quiet",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\nsteps: [{treatments: home_hero}]\n"
+        'quiet_hours: {from: "08:00", to: "08:00"}\n',
+        4,
+        "is all day, or never",
+        "say when it ends",
+    ),
+    Flaw(
+        "mail_at_no_time_of_day",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\nsteps: [{treatments: home_hero}]\n"
+        'quiet_hours: {from: "9 pm", to: "08:00"}\n',
+        4,
+        "matching regex",
+        "0-9",
+    ),
+    Flaw(
+        "mail_of_no_time_zone",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\nsteps: [{treatments: home_hero}]\ntimezone: Europe/Berln\n",
+        4,
+        "no time zone 'Europe/Berln'",
+        "such as Europe/Berlin",
+    ),
+    Flaw(
+        "mail_of_an_unknown_score",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\nsteps: [{treatments: home_hero}]\nreasons: why-left\n",
+        4,
+        "no model 'why-left'",
+        "",
     ),
 ]

@@ -16,6 +16,7 @@ from hub.ledger.erasing import Erasing
 from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
 from hub.ledger.flags import FlagRows
+from hub.ledger.journeys import JourneyRows
 from hub.ledger.lake import LakeRows
 from hub.ledger.learning import LearningRows
 from hub.ledger.migrate import migrate
@@ -66,6 +67,7 @@ class Ledger(
     FlagRows,
     LearningRows,
     RampRows,
+    JourneyRows,
     PaceRows,
     OutcomeRows,
     Erasing,

@@ -19,11 +19,11 @@ from hub.site.files import (
     CollectionFile,
     ExperimentFile,
     ItemFile,
-    JourneyFile,
     ModelFile,
     RetentionFile,
     SiteFile,
 )
+from hub.site.journey_file import JourneyFile
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edgewise.ids import BundleVersion, ModelName, SiteName
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 """What this code speaks. Grows when an older node could not understand a bundle; a bundle says the least version that
 understands it (`edgewise.bundle.needed`)."""
 
@@ -21,6 +21,7 @@ NEIGHBOURS: Final = "neighbours.msgpack"
 VECTORS: Final = "vectors.msgpack"
 SESSIONS: Final = "sessions.msgpack"
 GOLDEN: Final = "golden.msgpack"
+TEMPLATES: Final = "templates.json"
 
 ModelKind = Literal["ranker", "score"]
 """`ranker`: one row a candidate. `score`: one row a request, about the visitor alone."""
