@@ -41,6 +41,7 @@ key (kept for this tab alone), or a node on this machine that has none.
     + "section{box-sizing:border-box;inline-size:min(26rem,calc(100vw - 16px));max-block-size:70vh;overflow:auto;"
     + "padding:12px;border-radius:8px;background:#12161d;color:#e8edf4;font:13px/1.45 system-ui,sans-serif;"
     + "box-shadow:0 6px 24px #0008}"
+    + "header{display:flex;justify-content:space-between;align-items:center;margin-block-end:6px}"
     + "h2,h3{margin:0 0 6px;font-size:14px}h3{margin-block-start:12px;color:#9fd0ff}p,dl,ol,ul{margin:0 0 6px}"
     + "ol,ul{padding-inline-start:20px}small{color:#aab6c5}code{font:12px ui-monospace,monospace;overflow-wrap:anywhere}"
     + "label{display:block;margin-block:4px}input,select,button{font:inherit;color:inherit;background:#232b37;"
@@ -71,7 +72,7 @@ key (kept for this tab alone), or a node on this machine that has none.
   const body = make("div", "", answered, toldTitle, told, make("h3", "Show instead"),
     make("label", "Placement ", placementField), make("label", "Arm or items ", armField),
     make("label", "Operator key ", keyField), apply);
-  panel.append(make("h2", "Edgewise"), fold, body);
+  panel.append(make("header", "", make("h2", "Edgewise"), fold), body);
   root.append(panel);
   fold.addEventListener("click", () => {
     body.hidden = !body.hidden;
