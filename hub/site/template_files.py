@@ -105,20 +105,25 @@ def _read(path: Path, declared: Mapping[TemplateName, object]) -> tuple[SourceFi
         return None, f"nothing reads this file; sources of templates end in {' or '.join(SUFFIXES)}"
     name, *middle = path.name.removesuffix(path.suffix).split(".")
     if name not in declared:
+        if (path.parent / f"{name}.yaml").exists():
+            return None, ""  # what is wrong there is said there
         return None, f"there is no {FOLDER}/{name}.yaml, which says what this is a source of; write it, or rename this"
     part: Part = "html" if path.suffix == ".html" else "text"
     if part == "text" and middle[:1] == [_SUBJECT]:
         part, middle = "subject", middle[1:]
     if len(middle) > 1 or not all(re.fullmatch(LOCALE_PATTERN, word) for word in middle):
-        return (
-            None,
-            f"{'.'.join(middle)!r} is no locale; name the file {name}.de{path.suffix} or {name}.de-AT{path.suffix}",
-        )
+        end = path.suffix
+        return None, f"{'.'.join(middle)!r} is no locale; name the file {name}.de{end} or {name}.de-AT{end}"
+    text, flaw = _text(path)
+    return (None if flaw else SourceFile(f"{FOLDER}/{path.name}", part, "".join(middle), text)), flaw
+
+
+def _text(path: Path) -> tuple[str, str]:
+    """A file's text, with line ends as they are everywhere: an approval holds wherever git puts the file."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return None, f"{path.stat().st_size} bytes, at most {_MOST_BYTES} are taken; write a smaller template"
-        # Line ends as they are on every machine, so that an approval holds wherever git puts the file.
-        text = path.read_text("utf-8")
+        size = path.stat().st_size
+        if size > _MOST_BYTES:
+            return "", f"{size} bytes, at most {_MOST_BYTES} are taken; write a smaller template"
+        return path.read_text("utf-8").removesuffix("\n"), ""
     except (OSError, UnicodeDecodeError) as wrong:
-        return None, f"cannot be read: {wrong}; save it as UTF-8 text"
-    return SourceFile(f"{FOLDER}/{path.name}", part, "".join(middle), text.removesuffix("\n")), ""
+        return "", f"cannot be read: {wrong}; save it as UTF-8 text"
