@@ -28,6 +28,7 @@ from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import Complements, LiveFact, Rule
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
+from edgewise.bundle.schedules import Schedule
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
@@ -101,6 +102,8 @@ class ItemFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
     starts: Moment | None = None
     ends: Moment | None = None
+    schedule: Schedule | None = None
+    """When it is shown, by the clocks of a place."""
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
     representations: dict[Word, RepresentationFile] = {}
