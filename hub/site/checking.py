@@ -34,6 +34,7 @@ from hub.site.checking_experiments import check_experiments, check_placement_exp
 from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
+from hub.site.checking_promotions import check_promotions
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
 from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
@@ -55,6 +56,7 @@ def check(files: Files) -> list[Problem]:
         *(problem for name in files.placements for problem in _placement(files, name)),
         *check_features(files),
         *check_identity(files),
+        *check_promotions(files),
         *check_recipes(files),
         *check_rewards(files),
         *check_score_recipes(files),

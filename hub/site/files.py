@@ -11,6 +11,7 @@ items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
 journeys/NAME.yaml        JourneyFile
+promotions/NAME.yaml      PromotionFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -27,10 +28,11 @@ from edgewise.bundle.experiments import Condition, Metric, NamespaceRange, Ramp
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import LiveFact, Rule
+from edgewise.bundle.promotions import MOST_CODES, MOST_VALID_DAYS, Discount, PromotionName, WhenOut
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, ItemId, ModelName, SiteName
+from edgewise.ids import ArmName, CollectionName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
@@ -96,6 +98,23 @@ class ItemFile(msgspec.Struct, frozen=True):
     ends: Moment | None = None
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
+    promotion: PromotionName | None = None
+    """Where it is shown, its content gets a personal code of this promotion: `code`, `codeExpires`, `discount`."""
+
+
+class PromotionFile(msgspec.Struct, frozen=True):
+    """Personal codes, promised where its items are shown; fields as of `edgewise.bundle.promotions.Promotion`."""
+
+    discount: Discount
+    total: Annotated[int, Meta(ge=1, le=MOST_CODES)]
+    per_person: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    valid_days: Annotated[int, Meta(ge=1, le=MOST_VALID_DAYS)] = 14
+    starts: Moment | None = None
+    ends: Moment | None = None
+    minimum_order: Annotated[float, Meta(ge=0)] = 0.0
+    collection: CollectionName | None = None
+    when_out: WhenOut = "hide"
+    generation: Annotated[int, Meta(ge=1, le=31)] = 1
 
 
 class CollectionFile(msgspec.Struct, frozen=True):

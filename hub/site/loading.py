@@ -7,16 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from edgewise.bundle.catalogue import Catalogue, Item, Variant
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Policy, Site
+from edgewise.bundle.promotions import Promotion
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, members, waits
 from hub.site.checking_experiments import experiment_of
-from hub.site.files import ItemFile, JourneyFile, ModelUse, RetentionFile
+from hub.site.files import ItemFile, JourneyFile, ModelUse, PromotionFile, RetentionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
@@ -95,6 +98,7 @@ def _contents(files: Files) -> SiteContents:
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},
         experiments={key: experiment_of(key, experiment) for key, (experiment, _) in files.experiments.items()},
+        promotions={name: _promotion(promotion) for name, (promotion, _) in files.promotions.items()} or msgspec.UNSET,
     )
     return SiteContents(
         policy=policy,
@@ -133,6 +137,22 @@ def _item(item: ItemFile) -> Item:
             )
             for variant in item.variants
         ],
+        promotion=item.promotion,
+    )
+
+
+def _promotion(said: PromotionFile) -> Promotion:
+    return Promotion(
+        discount=said.discount,
+        total=said.total,
+        per_person=said.per_person,
+        valid_days=said.valid_days,
+        starts_ms=_milliseconds(said.starts),
+        ends_ms=_milliseconds(said.ends),
+        minimum_order=said.minimum_order,
+        collection=said.collection,
+        when_out=said.when_out,
+        generation=said.generation,
     )
 
 

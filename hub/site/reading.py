@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgewise.bundle.policy import Placement
+from edgewise.bundle.promotions import PromotionName
 from edgewise.errors import Problem, SiteError
 from edgewise.features.table import Feature
 from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
@@ -21,6 +22,7 @@ from hub.site.files import (
     ItemFile,
     JourneyFile,
     ModelFile,
+    PromotionFile,
     RetentionFile,
     SiteFile,
 )
@@ -30,7 +32,17 @@ from hub.sources.shipped import preset, preset_names
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
 RETENTION_FILE: Final = "retention.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "journeys", "sources")
+FOLDERS: Final = (
+    "placements",
+    "items",
+    "collections",
+    "features",
+    "experiments",
+    "models",
+    "journeys",
+    "promotions",
+    "sources",
+)
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -67,6 +79,7 @@ class Files(NamedTuple):
     identity: tuple[IdentityFile, Place] | None = None
     retention: tuple[RetentionFile, Place] | None = None
     journeys: Mapping[str, tuple[JourneyFile, Place]] = {}
+    promotions: Mapping[PromotionName, tuple[PromotionFile, Place]] = {}
 
 
 def read_files(folder: Path) -> Files:
@@ -89,6 +102,7 @@ def read_files(folder: Path) -> Files:
         identity=reader.identity(),
         retention=reader.retention(),
         journeys=reader.named("journeys", JourneyFile, str),
+        promotions=reader.named("promotions", PromotionFile, PromotionName),
         sources=reader.named("sources", SourceDocument, SourceName),
     )
     reader.refuse_strange_files()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from edgewise.bundle.policy import Rule
+from edgewise.bundle.promotions import PromotionName
 from edgewise.ids import ItemId
 
 AttributeValue = str | float | bool | list[str]
@@ -41,6 +42,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     ends_ms: int | None = None
     variants: list[Variant] = []
     """The first whose rule holds is shown; the content where none does."""
+    promotion: PromotionName | None = None
+    """Where it is shown, its content gets a personal code of this promotion."""
 
 
 class Catalogue(msgspec.Struct, frozen=True):

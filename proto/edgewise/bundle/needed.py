@@ -20,8 +20,14 @@ LIMITS_OF_CHOICE: Final = 2
 """Who takes part in an experiment, what a slate may hold, what may be explored, and how a placement learns."""
 
 
+DYNAMIC_CONTENT: Final = 3
+"""Personal codes: an older node would show their items without."""
+
+
 def protocol_needed(policy: Policy) -> int:
     """The least version whose nodes take every word of it to heart."""
+    if policy.offers:
+        return DYNAMIC_CONTENT
     placements = map(_placement_needs, policy.placements.values())
     experiments = map(_experiment_needs, policy.experiments.values())
     return LIMITS_OF_CHOICE if any(placements) or any(experiments) else FIRST
