@@ -76,11 +76,18 @@ class Decider:
         self._reception = reception
 
     def decide(
-        self, request: DecideRequest, caller: Caller, *, packed: bool, started_ms: float, waited_ms: float = 0.0
+        self,
+        request: DecideRequest,
+        caller: Caller,
+        *,
+        packed: bool,
+        started_ms: float,
+        waited_ms: float = 0.0,
+        gives_proof: bool = True,
     ) -> Decided:
         """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
 
-        `waited_ms` is how long it had been in queues before.
+        `waited_ms` is how long it had been in queues before. `gives_proof`: whether a browser would get the cookie.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -112,7 +119,7 @@ class Decider:
         decision = fallback_decision(question) if outcome is None else outcome.decision
         proves = None
         if not options.dry_run:
-            if visit.grants.personalisation and caller.visitor is None and not caller.is_server:
+            if gives_proof and visit.grants.personalisation and caller.visitor is None and not caller.is_server:
                 # Never the id that the page has named: signing it would make a proof of a claim.
                 proves = asking.fresh_id
                 self._begin(proves)

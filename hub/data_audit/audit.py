@@ -15,7 +15,7 @@ from hub.data_audit.people import People, active, coverage, duplicates, join_rat
 from hub.data_audit.rhythm import DAY_MS, Rhythm, rhythm_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.suggestions import SuggestionState
-from hub.site.files import Need
+from hub.site.journey_file import Need
 
 FIXES: Final = 3
 STALE_COUNTS: Final = 0.5

@@ -12,7 +12,7 @@ from hub.data_audit.rhythm import DAY_MS
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.linkage.roles import recognised
-from hub.site.files import Need
+from hub.site.journey_file import Need
 
 WEB = "web"
 """Everything that nodes report: the visitors' own browsers and apps."""

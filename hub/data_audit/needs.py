@@ -16,7 +16,7 @@ from typing import Final
 
 from edgewise.errors import InputError
 from hub.site.converting import did_you_mean
-from hub.site.files import JourneyFile, Need
+from hub.site.journey_file import JourneyFile, Need
 
 BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
     "homepage-banner": (
@@ -52,7 +52,7 @@ BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
 
 def needs_of(journey: str, written: Mapping[str, JourneyFile]) -> tuple[Need, ...]:
     """What a journey needs, by the site's file, else as built in. Raises InputError for one that nobody knows."""
-    if journey in written:
+    if journey in written and written[journey].needs:
         return tuple(written[journey].needs)
     if journey in BUILT_IN:
         return BUILT_IN[journey]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from edgewise.ids import SubjectId
 from hub.data_audit.holdings import Holdings
-from hub.site.files import Need
+from hub.site.journey_file import Need
 
 Pairs = Iterable[tuple[SubjectId, SubjectId]]
 

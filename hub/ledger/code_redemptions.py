@@ -163,7 +163,7 @@ def _denial(connection: sa.Connection, shown: Presented, promotion: Promotion) -
     return None
 
 
-def _redemption(connection: sa.Connection, code: Code) -> sa.Row[Any] | None:
+def _redemption(connection: sa.Connection, code: Code) -> sa.Row[Any, Any] | None:
     columns = tables.code_redemptions.c
     query = sa.select(columns.order_sha256, columns.time_ms).where(
         columns.promotion == code.promotion, columns.number == code.number

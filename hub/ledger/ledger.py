@@ -18,6 +18,7 @@ from hub.ledger.erasing import Erasing
 from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
 from hub.ledger.flags import FlagRows
+from hub.ledger.journeys import JourneyRows
 from hub.ledger.lake import LakeRows
 from hub.ledger.learning import LearningRows
 from hub.ledger.migrate import migrate
@@ -70,6 +71,7 @@ class Ledger(
     RampRows,
     CodeLeases,
     CodeRedemptions,
+    JourneyRows,
     PaceRows,
     OutcomeRows,
     Erasing,

@@ -526,6 +526,61 @@ ramp_steps = Table(
 """Coverage that people gave experiments with a ramp; the row of the greatest number holds, for the same seed and bucket
 version. `gates` is what held it back or let it go, in words."""
 
+journey_switches = Table(
+    "journey_switches",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("journey", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("gates", JSON, nullable=False),
+)
+"""Journeys that people enabled or paused; of each the row of the greatest number holds. `gates` is what held it back or
+let it go, in words."""
+
+mail_outbox = Table(
+    "mail_outbox",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("journey", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("not_after_ms", BigInteger, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("handed_ms", BigInteger),
+    Column("tries", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("shown", JSON, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index(None, "state", "due_ms"),
+    Index(None, "subject"),
+    Index(None, "identifier"),
+    Index(None, "message_id"),
+    Index(None, "decision_id"),
+)
+"""Mails that are to be sent, and what became of each. `identifier` is the keyed hash of the address, blank until it was
+handed over; `shown` is what counts as shown once it is sent: (decision, placement, grants)."""
+
+mail_suppressed = Table(
+    "mail_suppressed",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)
+"""Who is not written to, whatever else is stored: keyed hashes of addresses, or of people. Kept when a person is
+erased: that he was not to be written to is what must not be forgotten."""
+
 code_promotions = Table(
     "code_promotions",
     metadata,

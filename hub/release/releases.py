@@ -29,11 +29,13 @@ from hub.registry import ModelRegistry
 from hub.release.bundle import BuiltBundle, build_bundle, build_resources, check_bundle
 from hub.release.candidates import CandidateFolder
 from hub.release.chain import Write
+from hub.release.held_back import held_back
 from hub.release.history import BEFORE, PROMOTE, ROLLBACK, VERSION, History, history
 from hub.release.plan import Plan, plan
 from hub.release.provenance import models_of
 from hub.release.ramped import ramped
 from hub.release.repository import AssignmentDamaged, Repository
+from hub.site.kept_journeys import keep_journeys
 from hub.site.kept_retention import keep_retention
 from hub.site.loading import SiteContents
 from hub.sources.kept import keep_sources
@@ -119,7 +121,7 @@ class Releases:
 
         Raises as `apply`.
         """
-        contents = self._ramped(contents)
+        contents = self._as_people_said(contents)
         models, provenance = self._models(contents, trained)
         now_ms = self._clock.now_ms()
         version, live = self._next_version(), self.live()
@@ -130,7 +132,7 @@ class Releases:
 
         Raises as `apply`.
         """
-        contents = self._ramped(contents)
+        contents = self._as_people_said(contents)
         models, _ = self._models(contents)
         return self._plan(contents, build_resources(contents, models)[0])
 
@@ -139,7 +141,8 @@ class Releases:
         """Build a candidate from a site, unless the newest release holds the same already.
 
         Makes the site's repository where there is none yet (the keys must be there). Experiments with a ramp get the
-        coverage of the last step that a person took (`hub.experiments.ramp`). `trained`: versions that are tried
+        coverage of the last step that a person took (`hub.experiments.ramp`); placements of journeys that nobody has
+        enabled serve their champion (`hub.journeys`). `trained`: versions that are tried
         in place of those that the site names; no person need have approved them yet, and until one has, no person can
         approve the release. Then nothing but the candidate is made: sources and retention are in force as soon as they
         are applied, and that is for a person to do.
@@ -149,7 +152,7 @@ class Releases:
             BundleRefused, ModelRefused: an edge would refuse the bundle. Nothing is kept.
         """
         self.repository.create(contents.policy.site.name)
-        contents = self._ramped(contents)
+        contents = self._as_people_said(contents)
         models, provenance = self._models(contents, trained)
         resources, _ = build_resources(contents, models)
         planned = self._plan(contents, resources)
@@ -324,6 +327,9 @@ class Releases:
             self._ledger.note(AuditEntry(by, "site apply", f"sources: {names}"), self._clock.now_ms())
         if keep_retention(self._data_dir, contents.retention):
             self._ledger.note(AuditEntry(by, "site apply", "retention"), self._clock.now_ms())
+        if keep_journeys(self._data_dir, contents.journeys):
+            names = ", ".join(contents.journeys) or "none"
+            self._ledger.note(AuditEntry(by, "site apply", f"journeys: {names}"), self._clock.now_ms())
 
     def _demand_approved_models(self, built: BuiltBundle) -> None:
         """What no person approved is not promoted: neither is what holds it."""
@@ -363,8 +369,9 @@ class Releases:
         entries = self._ledger.audit(limit=_AUDITED, what={PROMOTE, ROLLBACK})
         return history(entries[::-1], live)
 
-    def _ramped(self, contents: SiteContents) -> SiteContents:
-        return contents._replace(policy=ramped(contents.policy, self._ledger.ramp_steps()))
+    def _as_people_said(self, contents: SiteContents) -> SiteContents:
+        policy = ramped(contents.policy, self._ledger.ramp_steps())
+        return contents._replace(policy=held_back(policy, contents.journeys, self._ledger.enabled_journeys()))
 
     def _models(
         self, contents: SiteContents, trained: Trained = NOTHING_TRAINED

@@ -8,7 +8,7 @@ from typing import Any, Final
 from edgewise.bundle.promotions import PromotionName
 from edgewise.errors import Problem
 from hub.site.converting import did_you_mean
-from hub.site.files import PromotionFile
+from hub.site.promotion_file import PromotionFile
 from hub.site.reading import Files, Place
 
 GIVEN: Final = ("code", "codeExpires", "discount")

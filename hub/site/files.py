@@ -10,8 +10,8 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
-journeys/NAME.yaml        JourneyFile
-promotions/NAME.yaml      PromotionFile
+journeys/NAME.yaml        hub.site.journey_file.JourneyFile
+promotions/NAME.yaml      hub.site.promotion_file.PromotionFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -27,12 +27,12 @@ from edgewise.bundle.catalogue import AttributeValue
 from edgewise.bundle.experiments import Condition, Metric, NamespaceRange, Ramp
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import LiveFact, Rule
-from edgewise.bundle.promotions import MOST_CODES, MOST_VALID_DAYS, Discount, PromotionName, WhenOut
+from edgewise.bundle.policy import Complements, LiveFact, Rule
+from edgewise.bundle.promotions import PromotionName
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, CollectionName, ItemId, ModelName, SiteName
+from edgewise.ids import ArmName, ItemId, ModelName, SiteName
 from edgewise.money import SITE_CURRENCY
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
@@ -41,7 +41,6 @@ NAME_PATTERN = "^[a-z0-9][a-z0-9_-]{0,63}$"
 Word = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Moment = Annotated[dt.datetime, Meta(tz=True)]
 Alias = Literal["champion", "challenger"]
-DataKind = Literal["event", "trait", "identifier", "contact", "item"]
 
 
 class SiteFile(msgspec.Struct, frozen=True):
@@ -59,6 +58,7 @@ class SiteFile(msgspec.Struct, frozen=True):
     feature_sample_share: Share = 0.01
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made; used where an arm retrieves by vectors."""
+    complements: Complements = {}
     live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
     """Numeric item attributes that live facts may move, and how far."""
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY
@@ -87,6 +87,13 @@ class VariantFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
 
 
+class RepresentationFile(msgspec.Struct, frozen=True):
+    """What an item is in placements of one format."""
+
+    content: dict[str, Any]
+    approved: Approval | None = None
+
+
 class ItemFile(msgspec.Struct, frozen=True):
     """Something that can be shown."""
 
@@ -98,30 +105,47 @@ class ItemFile(msgspec.Struct, frozen=True):
     ends: Moment | None = None
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
+    representations: dict[Word, RepresentationFile] = {}
+    """Format of placements -> what is shown there in place of `content`; each is approved for itself."""
     promotion: PromotionName | None = None
     """Where it is shown, its content gets a personal code of this promotion: `code`, `codeExpires`, `discount`."""
 
 
-class PromotionFile(msgspec.Struct, frozen=True):
-    """Personal codes, promised where its items are shown; fields as of `edgewise.bundle.promotions.Promotion`."""
+Copy = ItemFile | VariantFile | RepresentationFile
+"""What a person approves."""
 
-    discount: Discount
-    total: Annotated[int, Meta(ge=1, le=MOST_CODES)]
-    per_person: Annotated[int, Meta(ge=1, le=1_000)] = 1
-    valid_days: Annotated[int, Meta(ge=1, le=MOST_VALID_DAYS)] = 14
-    starts: Moment | None = None
-    ends: Moment | None = None
-    minimum_order: Annotated[float, Meta(ge=0)] = 0.0
-    collection: CollectionName | None = None
-    when_out: WhenOut = "hide"
-    generation: Annotated[int, Meta(ge=1, le=31)] = 1
+
+Tag = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Tags(msgspec.Struct, frozen=True):
+    """Which tags an item must have. Tags are the values of its text attributes."""
+
+    any: list[Tag] = []
+    """At least one of these."""
+    all: list[Tag] = []
+    """All of these."""
+    none: list[Tag] = []
+    """None of these."""
+    of: list[str] = []
+    """Only values of these attributes count, as `[topic]`; those of all text attributes where it is not given."""
 
 
 class CollectionFile(msgspec.Struct, frozen=True):
-    """Items that compete for a placement, best first: those that are listed, or all of the catalogue."""
+    """Items that compete for a placement, best first: listed, all of the catalogue, or asked for.
+
+    `tags` and `where` ask; where both are given, both must hold. See `hub.site.collecting`.
+    """
 
     items: list[ItemId] | None = None
     all: bool = False
+    tags: Tags | None = None
+    where: Rule | None = None
+    """A query over `item.ATTRIBUTE`, spelt as a rule of eligibility."""
+    order_by: list[Annotated[str, Meta(pattern="^-?[^-]")]] = []
+    """Attributes, the first has the first word; `-popularity`: the largest first. Without, as in the items' files."""
+    limit: Annotated[int, Meta(ge=1)] | None = None
+    """At most so many, the best."""
 
 
 class ExperimentFile(msgspec.Struct, frozen=True):
@@ -162,24 +186,6 @@ class ModelFile(msgspec.Struct, frozen=True):
     """How `edgewise train items` makes it: a model that tells of items and scores nothing."""
     score: ScoreRecipe | None = None
     """How `edgewise train score` makes it, a score of visitors."""
-
-
-class Need(msgspec.Struct, frozen=True):
-    """A data point that a journey works with."""
-
-    kind: DataKind
-    """event: something they did; trait: said of them by `identify` or an import; identifier: how they are known;
-    contact: a field of the vault; item: an attribute of what can be shown."""
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    worth: Share
-    """The share of the journey's effect that hangs on it: a judgement of whoever wrote the journey, no measurement."""
-    why: Annotated[str, Meta(max_length=300)] = ""
-
-
-class JourneyFile(msgspec.Struct, frozen=True):
-    """What a journey needs to know; `edgewise data audit` says whether it is there."""
-
-    needs: Annotated[list[Need], Meta(min_length=1)]
 
 
 class ModelUse(msgspec.Struct, frozen=True):

@@ -20,12 +20,12 @@ from hub.site.files import (
     CollectionFile,
     ExperimentFile,
     ItemFile,
-    JourneyFile,
     ModelFile,
-    PromotionFile,
     RetentionFile,
     SiteFile,
 )
+from hub.site.journey_file import JourneyFile
+from hub.site.promotion_file import PromotionFile
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 

@@ -34,8 +34,8 @@ from edgewise.bundle.vectors import Vectors
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import Codes, CompiledFeatures, Rows
-from edgewise.features.view import NO_SCORES, ScoreSource
-from edgewise.formula import evaluate, parts_of
+from edgewise.features.view import NO_SCORES
+from edgewise.formula import Known, evaluate, parts_of
 from edgewise.ids import ItemId
 from edgewise.nearness import Nearness, Places
 from edgewise.policy import Scores
@@ -196,10 +196,11 @@ class Catalogued:
         items = features.items
         self.placement = placement
         self.rules = PlacementRules(placement.eligibility)
+        approved = items.approved_in(placement.format)
         codes = [
             code
             for code in dict.fromkeys(items.code_of[item] for item in collection if item in items.code_of)
-            if items.approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
+            if approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
         ]
         self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors, named)
         self._items = items
@@ -331,19 +332,17 @@ def rule_scores(
     pool: Pool,
     places: Places,
     ranking: Ranking,
-    visitor: ScoreSource = NO_SCORES,
-    output: Scores | None = None,
+    known: Known | None = None,
 ) -> Scores:
     """Finite scores by rule, higher is better.
 
     By priority: minus the place, so that the first has 0. By attribute: its value, or minus its value where the
-    smallest is best. By retrieval: as `places` come. By formula: its value, with the `visitor`'s scores and the
-    ranker's `output` (None: no model was asked). What has no value stands below everything that has one. Raises what
-    `visitor` raises.
+    smallest is best. By retrieval: as `places` come. By formula: its value over what is `known` (None: of the items
+    alone). What has no value stands below everything that has one. Raises what the scores of `known` raise.
     """
     match ranking:
         case ByFormula(formula=formula):
-            value = evaluate(formula, numbers=lambda name: pool.numbers(name)[places], scores=visitor, output=output)
+            value = evaluate(formula, known or Known(lambda name: pool.numbers(name)[places], NO_SCORES))
             scores = np.empty(len(places))
             scores[:] = value
             is_missing = ~np.isfinite(scores)
@@ -356,8 +355,8 @@ def rule_scores(
         case _:
             return 0.0 - places.astype(np.float64)
     if is_missing.any():
-        known = scores[~is_missing]
-        scores[is_missing] = _below(float(known.min())) if len(known) else 0.0
+        valued = scores[~is_missing]
+        scores[is_missing] = _below(float(valued.min())) if len(valued) else 0.0
     return scores
 
 

@@ -42,7 +42,7 @@ class Visitor:
         self.is_known = is_known
         self.view: View = features.view(profile, asked.question.context, asked.now_ms)
         self.blocks = Blocks(features.items, asked.question.mute, profile, asked.now_ms)
-        self.facts = Facts(self.view)
+        self.facts = Facts(self.view, asked.bundle.policy.site.complements)
 
 
 class Asked:

@@ -74,7 +74,7 @@ def test_one_wrong_letter_is_found_without_a_key(data: st.DataObject) -> None:
 def test_neighbours_that_were_exchanged_are_found() -> None:
     letters = CODE.replace("-", "")
     for place in range(LETTERS - 1):
-        left, right = letters[place : place + 2]
+        left, right = letters[place], letters[place + 1]
         if left != right:
             assert letters_of(letters[:place] + right + left + letters[place + 2 :]) is None
 

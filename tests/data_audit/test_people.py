@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from edgewise.ids import SubjectId
 from hub.data_audit.holdings import Holdings
 from hub.data_audit.people import People, active, coverage, join_rates, pair_rates
-from hub.site.files import Need
+from hub.site.journey_file import Need
 
 NEED = Need("event", "x", 1.0)
 subjects = st.integers(0, 9).map(lambda number: SubjectId(f"{number:032x}"))

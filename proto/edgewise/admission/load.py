@@ -17,22 +17,36 @@ from edgewise.bundle.catalogue import Item, decode_catalogue
 from edgewise.bundle.golden import Golden, decode_golden
 from edgewise.bundle.items import ItemTable, encoded_content
 from edgewise.bundle.learned import UNNAMED, Learned, set_named
-from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, POLICY, SESSIONS, Manifest, ModelEntry
+from edgewise.bundle.manifest import (
+    CATALOGUE,
+    FEATURES,
+    GOLDEN,
+    POLICY,
+    SESSIONS,
+    TEMPLATES,
+    Manifest,
+    ModelEntry,
+)
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.bundle.refusal import malformed, refuse
 from edgewise.bundle.sessions import decode_sessions
+from edgewise.bundle.templates import decode_templates
 from edgewise.bundle.vectors import Vectors, decode_vectors
 from edgewise.candidates import Catalogued
 from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import FeatureTable, decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+from edgewise.representations import Representations
 from edgewise.scores import ScoreModel
+from edgewise.templates.flaws import TemplateRefused
+from edgewise.templates.released import ReadyTemplates
 from edgewise.variants import Variants
 
 T = TypeVar("T")
 NO_CONTENT = b"null"
+NO_TEMPLATES = ReadyTemplates(None)
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -60,6 +74,7 @@ class Bundle:
         learned: Learned,
         golden: Golden,
         models: dict[ModelName, LoadedModel],
+        templates: ReadyTemplates = NO_TEMPLATES,
     ) -> None:
         """Use `load_bundle`: nothing is checked here."""
         self.manifest = manifest
@@ -72,6 +87,8 @@ class Bundle:
         self.vectors: Vectors | None = learned.vectors.get(UNNAMED)
         self.golden = golden
         self.models = models
+        self.templates = templates
+        """How items are shown where a page asks for HTML, and the parts of mails."""
         self.items: ItemTable = features.items
         self.scores = {
             name: ScoreModel(model.entry, features) for name, model in models.items() if model.entry.kind == "score"
@@ -89,6 +106,7 @@ class Bundle:
             self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
         self.variants = Variants(self.items)
+        self.representations = Representations(self.items)
         self._content_json = {
             item.id: encoded_content(item)
             for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
@@ -123,11 +141,16 @@ class Bundle:
         """An item of the catalogue, approved or not."""
         return self.items.item(item_id)
 
-    def content_json(self, item_id: ItemId, variant: str = "") -> bytes:
-        """The approved content of an item, or of one of its variants, as JSON.
+    def content_json(self, item_id: ItemId, variant: str = "", format_name: str = "") -> bytes:
+        """The approved content of an item as JSON: its own, that of a variant, or its representation of a format.
 
-        `null` for an item that is unknown or not approved, and for a variant that is neither.
+        An item without a representation of the format has its own content there. `null` for an item that is unknown
+        or not approved, and for a variant or representation that is neither.
         """
+        if format_name:
+            represented = self.representations.content_json(item_id, format_name)
+            if represented is not None:
+                return represented or NO_CONTENT
         if variant:
             return self.variants.content_json(item_id, variant) or NO_CONTENT
         return self._content_json.get(item_id, NO_CONTENT)
@@ -155,6 +178,7 @@ def load_bundle(
     catalogue = _decode(CATALOGUE, resources[CATALOGUE], decode_catalogue)
     golden = _decode(GOLDEN, resources[GOLDEN], decode_golden)
     learned = _learned(manifest, resources)
+    templates = _templates(manifest, resources)
     check_contents(
         manifest,
         policy=policy,
@@ -174,6 +198,7 @@ def load_bundle(
         learned=learned,
         golden=golden,
         models=models,
+        templates=templates,
     )
 
 
@@ -202,6 +227,15 @@ def _learned(manifest: Manifest, resources: Mapping[str, bytes]) -> Learned:
             vectors[name] = _decode(path, resources[path], decode_vectors)
     sessions = _decode(SESSIONS, resources[SESSIONS], decode_sessions) if SESSIONS in manifest.resources else None
     return Learned(neighbours=neighbours, vectors=vectors, sessions=sessions)
+
+
+def _templates(manifest: Manifest, resources: Mapping[str, bytes]) -> ReadyTemplates:
+    """Compiled, all of them, so that no request finds one that does not compile."""
+    told = _decode(TEMPLATES, resources[TEMPLATES], decode_templates) if TEMPLATES in manifest.resources else None
+    try:
+        return ReadyTemplates(told)
+    except TemplateRefused as refused:
+        refuse(refused.code, TEMPLATES, refused.message, "$.templates")
 
 
 def _decode(resource: str, data: bytes, decode: Callable[[bytes], T]) -> T:

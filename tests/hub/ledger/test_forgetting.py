@@ -42,6 +42,7 @@ IMPERSONAL = {
     "facts",
     "gaps",  # numbers without a record
     "identity_rules",
+    "journey_switches",
     "learning_leases",
     "learning_steps",
     "learning_switches",
