@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.content_limits import ContentLimit
 from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.exploration import Exploration, Greedy
 from edgewise.bundle.facts import MOST_NAMES, FactName
@@ -306,6 +307,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Shows its items where a page asks for HTML; the built-in one does where none is named."""
     format: str = ""
     """Items show their representation of this name here; blank: their own content."""
+    limits: dict[str, ContentLimit] = {}
+    """Field of the contents -> how long or large it may be; for `site check`, nodes pass over it."""
     shared: Shared | None = None
     """None: every fragment of it is one visitor's own."""
 
