@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from edgewise.bundle.catalogue import content_sha256
+
 
 class Flaw(NamedTuple):
     """`old` is replaced by `new` in `file`; without `old`, `new` is the whole file."""
@@ -351,6 +353,106 @@ FLAWS = [
         "keep one of them",
         "items:",
     ),
+    # --- representations ---
+    Flaw(
+        "format_that_no_item_has",
+        HERO,
+        "count: 1\nformat: banner",
+        4,
+        "no item of the collection has a representation 'banner'",
+        "give the items one under `representations`",
+        "count: 1",
+    ),
+    Flaw(
+        "representation_in_capitals",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  representations:\n    Mail Line: {content: {}}\n",
+        4,
+        "'Mail Line'",
+        "small letters, digits, - and _",
+    ),
+    Flaw(
+        "representation_without_content",
+        "items/more.yaml",
+        "- id: a\n  content: {}\n  representations:\n    mail: {contents: {}}\n",
+        4,
+        "representations.mail",
+        "did you mean 'content'?",
+    ),
+    Flaw(
+        "representation_of_the_fallback_not_approved",
+        "placements/tile.yaml",
+        "collection: everything\nformat: tile\narms: {all: {ranking: {method: priority}}}\narm: all\n"
+        "opted_out_arm: all\nfallback: [a]\n",
+        6,
+        "nobody approved what 'a' shows in the format 'tile'",
+        "site approve DIR",
+        also=(
+            "items/more.yaml",
+            "- {id: a, content: {}, approved: {by: Ann, sha256: APPROVED}, "
+            "representations: {tile: {content: {}}}}\n".replace("APPROVED", content_sha256({})),
+        ),
+    ),
+    # --- collections that ask ---
+    Flaw(
+        "tag_that_no_item_has",
+        COLLECTION,
+        "tags:\n  any: [coffee, tee]\n",
+        2,
+        "tags.any[1]: no item has the tag 'tee'",
+        "did you mean 'tea'?",
+    ),
+    Flaw(
+        "tags_of_an_unknown_attribute",
+        COLLECTION,
+        "tags: {of: [topics], any: [black]}\n",
+        1,
+        "no item has a text attribute 'topics'",
+        "did you mean 'topic'?",
+    ),
+    Flaw("tags_that_ask_nothing", COLLECTION, "tags: {}\n", 1, "asks for no tag", "under `any`, `all` or `none`"),
+    Flaw(
+        "tags_that_no_item_has_together",
+        COLLECTION,
+        "tags: {all: [coffee, tea]}\n",
+        1,
+        "the collection has no item",
+        "ask for less",
+    ),
+    Flaw(
+        "query_over_a_visitor",
+        COLLECTION,
+        "where: {match: not, rule: {match: compare, of: profile.category, op: contains, to: tea}}\n",
+        1,
+        "where.rule.of: 'profile.category' differs from visitor to visitor",
+        "in the placement's `eligibility`",
+    ),
+    Flaw(
+        "query_of_no_operator",
+        COLLECTION,
+        "where: {match: compare, of: item.price, op: bellow, to: 8}\n",
+        1,
+        "where.op: no operator 'bellow'",
+        "expected one of contains",
+    ),
+    Flaw(
+        "collection_in_an_unknown_order",
+        COLLECTION,
+        "all: true\norder_by: [-popularty]\n",
+        2,
+        "no item has an attribute 'popularty'",
+        "did you mean 'popularity'?",
+    ),
+    Flaw(
+        "listed_and_ordered",
+        COLLECTION,
+        "order_by: [price]\nitems:",
+        2,
+        "`items` are in order as they are listed",
+        "or ask by tags",
+        "items:",
+    ),
+    Flaw("collection_of_none", COLLECTION, "all: true\nlimit: 0\n", 2, "expected int >= 1", ""),
     Flaw("collection_without_items", COLLECTION, "items: []\n", 1, "has no item", "list some"),
     Flaw(
         "item_twice",

@@ -25,6 +25,8 @@ class ItemAnswer(msgspec.Struct, frozen=True, rename="camel"):
     why: tuple[Why, ...]
     variant: str | msgspec.UnsetType = msgspec.UNSET
     """The copy of the item that `content` is, where it is not the item's own."""
+    representation: str | msgspec.UnsetType = msgspec.UNSET
+    """The format that `content` is made for, where the item has one for the placement's."""
 
 
 class ExperimentAnswer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -105,8 +107,18 @@ def _placement(placed: PlacementDecision, served: Served | None, *, packed: bool
 
 
 def _item(item: ChosenItem, served: Served, *, packed: bool) -> ItemAnswer:
-    content = served.content(item.id, item.variant or "", packed=packed)
-    return ItemAnswer(item.id, item.rank, item.reason, item.score, item.propensity, content, item.why, item.variant)
+    content = served.content(item.id, item.variant or "", item.representation or "", packed=packed)
+    return ItemAnswer(
+        item.id,
+        item.rank,
+        item.reason,
+        item.score,
+        item.propensity,
+        content,
+        item.why,
+        item.variant,
+        item.representation,
+    )
 
 
 def _nothing(chosen: ChosenNothing | msgspec.UnsetType) -> NothingAnswer | msgspec.UnsetType:

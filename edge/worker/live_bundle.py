@@ -56,7 +56,7 @@ class Served:
             for name, model in bundle.models.items()
             if model.attribution is not None
         }
-        self._packed: dict[tuple[ItemId, str], msgspec.Raw] = {}
+        self._packed: dict[tuple[ItemId, str, str], msgspec.Raw] = {}
         for name, scorer in self._scorers.items():
             self._check(name, scorer)
 
@@ -73,15 +73,20 @@ class Served:
         """
         return self._scorers[model].score(matrix)
 
-    def content(self, item: ItemId, variant: str = "", *, packed: bool) -> msgspec.Raw:
-        """The approved content, or that of a variant, to be pasted into a JSON answer, or MessagePack if `packed`."""
+    def content(self, item: ItemId, variant: str = "", format_name: str = "", *, packed: bool) -> msgspec.Raw:
+        """The approved content, that of a variant, or the representation of a format, to be pasted into an answer.
+
+        JSON, or MessagePack if `packed`.
+        """
         if not packed:
-            return msgspec.Raw(self.bundle.content_json(item, variant))
-        made = self._packed.get((item, variant))
+            return msgspec.Raw(self.bundle.content_json(item, variant, format_name))
+        key = (item, variant, format_name)
+        made = self._packed.get(key)
         if made is None:
-            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(self.bundle.content_json(item, variant))))
+            content = self.bundle.content_json(item, variant, format_name)
+            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(content)))
             if self.bundle.item(item) is not None:
-                self._packed[item, variant] = made
+                self._packed[key] = made
         return made
 
     def attribute(self, model: ModelName, matrix: Matrix) -> Matrix:

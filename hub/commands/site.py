@@ -119,7 +119,10 @@ def approve(
         {"by": who, "approved": [entry._asdict() for entry in approved]},
         _lines(
             *(
-                f"{entry.item}{f', variant {entry.variant}' if entry.variant else ''}: approved in {entry.file}"
+                entry.item
+                + (f", variant {entry.variant}" if entry.variant else "")
+                + (f", representation {entry.representation}" if entry.representation else "")
+                + f": approved in {entry.file}"
                 for entry in approved
             )
         )

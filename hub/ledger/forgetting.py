@@ -24,8 +24,9 @@ from hub.ledger.writing import POSITION, take
 
 NAMING: Final = ("subject", "identifier", "left_subject", "right_subject")
 """Columns that hold a subject, in whichever table they stand."""
-KEPT: Final = frozenset({"audit", "erasures", "erasure_requests"})
-"""Tables that name subjects and are not emptied of them: the audit is redacted, the others say who was erased."""
+KEPT: Final = frozenset({"audit", "erasures", "erasure_requests", "mail_suppressed"})
+"""Tables that name subjects and are not emptied of them: the audit is redacted, the others say who was erased, and who
+must not be written to should his address come back with an import."""
 IDENTITY: Final = frozenset({"links", "identity_statements", "persons"})
 """Emptied by `grouping.forget`, which also computes again who the people around are."""
 RECORDS: Final = (tables.events, tables.decisions, tables.preferences)

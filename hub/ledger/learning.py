@@ -222,12 +222,15 @@ class LearningRows:
             append(connection, AuditEntry(who, what, "learning", {"reason": reason}), now_ms)
             return said
 
-    def take_lease(self, holder: str, *, now_ms: int, life_ms: int) -> Lease | None:
-        """Take the right to take steps, or hold it for longer; None while another holds it."""
+    def take_lease(self, holder: str, *, now_ms: int, life_ms: int, name: str = LEASE) -> Lease | None:
+        """Take the right to take steps, or hold it for longer; None while another holds it.
+
+        `name`: of what; each has a lease of its own.
+        """
         columns = tables.learning_leases.c
         with self.storage.writing() as connection:
             row = connection.execute(
-                sa.select(columns.holder, columns.until_ms).where(columns.name == LEASE)
+                sa.select(columns.holder, columns.until_ms).where(columns.name == name)
             ).one_or_none()
             # A clock that was set back must not lock everybody out for as long as it was wrong.
             if row is not None and row.holder != holder and now_ms < row.until_ms <= now_ms + life_ms:
@@ -236,16 +239,16 @@ class LearningRows:
             upsert(
                 connection,
                 tables.learning_leases,
-                [{"name": LEASE, **msgspec.structs.asdict(lease)}],
+                [{"name": name, **msgspec.structs.asdict(lease)}],
                 update=["holder", "until_ms"],
             )
             return lease
 
-    def free_lease(self, holder: str) -> None:
+    def free_lease(self, holder: str, *, name: str = LEASE) -> None:
         """Give it back; nothing happens where another holds it."""
         columns = tables.learning_leases.c
         with self.storage.writing() as connection:
-            connection.execute(sa.delete(tables.learning_leases).where(columns.name == LEASE, columns.holder == holder))
+            connection.execute(sa.delete(tables.learning_leases).where(columns.name == name, columns.holder == holder))
 
 
 def _append_step(connection: sa.Connection, step: Step) -> None:

@@ -197,6 +197,18 @@ class PeopleRows:
             return regroup(connection, _every_node(connection), revision)
 
 
+def stated_by(connection: sa.Connection, members: Collection[SubjectId]) -> Preferences:
+    """What all subjects of a person have stated together, read within a transaction."""
+    said = Preferences()
+    for subject, part in sorted(_parts(connection, sorted(members)).items()):
+        try:
+            theirs = decode_preferences(part.preferences)
+        except MALFORMED:
+            theirs = decode_preferences(rebuild(connection, subject)[1])
+        said = merge_preferences(said, theirs)
+    return said
+
+
 def state(
     connection: sa.Connection, kind: str, left: SubjectId, right: SubjectId, *, who: str, reason: str, now_ms: int
 ) -> Nodes:

@@ -17,7 +17,7 @@ from edgewise.records import (
     encode_record,
 )
 from hub.ledger import tables
-from hub.ledger.batch import Batch, Placed, follow, number_from
+from hub.ledger.batch import Batch, Placed, follow, number_from, place
 from hub.ledger.canonical import Fold, moves
 from hub.ledger.dialect import among, chunks
 from hub.ledger.expiring import expired_before
@@ -92,6 +92,19 @@ def append_events(
     new = len(taken.events) + len(taken.preferences)
     stored = write(connection, taken, {name: mark} if new else {}, [Mark(name, mark)], now_ms)
     return stored, repeated
+
+
+def append_decisions(
+    connection: sa.Connection, name: Producer, decisions: Sequence[DecisionRecord], now_ms: int
+) -> Stored:
+    """Number decisions that the hub made itself onwards from the producer's mark, and store those that are new."""
+    mark = _marks(connection, {name}).get(name, -1)
+    numbered = [
+        encode_record(msgspec.structs.replace(record, producer=name, seq=mark + number))
+        for number, record in enumerate(decisions, 1)
+    ]
+    batch = Batch(name, numbered)
+    return store_batches(connection, [(batch, place(batch))], now_ms)
 
 
 def _marks(connection: sa.Connection, names: Iterable[Producer]) -> dict[Producer, int]:

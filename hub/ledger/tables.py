@@ -551,3 +551,44 @@ journey_watches = Table(
     Index(None, "look_ms"),
 )
 """Who did something that begins a journey's run, and when he is looked at again. `tries`: how often that failed."""
+
+mail_outbox = Table(
+    "mail_outbox",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("journey", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("not_after_ms", BigInteger, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("handed_ms", BigInteger),
+    Column("tries", BigInteger, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("decision_id", Text, nullable=False),
+    Column("shown", JSON, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index(None, "state", "due_ms"),
+    Index(None, "subject"),
+    Index(None, "identifier"),
+    Index(None, "message_id"),
+    Index(None, "decision_id"),
+)
+"""Mails that are to be sent, and what became of each. `identifier` is the keyed hash of the address, blank until it was
+handed over; `shown` is what counts as shown once it is sent: (decision, placement, grants)."""
+
+mail_suppressed = Table(
+    "mail_suppressed",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+)
+"""Who is not written to, whatever else is stored: keyed hashes of addresses, or of people. Kept when a person is
+erased: that he was not to be written to is what must not be forgotten."""

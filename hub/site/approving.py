@@ -17,21 +17,23 @@ from edgewise.bundle.catalogue import content_sha256
 from edgewise.errors import InputError, Problem, SiteError
 from edgewise.ids import ItemId
 from hub.durable import replace_file
-from hub.site.checking import did_you_mean_item, is_approved, waits
-from hub.site.files import ItemFile, VariantFile
+from hub.site.checking import copies, did_you_mean_item, is_approved, waits
+from hub.site.files import Copy, ItemFile
 from hub.site.reading import Place, raise_if_any, read_files
 
 KEY: Final = "approved"
 VARIANTS: Final = "variants"
+REPRESENTATIONS: Final = "representations"
 
 
 class Approved(NamedTuple):
-    """An item whose content, or a variant of it, was approved now."""
+    """An item whose content, or a variant or representation of it, was approved now."""
 
     item: ItemId
     sha256: str
     file: str
     variant: str = ""
+    representation: str = ""
 
 
 class _Edit(NamedTuple):
@@ -43,7 +45,7 @@ class _Edit(NamedTuple):
 
 
 def approve_items(folder: Path, by: str, items: Collection[ItemId] = ()) -> list[Approved]:
-    """Approve the current content of the named items and their variants, or of all whose content is not approved.
+    """Approve the current content of the named items in all their copies, or of all whose content is not approved.
 
     What is approved already stays as it is.
 
@@ -65,18 +67,19 @@ def approve_items(folder: Path, by: str, items: Collection[ItemId] = ()) -> list
     edited = {file: _edited(folder / file, entries, by) for file, entries in waiting.items()}
     for file, text in edited.items():
         replace_file(folder / file, text.encode())
-    return [
-        Approved(item.id, content_sha256(copy.content), file, copy.name if isinstance(copy, VariantFile) else "")
-        for file, entries in waiting.items()
-        for item, _ in entries
-        for copy in _waiting(item)
+    return [told for file, entries in waiting.items() for item, _ in entries for told in _told(item, file)]
+
+
+def _told(item: ItemFile, file: str) -> Iterator[Approved]:
+    """What of an item nobody had approved: itself, then its variants, then its representations."""
+    names = [
+        ("", ""),
+        *((variant.name, "") for variant in item.variants),
+        *(("", name) for name in item.representations),
     ]
-
-
-def _waiting(item: ItemFile) -> list[ItemFile | VariantFile]:
-    """What of an item nobody has approved: itself, then its variants."""
-    copies: list[ItemFile | VariantFile] = [item, *item.variants]
-    return [copy for copy in copies if not is_approved(copy)]
+    for copy, (variant, representation) in zip(copies(item), names, strict=True):
+        if not is_approved(copy):
+            yield Approved(item.id, content_sha256(copy.content), file, variant, representation)
 
 
 def _edited(path: Path, entries: list[tuple[ItemFile, Place]], by: str) -> str:
@@ -106,17 +109,26 @@ def _edits(text: str, node: yaml.Node, plain: dict[str, Any], item: ItemFile, by
         plain[KEY] = _approval(item, by)
         yield _with_approval(text, node, "id", plain[KEY])
     for key, value in node.value:
-        if key.value != VARIANTS:
-            continue
-        assert isinstance(value, yaml.SequenceNode)
-        for part, written, variant in zip(value.value, plain[VARIANTS], item.variants, strict=True):
+        parts: list[tuple[yaml.Node, dict[str, Any], Copy]] = []
+        after: str | None = None
+        if key.value == VARIANTS:
+            assert isinstance(value, yaml.SequenceNode)
+            parts += zip(value.value, plain[VARIANTS], item.variants, strict=True)
+            after = "name"
+        elif key.value == REPRESENTATIONS:
+            assert isinstance(value, yaml.MappingNode)
+            named = {name.value: part for name, part in value.value}
+            parts += (
+                (named[name], plain[REPRESENTATIONS][name], known) for name, known in item.representations.items()
+            )
+        for part, written, copy in parts:
             assert isinstance(part, yaml.MappingNode)
-            if not is_approved(variant):
-                written[KEY] = _approval(variant, by)
-                yield _with_approval(text, part, "name", written[KEY])
+            if not is_approved(copy):
+                written[KEY] = _approval(copy, by)
+                yield _with_approval(text, part, after, written[KEY])
 
 
-def _approval(copy: ItemFile | VariantFile, by: str) -> dict[str, str]:
+def _approval(copy: Copy, by: str) -> dict[str, str]:
     return {"by": by, "sha256": content_sha256(copy.content)}
 
 
@@ -127,21 +139,27 @@ def _edited_lines(text: str, waiting: Mapping[ItemId, ItemFile], by: str) -> Ite
         if item is None:
             yield line
             continue
-        copies: list[tuple[dict[str, Any], ItemFile | VariantFile]] = [(plain, item)]
-        copies += zip(plain.get(VARIANTS, []), item.variants, strict=True)
-        for written, copy in copies:
+        parts: list[tuple[dict[str, Any], Copy]] = [(plain, item)]
+        parts += zip(plain.get(VARIANTS, []), item.variants, strict=True)
+        parts += ((plain[REPRESENTATIONS][name], known) for name, known in item.representations.items())
+        for written, copy in parts:
             if not is_approved(copy):
                 written[KEY] = _approval(copy, by)
         yield msgspec.json.encode(plain).decode() + "\n"
 
 
-def _with_approval(text: str, node: yaml.MappingNode, after: str, approval: dict[str, str]) -> _Edit:
-    """The approval in the place of an older one, or behind the key `after`."""
+def _with_approval(text: str, node: yaml.MappingNode, after: str | None, approval: dict[str, str]) -> _Edit:
+    """The approval in the place of an older one, or behind the key `after`; None: before all keys."""
     by = msgspec.json.encode(approval["by"]).decode()  # a JSON string is a YAML string
     written = f'{{by: {by}, sha256: "{approval["sha256"]}"}}'
     for key, value in node.value:
         if key.value == KEY:
             return _Edit(value.start_mark.index, _end(value), written)
+    if after is None:
+        key, _ = node.value[0]
+        start = key.start_mark.index
+        behind = ", " if node.flow_style else f"\n{' ' * key.start_mark.column}"
+        return _Edit(start, start, f"{KEY}: {written}{behind}")
     key, value = next(pair for pair in node.value if pair[0].value == after)
     end = value.end_mark.index
     if node.flow_style:

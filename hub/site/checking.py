@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgewise.bundle.catalogue import content_sha256
@@ -29,7 +29,7 @@ from edgewise.bundle.policy import (
 from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
-from edgewise.ids import ItemId, ModelName, PlacementName
+from edgewise.ids import CollectionName, ItemId, ModelName, PlacementName
 from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
@@ -40,20 +40,29 @@ from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
+from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
-from hub.site.files import CollectionFile, ItemFile, VariantFile
+from hub.site.files import CollectionFile, Copy, ItemFile
 from hub.site.reading import Files, Place
 
 
 def check(files: Files) -> list[Problem]:
     """Everything that is wrong between the files of a site."""
+    catalogue = {item_id: item for item_id, (item, _) in files.items.items()}
+    collections: list[Problem] = []
+    candidates: dict[CollectionName, list[ItemId]] = {}
+    for collection_name, (collection, place) in files.collections.items():
+        wrong = list(_collection(files, catalogue, collection, place))
+        collections += wrong
+        # Of what cannot be asked for nothing more is said.
+        candidates[collection_name] = [] if wrong and collection.items is None else members(catalogue, collection)
     return [
         *_items(files),
         *_live_facts(files),
-        *(problem for name in files.collections for problem in _collection(files, *files.collections[name])),
+        *collections,
         *check_experiments(files),
-        *(problem for name in files.placements for problem in _placement(files, name)),
+        *(problem for name in files.placements for problem in _placement(files, name, candidates)),
         *check_features(files),
         *check_identity(files),
         *check_journeys(files),
@@ -64,19 +73,19 @@ def check(files: Files) -> list[Problem]:
     ]
 
 
-def is_approved(item: ItemFile | VariantFile) -> bool:
+def is_approved(item: Copy) -> bool:
     """Whether a person approved the content that the item has now."""
     return item.approved is not None and item.approved.sha256 == content_sha256(item.content)
 
 
 def waits(item: ItemFile) -> bool:
-    """Whether some content of an item, its own or a variant's, waits for an approval."""
-    return not is_approved(item) or not all(map(is_approved, item.variants))
+    """Whether some content of an item waits for an approval: its own, a variant's or a representation's."""
+    return not all(map(is_approved, copies(item)))
 
 
-def members(files: Files, collection: CollectionFile) -> list[ItemId]:
-    """The items of a collection, in its order."""
-    return list(files.items) if collection.all else list(collection.items or ())
+def copies(item: ItemFile) -> list[Copy]:
+    """All contents of an item: its own, then those of its variants, then its representations."""
+    return [item, *item.variants, *item.representations.values()]
 
 
 def _items(files: Files) -> Iterator[Problem]:
@@ -90,6 +99,8 @@ def _items(files: Files) -> Iterator[Problem]:
             yield from check_rule(variant.when, files.models, (*at, "when"), place.problem)
             if variant.name in {earlier.name for earlier in item.variants[:position]}:
                 yield place.problem((*at, "name"), f"the variant {variant.name!r} is there twice; rename one")
+        for name, known in item.representations.items():
+            yield from _not_json(known.content, ("representations", name, "content"), place.problem)
 
 
 def _live_facts(files: Files) -> Iterator[Problem]:
@@ -113,18 +124,20 @@ def _not_json(value: Any, path: tuple[str | int, ...], say: Say) -> Iterator[Pro
         yield say(path, f"{value} is a date, which a page cannot receive; put it in quotes")
 
 
-def _collection(files: Files, collection: CollectionFile, place: Place) -> Iterator[Problem]:
-    if collection.all == (collection.items is not None):
-        yield place.problem((), "expected either `items: [...]` or `all: true`; keep one of them")
-        return
+def _collection(
+    files: Files, catalogue: Mapping[ItemId, ItemFile], collection: CollectionFile, place: Place
+) -> Iterator[Problem]:
+    wrong = list(check_collection(catalogue, collection, place.problem))
+    yield from wrong
     listed = collection.items or []
     for position, item in enumerate(listed):
         if item not in files.items:
             yield place.problem(("items", position), f"no item {item!r}; {did_you_mean_item(item, files)}")
         if item in listed[:position]:
             yield place.problem(("items", position), f"the item {item!r} is listed twice; remove one")
-    if not members(files, collection):
-        yield place.problem((), "the collection has no item; list some")
+    if not wrong and not members(catalogue, collection):
+        asks = collection.tags is not None or collection.where is not None
+        yield place.problem((), f"the collection has no item; {'ask for less' if asks else 'list some'}")
 
 
 def did_you_mean_item(item: str, files: Files) -> str:
@@ -133,7 +146,9 @@ def did_you_mean_item(item: str, files: Files) -> str:
     return said if said.startswith("did you") or len(said) < 200 else "add it under items/, or remove it here"  # noqa: PLR2004
 
 
-def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
+def _placement(
+    files: Files, name: PlacementName, members_of: Mapping[CollectionName, list[ItemId]]
+) -> Iterator[Problem]:
     placement, place = files.placements[name]
     say = place.problem
     if not placement.arms:
@@ -142,9 +157,7 @@ def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
     if placement.collection not in files.collections:
         cure = did_you_mean(placement.collection, files.collections)
         yield say(("collection",), f"no collection {placement.collection!r}; {cure}")
-        candidates: list[ItemId] = []
-    else:
-        candidates = members(files, files.collections[placement.collection][0])
+    candidates = members_of.get(placement.collection, [])
     for arm_name, arm in placement.arms.items():
         yield from _arm(files, arm, candidates, ("arms", arm_name), say)
     yield from check_exploration(files, placement, candidates, say)
@@ -152,6 +165,7 @@ def _placement(files: Files, name: PlacementName) -> Iterator[Problem]:
         chosen = getattr(placement, key)
         if chosen not in placement.arms:
             yield say((key,), f"no arm {chosen!r}; {did_you_mean(chosen, placement.arms)}")
+    yield from _format(files, placement, candidates, say)
     yield from _impersonal(placement, say)
     yield from _fallback(files, placement, say)
     yield from check_placement_experiment(files, placement, say)
@@ -232,6 +246,13 @@ def _impersonal(placement: Placement, say: Say) -> Iterator[Problem]:
         yield say(("opted_out_arm",), f"{message} that ranks `all` candidates by priority or attribute")
 
 
+def _format(files: Files, placement: Placement, candidates: list[ItemId], say: Say) -> Iterator[Problem]:
+    known = {name for item in candidates if item in files.items for name in files.items[item][0].representations}
+    if placement.format and candidates and placement.format not in known:
+        cure = did_you_mean(placement.format, known) if known else "give the items one under `representations`"
+        yield say(("format",), f"no item of the collection has a representation {placement.format!r}; {cure}")
+
+
 def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]:
     for position, item_id in enumerate(placement.fallback):
         path = ("fallback", position)
@@ -243,6 +264,9 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
             yield say(path, f"nobody approved {item_id!r}; `edgewise site approve DIR --by NAME {item_id}`")
         elif not is_approved(item):
             message = f"the content of {item_id!r} changed since {item.approved.by} approved it"
+            yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
+        elif (known := item.representations.get(placement.format)) is not None and not is_approved(known):
+            message = f"nobody approved what {item_id!r} shows in the format {placement.format!r}"
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
         if item.starts is not None or item.ends is not None:
             yield say(path, f"{item_id!r} is not always there (starts, ends); choose an item that is")

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NamedTuple, TypeVar
 import msgspec
 
 from hub.site.documents import Steps
+from hub.site.files import NAME_PATTERN
 
 T = TypeVar("T")
 
@@ -66,6 +67,7 @@ def _wrong_inside(value: Any, into: Any, path: tuple[str | int, ...]) -> Iterato
                     yield from _wrong(part, arguments[0], (*path, position))
             elif isinstance(value, dict) and origin is dict:
                 for key, part in value.items():
+                    yield from _wrong(key, arguments[0], (*path, key))
                     yield from _wrong(part, arguments[1], (*path, key))
         case _ if isinstance(into, type) and issubclass(into, msgspec.Struct) and isinstance(value, dict):
             yield from _wrong_in_struct(value, into, path)
@@ -124,6 +126,8 @@ def _sentence(message: str, value: Any) -> str:
     """What msgspec found, with a cure where there is a usual one."""
     said = message.partition(" - at `")[0].replace("`", "")
     said = said[:1].lower() + said[1:]
+    if said.endswith(f"matching regex '{NAME_PATTERN}'"):
+        return f"{value!r} is no name; write small letters, digits, - and _, at most 64"
     if said.startswith("expected str, got") and isinstance(value, (bool, int, float)):
         said += f"; put quotes around {value}"
     return said

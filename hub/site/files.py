@@ -84,6 +84,13 @@ class VariantFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
 
 
+class RepresentationFile(msgspec.Struct, frozen=True):
+    """What an item is in placements of one format."""
+
+    content: dict[str, Any]
+    approved: Approval | None = None
+
+
 class ItemFile(msgspec.Struct, frozen=True):
     """Something that can be shown."""
 
@@ -95,13 +102,45 @@ class ItemFile(msgspec.Struct, frozen=True):
     ends: Moment | None = None
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
+    representations: dict[Word, RepresentationFile] = {}
+    """Format of placements -> what is shown there in place of `content`; each is approved for itself."""
+
+
+Copy = ItemFile | VariantFile | RepresentationFile
+"""What a person approves."""
+
+
+Tag = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class Tags(msgspec.Struct, frozen=True):
+    """Which tags an item must have. Tags are the values of its text attributes."""
+
+    any: list[Tag] = []
+    """At least one of these."""
+    all: list[Tag] = []
+    """All of these."""
+    none: list[Tag] = []
+    """None of these."""
+    of: list[str] = []
+    """Only values of these attributes count, as `[topic]`; those of all text attributes where it is not given."""
 
 
 class CollectionFile(msgspec.Struct, frozen=True):
-    """Items that compete for a placement, best first: those that are listed, or all of the catalogue."""
+    """Items that compete for a placement, best first: listed, all of the catalogue, or asked for.
+
+    `tags` and `where` ask; where both are given, both must hold. See `hub.site.collecting`.
+    """
 
     items: list[ItemId] | None = None
     all: bool = False
+    tags: Tags | None = None
+    where: Rule | None = None
+    """A query over `item.ATTRIBUTE`, spelt as a rule of eligibility."""
+    order_by: list[Annotated[str, Meta(pattern="^-?[^-]")]] = []
+    """Attributes, the first has the first word; `-popularity`: the largest first. Without, as in the items' files."""
+    limit: Annotated[int, Meta(ge=1)] | None = None
+    """At most so many, the best."""
 
 
 class ExperimentFile(msgspec.Struct, frozen=True):

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from edgewise.bundle.catalogue import Catalogue, Item, Variant
+from edgewise.bundle.catalogue import Catalogue, Item, Representation, Variant
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Policy, Site
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
-from hub.site.checking import check, members, waits
+from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
+from hub.site.collecting import members
 from hub.site.files import ItemFile, ModelUse, RetentionFile
 from hub.site.journey_file import JourneyFile
 from hub.site.reading import Files, raise_if_any, read_files
@@ -44,7 +45,7 @@ class SiteContents(NamedTuple):
     models: dict[ModelName, ModelUse]
     """Name in the arms -> the registered model that is meant."""
     waiting: tuple[ItemId, ...] = ()
-    """Items with content, their own or a variant's, that nobody has approved yet: it is in no answer until then."""
+    """Items with content, in whichever copy, that nobody has approved yet: it is in no answer until then."""
     recipes: Mapping[ModelName, RankerRecipe] = {}
     """Name in the arms -> how that model is trained."""
     item_recipes: Mapping[ModelName, ItemsRecipe] = {}
@@ -78,6 +79,7 @@ def load_site(folder: Path) -> SiteContents:
 
 def _contents(files: Files) -> SiteContents:
     said = files.site
+    items = {item_id: item for item_id, (item, _) in files.items.items()}
     policy = Policy(
         site=Site(
             name=said.name,
@@ -94,7 +96,7 @@ def _contents(files: Files) -> SiteContents:
             learning_share=said.learning_share,
         ),
         placements={name: placement for name, (placement, _) in files.placements.items()},
-        collections={name: members(files, collection) for name, (collection, _) in files.collections.items()},
+        collections={name: members(items, collection) for name, (collection, _) in files.collections.items()},
         experiments={key: experiment_of(key, experiment) for key, (experiment, _) in files.experiments.items()},
     )
     return SiteContents(
@@ -134,6 +136,14 @@ def _item(item: ItemFile) -> Item:
             )
             for variant in item.variants
         ],
+        representations={
+            name: Representation(
+                content=known.content,
+                approved_sha256=None if known.approved is None else known.approved.sha256,
+                approved_by=None if known.approved is None else known.approved.by,
+            )
+            for name, known in item.representations.items()
+        },
     )
 
 

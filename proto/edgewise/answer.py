@@ -240,7 +240,9 @@ def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
         return not blocks.is_muted(item, attributes_of(items, brought))
     code = items.code_of.get(item, UNKNOWN)
     is_open = items.starts_ms[code] <= asked.now_ms < items.ends_ms[code]
-    return bool(items.approved[code] and is_open) and not blocks.is_muted(item, items.attributes(code))
+    return bool(items.approved_in(entry.placement.format)[code] and is_open) and not blocks.is_muted(
+        item, items.attributes(code)
+    )
 
 
 def _digest(item: ItemId, entry: Entry, asked: Asked) -> str:
@@ -250,9 +252,20 @@ def _digest(item: ItemId, entry: Entry, asked: Asked) -> str:
 
 
 def _worded(item: ChosenItem, entry: Entry, asked: Asked) -> ChosenItem:
-    """The item in the copy that is meant for this visitor. What the caller brought is the page's own words."""
-    variants = asked.bundle.variants
-    if not variants or item.id in entry.brought:
+    """The item in the copy that is meant for this visitor. What the caller brought is the page's own words.
+
+    Variants reword an item's own content: where the placement has a representation of it, that is shown to everybody.
+    """
+    variants, format_name = asked.bundle.variants, entry.placement.format
+    if item.id in entry.brought:
+        return item
+    if format_name:
+        known = asked.bundle.item(item.id)
+        represented = None if known is None else known.representations.get(format_name)
+        if represented is not None:
+            digest = represented.approved_sha256 or ""
+            return msgspec.structs.replace(item, content_digest=digest, representation=format_name)
+    if not variants:
         return item
     chosen = variants.choose(item.id, asked.bundle.items, entry.visitor.facts)
     if chosen is None:

@@ -196,10 +196,11 @@ class Catalogued:
         items = features.items
         self.placement = placement
         self.rules = PlacementRules(placement.eligibility)
+        approved = items.approved_in(placement.format)
         codes = [
             code
             for code in dict.fromkeys(items.code_of[item] for item in collection if item in items.code_of)
-            if items.approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
+            if approved[code] and self.rules.allow_item(items.ids[code], items.attributes(code))
         ]
         self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors, named)
         self._items = items

@@ -42,6 +42,8 @@ class ChosenItem(msgspec.Struct, frozen=True):
     variant: str | msgspec.UnsetType = msgspec.UNSET
     """The copy that was shown instead of the item's own content. Left out of the bytes where there is none, as they
     were before there were any."""
+    representation: str | msgspec.UnsetType = msgspec.UNSET
+    """The format whose representation of the item was shown instead of its own content. Left out where none was."""
 
 
 class ChosenNothing(msgspec.Struct, frozen=True):

@@ -80,8 +80,9 @@ DONE_TO: Final = frozenset(
 IN_CART: Final = frozenset({"Product Added", "Product Removed", "Cart Viewed", "Order Completed"})
 """Events that change what a cart holds. A wishlist is no cart, and a purchase in a shop clears none."""
 
-ACTIVATIONS: Final = frozenset({"Promotion Viewed", "Content Viewed"})
-"""Events that make a deferred decision count as shown, when they carry its `decisionId`."""
+ACTIVATIONS: Final = frozenset({"Promotion Viewed", "Content Viewed", "Email Delivered", "Email Sent"})
+"""Events that make a deferred decision count as shown, when they carry its `decisionId`. `Email Sent` is ours: a mail
+that was handed over to a platform which reports itself what it delivered."""
 
 CONVERSIONS: Final = frozenset(
     {

@@ -90,9 +90,9 @@ def render_fallback(bundle: Bundle | None, name: PlacementName, *, locale: str =
     return _container(name, "", inside)
 
 
-def content_of(bundle: Bundle, item: ItemId, variant: str = "") -> Mapping[str, Any] | None:
-    """The approved content of an item or of a variant of it; None where there is none."""
-    content: dict[str, Any] | None = msgspec.json.decode(bundle.content_json(item, variant))
+def content_of(bundle: Bundle, item: ItemId, variant: str = "", format_name: str = "") -> Mapping[str, Any] | None:
+    """The approved content of an item, of a variant of it, or of its representation of a format; None without."""
+    content: dict[str, Any] | None = msgspec.json.decode(bundle.content_json(item, variant, format_name))
     return content
 
 
@@ -103,7 +103,7 @@ def _fallback(bundle: Bundle, name: PlacementName, locale: str) -> str:
     if placement is None:
         return ""
     items = [
-        ShownItem(item, rank, Reason.FALLBACK_NO_CANDIDATE, content_of(bundle, item))
+        ShownItem(item, rank, Reason.FALLBACK_NO_CANDIDATE, content_of(bundle, item, "", placement.format))
         for rank, item in enumerate(placement.fallback[: placement.count], 1)
     ]
     return _inside(bundle, name, [item for item in items if item.content is not None], locale=locale)

@@ -189,7 +189,7 @@ def test_a_turn_that_died_behind_any_step_comes_to_the_same_end(shop: LoopShop, 
 def test_two_processes_do_not_learn_at_once(shop: LoopShop) -> None:
     shop.click(10)
     assert shop.ledger.take_lease("another", now_ms=shop.clock.now_ms(), life_ms=60_000) is not None
-    with pytest.raises(RefusedError, match="another process is learning"):
+    with pytest.raises(RefusedError, match="another process is at the learning loop"):
         shop.around()
     assert shop.ledger.turns() == []
     shop.clock.advance(60_000)

@@ -142,3 +142,29 @@ def test_copies_in_lines_are_approved(tmp_path: Path) -> None:
     site = site_of(tmp_path, msgspec.json.encode(item).decode() + "\n", "items/all.jsonl")
     assert [entry.variant for entry in approve_items(site, "Ann")] == ["", "calm"]
     assert load_site(site).waiting == ()
+
+
+REPRESENTED = {
+    "block": "- id: a\n  content: {title: A}\n  representations:\n    # as a line of a mail\n    mail:\n"
+    "      content:\n        line: A\n    tile: {content: {headline: A}}\n",
+    "flow": "- {id: a, content: {title: A}, representations: {mail: {content: {line: A}}, 'tile': {content: {}}}}",
+    "line": '{"id":"a","content":{"title":"A"},"representations":{"mail":{"content":{}},"tile":{"content":{"b":1}}}}\n',
+}
+
+
+@pytest.mark.parametrize("layout", REPRESENTED)
+def test_every_representation_is_approved_for_itself(tmp_path: Path, layout: str) -> None:
+    file = "items/all.jsonl" if layout == "line" else "items/all.yaml"
+    site = site_of(tmp_path, REPRESENTED[layout], file)
+    assert load_site(site).waiting == ("a",)
+    assert [entry.representation for entry in approve_items(site, "Ann")] == ["", "mail", "tile"]
+    assert load_site(site).waiting == ()
+    (item,) = load_site(site).catalogue.items
+    assert {known.approved_sha256 for known in item.representations.values()} == {
+        content_sha256(known.content) for known in item.representations.values()
+    }
+    path = site / file
+    path.write_text(path.read_text().replace('"b":1', '"b":2').replace("headline: A", "headline: B"))
+    if layout != "flow":
+        assert [entry.representation for entry in approve_items(site, "Bob")] == ["tile"]
+        assert load_site(site).catalogue.items[0].representations["tile"].approved_by == "Bob"

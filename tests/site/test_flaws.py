@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,23 @@ from hub.site.loading import load_site
 from hub.site.starting import invented_files, write_site
 
 
-def write_flawed(folder: Path, flaw: Flaw) -> None:
-    """The invented site, approved by Ann, with one flaw."""
+@pytest.fixture(scope="module")
+def approved(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of the invented site, approved by Ann: signing them anew for every flaw is what would take long."""
+    folder = tmp_path_factory.mktemp("site")
     write_site(folder, invented_files(), write_key="key", by="Ann")
+    return {path: (folder / path).read_bytes() for path in invented_files()}
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
+def write_flawed(folder: Path, files: Mapping[str, bytes], flaw: Flaw) -> None:
+    """The site with one flaw."""
+    write_files(folder, files)
     path = folder / flaw.file
     path.parent.mkdir(exist_ok=True)
     if flaw.also is not None:
@@ -36,8 +51,8 @@ def write_flawed(folder: Path, flaw: Flaw) -> None:
 
 
 @pytest.mark.parametrize("flaw", FLAWS, ids=lambda flaw: flaw.name)
-def test_a_flaw_is_refused_with_file_line_and_cure(tmp_path: Path, flaw: Flaw) -> None:
-    write_flawed(tmp_path, flaw)
+def test_a_flaw_is_refused_with_file_line_and_cure(tmp_path: Path, approved: dict[str, bytes], flaw: Flaw) -> None:
+    write_flawed(tmp_path, approved, flaw)
     with pytest.raises(SiteError) as refused:
         load_site(tmp_path)
     problems = refused.value.problems
@@ -53,8 +68,8 @@ def test_the_names_are_different() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_the_site_without_a_flaw_is_in_order(tmp_path: Path) -> None:
-    write_site(tmp_path, invented_files(), write_key="key", by="Ann")
+def test_the_site_without_a_flaw_is_in_order(tmp_path: Path, approved: dict[str, bytes]) -> None:
+    write_files(tmp_path, approved)
     contents = load_site(tmp_path)
     assert contents.policy.site.name == "kettle-and-bean"
     assert len(contents.catalogue.items) == 20
@@ -70,8 +85,8 @@ def test_a_folder_without_a_site_says_how_to_start(tmp_path: Path) -> None:
     assert "edgewise site init" in problem.message
 
 
-def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
-    write_site(tmp_path, invented_files(), write_key="key", by="Ann")
+def test_all_problems_are_said_at_once(tmp_path: Path, approved: dict[str, bytes]) -> None:
+    write_files(tmp_path, approved)
     for file in ("placements/home_hero.yaml", "placements/home_list.yaml"):
         path = tmp_path / file
         path.write_text(path.read_text().replace("count: ", "cuont: ").replace("fallback: [", "fallback: [1, "))
@@ -80,8 +95,8 @@ def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
     assert len(refused.value.problems) == 4
 
 
-def test_what_the_invented_site_suggests_is_in_order(tmp_path: Path) -> None:
-    write_site(tmp_path, invented_files(), write_key="key", by="Ann")
+def test_what_the_invented_site_suggests_is_in_order(tmp_path: Path, approved: dict[str, bytes]) -> None:
+    write_files(tmp_path, approved)
     path = tmp_path / "features" / "visitor_and_item.yaml"
     before = len(load_site(tmp_path).features.features)
     suggested = path.read_text().count("\n# - {")

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgewise.admission.check_features import check_features
 from edgewise.admission.check_policy import check_policy
+from edgewise.admission.check_representations import check_representations
 from edgewise.admission.check_scores import check_scores
 from edgewise.admission.check_variants import check_variants
 from edgewise.attributes import texts_of
@@ -133,6 +134,7 @@ def check_contents(
     require(policy.site.name == manifest.site, "wrong_site", POLICY, message, "$.site.name")
     _check_catalogue(catalogue, limits)
     check_variants(catalogue, manifest.models)
+    check_representations(catalogue)
     message = f"{len(table.features)} features, at most {limits.features} are taken"
     require(len(table.features) <= limits.features, "too_large", FEATURES, message, "$.features")
     optional = learned.resources

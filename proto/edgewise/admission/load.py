@@ -28,6 +28,7 @@ from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import FeatureTable, decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+from edgewise.representations import Representations
 from edgewise.scores import ScoreModel
 from edgewise.variants import Variants
 
@@ -89,6 +90,7 @@ class Bundle:
             self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
         self.variants = Variants(self.items)
+        self.representations = Representations(self.items)
         self._content_json = {
             item.id: encoded_content(item)
             for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
@@ -123,11 +125,16 @@ class Bundle:
         """An item of the catalogue, approved or not."""
         return self.items.item(item_id)
 
-    def content_json(self, item_id: ItemId, variant: str = "") -> bytes:
-        """The approved content of an item, or of one of its variants, as JSON.
+    def content_json(self, item_id: ItemId, variant: str = "", format_name: str = "") -> bytes:
+        """The approved content of an item as JSON: its own, that of a variant, or its representation of a format.
 
-        `null` for an item that is unknown or not approved, and for a variant that is neither.
+        An item without a representation of the format has its own content there. `null` for an item that is unknown
+        or not approved, and for a variant or representation that is neither.
         """
+        if format_name:
+            represented = self.representations.content_json(item_id, format_name)
+            if represented is not None:
+                return represented or NO_CONTENT
         if variant:
             return self.variants.content_json(item_id, variant) or NO_CONTENT
         return self._content_json.get(item_id, NO_CONTENT)

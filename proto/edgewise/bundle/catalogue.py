@@ -26,6 +26,16 @@ class Variant(msgspec.Struct, frozen=True, omit_defaults=True):
     approved_by: str | None = None
 
 
+class Representation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an item is in placements of one format: the same offer as a banner, as a line of a mail, as a tile."""
+
+    content: dict[str, Any]
+    """What is rendered there instead of the item's content."""
+    approved_sha256: str | None = None
+    """Of this very content: while it is not approved, the item is not shown in placements of the format."""
+    approved_by: str | None = None
+
+
 class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     """Something that can be shown."""
 
@@ -41,6 +51,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     ends_ms: int | None = None
     variants: list[Variant] = []
     """The first whose rule holds is shown; the content where none does."""
+    representations: dict[str, Representation] = {}
+    """Format of placements -> what is shown in them. An item without one for a format shows its own content."""
 
 
 class Catalogue(msgspec.Struct, frozen=True):

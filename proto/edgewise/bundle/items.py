@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.attributes import number_of, texts_of
-from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, Variant, content_sha256
+from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, Representation, Variant, content_sha256
 from edgewise.ids import ItemId
 
 UNKNOWN: Final = -1
@@ -77,6 +77,7 @@ class ItemTable:
             if item.ends_ms is not None:
                 self.ends_ms[code] = _bounded(item.ends_ms)
         self.scheduled: NDArray[np.bool_] = (self.starts_ms > -FOREVER_MS) | (self.ends_ms < FOREVER_MS)
+        self._approved_in: dict[str, NDArray[np.bool_]] = {"": self.approved}
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._dimensions: dict[str, Dimension] = {}
         self._may_be_number: dict[str, NDArray[np.bool_]] = {}
@@ -94,6 +95,22 @@ class ItemTable:
         """Codes of ids, UNKNOWN for what the catalogue does not hold; shape (len(items),)."""
         code_of = self.code_of
         return np.array([code_of.get(item, UNKNOWN) for item in items], np.intp)
+
+    def approved_in(self, format_name: str) -> NDArray[np.bool_]:
+        """Items that may be shown in placements of a format; shape (items + 1,), False for the unknown item.
+
+        An item without an approval of its own is shown in none. Where it has a representation for the format, that
+        has to be approved as well: nothing else stands in for it.
+        """
+        made = self._approved_in.get(format_name)
+        if made is None:
+            made = self.approved.copy()
+            for code, item in enumerate(self.items):
+                known = item.representations.get(format_name)
+                if known is not None and made[code]:
+                    made[code] = is_approved(known)
+            self._approved_in[format_name] = made
+        return made
 
     def numbers(self, attribute: str) -> NDArray[np.float64]:
         """A numeric attribute of all items, NaN where it is missing; shape (items + 1,)."""
@@ -156,12 +173,12 @@ class ItemTable:
         return item_id
 
 
-def is_approved(item: Item | Variant) -> bool:
+def is_approved(item: Item | Variant | Representation) -> bool:
     """Default-deny: only a digest that equals the content's own counts as an approval."""
     return item.approved_sha256 is not None and item.approved_sha256 == content_sha256(item.content)
 
 
-def encoded_content(item: Item | Variant) -> bytes:
+def encoded_content(item: Item | Variant | Representation) -> bytes:
     """The content as JSON, to be pasted into an answer."""
     return _content_encoder.encode(item.content)
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from edgewise.ids import BundleVersion, ModelName, SiteName
 
-PROTOCOL_VERSION: Final = 2
+PROTOCOL_VERSION: Final = 3
 """What this code speaks. Grows when an older node could not understand a bundle; a bundle says the least version that
 understands it (`edgewise.bundle.needed`)."""
 

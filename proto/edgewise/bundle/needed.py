@@ -18,13 +18,21 @@ from edgewise.bundle.policy import Arm, Placement, Policy
 FIRST: Final = 1
 LIMITS_OF_CHOICE: Final = 2
 """Who takes part in an experiment, what a slate may hold, what may be explored, and how a placement learns."""
+DYNAMIC_CONTENT: Final = 3
+"""Which representation of an item a placement shows."""
 
 
 def protocol_needed(policy: Policy) -> int:
     """The least version whose nodes take every word of it to heart."""
+    if any(map(_shows_dynamic_content, policy.placements.values())):
+        return DYNAMIC_CONTENT
     placements = map(_placement_needs, policy.placements.values())
     experiments = map(_experiment_needs, policy.experiments.values())
     return LIMITS_OF_CHOICE if any(placements) or any(experiments) else FIRST
+
+
+def _shows_dynamic_content(placement: Placement) -> bool:
+    return bool(placement.format)
 
 
 def _placement_needs(placement: Placement) -> bool:

@@ -268,6 +268,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
     reward: RewardDefinition | None = None
     """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
+    format: str = ""
+    """Items show their representation of this name here; blank: their own content."""
 
 
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
