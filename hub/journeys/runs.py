@@ -81,42 +81,60 @@ class _Cart:
         return Run(self.first.message_id, frozenset(self._anchors), self.first.time_ms, self.last_ms, why)
 
     def _count(self, event: EventRecord, sign: int) -> None:
-        pieces = [(touch.item, touch.quantity) for touch in event.touches] or [(UNLISTED, 1)]
+        pieces = [(str(touch.item), touch.quantity) for touch in event.touches] or [(UNLISTED, 1)]
         for item, quantity in pieces:
             self._pieces[item] += sign * max(1, quantity)
             if self._pieces[item] <= 0:  # more taken out than was put in: an event is missing, or was never sent
                 del self._pieces[item]
 
 
-def _carts(in_order: Iterable[EventRecord], trigger: Trigger) -> Iterator[Run]:
-    cart: _Cart | None = None
-    for event in in_order:
-        begins = _named(event, {trigger.event, ADDED})
-        if cart is not None and begins and event.time_ms - cart.last_ms > FORGOTTEN_MS:
-            if cart.is_meant:
-                yield cart.ended()
-            cart = None
-        if begins:
-            cart = cart or _Cart(event)
-            cart.put(event)
-            cart.is_meant |= event.name == trigger.event
-        if cart is None:
-            continue
+class _Reader:
+    """Makes carts of events in order of time."""
+
+    def __init__(self, trigger: Trigger) -> None:
+        self.found: list[Run] = []
+        self._trigger = trigger
+        self._cart: _Cart | None = None
+
+    def read(self, event: EventRecord) -> None:
+        """The next event."""
+        if _named(event, {self._trigger.event, ADDED}):
+            self._put(event)
+        if self._cart is None:
+            return
         if _is_his_own(event):
-            cart.last_ms = max(cart.last_ms, event.time_ms)
-        why = ""
-        if _named(event, {CART_ENDS}):
-            why = ORDERED
-        elif _named(event, trigger.unless):
-            why = DONE
-        elif _named(event, {_REMOVED}) and cart.take(event):
-            why = EMPTIED
+            self._cart.last_ms = max(self._cart.last_ms, event.time_ms)
+        why = self._ends(self._cart, event)
         if why:
-            if cart.is_meant:
-                yield cart.ended(why)
-            cart = None
-    if cart is not None and cart.is_meant:
-        yield cart.ended()
+            self.close(why)
+
+    def close(self, why: str = "") -> None:
+        """The cart is over; or, without a reason, no more is known of it."""
+        if self._cart is not None and self._cart.is_meant:
+            self.found.append(self._cart.ended(why))
+        self._cart = None
+
+    def _put(self, event: EventRecord) -> None:
+        if self._cart is not None and event.time_ms - self._cart.last_ms > FORGOTTEN_MS:
+            self.close()
+        self._cart = self._cart or _Cart(event)
+        self._cart.put(event)
+        self._cart.is_meant |= event.name == self._trigger.event
+
+    def _ends(self, cart: _Cart, event: EventRecord) -> str:
+        if _named(event, {CART_ENDS}):
+            return ORDERED
+        if _named(event, self._trigger.unless):
+            return DONE
+        return EMPTIED if _named(event, {_REMOVED}) and cart.take(event) else ""
+
+
+def _carts(in_order: Iterable[EventRecord], trigger: Trigger) -> Iterator[Run]:
+    reader = _Reader(trigger)
+    for event in in_order:
+        reader.read(event)
+    reader.close()
+    yield from reader.found
 
 
 def _single(in_order: list[EventRecord], trigger: Trigger) -> Iterator[Run]:

@@ -11,7 +11,6 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from edgewise.errors import EdgewiseError
 from edgewise.ids import SubjectId
 from hub.journeys.planning import UNTOLD_MS, Plan, plan_of
 from hub.journeys.runs import FORGOTTEN_MS
@@ -104,9 +103,7 @@ class Watcher:
         try:
             person = self._ledger.person_of(watch.subject)
             plan = self._plan(watch.journey, journey, person, now_ms)
-        except EdgewiseError:
-            raise  # the ledger is away: for everybody
-        except Exception:  # one damaged profile holds up nobody else
+        except Exception:  # noqa: BLE001  # one damaged profile holds up nobody else
             self._log.exception("somebody could not be looked at", journey=watch.journey, subject=watch.subject)
             wait_ms = min(MINUTE_MS << min(watch.tries, 10), _LONGEST_WAIT_MS)
             with self._ledger.storage.writing() as connection:

@@ -51,10 +51,7 @@ def find(connection: sa.Connection, journey: str, event: str, *, since_ms: int, 
     upsert(
         connection,
         tables.journey_watches,
-        [
-            {"journey": journey, "subject": subject, "look_ms": look_ms, "tries": 0}
-            for subject in dict.fromkeys(found)
-        ],
+        [{"journey": journey, "subject": subject, "look_ms": look_ms, "tries": 0} for subject in dict.fromkeys(found)],
         update=("look_ms", "tries"),
     )
     upsert(connection, tables.counters, [{"name": counter, "value": newest}], update=("value",))
