@@ -30,6 +30,11 @@ TEAS = "items/teas.yaml"
 FEATURES = "features/visitor_and_item.yaml"
 EXPERIMENT = "experiments/home_hero.yaml"
 COLLECTION = "collections/hero.yaml"
+TILE = (
+    "collection: everything\narms: {all: {ranking: {method: priority}}}\narm: all\nopted_out_arm: all\n"
+    "fallback: [sencha]\n"
+)
+"""A placement of all items."""
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
@@ -391,6 +396,49 @@ FLAWS = [
             "items/more.yaml",
             "- {id: a, content: {}, approved: {by: Ann, sha256: APPROVED}, "
             "representations: {tile: {content: {}}}}\n".replace("APPROVED", content_sha256({})),
+        ),
+    ),
+    # --- what fits a placement ---
+    Flaw(
+        "title_too_long",
+        "items/more.yaml",
+        "- id: a\n  content:\n    title: What no tile has room for, whatever one does\n",
+        3,
+        "content.title: 44 characters, tile takes at most 40",
+        "shorten it",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {title: {most_characters: 40}}\n",
+        ),
+    ),
+    Flaw(
+        "limit_of_no_field",
+        HERO,
+        "count: 1\nlimits: {titel: {most_characters: 60}}",
+        4,
+        "no content that is shown here has 'titel'",
+        "did you mean 'title'?",
+        "count: 1",
+    ),
+    Flaw(
+        "limit_of_nothing",
+        HERO,
+        "count: 1\nlimits: {title: {most_caracters: 60}}",
+        4,
+        "unknown key 'most_caracters'",
+        "did you mean 'most_characters'?",
+        "count: 1",
+    ),
+    Flaw(
+        "picture_without_a_file",
+        "items/more.yaml",
+        "- {id: a, content: {image: pictures/a.webp}}\n",
+        1,
+        "there is no file pictures/a.webp in the site",
+        "put it there, or write a URL",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {image: {width: 600}}\n",
         ),
     ),
     # --- collections that ask ---
@@ -1068,6 +1116,79 @@ FLAWS = [
         "invalid enum value 'science'",
         "science",
         "purpose: null",
+    ),
+    Flaw(
+        "feature_over_unknown_publication",
+        FEATURES,
+        "type: freshness, attribute: published, name: views_7d,",
+        7,
+        "no item has an attribute 'published'",
+        "expected one of",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
+        "feature_matching_unknown_score",
+        FEATURES,
+        "type: score_match, model: trait, attribute: topic, name: views_7d,",
+        7,
+        "no model 'trait'",
+        "there is none yet",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
+        "formula_over_no_feature",
+        HERO,
+        "{method: formula, formula: {term: feature, name: view_7d}}",
+        10,
+        "no feature 'view_7d'",
+        "did you mean 'views_7d'?",
+        "{method: attribute, attribute: popularity}",
+    ),
+    # --- complements ---
+    Flaw(
+        "complement_of_no_dimension",
+        "site.yaml",
+        "complements: {colour: {red: [green]}}\nholdout: 0",
+        16,
+        "profiles keep no 'colour'",
+        "expected one of brand, category, topic",
+        "holdout: 0",
+    ),
+    Flaw(
+        "complement_that_no_item_has",
+        "site.yaml",
+        "complements: {category: {coffee: [tool]}}\nholdout: 0",
+        16,
+        "no item has the category 'tool'",
+        "did you mean 'tools'?",
+        "holdout: 0",
+    ),
+    Flaw(
+        "complement_of_itself",
+        "site.yaml",
+        "complements: {category: {coffee: [coffee]}}\nholdout: 0",
+        16,
+        "does not go with itself",
+        "remove it",
+        "holdout: 0",
+    ),
+    Flaw(
+        "rule_over_complements_that_nobody_said",
+        LIST,
+        "{match: compare, of: item.category, op: in, to: $profile.complement.category}",
+        11,
+        "the site says of no category what goes with it",
+        "write `complements` in site.yaml",
+        RULE,
+    ),
+    Flaw(
+        "rule_over_nothing_likely",
+        LIST,
+        "{match: compare, of: profile.likely.colour, op: exists}",
+        11,
+        "no value 'profile.likely.colour'",
+        "did you mean 'profile.likely.",
+        RULE,
     ),
     # --- journeys ---
     Flaw(

@@ -73,7 +73,7 @@ def load_site(folder: Path) -> SiteContents:
         SiteError: everything that is wrong, with file and line.
     """
     files = read_files(folder)
-    raise_if_any(folder, check(files))
+    raise_if_any(folder, check(files, folder))
     return _contents(files)
 
 
@@ -91,6 +91,7 @@ def _contents(files: Files) -> SiteContents:
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
             live_facts=said.live_facts,
+            complements=said.complements,
             currency=said.currency,
             traffic=said.traffic,
             learning_share=said.learning_share,
