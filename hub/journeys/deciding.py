@@ -15,12 +15,13 @@ from edgewise.bundle.facts import NO_FACTS
 from edgewise.consent import SILENCE, effective
 from edgewise.decide import Outcome, decide
 from edgewise.decision import canonical_bytes
+from edgewise.dial import DIAL_NOTHING
 from edgewise.draws import draw_from
 from edgewise.errors import UnavailableError
 from edgewise.ids import BundleVersion, DecisionId, ModelName, PlacementName, Producer, SubjectId, ulid
 from edgewise.keeping import kept_for_learning
 from edgewise.live_facts import LiveFacts
-from edgewise.profile.preferences import DIAL_NOTHING, Preferences, decode_preferences
+from edgewise.profile.preferences import Preferences, decode_preferences
 from edgewise.profile.state import Profile, decode_profile
 from edgewise.question import Question
 from edgewise.reasons import Reason
