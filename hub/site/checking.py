@@ -44,6 +44,7 @@ from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
+from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
@@ -83,6 +84,7 @@ def check(files: Files, folder: Path) -> list[Problem]:
         *check_rewards(files),
         *check_score_recipes(files),
         *check_sources(files),
+        *check_templates(files, candidates),
     ]
 
 

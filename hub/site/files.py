@@ -10,6 +10,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+templates/NAME.yaml       hub.site.template_files.TemplateFile, with its sources beside it
 journeys/NAME.yaml        hub.site.journey_file.JourneyFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
