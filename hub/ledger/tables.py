@@ -540,6 +540,18 @@ journey_switches = Table(
 """Journeys that people enabled or paused; of each the row of the greatest number holds. `gates` is what held it back or
 let it go, in words."""
 
+journey_watches = Table(
+    "journey_watches",
+    metadata,
+    Column("journey", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("look_ms", BigInteger, nullable=False),
+    Column("tries", BigInteger, nullable=False),
+    PrimaryKeyConstraint("journey", "subject"),
+    Index(None, "look_ms"),
+)
+"""Who did something that begins a journey's run, and when he is looked at again. `tries`: how often that failed."""
+
 mail_outbox = Table(
     "mail_outbox",
     metadata,
