@@ -30,6 +30,7 @@ TEAS = "items/teas.yaml"
 FEATURES = "features/visitor_and_item.yaml"
 EXPERIMENT = "experiments/home_hero.yaml"
 COLLECTION = "collections/hero.yaml"
+SPRING = "promotions/spring.yaml"
 TILE = (
     "collection: everything\narms: {all: {ranking: {method: priority}}}\narm: all\nopted_out_arm: all\n"
     "fallback: [sencha]\n"
@@ -1206,6 +1207,77 @@ FLAWS = [
         "invalid enum value 'science'",
         "science",
         "purpose: null",
+    ),
+    # --- promotions ---
+    Flaw(
+        "promotion_of_two_discounts",
+        SPRING,
+        "discount: {percent: 10, free_shipping: true}\ntotal: 100\n",
+        1,
+        "expected one of `percent`, `amount` and `free_shipping: true`",
+        "keep one",
+    ),
+    Flaw("promotion_without_total", SPRING, "discount: {percent: 10}\n", 1, "missing required field total", "total"),
+    Flaw(
+        "promotion_of_more_than_all",
+        SPRING,
+        "discount: {percent: 110}\ntotal: 100\n",
+        1,
+        "expected float <= 100.0",
+        "100",
+    ),
+    Flaw(
+        "promotion_ends_first",
+        SPRING,
+        "discount: {percent: 10}\ntotal: 9\nstarts: 2026-12-02T00:00:00Z\nends: 2026-12-01T00:00:00Z\n",
+        4,
+        "before it starts",
+        "exchange them",
+    ),
+    Flaw(
+        "promotion_of_no_collection",
+        SPRING,
+        "discount: {percent: 10}\ntotal: 9\ncollection: heros\n",
+        3,
+        "no collection 'heros'",
+        "did you mean 'hero'?",
+    ),
+    Flaw(
+        "promotion_for_one_person_only",
+        SPRING,
+        "discount: {percent: 10}\ntotal: 9\nper_person: 10\n",
+        3,
+        "there are 9 in all",
+        "lower it",
+    ),
+    Flaw(
+        "promotion_that_is_not_there",
+        TEAS,
+        "- id: earl-grey\n  promotion: spring\n",
+        7,
+        "no promotion 'spring'",
+        "write promotions/spring.yaml",
+        "- id: earl-grey\n",
+    ),
+    Flaw(
+        "promotion_item_with_a_code_of_its_own",
+        TEAS,
+        "  promotion: spring\n  content: {code: TEA10, title: Earl Grey,",
+        9,
+        "the promotion fills in 'code'",
+        "leave it out",
+        "  content: {title: Earl Grey,",
+        also=(SPRING, "discount: {percent: 10}\ntotal: 100\n"),
+    ),
+    Flaw(
+        "fallback_that_hangs_on_a_code",
+        "items/coffees.yaml",
+        "- id: house-blend\n  promotion: spring\n",
+        21,
+        "'house-blend' is hidden when no code is left",
+        "say `when_out: without` there",
+        "- id: house-blend\n",
+        also=(SPRING, "discount: {percent: 10}\ntotal: 100\n"),
     ),
     Flaw(
         "feature_over_unknown_publication",

@@ -39,6 +39,7 @@ from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_journeys import check_journeys
+from hub.site.checking_promotions import check_promotions
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
 from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
@@ -81,6 +82,7 @@ def check(files: Files, folder: Path) -> list[Problem]:
         *check_features(files),
         *check_identity(files),
         *check_journeys(files),
+        *check_promotions(files),
         *check_recipes(files),
         *check_rewards(files),
         *check_schedules(files),

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
+from edgewise.bundle.clocks import DAY_S, LocalClock, local_seconds, seconds_of
 from edgewise.bundle.schedules import WEEKDAYS, Schedule, Zone
 from edgewise.errors import Problem
-from edgewise.schedules import DAY_S, LocalClock, local_seconds, seconds_of
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say, Steps
 from hub.site.reading import Files, Place

@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from edgewise.bundle.catalogue import Catalogue, Item, Representation, Variant
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Policy, Site
+from edgewise.bundle.promotions import Promotion
 from edgewise.bundle.templates import Templates
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
@@ -22,6 +25,7 @@ from hub.site.checking_templates import templates_of
 from hub.site.collecting import members
 from hub.site.files import ItemFile, ModelUse, RetentionFile
 from hub.site.journey_file import JourneyFile
+from hub.site.promotion_file import PromotionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
@@ -108,6 +112,7 @@ def _contents(files: Files) -> SiteContents:
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(items, collection) for name, (collection, _) in files.collections.items()},
         experiments={key: experiment_of(key, experiment) for key, (experiment, _) in files.experiments.items()},
+        promotions={name: _promotion(promotion) for name, (promotion, _) in files.promotions.items()} or msgspec.UNSET,
     )
     return SiteContents(
         policy=policy,
@@ -157,6 +162,22 @@ def _item(item: ItemFile) -> Item:
             )
             for name, known in item.representations.items()
         },
+        promotion=item.promotion,
+    )
+
+
+def _promotion(said: PromotionFile) -> Promotion:
+    return Promotion(
+        discount=said.discount,
+        total=said.total,
+        per_person=said.per_person,
+        valid_days=said.valid_days,
+        starts_ms=_milliseconds(said.starts),
+        ends_ms=_milliseconds(said.ends),
+        minimum_order=said.minimum_order,
+        collection=said.collection,
+        when_out=said.when_out,
+        generation=said.generation,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from edgewise.attributes import number_of, texts_of
+from edgewise.bundle.clocks import CompiledSchedule
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.policy import (
@@ -41,7 +42,6 @@ from edgewise.nearness import Nearness, Places
 from edgewise.policy import Scores
 from edgewise.request import Candidate
 from edgewise.rules import Facts
-from edgewise.schedules import CompiledSchedule
 
 Test = Callable[[Places], Mask]
 """Which of some places may be shown; a vectorised question."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from world import FILMS, HERO
 
 from edgewise.admission.load import Bundle
+from edgewise.bundle.clocks import CompiledSchedule, LocalClock
 from edgewise.bundle.needed import DYNAMIC_CONTENT, protocol_needed
 from edgewise.bundle.schedules import WEEKDAYS, Schedule
 from edgewise.decide import decide
@@ -22,7 +23,6 @@ from edgewise.errors import BundleRefused
 from edgewise.profile.state import Profile
 from edgewise.reasons import Reason
 from edgewise.request import Candidate, PlacementRequest
-from edgewise.schedules import CompiledSchedule, LocalClock
 from hub.site.zones import tables_of, zone_table
 
 BERLIN = "Europe/Berlin"

@@ -7,11 +7,11 @@ from itertools import pairwise
 from typing import Final
 
 from edgewise.bundle.catalogue import Catalogue
+from edgewise.bundle.clocks import DAY_S, local_seconds
 from edgewise.bundle.manifest import CATALOGUE, POLICY
 from edgewise.bundle.policy import Policy
 from edgewise.bundle.refusal import require
 from edgewise.bundle.schedules import Schedule, Zone, ZoneName
-from edgewise.schedules import DAY_S, local_seconds
 
 MOST_ZONES: Final = 256
 MOST_CHANGES: Final = 1_024

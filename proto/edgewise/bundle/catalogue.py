@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from edgewise.bundle.policy import Rule
+from edgewise.bundle.promotions import PromotionName
 from edgewise.bundle.schedules import Schedule
 from edgewise.ids import ItemId
 
@@ -56,6 +57,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     """When it is shown, within `starts_ms` and `ends_ms`."""
     representations: dict[str, Representation] = {}
     """Format of placements -> what is shown in them. An item without one for a format shows its own content."""
+    promotion: PromotionName | None = None
+    """Where it is shown, its content gets a personal code of this promotion."""
 
 
 class Catalogue(msgspec.Struct, frozen=True):

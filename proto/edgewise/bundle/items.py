@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import number_of, texts_of
 from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, Representation, Variant, content_sha256
+from edgewise.bundle.opening_hours import NO_ZONES, OpeningHours
 from edgewise.bundle.schedules import Zone, ZoneName
 from edgewise.ids import ItemId
-from edgewise.opening_hours import NO_ZONES, OpeningHours
 
 UNKNOWN: Final = -1
 """The code of an item that is not in the catalogue."""

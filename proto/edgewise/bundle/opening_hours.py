@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from edgewise.bundle.clocks import CompiledSchedule
 from edgewise.bundle.schedules import Schedule, Zone, ZoneName
-from edgewise.schedules import CompiledSchedule
 
 NO_ZONES: Final[Mapping[ZoneName, Zone]] = MappingProxyType({})
 _MINUTE_MS: Final = 60_000
