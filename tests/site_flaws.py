@@ -30,6 +30,11 @@ TEAS = "items/teas.yaml"
 FEATURES = "features/visitor_and_item.yaml"
 EXPERIMENT = "experiments/home_hero.yaml"
 COLLECTION = "collections/hero.yaml"
+TILE = (
+    "collection: everything\narms: {all: {ranking: {method: priority}}}\narm: all\nopted_out_arm: all\n"
+    "fallback: [sencha]\n"
+)
+"""A placement of all items."""
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
@@ -391,6 +396,49 @@ FLAWS = [
             "items/more.yaml",
             "- {id: a, content: {}, approved: {by: Ann, sha256: APPROVED}, "
             "representations: {tile: {content: {}}}}\n".replace("APPROVED", content_sha256({})),
+        ),
+    ),
+    # --- what fits a placement ---
+    Flaw(
+        "title_too_long",
+        "items/more.yaml",
+        "- id: a\n  content:\n    title: What no tile has room for, whatever one does\n",
+        3,
+        "content.title: 44 characters, tile takes at most 40",
+        "shorten it",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {title: {most_characters: 40}}\n",
+        ),
+    ),
+    Flaw(
+        "limit_of_no_field",
+        HERO,
+        "count: 1\nlimits: {titel: {most_characters: 60}}",
+        4,
+        "no content that is shown here has 'titel'",
+        "did you mean 'title'?",
+        "count: 1",
+    ),
+    Flaw(
+        "limit_of_nothing",
+        HERO,
+        "count: 1\nlimits: {title: {most_caracters: 60}}",
+        4,
+        "unknown key 'most_caracters'",
+        "did you mean 'most_characters'?",
+        "count: 1",
+    ),
+    Flaw(
+        "picture_without_a_file",
+        "items/more.yaml",
+        "- {id: a, content: {image: pictures/a.webp}}\n",
+        1,
+        "there is no file pictures/a.webp in the site",
+        "put it there, or write a URL",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {image: {width: 600}}\n",
         ),
     ),
     # --- collections that ask ---
@@ -1069,6 +1117,79 @@ FLAWS = [
         "science",
         "purpose: null",
     ),
+    Flaw(
+        "feature_over_unknown_publication",
+        FEATURES,
+        "type: freshness, attribute: published, name: views_7d,",
+        7,
+        "no item has an attribute 'published'",
+        "expected one of",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
+        "feature_matching_unknown_score",
+        FEATURES,
+        "type: score_match, model: trait, attribute: topic, name: views_7d,",
+        7,
+        "no model 'trait'",
+        "there is none yet",
+        "type: window_count, name: views_7d, kind: view, days: 7,",
+    ),
+    Flaw(
+        "formula_over_no_feature",
+        HERO,
+        "{method: formula, formula: {term: feature, name: view_7d}}",
+        10,
+        "no feature 'view_7d'",
+        "did you mean 'views_7d'?",
+        "{method: attribute, attribute: popularity}",
+    ),
+    # --- complements ---
+    Flaw(
+        "complement_of_no_dimension",
+        "site.yaml",
+        "complements: {colour: {red: [green]}}\nholdout: 0",
+        16,
+        "profiles keep no 'colour'",
+        "expected one of brand, category, topic",
+        "holdout: 0",
+    ),
+    Flaw(
+        "complement_that_no_item_has",
+        "site.yaml",
+        "complements: {category: {coffee: [tool]}}\nholdout: 0",
+        16,
+        "no item has the category 'tool'",
+        "did you mean 'tools'?",
+        "holdout: 0",
+    ),
+    Flaw(
+        "complement_of_itself",
+        "site.yaml",
+        "complements: {category: {coffee: [coffee]}}\nholdout: 0",
+        16,
+        "does not go with itself",
+        "remove it",
+        "holdout: 0",
+    ),
+    Flaw(
+        "rule_over_complements_that_nobody_said",
+        LIST,
+        "{match: compare, of: item.category, op: in, to: $profile.complement.category}",
+        11,
+        "the site says of no category what goes with it",
+        "write `complements` in site.yaml",
+        RULE,
+    ),
+    Flaw(
+        "rule_over_nothing_likely",
+        LIST,
+        "{match: compare, of: profile.likely.colour, op: exists}",
+        11,
+        "no value 'profile.likely.colour'",
+        "did you mean 'profile.likely.",
+        RULE,
+    ),
     # --- journeys ---
     Flaw(
         "journey_of_an_unknown_placement",
@@ -1201,5 +1322,94 @@ FLAWS = [
         4,
         "no model 'why-left'",
         "",
+    ),
+    # --- templates ---
+    Flaw(
+        "template_that_runs_a_script",
+        "templates/card.html",
+        "<p>{{ title }}</p>\n<script>x()</script>\n",
+        2,
+        "the element <script> is not allowed",
+        "use another one",
+        also=("templates/card.yaml", "variables:\n  title: {type: text}\n"),
+    ),
+    Flaw(
+        "template_that_reaches_for_python",
+        "templates/card.html",
+        "<p>\n\n{{ title.__class__ }}</p>\n",
+        3,
+        "there is no .__class__ here",
+        "only pictures and entries of lists have parts",
+        also=("templates/card.yaml", "variables:\n  title: {type: text}\n"),
+    ),
+    Flaw(
+        "template_of_an_undeclared_value",
+        "templates/card.html",
+        "<p>{{ titel }}</p>\n",
+        1,
+        "no variable 'titel' is declared",
+        "did you mean 'title'?",
+        also=("templates/card.yaml", "variables:\n  title: {type: text}\n"),
+    ),
+    Flaw(
+        "template_with_a_value_in_a_style",
+        "templates/card.html",
+        '<p class="{{ title }}"></p>\n',
+        1,
+        "a value is a part of the attribute class",
+        "declare the variable as a choice",
+        also=("templates/card.yaml", "variables:\n  title: {type: text}\n"),
+    ),
+    Flaw(
+        "template_without_source",
+        "templates/card.yaml",
+        "variables:\n  title: {type: text}\n",
+        1,
+        "the html for every locale is missing",
+        "a fragment is written in card.html",
+    ),
+    Flaw(
+        "template_without_declaration",
+        "templates/card.html",
+        "<p></p>\n",
+        1,
+        "there is no templates/card.yaml",
+        "write it, or rename this",
+    ),
+    Flaw(
+        "template_in_no_language",
+        "templates/card.deutsch.html",
+        "<p></p>\n",
+        1,
+        "'deutsch' is no locale",
+        "name the file card.de.html",
+        also=("templates/card.yaml", "variables: {}\n"),
+    ),
+    Flaw(
+        "template_of_an_unknown_type",
+        "templates/card.yaml",
+        "variables:\n  title: {type: html}\n",
+        2,
+        "'html'",
+        "text",
+        also=("templates/card.html", "<p>{{ title }}</p>\n"),
+    ),
+    Flaw(
+        "template_that_takes_a_given_name",
+        "templates/card.yaml",
+        "variables:\n  why: {type: text}\n",
+        1,
+        "the variable 'why' is given by Edgewise",
+        "give yours another name",
+        also=("templates/card.html", "<p></p>\n"),
+    ),
+    Flaw(
+        "placement_of_no_template",
+        HERO,
+        "template: cart\ncollection: hero",
+        2,
+        "no template 'cart'",
+        "there is none yet",
+        "collection: hero",
     ),
 ]

@@ -10,6 +10,7 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+templates/NAME.yaml       hub.site.template_files.TemplateFile, with its sources beside it
 journeys/NAME.yaml        hub.site.journey_file.JourneyFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
@@ -26,7 +27,7 @@ from edgewise.bundle.catalogue import AttributeValue
 from edgewise.bundle.experiments import Condition, Metric, NamespaceRange, Ramp
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import LiveFact, Rule
+from edgewise.bundle.policy import Complements, LiveFact, Rule
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
@@ -56,6 +57,7 @@ class SiteFile(msgspec.Struct, frozen=True):
     feature_sample_share: Share = 0.01
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made; used where an arm retrieves by vectors."""
+    complements: Complements = {}
     live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
     """Numeric item attributes that live facts may move, and how far."""
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY

@@ -10,12 +10,14 @@ from typing import NamedTuple
 from edgewise.bundle.catalogue import Catalogue, Item, Representation, Variant
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Policy, Site
+from edgewise.bundle.templates import Templates
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
+from hub.site.checking_templates import templates_of
 from hub.site.collecting import members
 from hub.site.files import ItemFile, ModelUse, RetentionFile
 from hub.site.journey_file import JourneyFile
@@ -62,6 +64,8 @@ class SiteContents(NamedTuple):
     """How the rows of business systems are read; nothing of them is released to nodes."""
     journeys: Mapping[str, JourneyFile] = {}
     """What each journey needs to know; nothing of them is released to nodes."""
+    templates: Templates = Templates({})
+    """How items and mails look; what nobody approved is in no release."""
     scores: SiteScores = SiteScores()
     """Visitor scores that rows of training look at; none as the site is read."""
 
@@ -73,7 +77,7 @@ def load_site(folder: Path) -> SiteContents:
         SiteError: everything that is wrong, with file and line.
     """
     files = read_files(folder)
-    raise_if_any(folder, check(files))
+    raise_if_any(folder, check(files, folder))
     return _contents(files)
 
 
@@ -91,6 +95,7 @@ def _contents(files: Files) -> SiteContents:
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
             live_facts=said.live_facts,
+            complements=said.complements,
             currency=said.currency,
             traffic=said.traffic,
             learning_share=said.learning_share,
@@ -112,6 +117,7 @@ def _contents(files: Files) -> SiteContents:
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],
         journeys={name: journey for name, (journey, _) in files.journeys.items()},
+        templates=Templates(templates_of(files)),
         sources={name: document for name, (document, _) in files.sources.items()},
     )
 

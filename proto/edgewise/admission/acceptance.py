@@ -3,7 +3,7 @@
 `read_manifest` decodes, `accept` judges the manifest before anything is fetched, `check_contents` judges how the
 resources hold together. A code is one of: `malformed`, `blank`, `invalid`, `wrong_site`, `version_falls`, `protocol`,
 `expired`, `missing_resource`, `unsafe_path`, `too_large`, `digest_mismatch`, `dangling` (a name that names nothing),
-`unknown_rule`, `golden_mismatch`. A message ends with the file and the `$.path` of what is wrong.
+`unknown_rule`, `template`, `golden_mismatch`. A message ends with the file and the `$.path` of what is wrong.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ def check_contents(
     if learned.sessions is not None:
         message = f"sessions of {len(learned.sessions.items)} items, at most {limits.items} are taken"
         require(len(learned.sessions.items) <= limits.items, "too_large", SESSIONS, message, "$.items")
-    check_policy(policy, items=items, models=manifest.models, optional=optional)
+    columns = {feature.name for feature in table.features}
+    check_policy(policy, items=items, models=manifest.models, features=columns, optional=optional)
     _check_golden(manifest, table, golden)
     check_scores(manifest.models, table)
 
