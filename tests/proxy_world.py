@@ -20,12 +20,12 @@ import msgspec
 from edge_world import KEYS, bundle_files, install
 from needs import lacking
 from processes import Started, ask, edgewise, until
+from typing_extensions import override
 from world import FILMS, item, placement, policy
 
 from edge.node.keys import replace_site_keys
 from edge.node.layout import NodePaths
-from edgewise.bundle.catalogue import Catalogue, encode_catalogue
-from edgewise.bundle.items import content_sha256
+from edgewise.bundle.catalogue import Catalogue, content_sha256, encode_catalogue
 from edgewise.bundle.policy import Compare, Policy, Shared
 from edgewise.clock import SystemClock
 from edgewise.ids import PlacementName
@@ -82,9 +82,8 @@ def node_of_two(folder: Path) -> Iterator[tuple[Started, tuple[Visitor, ...]]]:
     replace_site_keys(paths, KEYS)
     # Other tests keep the machine busy; whoever is only made to wait must not get less here.
     (folder / "edge.toml").write_text("queue_delay_target_ms = 5000.0\nqueue_delay_most_ms = 5000.0\n")
-    words = ("edge", "serve", "--port", "0", "--workers", "1", "--data-dir", str(paths.root))
-    words += ("--config", str(folder / "edge.toml"))
-    with edgewise(*words, log=folder / "node.log") as node:
+    words = ["edge", "serve", "--port", "0", "--workers", "1", "--data-dir", str(paths.root)]
+    with edgewise(*words, "--config", str(folder / "edge.toml"), log=folder / "node.log") as node:
         visitors = []
         for name in VISITORS:
             token = sign_visitor(KEYS.visitor_key, name, SystemClock().now_ms())
@@ -121,6 +120,7 @@ class Shop(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", "0")))
         self.do_GET()
 
+    @override
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
 
@@ -173,6 +173,7 @@ class Edge(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    @override
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
 
