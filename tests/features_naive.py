@@ -1,5 +1,6 @@
 """The feature table, read literally: one candidate, one feature at a time, over plain dicts. Slow on purpose."""
 
+import contextlib
 import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,16 @@ def naive_feature(  # noqa: C901, PLR0912  # one branch a type of feature, as th
         case declared.DaysSinceItem():
             touch = profile.items.get(item)
             value = math.nan if touch is None else max(0.0, (now_ms - touch.time_ms) / DAY_MS)
+        case declared.Touched(days=days):
+            touch = profile.items.get(item)
+            age_days = math.nan if touch is None else max(0.0, (now_ms - touch.time_ms) / DAY_MS)
+            value = touch is not None and (days == 0 or age_days <= days)
+        case declared.Freshness(attribute=attribute, half_after_days=half_after_days):
+            published = naive_published(attributes.get(attribute))
+            age_days = max(0.0, now_ms / DAY_MS - float(np.float32(published)))
+            value = math.nan if math.isnan(published) else 1 / (1 + age_days / half_after_days)
+        case declared.ScoreMatch():
+            value = math.nan  # whoever asks without scores
         case declared.DaysSinceVisit():
             value = max(0.0, (now_ms - profile.seen_ms) / DAY_MS) if profile.seen_ms else math.nan
         case declared.DaysSinceOrder():
@@ -266,6 +277,17 @@ def naive_number(value: Any) -> float:
     if not isinstance(value, (int, float)) or not abs(value) <= float(np.finfo(np.float32).max):
         return math.nan
     return float(value)
+
+
+def naive_published(value: Any) -> float:
+    """Days since 1970."""
+    if not isinstance(value, str):
+        return math.nan if isinstance(value, bool) else naive_number(value) / DAY_MS
+    with contextlib.suppress(ValueError):
+        moment = dt.datetime.fromisoformat(value)
+        utc = moment.astimezone(dt.UTC) if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+        return (utc - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)).total_seconds() / 86_400
+    return math.nan
 
 
 def naive_is(value: Any, text: str) -> float:

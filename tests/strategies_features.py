@@ -15,7 +15,7 @@ from edgewise.events import DIMENSIONS, TOUCHING, Kind
 from edgewise.features import table as declared
 from edgewise.features.encodings import codes_of
 from edgewise.features.table import FeatureTable
-from edgewise.ids import ItemId, Producer
+from edgewise.ids import ItemId, ModelName, Producer
 from edgewise.profile.cart import Cart, CartOperation
 from edgewise.profile.habits import COUNTABLE
 from edgewise.profile.state import DAY_MS, NO_ORDERS, Impression, LastTouch, Orders, Profile, Trait
@@ -24,7 +24,7 @@ from edgewise.request import Candidate, Context, Device, Geo, Network, Page
 
 ITEMS = tuple(ItemId(f"i{number}") for number in range(9))
 """Not all of them are in a catalogue or among the neighbours."""
-TEXTS = ("drama", "comedy", "noir", "3", "true", "")
+TEXTS = ("drama", "comedy", "noir", "3", "true", "", "2026-11-01", "2026-10-31T08:30:00+02:00")
 NAMES = ("category", "brand", "topic", "price", "popularity")
 TODAY = NOW_MS // DAY_MS
 
@@ -140,6 +140,9 @@ def features(draw: st.DrawFn, name: str) -> declared.Feature:
         declared.WindowCount(**common, kind=draw(st.sampled_from(list(Kind))), days=draw(st.integers(1, 400))),
         declared.DaysSinceItem(**common),
         declared.DaysSinceVisit(**common),
+        declared.Touched(**common, days=draw(st.sampled_from([0.0, 0.5, 20.0]))),
+        declared.Freshness(**common, attribute=draw(names), half_after_days=half_life_days),
+        declared.ScoreMatch(**common, model=ModelName("mood"), attribute=draw(names)),
         declared.HistoryLength(**common),
         declared.DaysSinceOrder(**common),
         declared.Spent(**common, days=draw(st.integers(1, 400))),

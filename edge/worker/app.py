@@ -17,11 +17,15 @@ from starlette.types import Receive, Scope, Send
 from edge.worker.answers import DecideAnswer
 from edge.worker.desk import Desk
 from edge.worker.endpoint import Endpoint
+from edge.worker.fragment_query import PARAMETERS
 from edge.worker.guard import Guard, respond
 from edge.worker.openapi import Operation, RouteSpec, document
 from edge.worker.problems import HttpProblem, answer_of
 from edge.worker.reception import Reception
+from edge.worker.refusals import Refusals
+from edge.worker.routes.browser import JAVASCRIPT, BrowserRoutes
 from edge.worker.routes.decide import MSGPACK, DecideRoute
+from edge.worker.routes.fragment import FragmentRoute
 from edge.worker.routes.health import Health, HealthRoutes
 from edge.worker.routes.operator import PROMETHEUS, OperatorRoutes
 from edge.worker.routes.preferences import PreferencesAnswer, PreferencesBody, PreferencesRoute
@@ -40,6 +44,8 @@ def routes(desk: Desk) -> list[RouteSpec]:
     reception = Reception(desk)
     decide, tracking, why = DecideRoute(desk, reception), TrackingRoutes(desk, reception), WhyRoute(desk)
     preferences, privacy, health = PreferencesRoute(desk), PrivacyRoutes(desk), HealthRoutes(desk)
+    browser = BrowserRoutes()
+    fragment = FragmentRoute(desk, reception)
     operator = OperatorRoutes(desk, lambda: document(specs))
     specs = [
         RouteSpec(
@@ -54,6 +60,19 @@ def routes(desk: Desk) -> list[RouteSpec]:
                     DecideRequest,
                     problems=(403, 404, 503),
                     also=(MSGPACK.decode(),),
+                ),
+            ),
+        ),
+        RouteSpec(
+            "/v1/fragment/{placement}",
+            "page",
+            (
+                Operation(
+                    "GET",
+                    fragment.get,
+                    "A placement as HTML; whatever is wrong, its fallback",
+                    "text/html",
+                    query=PARAMETERS,
                 ),
             ),
         ),
@@ -115,6 +134,16 @@ def routes(desk: Desk) -> list[RouteSpec]:
             "visitor",
             (Operation("GET", privacy.export, "What this node holds of the visitor", ExportAnswer),),
         ),
+        RouteSpec(
+            "/edgewise.js",
+            "anybody",
+            (Operation("GET", browser.client, "What every page loads", JAVASCRIPT),),
+        ),
+        RouteSpec(
+            "/edgewise-debug.js",
+            "anybody",
+            (Operation("GET", browser.overlay, "What developers load beside it", JAVASCRIPT),),
+        ),
         RouteSpec("/health/live", "anybody", (Operation("GET", health.live, "Whether the process answers", Health),)),
         RouteSpec(
             "/health/ready",
@@ -152,6 +181,7 @@ def make_app(desk: Desk) -> Starlette:
         desk.log.critical("upkeep ended", exc_info=upkeep.exception() if not upkeep.cancelled() else None)
         os.kill(os.getpid(), signal.SIGTERM)
 
+    refusals = Refusals(desk)
     app = Starlette(
         routes=[
             Route(
@@ -160,11 +190,12 @@ def make_app(desk: Desk) -> Starlette:
                     desk,
                     {operation.method: operation.handler for operation in spec.operations},
                     access=spec.access,
+                    telling=refusals,
                 ),
             )
             for spec in routes(desk)
         ],
-        middleware=[Middleware(Guard)],
+        middleware=[Middleware(Guard, telling=refusals)],
         lifespan=lifespan,
     )
     # No redirects to a path without its slash: they would repeat whatever Host a caller has sent.

@@ -12,13 +12,13 @@ from starlette.types import Receive, Scope, Send
 from edge.worker.desk import Desk
 from edge.worker.guard import HEADERS, WAITED_MS, read_body, respond, unpack_body
 from edge.worker.identity import Caller
-from edge.worker.problems import Answer, Headers, HttpProblem, answer_of, problem_from
+from edge.worker.problems import Answer, Headers, HttpProblem, Telling, answer_of, problem_from, told_plainly
 
 JSON: Final = (b"content-type", b"application/json")
 PRIVATE: Final = (b"cache-control", b"private, no-store")
 """For answers about one visitor: no cache between us and him may keep them."""
 NO_STORE: Final = (b"cache-control", b"no-store")
-_ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent"
+_ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent, edgewise-dial"
 _PREFLIGHT_AGE_SECONDS: Final = b"600"
 
 
@@ -39,18 +39,25 @@ class Exchange(NamedTuple):
     """In queues, before anybody looked at it."""
     peer: str = ""
     """Address of the connection; blank where there is none."""
+    query: bytes = b""
+    """Behind the path's `?`, as it came."""
+    is_head: bool = False
+    """Only the head of the answer is wanted."""
 
 
 Handler = Callable[[Exchange], Awaitable[Answer]]
-Audience = Literal["public", "tracking", "visitor", "operator", "anybody"]
-"""Who may ask; `tracking` is `public` whose key may also stand in the body."""
+Audience = Literal["public", "page", "tracking", "visitor", "operator", "anybody"]
+"""Who may ask; `tracking` is `public` whose key may also stand in the body, `page` is `public` that is never told no: a
+refusal is told as content (`edge.worker.refusals`)."""
 
 
 class Endpoint:
     """An ASGI application for one route."""
 
-    def __init__(self, desk: Desk, handlers: Mapping[str, Handler], *, access: Audience) -> None:
-        """`handlers` by method; HEAD is answered as GET, OPTIONS as CORS asks.
+    def __init__(
+        self, desk: Desk, handlers: Mapping[str, Handler], *, access: Audience, telling: Telling = told_plainly
+    ) -> None:
+        """`handlers` by method; HEAD is answered as GET, OPTIONS as CORS asks; `telling` says how problems are told.
 
         `public` and `tracking` need a write key or an allowed origin before a handler sees anything; what visitors and
         operators may do is for their handlers to say.
@@ -58,6 +65,7 @@ class Endpoint:
         self._desk = desk
         self._handlers = handlers
         self._access = access
+        self._telling = telling
         self._methods = b", ".join(sorted(method.encode() for method in handlers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +81,7 @@ class Endpoint:
             if problem.status is HTTPStatus.INTERNAL_SERVER_ERROR:
                 desk.counts.failed("request")
                 desk.log.exception("a request failed", path=scope["path"])
-            answer = answer_of(problem)
+            answer = self._telling(scope["path"], problem) or answer_of(problem)
         if caller.origin is not None:
             answer.headers.extend(_cors(caller.origin))
         await respond(send, answer)
@@ -87,7 +95,7 @@ class Endpoint:
             detail = f"{method} is not understood here; {self._methods.decode()} is"
             allow = [(b"allow", self._methods)]
             raise HttpProblem(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, headers=allow)
-        if self._access == "public":
+        if self._access in {"public", "page"}:
             caller.require_public()
         body = b""
         if method in {"POST", "PUT"}:
@@ -106,6 +114,8 @@ class Endpoint:
                 started_ms=desk.clock.monotonic_ms() - scope.get(WAITED_MS, 0.0),
                 waited_ms=scope.get(WAITED_MS, 0.0),
                 peer=(scope.get("client") or ("",))[0],
+                query=scope.get("query_string", b""),
+                is_head=method == "HEAD",
             )
         )
 

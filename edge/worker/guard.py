@@ -14,7 +14,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.worker.problems import CLOSE, Answer, HttpProblem, answer_of, invalid
+from edge.worker.problems import CLOSE, Answer, HttpProblem, Telling, answer_of, invalid, told_plainly
 from edgewise.errors import Problem
 
 MAX_HEADERS: Final = 100
@@ -34,8 +34,9 @@ HEADERS: Final = "edgewise.headers"
 class Guard:
     """Pure ASGI middleware."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, telling: Telling = told_plainly) -> None:
         self._app = app
+        self._telling = telling
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a sound request through; answer and close on any other."""
@@ -49,7 +50,7 @@ class Guard:
                 if len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"]) > MAX_TARGET_BYTES:
                     raise target_too_long()
             except HttpProblem as refused:
-                await respond(send, answer_of(refused))
+                await respond(send, self._telling(scope["path"], refused) or answer_of(refused))
                 return
         await self._app(scope, receive, send)
 
@@ -156,7 +157,9 @@ async def _next_part(receive: Receive, timeout_ms: float) -> Message:
 
 async def respond(send: Send, answer: Answer) -> None:
     """Send a whole answer."""
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    headers = list(answer.headers)
+    if answer.status != HTTPStatus.NOT_MODIFIED:  # it would have to be the length of what is not sent (RFC 9110, 8.6)
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

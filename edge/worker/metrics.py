@@ -46,6 +46,9 @@ class Counts(msgspec.Struct):
     failures: dict[str, int] = {}
     """What went wrong without a request failing: `scorer`, `cache`, `exposure_dropped`."""
 
+    fallbacks: dict[str, int] = {}
+    """Why a fragment was its placement's fallback that nobody decided -> requests."""
+
     def decided(self, placement: PlacementName, reason: Reason) -> None:
         """Count one placement's answer."""
         reasons = self.decisions.setdefault(placement, {})
@@ -69,6 +72,10 @@ class Counts(msgspec.Struct):
         """Count a degradation."""
         self.failures[what] = self.failures.get(what, 0) + 1
 
+    def fell_back(self, why: str) -> None:
+        """Count a fragment that was refused, so that its page got the fallback."""
+        self.fallbacks[why] = self.fallbacks.get(why, 0) + 1
+
     def shed_at(self, stage: str) -> None:
         """Count a request that overload made cheaper, or refused."""
         self.shed[stage] = self.shed.get(stage, 0) + 1
@@ -88,6 +95,7 @@ def add_up(counts: Iterable[Counts]) -> Counts:
         _add(total.unkept, each.unkept)
         _add(total.shed, each.shed)
         _add(total.failures, each.failures)
+        _add(total.fallbacks, each.fallbacks)
         total.decision_buckets = [a + b for a, b in zip(total.decision_buckets, each.decision_buckets, strict=True)]
         total.decision_seconds += each.decision_seconds
         total.cache_hits += each.cache_hits
@@ -137,6 +145,9 @@ class _Node(Collector):
             "edgewise_shed", "Requests made cheaper, or refused, by overload.", ("stage",), _singles(counts.shed)
         )
         yield _counter("edgewise_failures", "What failed inside.", ("what",), _singles(counts.failures))
+        yield _counter(
+            "edgewise_fragment_fallbacks", "Fragments that nobody decided.", ("why",), _singles(counts.fallbacks)
+        )
         dropped = _singles(gauges.dropped_by_lane)
         yield _counter("edgewise_spool_dropped", "Records dropped and declared.", ("lane",), dropped)
         for name, text, gauge in (

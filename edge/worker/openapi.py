@@ -31,6 +31,8 @@ class Operation(NamedTuple):
     status: int = 200
     """Of the answer that is no problem."""
     is_body_optional: bool = False
+    query: tuple[tuple[str, str], ...] = ()
+    """Names of what may stand behind the path's `?`, and what each means."""
 
 
 class RouteSpec(NamedTuple):
@@ -85,12 +87,15 @@ def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict
             **{str(status): _problem(status, schema_of) for status in _statuses(route, operation)},
         },
     }
-    parameters = re.findall(r"{(\w+)}", route.path)
+    parameters = [
+        {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
+        for parameter in re.findall(r"{(\w+)}", route.path)
+    ] + [
+        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
+        for name, meaning in operation.query
+    ]
     if parameters:
-        described["parameters"] = [
-            {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
-            for parameter in parameters
-        ]
+        described["parameters"] = parameters
     if operation.body is not None:
         described["requestBody"] = {
             "required": not operation.is_body_optional,
@@ -141,6 +146,7 @@ _SECURITY_SCHEMES: Final = {
 _SECURITY: Final[dict[Audience, list[dict[str, list[str]]]]] = {
     "anybody": [],
     "public": [{"writeKey": []}, {"key": []}, {}],
+    "page": [{"writeKey": []}, {"key": []}, {}],
     "tracking": [{"writeKey": []}, {"key": []}, {}],
     "visitor": [{"visitor": []}, {"key": []}],
     "operator": [{"key": []}, {}],

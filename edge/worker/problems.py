@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -61,6 +61,14 @@ class HttpProblem(Exception):  # noqa: N818  # reads as what it is
         self.detail = detail
         self.problems = problems
         self.headers = headers or []
+
+
+Telling = Callable[[str, HttpProblem], Answer | None]
+"""How a problem is told to whoever asked for a path; None: as every other, by `answer_of`."""
+
+
+def told_plainly(_path: str, _problem: HttpProblem) -> None:
+    """Tells every problem as what it is."""
 
 
 _encoder = msgspec.json.Encoder()

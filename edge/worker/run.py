@@ -32,6 +32,7 @@ from edge.worker.desk import Desk
 from edge.worker.farewell import Farewell, deafen
 from edge.worker.http1.limits import Limits
 from edge.worker.http1.server import Server, tls_context
+from edge.worker.refusals import Refusals
 from edgewise.clock import SystemClock
 from edgewise.errors import EdgewiseError
 
@@ -137,7 +138,13 @@ async def _serve_own(app: Starlette, listening: socket.socket, settings: EdgeSet
     files = tls_files(settings)
     limits = Limits.of(settings, descriptors=raise_descriptors())
     server = Server(
-        app, limits=limits, clock=desk.clock, log=desk.log, admission=desk.admission, shed=desk.counts.shed_at
+        app,
+        limits=limits,
+        clock=desk.clock,
+        log=desk.log,
+        admission=desk.admission,
+        shed=desk.counts.shed_at,
+        telling=Refusals(desk),
     )
     _on_stop(app, settings, shut=server.deafen, stop=server.stop)
     tls = tls_context(files) if files else None

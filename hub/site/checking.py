@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from edgewise.bundle.catalogue import content_sha256
@@ -16,6 +17,7 @@ from edgewise.bundle.policy import (
     BySessions,
     ByVectors,
     Everything,
+    OfFeature,
     OfItem,
     OfModel,
     OfNumber,
@@ -30,16 +32,21 @@ from edgewise.errors import Problem
 from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
 from edgewise.ids import CollectionName, ItemId, ModelName, PlacementName
+from hub.site.checking_complements import check_complements
+from hub.site.checking_contents import check_contents
 from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_journeys import check_journeys
+from hub.site.checking_promotions import check_promotions
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
 from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
+from hub.site.checking_schedules import check_schedules
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
+from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
@@ -47,8 +54,8 @@ from hub.site.files import CollectionFile, Copy, ItemFile
 from hub.site.reading import Files, Place
 
 
-def check(files: Files) -> list[Problem]:
-    """Everything that is wrong between the files of a site."""
+def check(files: Files, folder: Path) -> list[Problem]:
+    """Everything that is wrong between the files of a site, `folder`, and with the pictures in it."""
     catalogue = {item_id: item for item_id, (item, _) in files.items.items()}
     collections: list[Problem] = []
     candidates: dict[CollectionName, list[ItemId]] = {}
@@ -60,16 +67,28 @@ def check(files: Files) -> list[Problem]:
     return [
         *_items(files),
         *_live_facts(files),
+        *check_complements(files),
         *collections,
+        *check_contents(
+            files,
+            folder,
+            {
+                name: [*candidates.get(placement.collection, []), *placement.fallback]
+                for name, (placement, _) in files.placements.items()
+            },
+        ),
         *check_experiments(files),
         *(problem for name in files.placements for problem in _placement(files, name, candidates)),
         *check_features(files),
         *check_identity(files),
         *check_journeys(files),
+        *check_promotions(files),
         *check_recipes(files),
         *check_rewards(files),
+        *check_schedules(files),
         *check_score_recipes(files),
         *check_sources(files),
+        *check_templates(files, candidates),
     ]
 
 
@@ -211,6 +230,10 @@ def _formula(
             yield from _numeric(files, attribute, candidates, (*path, "attribute"), say)
         case OfScore(model=model) | OfModel(model=model):
             yield from _model(files, model, (*path, "model"), say)
+        case OfFeature(name=name):
+            columns = {feature.name for feature, _ in files.features}
+            if name not in columns:
+                yield say((*path, "name"), f"no feature {name!r}; {did_you_mean(name, columns)}")
         case OfNumber():
             pass
 
@@ -268,5 +291,5 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
         elif (known := item.representations.get(placement.format)) is not None and not is_approved(known):
             message = f"nobody approved what {item_id!r} shows in the format {placement.format!r}"
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
-        if item.starts is not None or item.ends is not None:
-            yield say(path, f"{item_id!r} is not always there (starts, ends); choose an item that is")
+        if not (item.starts is None and item.ends is None and item.schedule is None):
+            yield say(path, f"{item_id!r} is not always there (starts, ends, schedule); choose an item that is")

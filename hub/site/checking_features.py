@@ -29,7 +29,7 @@ def check_features(files: Files) -> Iterator[Problem]:
         if isinstance(feature, declared.OfDimension):
             yield from _dimension(feature.dimension, place)
         yield from _feature(feature, attributes, place)
-        if isinstance(feature, declared.Score) and feature.model not in files.models:
+        if isinstance(feature, declared.Score | declared.ScoreMatch) and feature.model not in files.models:
             yield place.problem(("model",), f"no model {feature.model!r}; {did_you_mean(feature.model, files.models)}")
         if isinstance(feature, declared.NeighbourScore | declared.NeighbourMax | declared.SessionScore):
             yield from check_source(files, feature, (), place.problem)
@@ -54,6 +54,8 @@ def _feature(feature: Feature, attributes: set[str], place: Place) -> Iterator[P
             declared.ItemAttribute(attribute=attribute)
             | declared.ItemIs(attribute=attribute)
             | declared.PriceDistance(attribute=attribute)
+            | declared.ScoreMatch(attribute=attribute)
+            | declared.Freshness(attribute=attribute)
         ):
             yield from _attribute(attribute, attributes, "attribute", place)
         case declared.WindowCount(kind=kind) | declared.DecayedCount(kind=kind):

@@ -7,8 +7,9 @@ from typing import Final
 
 from edgewise.attributes import CONTEXT_FIELDS
 from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
+from edgewise.derived import DERIVED
 from edgewise.errors import Problem
-from edgewise.events import Kind
+from edgewise.events import DIMENSIONS, Kind
 from edgewise.ids import ModelName
 from edgewise.rules import OPERATORS, is_path, reference, score_in
 from hub.site.converting import did_you_mean
@@ -31,6 +32,7 @@ _EXAMPLES: Final = (
     f"profile.counts.{Kind.VIEW}.7",
     "profile.score.NAME",
     "profile.class.NAME",
+    *(f"profile.{derived}.{dimension}" for derived in DERIVED for dimension in DIMENSIONS),
 )
 
 

@@ -10,7 +10,9 @@ models/NAME.yaml          ModelFile
 items/*.yaml              a list of ItemFile
 items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
+templates/NAME.yaml       hub.site.template_files.TemplateFile, with its sources beside it
 journeys/NAME.yaml        hub.site.journey_file.JourneyFile
+promotions/NAME.yaml      hub.site.promotion_file.PromotionFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -26,8 +28,10 @@ from edgewise.bundle.catalogue import AttributeValue
 from edgewise.bundle.experiments import Condition, Metric, NamespaceRange, Ramp
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
-from edgewise.bundle.policy import LiveFact, Rule
+from edgewise.bundle.policy import Complements, LiveFact, Rule
+from edgewise.bundle.promotions import PromotionName
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
+from edgewise.bundle.schedules import Schedule
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
@@ -56,6 +60,7 @@ class SiteFile(msgspec.Struct, frozen=True):
     feature_sample_share: Share = 0.01
     vectors: VectorRecipe = VectorRecipe()
     """How content vectors are made; used where an arm retrieves by vectors."""
+    complements: Complements = {}
     live_facts: Annotated[dict[FactName, LiveFact], Meta(max_length=MOST_NAMES)] = {}
     """Numeric item attributes that live facts may move, and how far."""
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = SITE_CURRENCY
@@ -100,10 +105,14 @@ class ItemFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
     starts: Moment | None = None
     ends: Moment | None = None
+    schedule: Schedule | None = None
+    """When it is shown, by the clocks of a place."""
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
     representations: dict[Word, RepresentationFile] = {}
     """Format of placements -> what is shown there in place of `content`; each is approved for itself."""
+    promotion: PromotionName | None = None
+    """Where it is shown, its content gets a personal code of this promotion: `code`, `codeExpires`, `discount`."""
 
 
 Copy = ItemFile | VariantFile | RepresentationFile

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Compare, Every, Not, Rule, Some
 from edgewise.errors import InputError, ModelRefused
-from edgewise.features.table import Cross, Feature, FeatureTable, Score
+from edgewise.features.table import Cross, Feature, FeatureTable, Score, ScoreMatch
 from edgewise.ids import ModelName
 from edgewise.rules import reference, score_in
 from edgewise.scores import ScoreFailed
@@ -97,7 +97,7 @@ def with_scores_named(card: dict[str, Any], scored: SiteContents) -> dict[str, A
 def _asked_by(taken: FeatureTable, declared: Mapping[str, Feature]) -> Iterator[ModelName]:
     for feature in taken.features:
         for part in [declared[name] for name in feature.of] if isinstance(feature, Cross) else [feature]:
-            if isinstance(part, Score):
+            if isinstance(part, Score | ScoreMatch):
                 yield part.model
 
 

@@ -22,17 +22,22 @@ from edgewise.explain import (
     Attribute,
     Shown,
     attributions_of,
+    telling,
     told_ranking,
     why_modelled,
     why_nothing,
     why_plain,
     why_ruled,
 )
+from edgewise.explain_rules import why_derived, why_formulated
+from edgewise.features.compile import Rows
+from edgewise.formula import features_in
 from edgewise.ids import ItemId
 from edgewise.policy import GREEDY, NOTHING, UNLIMITED, Limits, Slate, propensities_of, slate
-from edgewise.ranking import Ranked, ranker_of
+from edgewise.ranking import Ranked, known_of, ranker_of
 from edgewise.reasons import Reason
 from edgewise.records import FeatureRows
+from edgewise.rules import Attributes
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -117,7 +122,7 @@ def answer(
     rows = ranked.rows.take(np.array(chosen.places, np.intp))
     whys: list[tuple[Why, ...]] = [()] * len(reasons)
     if asked.question.explain:
-        whys = _whys(entry, ranked, chosen, reasons, attribute)
+        whys = _whys(entry, field, ranked, chosen, reasons, asked=asked, attribute=attribute)
     items = tuple(
         _worded(
             ChosenItem(
@@ -172,27 +177,71 @@ def _emptied(
 
 
 def _whys(
-    entry: Entry, ranked: Ranked, chosen: Slate, reasons: list[Reason], attribute: Attribute | None
+    entry: Entry,
+    field: Field | Reason,
+    ranked: Ranked,
+    chosen: Slate,
+    reasons: list[Reason],
+    *,
+    asked: Asked,
+    attribute: Attribute | None,
 ) -> list[tuple[Why, ...]]:
-    features, seen = ranked.features, ranked.seen
+    features, seen, ranking = ranked.features, ranked.seen, entry.assigned.arm.ranking
+    if seen is None and ranker_of(ranking) is not None:
+        return [why_plain(reason) for reason in reasons]
+    places = np.array(chosen.places, np.intp)
+    derived = [
+        why_derived(entry.catalogued.rules, item, _attributes_at(ranked.rows, place, asked), entry.visitor.facts)
+        for item, place in zip(features.ids(ranked.rows.take(places)), chosen.places, strict=True)
+    ]
     if seen is None:
-        if ranker_of(entry.assigned.arm.ranking) is not None:
-            return [why_plain(reason) for reason in reasons]
+        formulated = _formulated(entry, field, ranked, chosen, asked)
         has_history = bool(entry.visitor.view.profile.items)
         ruled = why_ruled(told_ranking(entry.assigned.arm, has_history=has_history), features)
-        return [why_plain(reason) if reason is Reason.EXPLORE else why_plain(reason) + ruled for reason in reasons]
-    places = np.array(chosen.places, np.intp)
+        return [
+            why_plain(reason)
+            if reason is Reason.EXPLORE
+            else (why_plain(reason) + because + (shaped or ruled))[:MOST_REASONS]
+            for reason, because, shaped in zip(reasons, derived, formulated, strict=True)
+        ]
     matrix = seen.matrix.take(places, axis=0)
     attributions = attributions_of(attribute, seen.model, matrix) if Reason.MODEL in reasons else None
     shown = Shown(ranked.rows.take(places), matrix, seen.columns, attributions)
-    ranking = entry.assigned.arm.ranking
     ruled = why_ruled(ranking, features) if isinstance(ranking, ByFormula) else ()
     return [
-        (ruled + why_modelled(features, entry.visitor.view, shown, slot))[:MOST_REASONS]
+        (derived[slot] + ruled + why_modelled(features, entry.visitor.view, shown, slot))[:MOST_REASONS]
         if reason is Reason.MODEL
         else why_plain(reason)
         for slot, reason in enumerate(reasons)
     ]
+
+
+def _formulated(
+    entry: Entry, field: Field | Reason, ranked: Ranked, chosen: Slate, asked: Asked
+) -> list[tuple[Why, ...]]:
+    """What the features of the arm's formula say for each chosen item; nothing where it looks at none."""
+    nothing: list[tuple[Why, ...]] = [()] * len(chosen.places)
+    ranking, features, view = entry.assigned.arm.ranking, ranked.features, entry.visitor.view
+    if isinstance(field, Reason) or not isinstance(ranking, ByFormula) or not features_in(ranking.formula):
+        return nothing
+    known = known_of(entry, field, asked)
+    assert known is not None
+    return [
+        why_formulated(
+            ranking.formula,
+            known,
+            place,
+            features.features,
+            telling(features, view, ranked.rows.take(np.array([place], np.intp))),
+        )
+        for place in chosen.places
+    ]
+
+
+def _attributes_at(rows: Rows, place: int, asked: Asked) -> Attributes:
+    if rows.brought is not None:
+        return attributes_of(asked.bundle.items, rows.brought[place])
+    return asked.bundle.items.attributes(int(rows.codes[place]))
 
 
 def _unranked(entry: Entry, reason: Reason, asked: Asked) -> PlacementDecision:
@@ -239,7 +288,7 @@ def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
     if brought is not None:
         return not blocks.is_muted(item, attributes_of(items, brought))
     code = items.code_of.get(item, UNKNOWN)
-    is_open = items.starts_ms[code] <= asked.now_ms < items.ends_ms[code]
+    is_open = items.open_at(np.array([code]), asked.now_ms)[0]
     return bool(items.approved_in(entry.placement.format)[code] and is_open) and not blocks.is_muted(
         item, items.attributes(code)
     )

@@ -16,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from edgewise.attributes import number_of, texts_of
+from edgewise.bundle.clocks import CompiledSchedule
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.policy import (
@@ -34,8 +35,8 @@ from edgewise.bundle.vectors import Vectors
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
 from edgewise.eligibility import Blocks, Mask, PlacementRules, attributes_of, in_schedule
 from edgewise.features.compile import Codes, CompiledFeatures, Rows
-from edgewise.features.view import NO_SCORES, ScoreSource
-from edgewise.formula import evaluate, parts_of
+from edgewise.features.view import NO_SCORES
+from edgewise.formula import Known, evaluate, parts_of
 from edgewise.ids import ItemId
 from edgewise.nearness import Nearness, Places
 from edgewise.policy import Scores
@@ -204,6 +205,8 @@ class Catalogued:
         ]
         self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors, named)
         self._items = items
+        schedule = placement.schedule
+        self._hours = None if schedule is None else CompiledSchedule(schedule, items.zones[schedule.timezone])
         self._collection = collection
         self.sold_out: frozenset[ItemId] = frozenset()
         """Items, known or not, that live facts say are sold out."""
@@ -228,6 +231,10 @@ class Catalogued:
         made.sold_out, made.gone = sold_out, gone
         made._warm()
         return made
+
+    def is_open(self, now_ms: int) -> bool:
+        """Whether anything is chosen for the placement at this moment, or its fallback is shown."""
+        return self._hours is None or self._hours.is_open(now_ms)
 
     def _warm(self) -> None:
         """Make the columns that the arms will ask for, so that no request pays for them."""
@@ -332,19 +339,17 @@ def rule_scores(
     pool: Pool,
     places: Places,
     ranking: Ranking,
-    visitor: ScoreSource = NO_SCORES,
-    output: Scores | None = None,
+    known: Known | None = None,
 ) -> Scores:
     """Finite scores by rule, higher is better.
 
     By priority: minus the place, so that the first has 0. By attribute: its value, or minus its value where the
-    smallest is best. By retrieval: as `places` come. By formula: its value, with the `visitor`'s scores and the
-    ranker's `output` (None: no model was asked). What has no value stands below everything that has one. Raises what
-    `visitor` raises.
+    smallest is best. By retrieval: as `places` come. By formula: its value over what is `known` (None: of the items
+    alone). What has no value stands below everything that has one. Raises what the scores of `known` raise.
     """
     match ranking:
         case ByFormula(formula=formula):
-            value = evaluate(formula, numbers=lambda name: pool.numbers(name)[places], scores=visitor, output=output)
+            value = evaluate(formula, known or Known(lambda name: pool.numbers(name)[places], NO_SCORES))
             scores = np.empty(len(places))
             scores[:] = value
             is_missing = ~np.isfinite(scores)
@@ -357,8 +362,8 @@ def rule_scores(
         case _:
             return 0.0 - places.astype(np.float64)
     if is_missing.any():
-        known = scores[~is_missing]
-        scores[is_missing] = _below(float(known.min())) if len(known) else 0.0
+        valued = scores[~is_missing]
+        scores[is_missing] = _below(float(valued.min())) if len(valued) else 0.0
     return scores
 
 

@@ -7,7 +7,7 @@ request. The dial and consent decide before all this what may be read of a profi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import texts_of
 from edgewise.bundle.items import ItemTable
-from edgewise.bundle.policy import Cap, Placement, Rule
+from edgewise.bundle.policy import Cap, Compare, Every, Not, Placement, Rule, Some
 from edgewise.consent import Grants
+from edgewise.dial import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION
 from edgewise.features.view import View
 from edgewise.ids import ItemId
-from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION, Mutes
+from edgewise.profile.preferences import Mutes
 from edgewise.profile.read import impressions_since, session_view
 from edgewise.profile.state import Profile
 from edgewise.request import Candidate, Context
-from edgewise.rules import Attributes, CompiledRule, Facts, compile_rule, conjuncts
+from edgewise.rules import Attributes, CompiledRule, Facts, compile_rule, conjuncts, derived_in, reference
 
 Mask = NDArray[np.bool_]
 
@@ -54,6 +55,8 @@ class PlacementRules:
         self._of_item = [rule for rule in compiled if not rule.reads_visitor]
         self._of_visitor = [rule for rule in compiled if rule.reads_visitor and not rule.reads_item]
         self._of_both = [rule for rule in compiled if rule.reads_visitor and rule.reads_item]
+        self.derived = [(path, compile_rule(rule)) for path, rule in _derived(rules)]
+        """Comparisons that let an item in because of what is derived from recent browsing, each with the path of it."""
 
     @property
     def item_attributes(self) -> frozenset[str]:
@@ -162,9 +165,21 @@ def attributes_of(items: ItemTable, candidate: Candidate) -> Attributes:
 
 
 def in_schedule(items: ItemTable, codes: NDArray[np.intp], now_ms: int) -> Mask:
-    """Which items may be shown at this moment: from their start (included) to their end (excluded)."""
-    is_open: Mask = (items.starts_ms[codes] <= now_ms) & (now_ms < items.ends_ms[codes])
-    return is_open
+    """Which items may be shown at this moment: from their start (included) to their end (excluded), by their hours."""
+    return items.open_at(codes, now_ms)
+
+
+def _derived(rules: list[Rule]) -> Iterator[tuple[str, Compare]]:
+    for rule in rules:
+        match rule:
+            case Every(rules=parts) | Some(rules=parts):
+                yield from _derived(parts)
+            case Compare():
+                for path in (rule.of, reference(rule.to) or ""):
+                    if derived_in(path) is not None:
+                        yield path, rule
+            case Not():
+                pass  # what keeps an item out is no reason to show another
 
 
 def _all(rules: list[CompiledRule], item: ItemId, attributes: Attributes, facts: Facts) -> bool:

@@ -12,11 +12,11 @@ from edgewise.assign import Assigned, assign, in_holdout
 from edgewise.bundle.policy import External, Placement
 from edgewise.candidates import OPEN, Catalogued, Pool, brought_pool
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
+from edgewise.dial import DIAL_PAGE
 from edgewise.eligibility import Blocks, may_personalise, readable
 from edgewise.features.view import NO_SCORES, View
 from edgewise.ids import ArmName, ItemId, ModelName
 from edgewise.nearness import Places
-from edgewise.profile.preferences import DIAL_PAGE
 from edgewise.profile.state import Enrolment, Profile
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason
@@ -42,7 +42,7 @@ class Visitor:
         self.is_known = is_known
         self.view: View = features.view(profile, asked.question.context, asked.now_ms)
         self.blocks = Blocks(features.items, asked.question.mute, profile, asked.now_ms)
-        self.facts = Facts(self.view)
+        self.facts = Facts(self.view, asked.bundle.policy.site.complements)
 
 
 class Asked:
@@ -206,6 +206,8 @@ def field(entry: Entry, asked: Asked) -> Field | Reason:
         return Reason.FORCED
     if isinstance(entry.assigned.arm.ranking, External):
         return entry.assigned.reason or Reason.RULE
+    if not entry.catalogued.is_open(asked.now_ms):
+        return Reason.FALLBACK_NO_CANDIDATE
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool

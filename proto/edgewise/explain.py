@@ -87,6 +87,11 @@ class _Cause(NamedTuple):
     value: str
 
 
+def _sentence(cause: _Cause) -> str:
+    # Text is put in by replacement, not by a formatting language: sentences and titles come from site files.
+    return cause.feature.sentence.replace("{value}", cause.value).replace("{item}", cause.item)
+
+
 def why_plain(reason: Reason) -> tuple[Why, ...]:
     """The one cause of an answer that nothing about the visitor decided; none for MODEL and RULE."""
     why = _PLAIN.get(reason)
@@ -135,12 +140,23 @@ def why_modelled(features: CompiledFeatures, view: View, shown: Shown, place: in
     causes.sort(key=lambda cause: -cause.weight)
     told: dict[str, Why] = {}
     for cause in causes:
-        # Text is put in by replacement, not by a formatting language: sentences and titles come from site files.
-        text = cause.feature.sentence.replace("{value}", cause.value).replace("{item}", cause.item)
+        text = _sentence(cause)
         told.setdefault(text, Why(cause.feature.name, text, cause.weight))
         if len(told) == MOST_REASONS:
             break
     return tuple(told.values())
+
+
+def telling(features: CompiledFeatures, view: View, rows: Rows) -> Callable[[declared.Feature, float], str | None]:
+    """What a feature's value says of the one item of `rows`, in its sentence; None where it would not be true."""
+    nothing = np.zeros((1, 0), np.float32)
+    explained = _Explained(features, view, Shown(rows, nothing, (), None), 0)
+
+    def told(feature: declared.Feature, value: float) -> str | None:
+        cause = explained.cause(feature, value, value)
+        return None if cause is None else _sentence(cause)
+
+    return told
 
 
 class _Explained:
@@ -167,7 +183,7 @@ class _Explained:
         raised.sort()
         causes: list[_Cause] = []
         for _, place in raised:
-            cause = self._cause(features[columns[place]], values[place], contributions[place])
+            cause = self.cause(features[columns[place]], values[place], contributions[place])
             if cause is not None:
                 causes.append(cause)
             if len(causes) == MOST_REASONS:
@@ -187,7 +203,7 @@ class _Explained:
                 causes.append(self._of_affinity(_with_sentence(feature, _BECAUSE_OF_VALUE), value, value))
         return [cause for cause in causes if cause is not None]
 
-    def _cause(  # noqa: PLR0911  # one a kind of feature
+    def cause(  # noqa: C901, PLR0911  # one a kind of feature
         self, feature: declared.Feature, value: float, weight: float
     ) -> _Cause | None:
         """The cause to tell for one feature; None where it would not be true, or its sentence cannot be filled."""
@@ -206,6 +222,10 @@ class _Explained:
                 return self._of_affinity(feature, value, weight)
             case declared.LastMatch() | declared.Code() | declared.Hash():
                 return self._of_texts(feature, value, weight)
+            case declared.ScoreMatch():
+                return self._of_score(feature, value, weight)
+            case declared.Touched():
+                return _Cause(weight, feature, self._features.items.title(self._id), "") if value > 0 else None
             case declared.DaysSinceItem():
                 return _Cause(weight, feature, self._features.items.title(self._id), number_text(value))
             case declared.Position() | declared.Cross():
@@ -289,6 +309,14 @@ class _Explained:
             if shared is not None:
                 return _Cause(weight, feature, items.title(item), shared)
         return None
+
+    def _of_score(self, feature: declared.ScoreMatch, value: float, weight: float) -> _Cause | None:
+        """By the class that speaks for the item."""
+        if not value > 0:
+            return None
+        values = texts_of(attributes_of(self._features.items, self._candidate()).get(feature.attribute))
+        said = self._view.scores.by_class(feature.model)
+        return _filled(feature, weight, max(values, key=lambda text: said.get(text, 0.0)))
 
     def _candidate(self) -> Candidate:
         return Candidate(self._id) if self._rows.brought is None else self._rows.brought[0]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewise.bundle.policy import OfItem, OfModel, OfNumber, OfScore, Power, Product, Sum, Term
+from edgewise.bundle.policy import OfFeature, OfItem, OfModel, OfNumber, OfScore, Power, Product, Sum, Term
 from edgewise.features.view import ScoreSource
 from edgewise.ids import ModelName
 
@@ -23,16 +23,30 @@ QUARTERS: Final = 4
 MOST_EXPONENT: Final = 8
 
 
-def evaluate(
-    term: Term, *, numbers: Callable[[str], Numbers], scores: ScoreSource, output: Numbers | None
-) -> Numbers | float:
+def nothing_known(_feature: str) -> float:
+    """For whoever has no features of the candidates."""
+    return math.nan
+
+
+class Known(NamedTuple):
+    """What a formula may ask of the candidates and their visitor."""
+
+    numbers: Callable[[str], Numbers]
+    """A numeric attribute of the candidates."""
+    scores: ScoreSource
+    features: Callable[[str], Numbers | float] = nothing_known
+    """A declared feature of the candidates; NaN is missing."""
+    output: Numbers | None = None
+    """What the ranker says of them; None where none was asked."""
+
+
+def evaluate(term: Term, known: Known) -> Numbers | float:
     """The value for every candidate: float64 (n,), or one number where it is the same for all; NaN is missing.
 
-    `numbers`: a numeric attribute of the candidates; `output`: what the ranker says of them, None where none was asked.
-    Raises what `scores` raises.
+    Raises what the scores raise.
     """
     with np.errstate(all="ignore"):
-        return _value(term, numbers, scores, output)
+        return _value(term, known)
 
 
 def parts_of(term: Term) -> Iterator[Term]:
@@ -55,7 +69,12 @@ def ranker_in(term: Term) -> ModelName | None:
 
 def is_impersonal(term: Term) -> bool:
     """Whether nothing of the visitor has a say."""
-    return not any(isinstance(part, (OfModel, OfScore)) for part in parts_of(term))
+    return not any(isinstance(part, (OfModel, OfScore, OfFeature)) for part in parts_of(term))
+
+
+def features_in(term: Term) -> frozenset[str]:
+    """The declared features that it looks at."""
+    return frozenset(part.name for part in parts_of(term) if isinstance(part, OfFeature))
 
 
 def in_words(term: Term) -> str:
@@ -67,6 +86,8 @@ def in_words(term: Term) -> str:
                 said[attribute] = None
             case OfScore(model=model, of_class=of_class):
                 said[f"the score {model}" + (f" of {of_class}" if of_class else "")] = None
+            case OfFeature(name=name):
+                said[name.replace("_", " ")] = None
             case OfModel(model=model):
                 said[f"the model {model}"] = None
             case _:
@@ -75,29 +96,35 @@ def in_words(term: Term) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _value(
-    term: Term, numbers: Callable[[str], Numbers], scores: ScoreSource, output: Numbers | None
-) -> Numbers | float:
+def _value(term: Term, known: Known) -> Numbers | float:  # noqa: PLR0911  # one a kind of term
     match term:
         case Sum(of=of) | Product(of=of):
             # One after the other, so that a sum has one defined order.
-            value = _value(of[0], numbers, scores, output)
+            value = _value(of[0], known)
             for part in of[1:]:
-                other = _value(part, numbers, scores, output)
+                other = _value(part, known)
                 value = value + other if isinstance(term, Sum) else value * other
             return value
         case Power(of=part, to=to):
-            return _power(_value(part, numbers, scores, output), to)
+            return _power(_value(part, known), to)
         case OfNumber(value=number):
             return number
         case OfModel():
-            return math.nan if output is None else output
+            return math.nan if known.output is None else known.output
         case OfItem(attribute=attribute, missing=missing):
-            column = numbers(attribute)
-            return column if missing is None else np.where(np.isnan(column), missing, column)
+            return _filled(known.numbers(attribute), missing)
+        case OfFeature(name=name, missing=missing):
+            return _filled(known.features(name), missing)
         case OfScore(model=model, of_class=of_class, missing=missing):
-            said = scores.value(model, of_class)
-            return missing if missing is not None and math.isnan(said) else said
+            return _filled(known.scores.value(model, of_class), missing)
+
+
+def _filled(value: Numbers | float, missing: float | None) -> Numbers | float:
+    if missing is None:
+        return value
+    if isinstance(value, float):
+        return missing if math.isnan(value) else value
+    return np.where(np.isnan(value), missing, value)
 
 
 def _power(base: Numbers | float, to: float) -> Numbers:

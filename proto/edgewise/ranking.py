@@ -14,7 +14,7 @@ from edgewise.deadline import TimeIsUp
 from edgewise.entry import Asked, Entry, Field
 from edgewise.features.compile import CompiledFeatures, Matrix, Rows, joined
 from edgewise.features.view import View
-from edgewise.formula import ranker_in
+from edgewise.formula import Known, Numbers, features_in, ranker_in
 from edgewise.ids import ModelName
 from edgewise.policy import Scores
 from edgewise.reasons import Degradation, Reason
@@ -98,7 +98,7 @@ def _rank(
         rows, ranking = field.pool.rows.take(field.places), entry.assigned.arm.ranking
         model = ranker_of(ranking)
         if model is None:
-            scores = rule_scores(field.pool, field.places, ranking, entry.visitor.view.scores)
+            scores = rule_scores(field.pool, field.places, ranking, known_of(entry, field, asked))
             ranked.append(Ranked(asked.bundle.features, rows, scores))
         elif asked.question.degradation is Degradation.UNRANKED:
             ranked.append(Ranked(asked.bundle.features, rows, rule_scores(field.pool, field.places, _IN_ORDER)))
@@ -118,17 +118,42 @@ def _rank(
             return ranked, Degradation.SCORER
         answered.update(zip(parts, scored, strict=True))
     return [
-        given if position not in answered else _formulated(answered[position], entries[position], fields[position])
+        given
+        if position not in answered
+        else _formulated(answered[position], entries[position], fields[position], asked)
         for position, given in enumerate(ranked)
     ], degradation
 
 
-def _formulated(ranked: Ranked, entry: Entry, field: Field | Reason) -> Ranked:
+def known_of(entry: Entry, field: Field, asked: Asked, output: Scores | None = None) -> Known | None:
+    """What the arm's formula may ask about the candidates of a field; None where it has none.
+
+    Features are those that a model would see, under the same grants; they are computed once, and only where the formula
+    looks at some.
+    """
+    ranking = entry.assigned.arm.ranking
+    if not isinstance(ranking, ByFormula):
+        return None
+    features, view, pool, places = asked.bundle.features, entry.visitor.view, field.pool, field.places
+    columns = {name: features.column_of[name] for name in features_in(ranking.formula)}
+    made: dict[str, Numbers] = {}
+
+    def feature(name: str) -> Numbers:
+        if not made:
+            wanted = columns.values()
+            matrix = features.matrix(view, pool.rows.take(places), asked.question.grants, wanted)
+            made.update({name: matrix[:, column].astype(np.float64) for name, column in columns.items()})
+        return made[name]
+
+    return Known(lambda attribute: pool.numbers(attribute)[places], view.scores, feature, output)
+
+
+def _formulated(ranked: Ranked, entry: Entry, field: Field | Reason, asked: Asked) -> Ranked:
     """What a model ranked, with the scores of the arm's formula over them where it has one."""
     ranking = entry.assigned.arm.ranking
     if not isinstance(ranking, ByFormula) or isinstance(field, Reason):
         return ranked
-    scores = rule_scores(field.pool, field.places, ranking, entry.visitor.view.scores, ranked.scores)
+    scores = rule_scores(field.pool, field.places, ranking, known_of(entry, field, asked, ranked.scores))
     return msgspec.structs.replace(ranked, scores=scores, errors=None)
 
 

@@ -3,7 +3,8 @@
 Paths: `item.id`, `item.NAME` (an attribute), `context.FIELD` (`page.path`, `device.type`, `attributes.NAME`, …),
 `profile.history_length`, `profile.days_since_visit`, `profile.items`, `profile.category|brand|topic` (values that
 the visitor has an affinity for), `profile.traits.NAME`, `profile.counts.KIND.DAYS`, `profile.score.NAME` (what a
-visitor score says), `profile.score.NAME.CLASS` (the same of one with classes), `profile.class.NAME` (its likeliest).
+visitor score says), `profile.score.NAME.CLASS` (the same of one with classes), `profile.class.NAME` (its likeliest),
+`profile.likely.DIMENSION` and `profile.complement.DIMENSION` (derived from recent browsing by `edgewise.derived`).
 
 A comparison with a missing value is false: a missing value is never equal, smaller, larger, in or containing. Only
 `ne` and `not_in` are true of it, being the exact opposites of `eq` and `in`, and `exists` asks for it. Text never
@@ -19,6 +20,7 @@ from typing import Final, NamedTuple
 
 from edgewise.attributes import Attribute, context_field, is_context_field
 from edgewise.bundle.policy import Compare, Every, Not, Operand, Rule, Some
+from edgewise.derived import DERIVED, LIKELY, NO_COMPLEMENTS, Complements, complement_of, likely
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features.view import View
 from edgewise.ids import ItemId, ModelName
@@ -42,8 +44,10 @@ _CLASS: Final = "class."
 class Facts:
     """What rules may ask of the visitor and the page; each path is looked up once a request."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, complements: Complements = NO_COMPLEMENTS) -> None:
+        """`complements`: what goes with what, by dimension."""
         self._view = view
+        self._complements = complements
         self._known: dict[str, Value] = {}
 
     def value(self, path: str) -> Value:
@@ -73,6 +77,11 @@ class Facts:
                 value = None if math.isnan(said) else said
             case "class":
                 value = self._view.scores.likeliest(ModelName(rest))
+            case "likely":
+                value = likely(self._view, rest)
+            case "complement":
+                sought = self.value(f"{_PROFILE}{LIKELY}.{rest}")
+                value = complement_of(self._complements, rest, sought if isinstance(sought, str) else None) or None
             case "history_length":
                 value = len(profile.items)
             case "items":
@@ -98,7 +107,7 @@ class CompiledRule(NamedTuple):
     """Attributes of the item that it looks at."""
 
 
-def is_path(path: str) -> bool:
+def is_path(path: str) -> bool:  # noqa: PLR0911  # one a kind of path
     """Whether a rule can name this."""
     if path.startswith(_ITEM):
         return len(path) > len(_ITEM)
@@ -111,7 +120,9 @@ def is_path(path: str) -> bool:
         kind, _, days = name.removeprefix(_COUNTS).partition(".")
         is_days = days.isascii() and days.isdigit() and len(days) <= len(str(COUNT_HORIZON_DAYS))
         return kind in list(Kind) and is_days and 1 <= int(days) <= COUNT_HORIZON_DAYS
-    score = score_in(path)
+    derived, score = derived_in(path), score_in(path)
+    if derived is not None:
+        return derived[1] in DIMENSIONS
     if name.startswith(_TRAITS) or score is not None:
         return len(name) > len(_TRAITS) if score is None else bool(score.model)
     return name in DIMENSIONS or name in {"history_length", "items", "days_since_visit"}
@@ -133,6 +144,12 @@ def score_in(path: str) -> ScoreNamed | None:
         model, _, of_class = name.removeprefix(_SCORE).partition(".")
         return ScoreNamed(ModelName(model), of_class)
     return ScoreNamed(ModelName(name.removeprefix(_CLASS)), None) if name.startswith(_CLASS) else None
+
+
+def derived_in(path: str) -> tuple[str, str] | None:
+    """What is derived (`derived.DERIVED`), and of which dimension, as a path names it; None where it names neither."""
+    head, _, dimension = path.removeprefix(_PROFILE).partition(".")
+    return (head, dimension) if path.startswith(_PROFILE) and head in DERIVED else None
 
 
 def reference(to: Operand | None) -> str | None:

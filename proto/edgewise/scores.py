@@ -99,6 +99,10 @@ class VisitorScores:
         said = self._of(model)
         return self._models[model].classes[said.index(max(said))]
 
+    def by_class(self, model: ModelName) -> Mapping[str, float]:
+        """As `ScoreSource.by_class`. Raises TimeIsUp and ScoreFailed."""
+        return dict(zip(self._models[model].classes, self._of(model), strict=True))
+
     def _of(self, name: ModelName) -> tuple[float, ...]:
         said = self.said.get(name)
         if said is None:

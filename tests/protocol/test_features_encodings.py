@@ -198,6 +198,10 @@ class Told:
     def likeliest(self, _model: ModelName) -> str | None:
         return None
 
+    def by_class(self, _model: ModelName) -> dict[str, float]:
+        self.asked += 1
+        return {"buying": 0.5, "leaving": 0.25}
+
 
 def test_a_score_is_asked_where_only_its_cross_is_wanted_and_never_else() -> None:
     score = declared.Score(name="will_buy", model=ModelName("buying"))

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewise.bundle.policy import ByFormula, OfItem, OfModel, OfNumber, OfScore, Power, Product, Sum, Term
+from edgewise.bundle.policy import ByFormula, OfFeature, OfItem, OfModel, OfNumber, OfScore, Power, Product, Sum, Term
 from edgewise.candidates import rule_scores
-from edgewise.features.view import NO_SCORES
-from edgewise.formula import Numbers, evaluate, in_words, is_impersonal, parts_of, ranker_in
+from edgewise.formula import Known, Numbers, evaluate, features_in, in_words, is_impersonal, parts_of, ranker_in
 from edgewise.ids import ModelName
 
 CHURN, RANKER = ModelName("churn"), ModelName("ranker")
 PRICE = np.array([4.0, 9.0, math.nan, -1.0, 0.0])
+FEATURE = np.array([math.nan, 0.0, 0.5, -2.0, 1.0])
 OUTPUT = np.array([0.5, -0.25, 3.0, 0.1, 2.0])
 
 
@@ -34,13 +34,17 @@ class Says:
         """Nothing."""
         return None
 
+    def by_class(self, _model: ModelName) -> dict[str, float]:
+        """Nothing."""
+        return {}
+
 
 def valued(term: Term, number: float = 0.25) -> Numbers:
-    value = evaluate(term, numbers=lambda _name: PRICE, scores=Says(number), output=OUTPUT)
+    value = evaluate(term, Known(lambda _name: PRICE, Says(number), lambda _name: FEATURE, OUTPUT))
     return np.broadcast_to(np.asarray(value, np.float64), PRICE.shape)
 
 
-def naive(term: Term, place: int, number: float) -> float:
+def naive(term: Term, place: int, number: float) -> float:  # noqa: PLR0911  # one a kind of term
     """The value for one candidate, by Python's floats."""
     match term:
         case OfNumber(value=value):
@@ -50,6 +54,9 @@ def naive(term: Term, place: int, number: float) -> float:
         case OfItem(missing=missing):
             price = float(PRICE[place])
             return missing if missing is not None and math.isnan(price) else price
+        case OfFeature(missing=missing):
+            feature = float(FEATURE[place])
+            return missing if missing is not None and math.isnan(feature) else feature
         case OfModel():
             return float(OUTPUT[place])
         case Sum(of=of) | Product(of=of):
@@ -80,6 +87,7 @@ leaves = st.one_of(
     st.builds(OfNumber, numbers),
     st.builds(OfItem, st.just("price"), st.none() | numbers),
     st.builds(OfScore, st.just(CHURN), st.just(""), st.none() | numbers),
+    st.builds(OfFeature, st.just("fresh"), st.none() | numbers),
     st.just(OfModel(RANKER)),
 )
 terms: st.SearchStrategy[Term] = st.recursive(
@@ -121,7 +129,7 @@ def test_what_has_no_value_stands_below_all_that_has_one() -> None:
     assert scores.tolist() == [0.5, 1 / 3, 1 / 3 - 1, 1 / 3 - 1, 1 / 3 - 1]
     lost = rule_scores(Priced(), np.array([2, 0]), ByFormula(Product([OfItem("price"), OfNumber(1e20)])))  # type: ignore[arg-type]
     assert lost[0] < lost[1]  # 1 less than 4e20 is 4e20
-    nothing = rule_scores(Priced(), np.array([1, 0]), ByFormula(OfScore(CHURN)), NO_SCORES)  # type: ignore[arg-type]
+    nothing = rule_scores(Priced(), np.array([1, 0]), ByFormula(OfScore(CHURN)))  # type: ignore[arg-type]
     assert nothing.tolist() == [0.0, 0.0]
 
 
@@ -132,4 +140,9 @@ def test_what_a_formula_looks_at() -> None:
     assert is_impersonal(Power(OfItem("price"), 2))
     assert in_words(term) == "price, the score churn of soon and the model ranker"
     assert in_words(OfNumber(1)) == ""
+    fresh = Sum([OfItem("price"), Product([OfNumber(-1), OfFeature("read_already", 0)])])
+    assert features_in(fresh) == {"read_already"}
+    assert features_in(term) == frozenset()
+    assert in_words(fresh) == "price and read already"
+    assert not is_impersonal(fresh), "whether a feature looks at a person is not for the formula to tell"
     assert len(list(parts_of(term))) == 7

@@ -31,7 +31,7 @@ from edge.worker.guard import (
 )
 from edge.worker.http1.cycle import Cycle, encode_answer
 from edge.worker.http1.deadlines import Entry
-from edge.worker.http1.head import CONTINUE, body_length, check_expectation, place_of
+from edge.worker.http1.head import CONTINUE, body_length, check_expectation, path_of, place_of
 from edge.worker.http1.limits import (
     BODIES_BYTES,
     LINGER_MS,
@@ -311,13 +311,15 @@ class Connection(asyncio.Protocol):
             self._let_go_of_body()
             self._body_size = 0
         self._phase = _IDLE if self._keeps else _DEAF
+        self._target = b""  # what is wrong from here on is not about it
         scope = self._scope
         if self._running is None and not self._waiting and self._server.refuses(scope["method"], scope["path"]):
+            refusal = self._server.overloaded(scope["path"], closes=not self._keeps)
             if self._keeps:
-                self._transport.write(self._server.overloaded)
+                self._transport.write(refusal)
                 self.due_ms = self._read_ms + self._limits.idle_ms
             else:
-                self._refuse(self._server.overloaded_closing)
+                self._refuse(refusal)
             return
         cycle = Cycle(self, scope, body, keeps=self._keeps and not self._server.is_leaving)
         if self._running is None and not self._waiting and not self._is_full:
@@ -408,7 +410,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse_problem(self, problem: HttpProblem) -> None:
         self._let_go_of_body()
-        refusal = encode_answer(answer_of(problem), closes=True)
+        refusal = self._server.refusal(path_of(self._target), problem)
         if self._running is None and not self._waiting:
             self._refuse(refusal)
         else:

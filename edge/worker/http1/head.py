@@ -51,6 +51,11 @@ def place_of(target: bytes, host: bytes) -> Place:
     return Place(unquote(path) if "%" in path else path, raw_path, query)
 
 
+def path_of(target: bytes) -> str:
+    """The path of a target that may be broken off, or wrong; for whoever is to be told that it is."""
+    return unquote(target.partition(b"?")[0].decode("latin-1"), errors="replace")
+
+
 def body_length(headers: Mapping[bytes, bytes], version: str, *, most_bytes: int) -> int | None:
     """How long the body is said to be, None for one in chunks.
 

@@ -23,7 +23,7 @@ from edge.worker.http1.connection import Connection
 from edge.worker.http1.cycle import Cycle, encode_answer
 from edge.worker.http1.deadlines import Deadlines
 from edge.worker.http1.limits import HANDSHAKE_MS, MOST_LINGERING, Limits
-from edge.worker.problems import CLOSE, RETRY_AFTER, HttpProblem, answer_of
+from edge.worker.problems import RETRY_AFTER, HttpProblem, Telling, answer_of, told_plainly
 from edge.worker.turns import Turns
 from edgewise.clock import Clock
 
@@ -47,8 +47,10 @@ class Server:
         log: Log,
         admission: Admission,
         shed: Callable[[str], None],
+        telling: Telling = told_plainly,
     ) -> None:
-        """`shed` counts a refusal by its stage. To be made in the loop that serves."""
+        """`shed` counts a refusal by its stage, `telling` says how one is told. To be made in the loop that serves."""
+        self._telling = telling
         self.admission = admission
         self._turns = Turns(asyncio.get_running_loop(), clock.monotonic_ms, _spent_ms)
         self._app = app
@@ -63,9 +65,11 @@ class Server:
         """Of large bodies that are held at the moment."""
         self.is_leaving = False
         self.date = b""
-        self.no_room = _refusal("too many connections; try again", closes=True)
-        self.overloaded = _refusal(OVERLOADED, closes=False)
-        self.overloaded_closing = _refusal(OVERLOADED, closes=True)
+        self.no_room = encode_answer(answer_of(_not_now("too many connections; try again")), closes=True)
+        self._overload = _not_now(OVERLOADED)
+        plainly = answer_of(self._overload)
+        # Made once: they have to cost next to nothing.
+        self._overloaded = {closes: encode_answer(plainly, closes=closes) for closes in (False, True)}
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting: asyncio.Server | None = None
         self._deafening: asyncio.Task[None] | None = None
@@ -115,6 +119,15 @@ class Server:
             return False
         self.shed(Stage.REFUSE.label)
         return True
+
+    def overloaded(self, path: str, *, closes: bool) -> bytes:
+        """The whole answer to a request for which there is no time."""
+        told = self._telling(path, self._overload)
+        return self._overloaded[closes] if told is None else encode_answer(told, closes=closes)
+
+    def refusal(self, path: str, problem: HttpProblem) -> bytes:
+        """The whole answer to a request that is not let in, behind which the connection ends."""
+        return encode_answer(self._telling(path, problem) or answer_of(problem), closes=True)
 
     def run(self, cycle: Cycle) -> None:
         """Have a request answered."""
@@ -194,8 +207,5 @@ def _spent_ms() -> float:
     return time.thread_time_ns() / 1e6
 
 
-def _refusal(detail: str, *, closes: bool) -> bytes:
-    """A whole 503, made once: it has to cost next to nothing."""
-    headers = [RETRY_AFTER, CLOSE] if closes else [RETRY_AFTER]
-    problem = HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "overload", detail, headers=headers)
-    return encode_answer(answer_of(problem), closes=closes)
+def _not_now(detail: str) -> HttpProblem:
+    return HttpProblem(HTTPStatus.SERVICE_UNAVAILABLE, "overload", detail, headers=[RETRY_AFTER])

@@ -3,7 +3,7 @@
 `read_manifest` decodes, `accept` judges the manifest before anything is fetched, `check_contents` judges how the
 resources hold together. A code is one of: `malformed`, `blank`, `invalid`, `wrong_site`, `version_falls`, `protocol`,
 `expired`, `missing_resource`, `unsafe_path`, `too_large`, `digest_mismatch`, `dangling` (a name that names nothing),
-`unknown_rule`, `golden_mismatch`. A message ends with the file and the `$.path` of what is wrong.
+`unknown_rule`, `template`, `golden_mismatch`. A message ends with the file and the `$.path` of what is wrong.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from edgewise.admission.check_features import check_features
 from edgewise.admission.check_policy import check_policy
 from edgewise.admission.check_representations import check_representations
+from edgewise.admission.check_schedules import check_schedules
 from edgewise.admission.check_scores import check_scores
 from edgewise.admission.check_variants import check_variants
 from edgewise.attributes import texts_of
@@ -143,6 +144,7 @@ def check_contents(
         loudest = float(np.abs(neighbours.weights).max(initial=0.0))
         message = f"a weight of {loudest:g}, at most {LOUDEST:g} is taken"
         require(loudest <= LOUDEST, "invalid", neighbours_path(name), message, "$.weights")
+    check_schedules(policy, catalogue)
     items = {item.id for item in catalogue.items}
     for name, vectors in learned.vectors.items():
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"
@@ -150,7 +152,8 @@ def check_contents(
     if learned.sessions is not None:
         message = f"sessions of {len(learned.sessions.items)} items, at most {limits.items} are taken"
         require(len(learned.sessions.items) <= limits.items, "too_large", SESSIONS, message, "$.items")
-    check_policy(policy, items=items, models=manifest.models, optional=optional)
+    columns = {feature.name for feature in table.features}
+    check_policy(policy, items=items, models=manifest.models, features=columns, optional=optional)
     _check_golden(manifest, table, golden)
     check_scores(manifest.models, table)
 

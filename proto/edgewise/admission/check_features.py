@@ -42,11 +42,14 @@ def check_features(table: declared.FeatureTable, *, optional: Collection[str]) -
                 | declared.ItemIs(attribute=attribute)
                 | declared.ContextValue(attribute=attribute)
                 | declared.PriceDistance(attribute=attribute)
+                | declared.Freshness(attribute=attribute)
+                | declared.ScoreMatch(attribute=attribute)  # `check_scores` knows the models
             ):
                 message = f"feature {name!r} names no attribute"
                 require(bool(attribute), "blank", FEATURES, message, f"{path}.attribute")
             case (
                 declared.DaysSinceItem()
+                | declared.Touched()
                 | declared.DaysSinceVisit()
                 | declared.DaysSinceOrder()
                 | declared.HistoryLength()

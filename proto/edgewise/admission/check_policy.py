@@ -15,7 +15,7 @@ from edgewise.bundle.learned import neighbours_path, vectors_path
 from edgewise.bundle.manifest import POLICY, SESSIONS
 from edgewise.bundle.refusal import refuse, require
 from edgewise.events import DIMENSIONS
-from edgewise.formula import is_impersonal, parts_of
+from edgewise.formula import features_in, is_impersonal, parts_of
 from edgewise.ids import ExperimentKey, ItemId, ModelName
 from edgewise.rules import OPERATORS, ORDERED, is_path, reference
 
@@ -25,9 +25,14 @@ _WEIGHTS_TOLERANCE: Final = 0.01
 
 
 def check_policy(
-    policy: decided.Policy, *, items: Collection[ItemId], models: Models, optional: Collection[str]
+    policy: decided.Policy,
+    *,
+    items: Collection[ItemId],
+    models: Models,
+    features: Collection[str],
+    optional: Collection[str],
 ) -> None:
-    """Raises BundleRefused. `items` and `models` are what the bundle holds, `optional` which of the resources."""
+    """Raises BundleRefused. `items`, `models` and `features` are in the bundle, `optional` which of the resources."""
     _check_site(policy.site)
     for name, members in policy.collections.items():
         require(bool(name), "blank", POLICY, "a collection has no name", "$.collections")
@@ -42,7 +47,7 @@ def check_policy(
         _check_items(placement.fallback, items, f"{path}.fallback")
         for arm_name, arm in placement.arms.items():
             require(bool(arm_name), "blank", POLICY, "an arm has no name", f"{path}.arms")
-            _check_arm(arm, models, f"{path}.arms.{arm_name}", optional)
+            _check_arm(arm, models, f"{path}.arms.{arm_name}", features, optional)
         _check_references(policy, placement, path)
         check_exploration(placement, models, path)
         for position, rule in enumerate(placement.eligibility):
@@ -57,6 +62,9 @@ def _check_site(site: decided.Site) -> None:
         require(is_digest, "invalid", POLICY, "a write key's digest is not 64 hex digits", path)
     for position, origin in enumerate(site.origins):
         require(bool(origin), "blank", POLICY, "an origin is blank", f"$.site.origins[{position}]")
+    for dimension in site.complements:
+        message = f"no dimension {dimension!r}; a profile keeps {', '.join(DIMENSIONS)}"
+        require(dimension in DIMENSIONS, "dangling", POLICY, message, f"$.site.complements.{dimension}")
     for name, fact in site.live_facts.items():
         message = f"{name!r} is a dimension of profiles, no number; live facts are numbers"
         require(name not in DIMENSIONS, "invalid", POLICY, message, f"$.site.live_facts.{name}")
@@ -93,13 +101,17 @@ def _check_experiment(key: ExperimentKey, experiment: experiments.Experiment) ->
     require(least <= current, "invalid", POLICY, message, f"{path}.min_bucket_version")
 
 
-def _check_arm(arm: decided.Arm, models: Models, path: str, optional: Collection[str]) -> None:
+def _check_arm(
+    arm: decided.Arm, models: Models, path: str, features: Collection[str], optional: Collection[str]
+) -> None:
     match arm.ranking:
         case decided.ByModel(model=model):
             _check_ranker(model, models, f"{path}.ranking.model")
         case decided.ByFormula(formula=formula):
             _check_term(formula, models, f"{path}.ranking.formula", MOST_RULE_DEPTH)
             asked = {part.model for part in parts_of(formula) if isinstance(part, decided.OfModel)}
+            for name in sorted(features_in(formula) - set(features)):
+                refuse("dangling", POLICY, f"a formula over {name!r}, which is no feature", f"{path}.ranking.formula")
             message = f"a formula over {', '.join(sorted(asked))}; it may ask one model"
             require(len(asked) <= 1, "invalid", POLICY, message, f"{path}.ranking.formula")
         case decided.ByAttribute(attribute=attribute):
@@ -135,7 +147,7 @@ def _check_term(term: decided.Term, models: Models, path: str, depth: int) -> No
             require(wrong is None, "dangling", POLICY, wrong or "", f"{path}.model")
         case decided.OfModel(model=model):
             _check_ranker(model, models, f"{path}.model")
-        case decided.OfNumber():
+        case decided.OfNumber() | decided.OfFeature():
             pass
 
 

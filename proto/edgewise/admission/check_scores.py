@@ -9,7 +9,7 @@ from edgewise.bundle.manifest import FEATURES, MANIFEST, ModelEntry
 from edgewise.bundle.policy import Operand
 from edgewise.bundle.refusal import require
 from edgewise.features.constants import is_constant
-from edgewise.features.table import FeatureTable, Score
+from edgewise.features.table import FeatureTable, Score, ScoreMatch
 from edgewise.ids import ModelName
 from edgewise.rules import reference, score_in
 
@@ -25,6 +25,13 @@ def check_scores(models: Models, table: FeatureTable) -> None:
             require(
                 wrong is None, "dangling", FEATURES, f"feature {feature.name!r}: {wrong}", f"$.features[{position}]"
             )
+        elif isinstance(feature, ScoreMatch):
+            entry = models.get(feature.model)
+            wrong = wrong_with(feature.model, entry.classes[0] if entry is not None and entry.classes else "", models)
+            if wrong is None and entry is not None and not entry.classes:
+                wrong = f"the score {feature.model!r} has no classes, so none that an item could match"
+            path = f"$.features[{position}].model"
+            require(wrong is None, "dangling", FEATURES, f"feature {feature.name!r}: {wrong}", path)
     asks: dict[ModelName, list[ModelName]] = {}
     for name, entry in models.items():
         if entry.kind != "score":

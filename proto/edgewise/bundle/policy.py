@@ -7,14 +7,26 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.content_limits import ContentLimit
 from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.exploration import Exploration, Greedy
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.learned import UNNAMED, SetRef
+from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
+from edgewise.bundle.schedules import Schedule, Zone, ZoneName
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from edgewise.ids import (
+    ArmName,
+    CollectionName,
+    ExperimentKey,
+    ItemId,
+    ModelName,
+    PlacementName,
+    SiteName,
+    TemplateName,
+)
 from edgewise.money import SITE_CURRENCY
 
 
@@ -57,6 +69,17 @@ class OfScore(msgspec.Struct, frozen=True, tag="score", tag_field="term", omit_d
     missing: float | None = None
 
 
+class OfFeature(msgspec.Struct, frozen=True, tag="feature", tag_field="term", omit_defaults=True):
+    """A declared feature of the candidate, as a model would see it; `missing` where it is not known.
+
+    So people can weigh what is known of a visitor before there is a model: time spent on a topic, freshness, a
+    predicted trait, and what was read already with a minus.
+    """
+
+    name: str
+    missing: float | None = None
+
+
 class OfModel(msgspec.Struct, frozen=True, tag="model", tag_field="term"):
     """What a ranking model says of the candidate. A formula may ask one model."""
 
@@ -85,7 +108,7 @@ class Power(msgspec.Struct, frozen=True, tag="power", tag_field="term"):
     to: Annotated[float, Meta(ge=-8, le=8, multiple_of=0.25)]
 
 
-Term = OfNumber | OfItem | OfScore | OfModel | Sum | Product | Power
+Term = OfNumber | OfItem | OfScore | OfFeature | OfModel | Sum | Product | Power
 
 
 class ByFormula(msgspec.Struct, frozen=True, tag="formula", tag_field="method", omit_defaults=True):
@@ -165,7 +188,8 @@ Operand = str | float | bool | list[str | float]
 class Compare(msgspec.Struct, frozen=True, tag="compare", tag_field="match"):
     """Compares one value. `of` is `item.NAME`, `context.NAME` or `profile.NAME`; a missing value is never equal.
 
-    Visitor scores are `profile.score.NAME`, `profile.score.NAME.CLASS` and `profile.class.NAME`.
+    Visitor scores are `profile.score.NAME`, `profile.score.NAME.CLASS` and `profile.class.NAME`; what is derived from
+    recent browsing `profile.likely.DIMENSION` and `profile.complement.DIMENSION` (`edgewise.derived`).
 
     `op`: eq ne lt le gt ge in not_in contains exists. `to` may name another value with a leading `$`.
     """
@@ -233,6 +257,18 @@ class Diversity(msgspec.Struct, frozen=True):
     most: Annotated[int, Meta(ge=1)] = 1
 
 
+class Shared(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A placement whose fragment may be the same for many visitors, so that proxies may keep it.
+
+    Decided as for somebody of whom nothing is known, by the fields of the context in `vary` alone (`locale`,
+    `device.type`, `attributes.NAME`): no profile is read, no experiment asked, nothing explored.
+    """
+
+    vary: Annotated[list[str], Meta(max_length=10)] = []
+    max_age_s: Annotated[int, Meta(ge=1, le=86_400)] = 60
+    """Seconds for which a proxy may keep it, whatever happens meanwhile, unless it is told (`purge_url` of a node)."""
+
+
 Learning = Literal["online", "apprentice", "logging-only"]
 """`online`: as the arms say. `apprentice`: the arm serves, and what the `challenger` would have shown is logged.
 `logging-only`: rules serve, nothing is explored, and the features of what was shown are logged, for a first model."""
@@ -268,8 +304,22 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
     reward: RewardDefinition | None = None
     """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
+    template: TemplateName = TemplateName("")
+    """Shows its items where a page asks for HTML; the built-in one does where none is named."""
     format: str = ""
     """Items show their representation of this name here; blank: their own content."""
+    schedule: Schedule | None = None
+    """When anything is chosen for it; at other times the fallback is shown."""
+    limits: dict[str, ContentLimit] = {}
+    """Field of the contents -> how long or large it may be; for `site check`, nodes pass over it."""
+    shared: Shared | None = None
+    """None: every fragment of it is one visitor's own."""
+
+
+Complements = Annotated[
+    dict[str, dict[str, Annotated[list[str], Meta(min_length=1, max_length=100)]]], Meta(max_length=3)
+]
+"""What goes with what, by dimension of profiles: whoever looks for laptops needs laptop accessories."""
 
 
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -306,8 +356,12 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     learning_share: Annotated[float, Meta(gt=0, le=1)] | None = None
     """Share of decisions that are kept for learning, drawn by their id; None: all. Every decision is logged, only these
     with feature rows, and each of them counts one over the share."""
+    complements: Complements = {}
+    """Dimension -> value -> values of what goes with it: `{category: {laptops: [laptop-accessories]}}`."""
     holdout_salt: str = ""
     """Of the holdout alone; empty: made of `salt`. Who is held out changes with it."""
+    zones: dict[ZoneName, Zone] = {}
+    """The clocks of the time zones that schedules name."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -317,6 +371,13 @@ class Policy(msgspec.Struct, frozen=True):
     placements: dict[PlacementName, Placement]
     collections: dict[CollectionName, list[ItemId]]
     experiments: dict[ExperimentKey, Experiment] = {}
+    promotions: dict[PromotionName, Promotion] | msgspec.UnsetType = msgspec.UNSET
+    """Left out of the bytes where there is none, as before there were any: `offers` is how to ask."""
+
+    @property
+    def offers(self) -> dict[PromotionName, Promotion]:
+        """The promotions, none where nothing is said."""
+        return {} if isinstance(self.promotions, msgspec.UnsetType) else self.promotions
 
 
 _decoder = msgspec.json.Decoder(Policy)

@@ -24,9 +24,10 @@ from edgewise.consent import Grants
 from edgewise.features import table as declared
 from edgewise.features.coding import coder_of, item_attribute
 from edgewise.features.crossing import cross, crossings
+from edgewise.features.freshness import freshness, published_day
 from edgewise.features.granted import SUMS, GrantedColumns, OfBoth, OfValues, dimension_of
 from edgewise.features.likeness import Likeness
-from edgewise.features.matching import shares, stated_shares
+from edgewise.features.matching import score_matches, shares, stated_shares
 from edgewise.features.rows import Codes, Rows, joined
 from edgewise.features.view import Measure, NeighbourIndex, View
 from edgewise.ids import ItemId
@@ -89,6 +90,10 @@ class CompiledFeatures:
                     self._describe(column, attribute, _is(value))
                 case declared.PriceDistance(attribute=attribute, decimals=decimals):
                     self._describe(column, attribute, _octave(decimals), _octaves(items.numbers(attribute), decimals))
+                case declared.Freshness(attribute=attribute):
+                    self._describe(column, attribute, published_day)
+                case declared.ScoreMatch(attribute=attribute):
+                    items.dimension(attribute)
                 case declared.Code() | declared.Hash() if (coded := item_attribute(feature)) is not None:
                     self._describe(column, coded, coder_of(feature))
                 case (
@@ -195,6 +200,12 @@ class CompiledFeatures:
             self._affinities(matrix, view, rows, granted)
         if granted.prices:
             matrix[:, granted.prices] = np.abs(matrix[:, granted.prices] - np.float32(view.price_octave()))
+        for column, fresh in granted.fresh:
+            matrix[:, column] = freshness(matrix[:, column], view.now_ms, fresh.half_after_days)
+        for column, match in granted.matches:
+            if granted.is_asked(column, scores):
+                said, dimension = view.scores.by_class(match.model), self.items.dimension(match.attribute)
+                matrix[:, column] = score_matches(said, dimension, match.attribute, rows)
         for column, feature in granted.of_both:
             matrix[:, column] = self._of_both(feature, view, rows)
         if len(granted.absent):
@@ -324,6 +335,9 @@ class CompiledFeatures:
                 return self._likeness.cosines(taste, rows.codes, rows.brought)
             case declared.DaysSinceItem():
                 return self._days_since(view, rows)
+            case declared.Touched(days=days):
+                since = self._days_since(view, rows)
+                return (since <= days if days else ~np.isnan(since)).astype(np.float64)
 
     def _days_since(self, view: View, rows: Rows) -> NDArray[np.float64]:
         days = np.full(len(rows), np.nan)

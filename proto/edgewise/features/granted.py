@@ -21,7 +21,7 @@ OfValues = (
     declared.Affinity | declared.AffinityMatch | declared.TimeShare | declared.AffinitySum | declared.AffinityWindow
 )
 """Features of the values that a candidate has in a dimension."""
-OfBoth = declared.LastMatch | declared.ContentCosine | declared.DaysSinceItem | declared.SessionScore
+OfBoth = declared.LastMatch | declared.ContentCosine | declared.DaysSinceItem | declared.SessionScore | declared.Touched
 """Features of a candidate and what the visitor touched."""
 SUMS: Final = (declared.AffinitySum, declared.AffinityWindow)
 
@@ -35,6 +35,8 @@ class GrantedColumns:
         "constant_columns",
         "constants",
         "crossings",
+        "fresh",
+        "matches",
         "needed_by",
         "neighbours",
         "of_both",
@@ -42,13 +44,18 @@ class GrantedColumns:
         "scores",
     )
 
-    def __init__(self, features: Sequence[declared.Feature], crossings: Sequence[Crossing], grants: Grants) -> None:
+    def __init__(  # noqa: C901  # one a kind of computation
+        self, features: Sequence[declared.Feature], crossings: Sequence[Crossing], grants: Grants
+    ) -> None:
         """Raises ValueError as `constant_of`."""
         self.neighbours: list[tuple[int, OfNeighbours]] = []
         self.affinities: dict[str, list[tuple[int, OfValues]]] = {}
         """By dimension."""
         self.of_both: list[tuple[int, OfBoth]] = []
         self.prices: list[int] = []
+        self.fresh: list[tuple[int, declared.Freshness]] = []
+        self.matches: list[tuple[int, declared.ScoreMatch]] = []
+        """Each costs the call of a model, as `scores` do."""
         self.scores: list[tuple[int, Constant]] = []
         """Apart from other constants: each costs the call of a model."""
         constants: list[tuple[int, Constant]] = []
@@ -64,6 +71,10 @@ class GrantedColumns:
                 self.of_both.append((column, feature))
             elif isinstance(feature, declared.PriceDistance):
                 self.prices.append(column)
+            elif isinstance(feature, declared.Freshness):
+                self.fresh.append((column, feature))
+            elif isinstance(feature, declared.ScoreMatch):
+                self.matches.append((column, feature))
             elif isinstance(feature, declared.Score):
                 self.scores.append((column, constant_of(feature)))
             elif not _lies_ready(feature):
@@ -75,17 +86,21 @@ class GrantedColumns:
         self.crossings = [crossing for crossing in crossings if crossing.column not in set(absent)]
         self.needed_by = {
             column: {column, *(cross.column for cross in self.crossings if column in {cross.first, cross.second})}
-            for column, _ in self.scores
+            for column in [*(column for column, _ in self.scores), *(column for column, _ in self.matches)]
         }
-        """Column of a score -> the columns that cannot be filled without it: itself, and its crosses."""
+        """Column that asks a score -> the columns that cannot be filled without it: itself, and its crosses."""
 
     def fill_constants(self, matrix: Matrix, view: View, scores: Collection[int] | None) -> None:
         """What is the same for every candidate; of visitor scores only what the columns `scores` need, None: all."""
         if self.constants:
             matrix[:, self.constant_columns] = [constant(view) for constant in self.constants]
         for column, score in self.scores:
-            if scores is None or not self.needed_by[column].isdisjoint(scores):
+            if self.is_asked(column, scores):
                 matrix[:, column] = score(view)
+
+    def is_asked(self, column: int, scores: Collection[int] | None) -> bool:
+        """Whether a column that asks a score is to be filled, of those that `scores` need; None: all."""
+        return scores is None or not self.needed_by[column].isdisjoint(scores)
 
 
 def dimension_of(feature: OfValues) -> str:

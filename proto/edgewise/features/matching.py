@@ -6,7 +6,8 @@ values' masks, so that an item that shares two values with it counts once. Count
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import texts_of
 from edgewise.bundle.items import Dimension
+from edgewise.features.rows import Rows
 from edgewise.ids import ItemId
 from edgewise.request import Candidate
 
@@ -71,3 +73,24 @@ def stated_shares(
             code = dimension.value_code.get(text)
             union |= 0 if code is None else int(last.masks[code])
         column[place] = union.bit_count() / last.holders
+
+
+def score_matches(said: Mapping[str, float], dimension: Dimension, name: str, rows: Rows) -> NDArray[np.float64]:
+    """The largest of what a visitor score says of each candidate's values in attribute `name`; shape (n,).
+
+    0 where no value is one of its classes; NaN for a candidate without values, and for all where nothing is `said`.
+    """
+    if not said:
+        return np.full(len(rows), np.nan)
+    by_code = np.zeros(dimension.pad + 1)
+    for text, number in said.items():
+        code = dimension.value_code.get(text)
+        if code is not None:
+            by_code[code] = number
+    column: NDArray[np.float64] = np.maximum.reduce(by_code.take(dimension.codes.take(rows.codes, axis=1)), axis=0)
+    column[np.isnan(dimension.count.take(rows.codes))] = np.nan
+    for place, candidate in enumerate(rows.brought or ()):
+        if name in candidate.attributes:
+            values = texts_of(candidate.attributes[name])
+            column[place] = max((said.get(text, 0.0) for text in values), default=math.nan)
+    return column

@@ -74,6 +74,39 @@ class DaysSinceItem(BaseFeature, frozen=True, kw_only=True, tag="days_since_item
     """Days since the visitor last touched the candidate itself; NaN if never."""
 
 
+class Touched(BaseFeature, frozen=True, kw_only=True, tag="touched"):
+    """1 if the visitor viewed, clicked, added, bought or reviewed the candidate itself in the last `days` days, else 0.
+
+    `days` 0: ever, as far as the profile keeps it. What was read already: a formula that takes it away, or a model,
+    moves it down; `exclude_seen` of a placement leaves it out.
+    """
+
+    days: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class Freshness(BaseFeature, frozen=True, kw_only=True, tag="freshness"):
+    """How new the candidate is, in (0, 1]: 1 when it was `published`, a half `half_after_days` days later.
+
+    1 / (1 + age / half_after_days): sums and quotients are rounded alike on every machine, which powers are not, and
+    what is old stays in order. `attribute` holds a date or a moment as ISO 8601 writes it (without a zone: UTC), or
+    milliseconds since 1970; NaN where it holds neither. What is published in the future is as new as can be.
+    """
+
+    attribute: str = "published"
+    half_after_days: Annotated[float, Meta(gt=0)] = 7.0
+
+
+class ScoreMatch(BaseFeature, frozen=True, kw_only=True, tag="score_match"):
+    """How much a visitor score with classes says for what the candidate's `attribute` is: the largest of its values.
+
+    A predicted trait meets what an item is about: a visitor who is an `explorer` with 0.7 gives 0.7 to an article with
+    `reader: [explorer]`. 0 where no value is a class; NaN without any value, or without the score.
+    """
+
+    model: ModelName
+    attribute: str
+
+
 class DaysSinceVisit(BaseFeature, frozen=True, kw_only=True, tag="days_since_visit"):
     """Days since the visitor was last seen before now; NaN if never."""
 
@@ -281,6 +314,9 @@ Feature = (
     | AffinityMatch
     | WindowCount
     | DaysSinceItem
+    | Touched
+    | Freshness
+    | ScoreMatch
     | DaysSinceVisit
     | HistoryLength
     | Rate

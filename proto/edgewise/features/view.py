@@ -97,6 +97,9 @@ class ScoreSource(Protocol):
     def likeliest(self, model: ModelName) -> str | None:
         """The class that a score gives the largest number, the first one among equals; None where it is missing."""
 
+    def by_class(self, model: ModelName) -> Mapping[str, float]:
+        """What a score says of each of its classes; empty where it is missing, or has none."""
+
 
 class NoScores:
     """Of whoever has none: a stranger, a bundle without scores, a decision that leaves models out."""
@@ -108,6 +111,10 @@ class NoScores:
     def likeliest(self, _model: ModelName) -> str | None:
         """None."""
         return None
+
+    def by_class(self, _model: ModelName) -> Mapping[str, float]:
+        """Nothing."""
+        return {}
 
 
 NO_SCORES: Final = NoScores()
