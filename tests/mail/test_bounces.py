@@ -90,7 +90,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 
 def suppressed(ledger: Ledger) -> list[tuple[str, str]]:
     with ledger.storage.writing() as connection:
-        found = [(row.subject, row.reason) for row in all_suppressed(connection)]
+        found = [(str(row.subject), row.reason) for row in all_suppressed(connection)]
         connection.exec_driver_sql("DELETE FROM mail_suppressed")
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 import threading
@@ -18,6 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from certificates import make_certificate
 from mail_world import ANN, KEY, letter
+from typing_extensions import override
 
 from edgewise.errors import InputError
 from edgewise.mail_links import MailSeal
@@ -61,7 +63,7 @@ class Postman:
     async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802
         answer = self.answers.get("DATA", "250 OK queued")
         if answer == "hang up":
-            assert server.transport is not None
+            assert isinstance(server.transport, asyncio.Transport)
             server.transport.abort()
             return "451 nobody hears this"
         if answer.startswith("2"):
@@ -239,6 +241,7 @@ class Platform(BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
+    @override
     def log_message(self, *_: object) -> None:
         pass
 
