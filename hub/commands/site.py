@@ -10,6 +10,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.options import By
+from hub.commands.site_schema import schema
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hub.release.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
+app.command()(schema)
 SHOWN_CHANGES = 60
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
@@ -56,11 +58,14 @@ def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
         "features": len(contents.features.features),
         "models": len(contents.models),
         "sources": len(contents.sources),
+        "templates": len(contents.templates.templates),
     }
     shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
     Terminal(json=json, quiet=quiet).result(
-        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting},
-        _lines(f"{contents.policy.site.name} is in order: {shown}", *_waiting(contents.waiting, folder)),
+        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting, "notes": contents.notes},
+        _lines(
+            f"{contents.policy.site.name} is in order: {shown}", *contents.notes, *_waiting(contents.waiting, folder)
+        ),
     )
 
 
@@ -104,19 +109,30 @@ def approve(
     folder: Folder,
     items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="All that wait, without.")] = None,
     *,
+    template: Annotated[
+        list[str] | None, typer.Option("--template", metavar="NAME", help="Approve this template; may be repeated.")
+    ] = None,
     by: By = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Approve the contents of items: writes who, and the digest of what, beside them."""
-    from edgewise.ids import ItemId
+    """Approve the contents of items, and templates: writes who, and the digest of what, beside them."""
+    from edgewise.ids import ItemId, TemplateName
     from hub.audit import person
     from hub.site.approving import approve_items
+    from hub.site.approving_templates import approve_templates
 
     who = person(by, os.environ)
-    approved = approve_items(folder, who, [ItemId(item) for item in items or ()])
+    names = [TemplateName(name) for name in template or ()]
+    # Templates first: what does not compile is no reason to leave half of it approved.
+    looks = approve_templates(folder, who, names) if names or not items else []
+    approved = approve_items(folder, who, [ItemId(item) for item in items or ()]) if items or not names else []
     Terminal(json=json, quiet=quiet).result(
-        {"by": who, "approved": [entry._asdict() for entry in approved]},
+        {
+            "by": who,
+            "approved": [entry._asdict() for entry in approved],
+            "templates": [entry._asdict() for entry in looks],
+        },
         _lines(
             *(
                 entry.item
@@ -124,10 +140,30 @@ def approve(
                 + (f", representation {entry.representation}" if entry.representation else "")
                 + f": approved in {entry.file}"
                 for entry in approved
-            )
+            ),
+            *(f"template {entry.template}: approved in {entry.file}" for entry in looks),
         )
-        if approved
+        if approved or looks
         else "nothing waits for an approval",
+    )
+
+
+@app.command()
+def fallbacks(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write them.", file_okay=False)],
+    *,
+    locale: Annotated[str, typer.Option(metavar="TAG", help="Of the templates, where they differ.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write each placement's fallback as NAME.html, for proxies whose fragments fail (see `deploy/nginx`)."""
+    from hub.release.fallbacks import write_fallbacks
+    from hub.site.loading import load_site
+
+    written = write_fallbacks(load_site(folder), out, locale=locale)
+    Terminal(json=json, quiet=quiet).result(
+        {"written": [str(path) for path in written]}, _lines(*(f"wrote {path}" for path in written))
     )
 
 
