@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import uvicorn
 import world
+from axe_playwright_python.sync_playwright import Axe
 from browser import browser_page
 from edge_world import bundle_files, events, install, open_desk
 from playwright.sync_api import Browser, Page, Route
@@ -32,7 +33,6 @@ SHEET = "[data-edgewise] { min-height: 160px } [data-edgewise=home_list] { min-h
 HERO = '<div data-edgewise="home_hero"><p>Our classics</p></div>'
 LIST = '<div data-edgewise="home_list" data-edgewise-as="Product"></div>'
 OWN = '<div data-edgewise="home_own"><p>Our own</p></div>'
-SMALL = {"width": 800, "height": 600}
 SHIFTS = """
   window.shifts = 0;
   new PerformanceObserver((list) => list.getEntries().forEach((shift) => { window.shifts += shift.value; }))
@@ -102,7 +102,7 @@ def opened(
     `before` runs before any script of the page.
     """
     with browser_page(browser) as (page, wrong):
-        page.set_viewport_size(SMALL)
+        page.set_viewport_size({"width": 800, "height": 600})
         page.add_init_script(SHIFTS + before)
         serve_shop(page, node, body, script)
         page.goto(node.url + path)
@@ -141,4 +141,11 @@ def decided(page: Page, placement: str = "home_hero") -> str:
 def decided_anew(page: Page, before: str, placement: str = "home_hero") -> str:
     """Wait until a placement shows another decision than before; its id."""
     selector = f"[data-edgewise-placement={placement}]:not([data-edgewise-decision='{before}'])"
-    return str(page.wait_for_selector(selector).get_attribute("data-edgewise-decision"))
+    page.wait_for_selector(selector)
+    return str(page.get_attribute(selector, "data-edgewise-decision"))
+
+
+def barriers(page: Page) -> list[str]:
+    """What axe finds serious or worse."""
+    found = Axe().run(page).response["violations"]
+    return [one["id"] for one in found if one["impact"] in {"serious", "critical"}]
