@@ -7,6 +7,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def test_what_makes_no_sense_is_refused(hub_folder: Path) -> None:
                 pb.ExchangeRequest(node_id=NODE, incarnation="i" * 65),
                 pb.ExchangeRequest(node_id=NODE, incarnation="i1", held=[pb.HeldLease(id="x")] * 10_001),
             ):
-                refusal = await refusal_of(lambda request=request: stub.Exchange(request))
+                refusal = await refusal_of(partial(stub.Exchange, request))
                 assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
 
     patiently(story())
