@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
+import re
 from collections import Counter
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +15,7 @@ import msgspec
 from edgewise.bundle.catalogue import content_sha256
 from hub.datasets.films import Film, FilmHistory
 from hub.demo.story import Story
+from hub.site.approving import approve_items
 
 WRITE_KEY: Final = "demo"
 EDITOR: Final = "demo script"
@@ -20,38 +23,45 @@ EDITOR: Final = "demo script"
 _YAML: Final = "film_shop"
 _ORIGIN: Final = "http://storefront.invalid"
 _NO_KEYS: Final = "write_key_sha256: []"
+_DAYS_AGO: Final = re.compile(r'"-(\d+) days"')
+"""A date that the demo counts back from the day on which it starts."""
 
 
-def write_shop(folder: Path, history: FilmHistory, story: Story, *, origin: str) -> None:
-    """Write the whole site: the shipped YAML, filled with the page's origin, and the films.
+def write_shop(folder: Path, history: FilmHistory, story: Story, *, origin: str, today: dt.date) -> None:
+    """Write the whole site: the shipped YAML, filled with the page's origin and dates, and the films; all approved.
 
     A film's `ratings` attribute, which the champion ranks by, counts the *past* only.
     """
     root = files("hub.demo") / _YAML
-    for kind in ("", "placements", "collections", "experiments", "features", "models"):
+    for kind in ("", "placements", "collections", "experiments", "features", "items", "models"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for source in sorted((root / kind if kind else root).iterdir(), key=lambda path: path.name):
             if source.name.endswith(".yaml"):
-                (folder / kind / source.name).write_text(_filled(source.read_text(encoding="utf-8"), origin))
+                (folder / kind / source.name).write_text(_filled(source.read_text(encoding="utf-8"), origin, today))
     ratings = Counter(rated.item for rated in story.past)
-    (folder / "items").mkdir(exist_ok=True)
     encode = msgspec.json.Encoder().encode
     with (folder / "items" / "films.jsonl").open("wb") as lines:
         for item, film in history.items.items():
             content = _content(film)
-            attributes: dict[str, object] = {"category": list(film.genres), "ratings": float(ratings[item])}
+            attributes: dict[str, object] = {
+                "kind": "film",
+                "category": list(film.genres),
+                "ratings": float(ratings[item]),
+            }
             if film.year is not None:
                 attributes["year"] = float(film.year)
             approved = {"by": EDITOR, "sha256": content_sha256(content)}
             lines.write(
                 encode({"id": item, "content": content, "attributes": attributes, "approved": approved}) + b"\n"
             )
+    approve_items(folder, EDITOR)
 
 
 def _content(film: Film) -> dict[str, object]:
     return {"title": film.title, "year": film.year, "genres": list(film.genres)}
 
 
-def _filled(text: str, origin: str) -> str:
+def _filled(text: str, origin: str, today: dt.date) -> str:
     digest = hashlib.sha256(WRITE_KEY.encode()).hexdigest()
+    text = _DAYS_AGO.sub(lambda ago: f'"{today - dt.timedelta(days=int(ago[1]))}"', text)
     return text.replace(_ORIGIN, origin).replace(_NO_KEYS, f"write_key_sha256: [{digest}]")
