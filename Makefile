@@ -1,6 +1,9 @@
 .PHONY: setup tools demo test test-slow check bench bench-accuracy lock generate starter
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Some machines tell Python to keep no compiled code: each of the hundreds of processes that tests start, and the tests
+# themselves, would be compiled anew. Empty is as good as unset.
+export PYTHONDONTWRITEBYTECODE :=
 
 setup: .venv/ready
 .venv/ready: pyproject.toml requirements.lock

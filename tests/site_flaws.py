@@ -30,6 +30,11 @@ TEAS = "items/teas.yaml"
 FEATURES = "features/visitor_and_item.yaml"
 EXPERIMENT = "experiments/home_hero.yaml"
 COLLECTION = "collections/hero.yaml"
+TILE = (
+    "collection: everything\narms: {all: {ranking: {method: priority}}}\narm: all\nopted_out_arm: all\n"
+    "fallback: [sencha]\n"
+)
+"""A placement of all items."""
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
@@ -391,6 +396,49 @@ FLAWS = [
             "items/more.yaml",
             "- {id: a, content: {}, approved: {by: Ann, sha256: APPROVED}, "
             "representations: {tile: {content: {}}}}\n".replace("APPROVED", content_sha256({})),
+        ),
+    ),
+    # --- what fits a placement ---
+    Flaw(
+        "title_too_long",
+        "items/more.yaml",
+        "- id: a\n  content:\n    title: What no tile has room for, whatever one does\n",
+        3,
+        "content.title: 44 characters, tile takes at most 40",
+        "shorten it",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {title: {most_characters: 40}}\n",
+        ),
+    ),
+    Flaw(
+        "limit_of_no_field",
+        HERO,
+        "count: 1\nlimits: {titel: {most_characters: 60}}",
+        4,
+        "no content that is shown here has 'titel'",
+        "did you mean 'title'?",
+        "count: 1",
+    ),
+    Flaw(
+        "limit_of_nothing",
+        HERO,
+        "count: 1\nlimits: {title: {most_caracters: 60}}",
+        4,
+        "unknown key 'most_caracters'",
+        "did you mean 'most_characters'?",
+        "count: 1",
+    ),
+    Flaw(
+        "picture_without_a_file",
+        "items/more.yaml",
+        "- {id: a, content: {image: pictures/a.webp}}\n",
+        1,
+        "there is no file pictures/a.webp in the site",
+        "put it there, or write a URL",
+        also=(
+            "placements/tile.yaml",
+            TILE + "limits: {image: {width: 600}}\n",
         ),
     ),
     # --- collections that ask ---

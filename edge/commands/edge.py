@@ -1,4 +1,4 @@
-"""`edgewise edge serve`: run an edge node."""
+"""`edgewise edge serve` runs an edge node, `edgewise edge script` prints what it sends to browsers."""
 
 from __future__ import annotations
 
@@ -10,12 +10,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 
-app = typer.Typer(help="Run an edge node.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `serve` a word of its own, although it is the only one so far."""
+app = typer.Typer(help="Run an edge node; its scripts for browsers.", no_args_is_help=True)
 
 
 @app.command()
@@ -83,4 +78,32 @@ def serve(
         announce=lambda serving: terminal.result(
             serving._asdict(), f"edge node {serving.node} answers at {serving.url} (process {serving.pid})"
         ),
+    )
+
+
+@app.command()
+def script(
+    *,
+    size: Annotated[bool, typer.Option("--size", help="Only say how large it is.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="The overlay for developers instead.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it there, for a web server that sends it itself.")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Print edgewise.js as nodes send it, or its size: `bytes`, `gzipBytes`, and the digest that names it for good."""
+    from edge.browser.script import CLIENT, OVERLAY
+    from edge.browser.script import script as sent
+
+    made = sent(OVERLAY if debug else CLIENT)
+    terminal = Terminal(json=json, quiet=quiet)
+    if out is not None:
+        out.write_bytes(made.small)
+    if not (size or json or out):
+        typer.echo(made.small.decode())
+        return
+    sizes = {"name": made.name, "bytes": len(made.small), "gzipBytes": len(made.packed), "digest": made.digest}
+    terminal.result(
+        sizes, f"{made.name}: {len(made.small):,} bytes, {len(made.packed):,} gzip; /{made.name}?v={made.digest}"
     )

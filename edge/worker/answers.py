@@ -8,6 +8,7 @@ import msgspec
 
 from edge.worker.live_bundle import Served
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, Decision, PlacementDecision, Why
+from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import ArmName, DecisionId, ExperimentKey, ItemId, PlacementName
 from edgewise.reasons import Reason, State
 
@@ -59,6 +60,8 @@ class PlacementAnswer(msgspec.Struct, frozen=True, rename="camel"):
     experiment: ExperimentAnswer | None
     nothing: NothingAnswer | msgspec.UnsetType = msgspec.UNSET
     """Where showing nothing was chosen; `items` are those before it, or none."""
+    html: str | msgspec.UnsetType = msgspec.UNSET
+    """The same as a piece of HTML, where `options.render` asks for it."""
 
 
 class BundleAnswer(msgspec.Struct, frozen=True, rename="camel"):
@@ -72,6 +75,17 @@ class BundleAnswer(msgspec.Struct, frozen=True, rename="camel"):
     state: State
 
 
+class VisitorAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """What a page has to know of whoever looks at it. It says nothing of who that is."""
+
+    proven: bool = False
+    """The browser has proven who it is: what the visitor states can be kept (`PUT /v1/preferences`)."""
+    personal: bool | msgspec.UnsetType = msgspec.UNSET
+    """Whether the page may keep an id of him; absent where the node does not know yet what he has stated elsewhere."""
+    dial: int = DIAL_EVERYTHING
+    """The dial that holds: an id may be kept for longer than the session at 3, for the session at 2."""
+
+
 class DecideAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """The whole answer."""
 
@@ -81,6 +95,8 @@ class DecideAnswer(msgspec.Struct, frozen=True, rename="camel"):
     took_ms: float
     debug: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
     """For operators who ask for it."""
+    visitor: VisitorAnswer | msgspec.UnsetType = msgspec.UNSET
+    """For pages, with `options.render`."""
 
 
 def bundle_answer(served: Served | None, state: State, now_ms: int) -> BundleAnswer:

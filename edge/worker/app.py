@@ -23,6 +23,7 @@ from edge.worker.openapi import Operation, RouteSpec, document
 from edge.worker.problems import HttpProblem, answer_of
 from edge.worker.reception import Reception
 from edge.worker.refusals import Refusals
+from edge.worker.routes.browser import JAVASCRIPT, BrowserRoutes
 from edge.worker.routes.decide import MSGPACK, DecideRoute
 from edge.worker.routes.fragment import FragmentRoute
 from edge.worker.routes.health import Health, HealthRoutes
@@ -43,6 +44,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
     reception = Reception(desk)
     decide, tracking, why = DecideRoute(desk, reception), TrackingRoutes(desk, reception), WhyRoute(desk)
     preferences, privacy, health = PreferencesRoute(desk), PrivacyRoutes(desk), HealthRoutes(desk)
+    browser = BrowserRoutes()
     fragment = FragmentRoute(desk, reception)
     operator = OperatorRoutes(desk, lambda: document(specs))
     specs = [
@@ -131,6 +133,16 @@ def routes(desk: Desk) -> list[RouteSpec]:
             "/v1/privacy/export",
             "visitor",
             (Operation("GET", privacy.export, "What this node holds of the visitor", ExportAnswer),),
+        ),
+        RouteSpec(
+            "/edgewise.js",
+            "anybody",
+            (Operation("GET", browser.client, "What every page loads", JAVASCRIPT),),
+        ),
+        RouteSpec(
+            "/edgewise-debug.js",
+            "anybody",
+            (Operation("GET", browser.overlay, "What developers load beside it", JAVASCRIPT),),
         ),
         RouteSpec("/health/live", "anybody", (Operation("GET", health.live, "Whether the process answers", Health),)),
         RouteSpec(

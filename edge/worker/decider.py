@@ -16,24 +16,25 @@ import numpy as np
 
 from edge.profiles.cache_file import CacheError
 from edge.worker.admission import Stage
-from edge.worker.answers import DecideAnswer, bundle_answer, placement_answers
+from edge.worker.answers import DecideAnswer, PlacementAnswer, bundle_answer, placement_answers
 from edge.worker.desk import Desk
 from edge.worker.exposures import Exposure, write_exposure
 from edge.worker.identity import Caller
 from edge.worker.live_bundle import Served
 from edge.worker.metrics import NO_PLACEMENT
+from edge.worker.pieces import placements_with_html, visitor_answer
 from edge.worker.problems import HttpProblem
 from edge.worker.reception import Offer, Reception, Taken
 from edge.worker.visit import CLOSED, Visit, recognise, without_queries
 from edgewise.deadline import IsLate
 from edgewise.decide import Outcome, check, decide
 from edgewise.decision import Decision
+from edgewise.dial import DIAL_PAGE
 from edgewise.draws import draw_from
 from edgewise.eligibility import may_personalise
 from edgewise.errors import InputError, Problem
 from edgewise.fallback import fallback_decision
-from edgewise.ids import DecisionId, ulid
-from edgewise.profile.preferences import DIAL_PAGE
+from edgewise.ids import DecisionId, PlacementName, ulid
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
 from edgewise.question import Question
@@ -95,10 +96,12 @@ class Decider:
             UnavailableError: events came along and cannot be kept now.
         """
         desk, options = self._desk, request.options
+        caller = caller.under_dial(options.dial)
         if options.force or options.debug:
             caller.require_operator("options.force or options.debug")
         served = desk.live.served
         if served is not None:
+            request = _known(request, served)
             _check_placements(request, served)
             # Once more in `decide`; here, so that a request that is refused has not counted its events.
             check(request.placements, request.options.force, served.bundle)
@@ -119,7 +122,7 @@ class Decider:
         decision = fallback_decision(question) if outcome is None else outcome.decision
         proves = None
         if not options.dry_run:
-            if gives_proof and visit.grants.personalisation and caller.visitor is None and not caller.is_server:
+            if gives_proof and visit.may_be_known_again and caller.visitor is None and not caller.is_server:
                 # Never the id that the page has named: signing it would make a proof of a claim.
                 proves = asking.fresh_id
                 self._begin(proves)
@@ -131,8 +134,9 @@ class Decider:
         answer = DecideAnswer(
             decision_id=decision.decision_id,
             bundle=bundle_answer(served, desk.state(served), now_ms),
-            placements=placement_answers(decision, served, packed=packed),
+            placements=self._placements(decision, served, request, packed=packed),
             took_ms=desk.clock.monotonic_ms() - started_ms,
+            visitor=visitor_answer(visit, caller) if options.render else msgspec.UNSET,
         )
         if options.debug and not is_brief:
             answer = msgspec.structs.replace(answer, debug=_debug(question, outcome, profile))
@@ -180,8 +184,7 @@ class Decider:
                 )
                 if visit.is_unheard or not request.options.dry_run:
                     desk.want_all(visit.wanted)
-                dial = visit.preferences.dial.value
-                if not may_personalise(visit.grants, dial) or dial <= DIAL_PAGE:
+                if not may_personalise(visit.grants, visit.dial) or visit.dial <= DIAL_PAGE:
                     return visit, Profile()
                 profile = reading.profile(visit.subject)
         except (lmdb.Error, ValueError):
@@ -217,7 +220,7 @@ class Decider:
             placements=tuple(request.placements),
             context=request.context if visit.logged_as else without_queries(request.context),
             grants=visit.grants,
-            dial=visit.preferences.dial.value,
+            dial=visit.dial,
             mute=visit.preferences.mute.value,
             degradation=degradation,
             force=request.options.force,
@@ -264,6 +267,21 @@ class Decider:
             self._desk.counts.failed("challenger")
         return outcome, profile
 
+    def _placements(
+        self, decision: Decision, served: Served | None, request: DecideRequest, *, packed: bool
+    ) -> dict[PlacementName, PlacementAnswer]:
+        options = request.options
+        if served is None or not options.render:
+            return placement_answers(decision, served, packed=packed)
+        return placements_with_html(
+            self._desk,
+            decision,
+            served,
+            locale=request.context.locale,
+            deferred=options.defer_activation,
+            packed=packed,
+        )
+
     # --- after -------------------------------------------------------------------------------------------------------
     def _begin(self, fresh_id: str) -> None:
         """Before the answer is out: his next request, to whichever worker, must find that he began here."""
@@ -278,6 +296,16 @@ class Decider:
         for name, placed in decision.placements.items():
             counts.decided(NO_PLACEMENT if served is None else name, placed.reason)
         counts.took((self._desk.clock.monotonic_ms() - started_ms) / 1_000)
+
+
+def _known(request: DecideRequest, served: Served) -> DecideRequest:
+    """A page's request without placements that this bundle does not know; as it is where it knows none of them."""
+    if not request.options.render:
+        return request
+    known = [placement for placement in request.placements if placement.name in served.bundle.placements]
+    if not known or len(known) == len(request.placements):
+        return request
+    return msgspec.structs.replace(request, placements=known)
 
 
 def _check_placements(request: DecideRequest, served: Served) -> None:

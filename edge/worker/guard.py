@@ -157,7 +157,9 @@ async def _next_part(receive: Receive, timeout_ms: float) -> Message:
 
 async def respond(send: Send, answer: Answer) -> None:
     """Send a whole answer."""
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    headers = list(answer.headers)
+    if answer.status != HTTPStatus.NOT_MODIFIED:  # it would have to be the length of what is not sent (RFC 9110, 8.6)
+        headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 

@@ -30,6 +30,7 @@ from starlette.types import Scope
 from edge.node.keys import SiteKeys
 from edge.worker.guard import HEADERS
 from edge.worker.problems import HttpProblem
+from edgewise.dial import DIAL_HEADER, dial_of_header, stricter
 from edgewise.visitor import COOKIE, MAX_AGE_MS, sign_visitor, verify_visitor
 
 MAX_ID_CHARACTERS: Final = 200
@@ -61,6 +62,12 @@ class Caller(NamedTuple):
     """`Sec-GPC: 1`."""
     origin: str | None
     """The allowed origin of the page that asks, for the CORS headers of the answer."""
+    dial: int | None = None
+    """What the visitor has set, as far as this request says so (`Edgewise-Dial`, `options.dial`)."""
+
+    def under_dial(self, dial: int | None) -> Caller:
+        """The same caller, whose visitor has also said this."""
+        return self if dial is None else self._replace(dial=stricter(dial, self.dial))
 
     def require_public(self) -> None:
         """Raises HttpProblem 401."""
@@ -116,6 +123,7 @@ class Doorman:
             pseudonym=_bounded(headers.get(b"edgewise-id")),
             opts_out=headers.get(b"sec-gpc", b"").strip() == b"1",
             origin=origin if is_allowed_origin else None,
+            dial=dial_of_header(headers.get(DIAL_HEADER)),
         )
 
     def require_write_key(self, caller: Caller, access: Access | None, body: bytes) -> None:

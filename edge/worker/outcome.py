@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from edge.worker.visit import CLOSED, Visit
 from edgewise.consent import Consent, ConsentState
-from edgewise.profile.preferences import DIAL_NOTHING
+from edgewise.dial import DIAL_NOTHING
 from edgewise.records import ANONYMOUS, EventRecord
 
 
@@ -61,7 +61,7 @@ def reason_of(visit: Visit, asked: Consent, *, global_privacy_control: bool) -> 
         return Reason.NOBODY
     if visit.is_unheard:
         return Reason.UNHEARD
-    if visit.preferences.dial.value == DIAL_NOTHING:
+    if visit.dial == DIAL_NOTHING:
         return Reason.DIAL
     if global_privacy_control:
         return Reason.GPC

@@ -9,10 +9,11 @@ import msgspec
 from edge.profiles.reading import Reading
 from edge.worker.identity import Caller
 from edgewise.consent import NOTHING, Consent, Grants, effective
+from edgewise.dial import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION, stricter
 from edgewise.identifiers import is_blocked
 from edgewise.ids import SubjectId
 from edgewise.intake import Call
-from edgewise.profile.preferences import DIAL_NOTHING, Preferences, merge_preferences
+from edgewise.profile.preferences import Preferences, merge_preferences
 from edgewise.records import ANONYMOUS
 from edgewise.request import Context
 from edgewise.subjects import subject_of
@@ -33,6 +34,13 @@ class Visit(msgspec.Struct, frozen=True):
     """Of whom the hub is to be asked."""
     is_vouched: bool = False
     """A server names him, so that a userId of his counts before any device."""
+    dial: int = DIAL_EVERYTHING
+    """The stricter of what he has stated and what he says with this request."""
+
+    @property
+    def may_be_known_again(self) -> bool:
+        """Whether a browser may be given a proof that outlives its session."""
+        return self.grants.personalisation and self.dial > DIAL_SESSION
 
     @property
     def logged_as(self) -> SubjectId:
@@ -113,15 +121,16 @@ def recognise(
         for each in {*others, subject} - {ANONYMOUS}
     }
     is_unheard = not all(each.is_heard for each in standings.values())
+    dial = stricter(preferences.dial.value, caller.dial)
     grants = effective(
         stored=preferences.stored_consent,
         asked=asked,
         default=default,
-        opted_out=preferences.dial.value == DIAL_NOTHING or is_unheard,
+        opted_out=dial == DIAL_NOTHING or is_unheard,
         global_privacy_control=caller.opts_out,
     )
     wanted = tuple(each for each, stands in standings.items() if stands.is_wanted)
-    return Visit(subject, own, preferences, grants, is_unheard, wanted, caller.is_server)
+    return Visit(subject, own, preferences, grants, is_unheard, wanted, caller.is_server, dial)
 
 
 def without_claims(call: Call, caller: Caller) -> Call:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from edgewise.consent import Consent, Grants, effective
+from edgewise.dial import DIAL_NOTHING
 from edgewise.ids import SubjectId
-from edgewise.profile.preferences import DIAL_NOTHING, Preferences, decode_preferences
+from edgewise.profile.preferences import Preferences, decode_preferences
 from hub.ledger.ledger import Ledger
 
 _REMEMBERED: Final = 100_000

@@ -11,8 +11,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from edgewise.consent import ConsentState
+from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import SubjectId
-from edgewise.profile.preferences import DIAL_EVERYTHING, Preferences
+from edgewise.profile.preferences import Preferences
 from edgewise.profile.state import DAY_MS
 from hub.ledger.links import members_of_all
 from hub.ledger.people import stated_by

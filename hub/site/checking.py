@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from edgewise.bundle.catalogue import content_sha256
@@ -32,6 +33,7 @@ from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
 from edgewise.ids import CollectionName, ItemId, ModelName, PlacementName
 from hub.site.checking_complements import check_complements
+from hub.site.checking_contents import check_contents
 from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
@@ -49,8 +51,8 @@ from hub.site.files import CollectionFile, Copy, ItemFile
 from hub.site.reading import Files, Place
 
 
-def check(files: Files) -> list[Problem]:
-    """Everything that is wrong between the files of a site."""
+def check(files: Files, folder: Path) -> list[Problem]:
+    """Everything that is wrong between the files of a site, `folder`, and with the pictures in it."""
     catalogue = {item_id: item for item_id, (item, _) in files.items.items()}
     collections: list[Problem] = []
     candidates: dict[CollectionName, list[ItemId]] = {}
@@ -64,6 +66,14 @@ def check(files: Files) -> list[Problem]:
         *_live_facts(files),
         *check_complements(files),
         *collections,
+        *check_contents(
+            files,
+            folder,
+            {
+                name: [*candidates.get(placement.collection, []), *placement.fallback]
+                for name, (placement, _) in files.placements.items()
+            },
+        ),
         *check_experiments(files),
         *(problem for name in files.placements for problem in _placement(files, name, candidates)),
         *check_features(files),

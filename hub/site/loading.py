@@ -73,7 +73,7 @@ def load_site(folder: Path) -> SiteContents:
         SiteError: everything that is wrong, with file and line.
     """
     files = read_files(folder)
-    raise_if_any(folder, check(files))
+    raise_if_any(folder, check(files, folder))
     return _contents(files)
 
 

@@ -17,9 +17,10 @@ from edgewise.attributes import texts_of
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.policy import Cap, Compare, Every, Not, Placement, Rule, Some
 from edgewise.consent import Grants
+from edgewise.dial import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION
 from edgewise.features.view import View
 from edgewise.ids import ItemId
-from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, DIAL_SESSION, Mutes
+from edgewise.profile.preferences import Mutes
 from edgewise.profile.read import impressions_since, session_view
 from edgewise.profile.state import Profile
 from edgewise.request import Candidate, Context

@@ -12,11 +12,11 @@ from edgewise.assign import Assigned, assign, in_holdout
 from edgewise.bundle.policy import External, Placement
 from edgewise.candidates import OPEN, Catalogued, Pool, brought_pool
 from edgewise.deadline import NEVER_LATE, IsLate, TimeIsUp
+from edgewise.dial import DIAL_PAGE
 from edgewise.eligibility import Blocks, may_personalise, readable
 from edgewise.features.view import NO_SCORES, View
 from edgewise.ids import ArmName, ItemId, ModelName
 from edgewise.nearness import Places
-from edgewise.profile.preferences import DIAL_PAGE
 from edgewise.profile.state import Enrolment, Profile
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason

@@ -8,8 +8,9 @@ from __future__ import annotations
 import msgspec
 
 from edgewise.consent import Grants
+from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import DecisionId, ItemId, PlacementName
-from edgewise.profile.preferences import DIAL_EVERYTHING, Mutes
+from edgewise.profile.preferences import Mutes
 from edgewise.reasons import Degradation
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, PlacementRequest

@@ -16,19 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
+from edgewise.admission.load import Bundle
+from edgewise.bundle.templates import Template
 from edgewise.ids import DecisionId, ItemId, PlacementName
-from edgewise.templates.links import flaw_of_link
+from edgewise.reasons import Reason
+from edgewise.templates.built_in import BUILT_IN, built_in, fitting, whole
+from edgewise.templates.flaws import Unrenderable
 
-if TYPE_CHECKING:
-    from edgewise.admission.load import Bundle
-    from edgewise.reasons import Reason
-
-MOST_TEXT: Final = 2_000
-"""Characters of one text of a card; more is cut."""
+MOST_SENTENCES: Final = 10
+MOST_SENTENCE: Final = 2_000
+MOST_LOCALE: Final = 35
+"""Of reasons that a template is given, of the characters of one, and of a locale."""
 
 
 class Links(NamedTuple):
@@ -39,7 +42,7 @@ class Links(NamedTuple):
 
     def why(self, decision_id: str) -> str:
         """The page that says why a decision was made."""
-        return f"{self.why_base}/v1/why/{decision_id}"
+        return f"{self.why_base}/v1/why/{quote(decision_id)}"
 
 
 class ShownItem(NamedTuple):
@@ -73,9 +76,9 @@ def render_placement(
 
     `locale` is a BCP 47 tag, or blank. Never raises for what items hold: such an item is left out, and `trouble` told.
     """
-    inside = _inside(bundle, name, items, locale=locale, why_link=links.why(decision_id), trouble=trouble)
     deferring = " data-edgewise-deferred" if deferred else ""
-    return _container(name, f' data-edgewise-decision="{escape(decision_id)}"{deferring}', inside)
+    attributes = f' data-edgewise-decision="{escape(decision_id)}"{deferring}'
+    return _Rendering(bundle, name, locale).html(items, attributes, why_link=links.why(decision_id), trouble=trouble)
 
 
 def render_fallback(bundle: Bundle | None, name: PlacementName, *, locale: str = "") -> str:
@@ -83,11 +86,12 @@ def render_fallback(bundle: Bundle | None, name: PlacementName, *, locale: str =
 
     Never raises: without a bundle, for an unknown placement and for whatever goes wrong it is an empty container.
     """
-    try:
-        inside = "" if bundle is None else _fallback(bundle, name, locale)
-    except Exception:  # noqa: BLE001  # this is what stands in for whatever failed: it must not fail
-        inside = ""
-    return _container(name, "", inside)
+    if bundle is not None:
+        try:
+            return _fallback(bundle, name, locale)
+        except Exception:  # noqa: BLE001, S110  # this stands in for whatever failed: it must not fail, nor say much
+            pass
+    return _container(BUILT_IN, name, "", "")
 
 
 def content_of(bundle: Bundle, item: ItemId, variant: str = "", format_name: str = "") -> Mapping[str, Any] | None:
@@ -97,61 +101,67 @@ def content_of(bundle: Bundle, item: ItemId, variant: str = "", format_name: str
 
 
 def _fallback(bundle: Bundle, name: PlacementName, locale: str) -> str:
-    from edgewise.reasons import Reason
-
     placement = bundle.policy.placements.get(name)
     if placement is None:
-        return ""
+        return _container(BUILT_IN, name, "", "")
     items = [
         ShownItem(item, rank, Reason.FALLBACK_NO_CANDIDATE, content_of(bundle, item, "", placement.format))
         for rank, item in enumerate(placement.fallback[: placement.count], 1)
     ]
-    return _inside(bundle, name, [item for item in items if item.content is not None], locale=locale)
+    shown = [item for item in items if item.content is not None]
+    return _Rendering(bundle, name, locale).html(shown, "")
 
 
-def _inside(
-    _bundle: Bundle,
-    _name: PlacementName,
-    items: Sequence[ShownItem],
-    *,
-    locale: str,
-    why_link: str = "",
-    trouble: Trouble | None = None,
-) -> str:
-    del locale
-    written: list[str] = []
-    for item in items:
-        try:
-            inside = "" if item.content is None else _card(item, item.content, why_link)
-        except Exception as failed:  # noqa: BLE001  # one item must not take the others with it
-            if trouble is not None:
-                trouble(item.id, f"{type(failed).__name__}: {failed}")
-            continue
-        written.append(f'<div data-edgewise-item="{escape(item.id)}">{inside}</div>')
-    return "".join(written)
+class _Rendering:
+    """One placement on its way to HTML, by the template that it names, or the built-in one."""
+
+    def __init__(self, bundle: Bundle, name: PlacementName, locale: str) -> None:
+        placement = bundle.policy.placements.get(name)
+        ready = None if placement is None else bundle.templates.fragment(placement.template, placement.format)
+        self._name = name
+        self._locale = locale
+        self._template = BUILT_IN if ready is None else ready.template
+        self._read = fitting if ready is None else whole
+        self._part = (built_in() if ready is None else ready).part("html", locale)
+
+    def html(
+        self, items: Sequence[ShownItem], attributes: str, *, why_link: str = "", trouble: Trouble | None = None
+    ) -> str:
+        """All items in their container."""
+        written: list[str] = []
+        for item in items:
+            try:
+                inside = "" if item.content is None else self._item(item, item.content, why_link)
+            except Unrenderable as wrong:
+                if trouble is not None:
+                    trouble(item.id, wrong.message)
+                continue
+            written.append(self._around(item.id, inside))
+        return _container(self._template, self._name, attributes, "".join(written))
+
+    def _item(self, item: ShownItem, content: Mapping[str, Any], why_link: str) -> str:
+        given = {
+            **content,
+            "item_id": item.id,
+            "rank": item.rank,
+            "locale": self._locale[:MOST_LOCALE],
+            "placement": self._name,
+            "why": [sentence[:MOST_SENTENCE] for sentence in item.why[:MOST_SENTENCES]],
+            "why_link": why_link,
+        }
+        return self._part.render(self._read(self._template, given))
+
+    def _around(self, item: ItemId, inside: str) -> str:
+        shown = self._template
+        element = "li" if shown.around in {"ul", "ol"} else shown.item
+        return f'<{element} data-edgewise-item="{escape(item)}"{_class(shown.item_class)}>{inside}</{element}>'
 
 
-def _container(name: str, attributes: str, inside: str) -> str:
-    return f'<div data-edgewise-placement="{escape(name)}"{attributes}>{inside}</div>'
+def _container(shown: Template, name: str, attributes: str, inside: str) -> str:
+    element = shown.around
+    said = f'data-edgewise-placement="{escape(name)}"{attributes}{_class(shown.around_class)}'
+    return f"<{element} {said}>{inside}</{element}>"
 
 
-def _card(item: ShownItem, content: Mapping[str, Any], why_link: str) -> str:
-    """The built-in template: picture, title, text and link, as far as the content has them."""
-    title, text, link, image = (_text(content, key) for key in ("title", "text", "link", "image"))
-    alt = _text(content, "alt") or title
-    picture = f'<img src="{escape(image)}" alt="{escape(alt)}" loading="lazy">' if not flaw_of_link(image) else ""
-    heading = f"<h3>{escape(title)}</h3>" if title else ""
-    paragraph = f"<p>{escape(text)}</p>" if text else ""
-    card = picture + heading + paragraph
-    if not flaw_of_link(link):
-        card = f'<a href="{escape(link)}">{card}</a>'
-    if item.why and why_link and not flaw_of_link(why_link):
-        card += f'<p><small><a href="{escape(why_link)}">{escape(item.why[0][:MOST_TEXT])}</a></small></p>'
-    return card
-
-
-def _text(content: Mapping[str, Any], key: str) -> str:
-    value = content.get(key)
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return ""
-    return str(value)[:MOST_TEXT]
+def _class(named: str | None) -> str:
+    return "" if named is None else f' class="{escape(named)}"'

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.consent import Consent
+from edgewise.dial import DIAL_EVERYTHING, DIAL_NOTHING
 from edgewise.ids import ItemId, PlacementName
 
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -79,7 +80,11 @@ class Context(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 
 class Options(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """`force` needs an operator: a placement -> its arm's name, or a list of item ids."""
+    """`force` needs an operator: a placement -> its arm's name, or a list of item ids.
+
+    With `render` each placement of the answer has its HTML, and a name that this bundle does not know is left out: a
+    page that is a release ahead must not lose its other placements.
+    """
 
     explain: bool = False
     deadline_ms: Annotated[float, Meta(gt=0, le=10_000)] = 10
@@ -87,6 +92,10 @@ class Options(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     force: dict[PlacementName, str | list[ItemId]] = {}
     dry_run: bool = False
     debug: bool = False
+    render: bool = False
+    dial: Annotated[int, Meta(ge=DIAL_NOTHING, le=DIAL_EVERYTHING)] | None = None
+    """What the visitor has set where no cookie can prove him: with this request the stricter of it and what he has
+    stated holds."""
 
 
 class DecideRequest(msgspec.Struct, frozen=True, rename="camel"):

@@ -23,6 +23,7 @@ FLAGS: dict[str, str] = {
     "hub serve": "--config --data-dir",
     "hub learn": "--site --once --history --html --approve --promote --refuse --halt --resume --by --data-dir",
     "edge serve": "--port --workers --data-dir --hub --bundle --config",
+    "edge script": "--size --debug --out",
     "keys init": "--data-dir",
     "config show": "--config",
     "config check": "",

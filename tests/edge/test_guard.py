@@ -143,7 +143,7 @@ def test_half_a_body_is_never_taken_for_a_whole_one() -> None:
 
 def test_errors_are_problems_on_every_path(tmp_path: Path) -> None:
     with node(tmp_path) as (client, _):
-        for path, status in (("/", 404), ("/v1/decide/", 404), ("/v1/nothing", 404), ("/edgewise.js", 404)):
+        for path, status in (("/", 404), ("/v1/decide/", 404), ("/v1/nothing", 404), ("/edgewise.js/", 404)):
             answer = client.get(path, follow_redirects=False)
             assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
         answer = client.get("/v1/decide")

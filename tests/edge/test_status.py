@@ -231,7 +231,7 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
             "/v1/fragment/{placement}",
             "/v1/why/{decision_id}", "/v1/preferences", "/v1/privacy/erase", "/v1/privacy/export",
             "/health/live", "/health/ready", "/status", "/metrics",
-            "/openapi.json",
+            "/openapi.json", "/edgewise.js", "/edgewise-debug.js",
         } == set(told["paths"])  # fmt: skip
         decide = told["paths"]["/v1/decide"]["post"]
         assert set(decide["requestBody"]["content"]) == {"application/json", "application/msgpack"}

@@ -15,10 +15,10 @@ from edgewise.bundle.experiments import Experiment, NamespaceRange
 from edgewise.bundle.policy import Arm, External, Site
 from edgewise.decide import Outcome, decide
 from edgewise.decision import NOTHING, canonical_bytes
+from edgewise.dial import DIAL_PAGE, DIAL_SESSION
 from edgewise.draws import draw_from
 from edgewise.hashing import Namespace, in_namespace
 from edgewise.ids import ArmName, ItemId, Producer, SubjectId
-from edgewise.profile.preferences import DIAL_PAGE, DIAL_SESSION
 from edgewise.profile.reduce import fold
 from edgewise.profile.state import Enrolment, Profile
 from edgewise.question import Question

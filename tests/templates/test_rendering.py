@@ -114,7 +114,7 @@ def test_no_text_leaves_its_place(bundle: Bundle, title: str, link: str, why: st
     content = {"title": title + marks, "text": marks + title, "link": link + marks, "image": marks}
     item = ShownItem(ItemId(marks + title), 1, Reason.MODEL, content, (why + marks,))
     outline = Outline(rendered(bundle, item, decision_id=marks))
-    assert [tag for tag, _ in outline.tags] == ["div", "div", "h3", "p"]
+    assert [tag for tag, _ in outline.tags] == ["div", "div", "h3", "p", "p", "small", "a"]
     assert outline.is_balanced
 
 

@@ -120,7 +120,7 @@ class FragmentRoute:
 
 def _nobody(caller: Caller) -> Caller:
     """The same caller without anything that would tell his visitor from others."""
-    return caller._replace(is_operator=False, is_server=False, visitor=None, pseudonym=None)
+    return caller._replace(is_operator=False, is_server=False, visitor=None, pseudonym=None, dial=None)
 
 
 def _reaches_browser(exchange: Exchange) -> bool:

@@ -16,9 +16,10 @@ from edge.worker.endpoint import PRIVATE, Exchange, json_answer
 from edge.worker.problems import Answer, HttpProblem
 from edge.worker.visit import standing
 from edgewise.consent import Consent
+from edgewise.dial import DIAL_EVERYTHING, DIAL_NOTHING
 from edgewise.errors import UnavailableError
 from edgewise.ids import SubjectId
-from edgewise.profile.preferences import DIAL_EVERYTHING, DIAL_NOTHING, MAX_MUTED, MUTE_KINDS, Mutes, Preferences
+from edgewise.profile.preferences import MAX_MUTED, MUTE_KINDS, Mutes, Preferences
 from edgewise.records import PreferenceRecord
 from edgewise.subjects import subject_of
 

@@ -16,9 +16,10 @@ from edge.worker.endpoint import PRIVATE, Exchange, json_answer
 from edge.worker.problems import Answer, HttpProblem
 from edge.worker.why import WhyAnswer, WhyPlacement, explained
 from edgewise.consent import Consent, ConsentState, effective
+from edgewise.dial import DIAL_NOTHING, stricter
 from edgewise.errors import InputError, Problem
 from edgewise.ids import DecisionId, ModelName, ulid_time_ms
-from edgewise.profile.preferences import DIAL_NOTHING, merge_preferences
+from edgewise.profile.preferences import merge_preferences
 from edgewise.profile.state import Profile
 from edgewise.records import ANONYMOUS, DecisionRecord, decode_record
 from edgewise.scores import Named
@@ -93,7 +94,7 @@ class WhyRoute:
                     stored=preferences.stored_consent,
                     asked=Consent(),
                     default=Consent(personalisation=ConsentState.GRANTED),
-                    opted_out=preferences.dial.value == DIAL_NOTHING,
+                    opted_out=stricter(preferences.dial.value, exchange.caller.dial) == DIAL_NOTHING,
                     global_privacy_control=exchange.caller.opts_out,
                 )
                 return reading.profile(record.subject) if grants.personalisation else None

@@ -3,7 +3,7 @@
 `read_manifest` decodes, `accept` judges the manifest before anything is fetched, `check_contents` judges how the
 resources hold together. A code is one of: `malformed`, `blank`, `invalid`, `wrong_site`, `version_falls`, `protocol`,
 `expired`, `missing_resource`, `unsafe_path`, `too_large`, `digest_mismatch`, `dangling` (a name that names nothing),
-`unknown_rule`, `golden_mismatch`. A message ends with the file and the `$.path` of what is wrong.
+`unknown_rule`, `template`, `golden_mismatch`. A message ends with the file and the `$.path` of what is wrong.
 """
 
 from __future__ import annotations

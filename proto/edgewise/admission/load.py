@@ -17,11 +17,21 @@ from edgewise.bundle.catalogue import Item, decode_catalogue
 from edgewise.bundle.golden import Golden, decode_golden
 from edgewise.bundle.items import ItemTable, encoded_content
 from edgewise.bundle.learned import UNNAMED, Learned, set_named
-from edgewise.bundle.manifest import CATALOGUE, FEATURES, GOLDEN, POLICY, SESSIONS, Manifest, ModelEntry
+from edgewise.bundle.manifest import (
+    CATALOGUE,
+    FEATURES,
+    GOLDEN,
+    POLICY,
+    SESSIONS,
+    TEMPLATES,
+    Manifest,
+    ModelEntry,
+)
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
 from edgewise.bundle.refusal import malformed, refuse
 from edgewise.bundle.sessions import decode_sessions
+from edgewise.bundle.templates import decode_templates
 from edgewise.bundle.vectors import Vectors, decode_vectors
 from edgewise.candidates import Catalogued
 from edgewise.events import DIMENSIONS
@@ -30,10 +40,13 @@ from edgewise.features.table import FeatureTable, decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
 from edgewise.representations import Representations
 from edgewise.scores import ScoreModel
+from edgewise.templates.flaws import TemplateRefused
+from edgewise.templates.released import ReadyTemplates
 from edgewise.variants import Variants
 
 T = TypeVar("T")
 NO_CONTENT = b"null"
+NO_TEMPLATES = ReadyTemplates(None)
 
 
 class LoadedModel(msgspec.Struct, frozen=True):
@@ -61,6 +74,7 @@ class Bundle:
         learned: Learned,
         golden: Golden,
         models: dict[ModelName, LoadedModel],
+        templates: ReadyTemplates = NO_TEMPLATES,
     ) -> None:
         """Use `load_bundle`: nothing is checked here."""
         self.manifest = manifest
@@ -73,6 +87,8 @@ class Bundle:
         self.vectors: Vectors | None = learned.vectors.get(UNNAMED)
         self.golden = golden
         self.models = models
+        self.templates = templates
+        """How items are shown where a page asks for HTML, and the parts of mails."""
         self.items: ItemTable = features.items
         self.scores = {
             name: ScoreModel(model.entry, features) for name, model in models.items() if model.entry.kind == "score"
@@ -162,6 +178,7 @@ def load_bundle(
     catalogue = _decode(CATALOGUE, resources[CATALOGUE], decode_catalogue)
     golden = _decode(GOLDEN, resources[GOLDEN], decode_golden)
     learned = _learned(manifest, resources)
+    templates = _templates(manifest, resources)
     check_contents(
         manifest,
         policy=policy,
@@ -181,6 +198,7 @@ def load_bundle(
         learned=learned,
         golden=golden,
         models=models,
+        templates=templates,
     )
 
 
@@ -209,6 +227,15 @@ def _learned(manifest: Manifest, resources: Mapping[str, bytes]) -> Learned:
             vectors[name] = _decode(path, resources[path], decode_vectors)
     sessions = _decode(SESSIONS, resources[SESSIONS], decode_sessions) if SESSIONS in manifest.resources else None
     return Learned(neighbours=neighbours, vectors=vectors, sessions=sessions)
+
+
+def _templates(manifest: Manifest, resources: Mapping[str, bytes]) -> ReadyTemplates:
+    """Compiled, all of them, so that no request finds one that does not compile."""
+    told = _decode(TEMPLATES, resources[TEMPLATES], decode_templates) if TEMPLATES in manifest.resources else None
+    try:
+        return ReadyTemplates(told)
+    except TemplateRefused as refused:
+        refuse(refused.code, TEMPLATES, refused.message, "$.templates")
 
 
 def _decode(resource: str, data: bytes, decode: Callable[[bytes], T]) -> T:

@@ -21,6 +21,7 @@ NEIGHBOURS: Final = "neighbours.msgpack"
 VECTORS: Final = "vectors.msgpack"
 SESSIONS: Final = "sessions.msgpack"
 GOLDEN: Final = "golden.msgpack"
+TEMPLATES: Final = "templates.json"
 
 ModelKind = Literal["ranker", "score"]
 """`ranker`: one row a candidate. `score`: one row a request, about the visitor alone."""

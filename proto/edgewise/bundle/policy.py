@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from edgewise.bundle.content_limits import ContentLimit
 from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.exploration import Exploration, Greedy
 from edgewise.bundle.facts import MOST_NAMES, FactName
@@ -14,7 +15,16 @@ from edgewise.bundle.learned import UNNAMED, SetRef
 from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
-from edgewise.ids import ArmName, CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from edgewise.ids import (
+    ArmName,
+    CollectionName,
+    ExperimentKey,
+    ItemId,
+    ModelName,
+    PlacementName,
+    SiteName,
+    TemplateName,
+)
 from edgewise.money import SITE_CURRENCY
 
 
@@ -292,8 +302,12 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """The arm that is asked in the shadow of the one that serves; of an `apprentice`, and only there."""
     reward: RewardDefinition | None = None
     """None: a click is worth 1, once (`hub.rewards.definition.CLICKED`)."""
+    template: TemplateName = TemplateName("")
+    """Shows its items where a page asks for HTML; the built-in one does where none is named."""
     format: str = ""
     """Items show their representation of this name here; blank: their own content."""
+    limits: dict[str, ContentLimit] = {}
+    """Field of the contents -> how long or large it may be; for `site check`, nodes pass over it."""
     shared: Shared | None = None
     """None: every fragment of it is one visitor's own."""
 

@@ -12,13 +12,9 @@ from typing import Final, Generic, TypeVar
 import msgspec
 
 from edgewise.consent import Consent, ConsentState, Purpose
+from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import Producer
 from edgewise.records import PreferenceRecord
-
-DIAL_EVERYTHING: Final = 3
-DIAL_SESSION: Final = 2
-DIAL_PAGE: Final = 1
-DIAL_NOTHING: Final = 0
 
 MUTE_KINDS: Final = ("categories", "topics", "brands", "items")
 MAX_MUTED: Final = 500

@@ -1,0 +1,44 @@
+"""The answer for a page (`options.render`): each placement also as HTML, and what a page must know of its visitor."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from edge.worker.answers import PlacementAnswer, VisitorAnswer, placement_answers
+from edge.worker.desk import Desk
+from edge.worker.identity import Caller
+from edge.worker.live_bundle import Served
+from edge.worker.rendered import html_of
+from edge.worker.visit import CLOSED, Visit
+from edgewise.decision import Decision
+from edgewise.dial import DIAL_SESSION
+from edgewise.ids import PlacementName
+
+_ITEM: Final = " data-edgewise-item="
+
+
+def placements_with_html(
+    desk: Desk, decision: Decision, served: Served, *, locale: str, deferred: bool, packed: bool
+) -> dict[PlacementName, PlacementAnswer]:
+    """As `placement_answers`, with the HTML of each; without it where none of the items can be rendered.
+
+    The page then keeps what it shows where no node answers, which is more than an empty place.
+    """
+    read = placement_answers(decision, served, packed=False)
+    sent = placement_answers(decision, served, packed=True) if packed else read
+    for name, placed in read.items():
+        html = html_of(desk, served, name, placed, locale=locale, decision_id=decision.decision_id, deferred=deferred)
+        if _ITEM in html or not placed.items:
+            sent[name] = msgspec.structs.replace(sent[name], html=html)
+    return sent
+
+
+def visitor_answer(visit: Visit, caller: Caller) -> VisitorAnswer:
+    """What the page may do about this visitor."""
+    is_heard = visit is not CLOSED and not visit.is_unheard
+    personal = visit.grants.personalisation and visit.dial >= DIAL_SESSION
+    return VisitorAnswer(
+        proven=caller.visitor is not None, personal=personal if is_heard else msgspec.UNSET, dial=visit.dial
+    )
