@@ -7,14 +7,18 @@ is filled.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+from edgewise.ids import ItemId
+from hub.datasets.films import Film
 from hub.site.documents import read_yaml
 
 HOME: Final = "/"
 READING: Final = "/reading"
+FILM: Final = "/films/"
 FILMS: Final = 10
 
 
@@ -42,13 +46,13 @@ class Frame(NamedTuple):
 class Shelf:
     """Everything that has an address."""
 
-    def __init__(self) -> None:
+    def __init__(self, films: Mapping[ItemId, Film]) -> None:
+        self._films = films
         offers, self._articles = _items("offers.yaml"), sorted(_items("articles.yaml"), key=_reads, reverse=True)
         season = next(item for item in offers if item["attributes"]["kind"] == "season")
         reads = _cards(self._articles[:3])
-        self._pages = {
-            HOME: Page("Films", _filled("home.html", banner=_banner(season), films=_FILM * FILMS, reads=reads))
-        }
+        home = _filled("home.html", banner=_banner(season), films=_FILM * FILMS, reads=reads)
+        self._pages = {HOME: Page("Films", home)}
         self._pages[READING] = Page("Reading", _filled("reading.html", articles=_cards(self._articles)))
         for item in self._articles:
             self._pages[str(item["content"]["link"])] = _article(item, reads)
@@ -57,12 +61,11 @@ class Shelf:
 
     def page(self, path: str) -> Page | None:
         """What lies there; None where nothing does."""
+        film = self._films.get(ItemId(path.removeprefix(FILM))) if path.startswith(FILM) else None
+        if film is not None:
+            meta = f"{film.year or ''} {', '.join(film.genres)}".strip()
+            return Page(film.title, _filled("film.html", title=escape(film.title), meta=escape(meta)))
         return self._pages.get(path if path == HOME else path.rstrip("/"))
-
-    @property
-    def paths(self) -> list[str]:
-        """All addresses."""
-        return list(self._pages)
 
 
 def document(page: Page, frame: Frame) -> str:
@@ -116,9 +119,8 @@ def _offer(item: dict[str, Any], reads: str) -> Page:
 
 def _banner(item: dict[str, Any]) -> str:
     content = item["content"]
-    return (
-        f'<div><p class="label">{escape(content["label"])}</p><h2>{escape(content["title"])}</h2>'
-        f'<p class="text">{escape(content["text"])}</p><a class="call" href="{escape(content["link"])}">{escape(content["call"])}</a></div>'
+    return _filled(
+        "banner.html", **{name: escape(content[name]) for name in ("label", "title", "text", "call", "link")}
     )
 
 

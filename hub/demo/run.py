@@ -167,7 +167,7 @@ class Demo:
                 ]
                 urls = [str(node.said["url"]) for node in edges]
                 wait_for_bundle(urls, version, self._clock)
-            self._storefront.open(Shop(urls, self.world, WRITE_KEY))
+            self._storefront.open(Shop(urls, self.world, WRITE_KEY), self._history.items)
             running.callback(self._storefront.close)
             yield Addresses(self._storefront.url, urls, the_hub.said["hub"], the_hub.said["admin"]), the_hub
 
