@@ -56,6 +56,7 @@ def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
         "features": len(contents.features.features),
         "models": len(contents.models),
         "sources": len(contents.sources),
+        "templates": len(contents.templates.templates),
     }
     shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
     Terminal(json=json, quiet=quiet).result(
@@ -104,19 +105,30 @@ def approve(
     folder: Folder,
     items: Annotated[list[str] | None, typer.Argument(metavar="[ITEM]...", help="All that wait, without.")] = None,
     *,
+    template: Annotated[
+        list[str] | None, typer.Option("--template", metavar="NAME", help="Approve this template; may be repeated.")
+    ] = None,
     by: By = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Approve the contents of items: writes who, and the digest of what, beside them."""
-    from edgewise.ids import ItemId
+    """Approve the contents of items, and templates: writes who, and the digest of what, beside them."""
+    from edgewise.ids import ItemId, TemplateName
     from hub.audit import person
     from hub.site.approving import approve_items
+    from hub.site.approving_templates import approve_templates
 
     who = person(by, os.environ)
-    approved = approve_items(folder, who, [ItemId(item) for item in items or ()])
+    names = [TemplateName(name) for name in template or ()]
+    # Templates first: what does not compile is no reason to leave half of it approved.
+    looks = approve_templates(folder, who, names) if names or not items else []
+    approved = approve_items(folder, who, [ItemId(item) for item in items or ()]) if items or not names else []
     Terminal(json=json, quiet=quiet).result(
-        {"by": who, "approved": [entry._asdict() for entry in approved]},
+        {
+            "by": who,
+            "approved": [entry._asdict() for entry in approved],
+            "templates": [entry._asdict() for entry in looks],
+        },
         _lines(
             *(
                 entry.item
@@ -124,9 +136,10 @@ def approve(
                 + (f", representation {entry.representation}" if entry.representation else "")
                 + f": approved in {entry.file}"
                 for entry in approved
-            )
+            ),
+            *(f"template {entry.template}: approved in {entry.file}" for entry in looks),
         )
-        if approved
+        if approved or looks
         else "nothing waits for an approval",
     )
 

@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
-from edgewise.ids import MessageId
+from edgewise.ids import MessageId, SubjectId
 from edgewise.records import EventRecord
 from hub.ledger import tables
 from hub.ledger.dialect import Storage, among, chunks, upsert
@@ -64,6 +64,14 @@ class SourceLedger:
             if len(page) < PAGE:
                 return
             after = (page[-1].source, page[-1].key)
+
+    def contacts_of(self, subjects: Collection[SubjectId]) -> list[ContactRow]:
+        """What the vault holds of one person's subjects, the newest first."""
+        columns = tables.contact_records.c
+        with self.storage.reading() as connection:
+            query = sa.select(tables.contact_records).where(among(connection, columns.subject, sorted(subjects)))
+            rows = [typed(row, ContactRow) for row in connection.execute(query).mappings()]
+        return sorted(rows, key=lambda row: (-row.time_ms, row.source, row.key))
 
     def keep_contacts(self, contacts: Sequence[ContactRow]) -> int:
         """Keep what is newer than what is kept under the same source and key; returns how many that were.

@@ -24,6 +24,7 @@ from edgewise.bundle.manifest import (
     NEIGHBOURS,
     POLICY,
     SESSIONS,
+    TEMPLATES,
     VECTORS,
     Manifest,
     ModelEntry,
@@ -33,6 +34,7 @@ from edgewise.bundle.manifest import (
 )
 from edgewise.bundle.needed import protocol_needed
 from edgewise.bundle.policy import ByNeighbours, BySessions, ByVectors, Retrieval, encode_policy
+from edgewise.bundle.templates import Templates, encode_templates, is_approved_template
 from edgewise.errors import ModelRefused
 from edgewise.features.table import Feature, NeighbourMax, NeighbourScore, SessionScore, encode_features
 from edgewise.ids import BundleVersion, ModelName
@@ -83,6 +85,9 @@ def build_resources(
         FEATURES: encode_features(contents.features),
         CATALOGUE: encode_catalogue(with_statistics(contents.catalogue, statistics)),
     }
+    templates = {name: known for name, known in contents.templates.templates.items() if is_approved_template(known)}
+    if templates:
+        resources[TEMPLATES] = encode_templates(Templates(templates))
     entries: dict[ModelName, ModelEntry] = {}
     golden = {}
     declared = {feature.name: feature for feature in contents.features.features}

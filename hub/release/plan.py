@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from edgewise.bundle.catalogue import decode_catalogue
-from edgewise.bundle.manifest import CATALOGUE, FEATURES, POLICY
+from edgewise.bundle.manifest import CATALOGUE, FEATURES, POLICY, TEMPLATES
 from edgewise.ids import BundleVersion, ItemId
 from hub.release.repository import Release
 from hub.site.difference import Change, differences
@@ -49,9 +49,25 @@ def readable(resources: dict[str, bytes]) -> dict[str, Any]:
         **policy,
         "features": {feature.pop("name"): feature for feature in features},
         "items": items,
+        **_templates(resources),
         "resources": {
             name: f"sha256:{hashlib.sha256(data).hexdigest()}"
             for name, data in resources.items()
-            if name not in {POLICY, FEATURES, CATALOGUE}
+            if name not in {POLICY, FEATURES, CATALOGUE, TEMPLATES}
         },
     }
+
+
+def _templates(resources: dict[str, bytes]) -> dict[str, Any]:
+    """Declarations as they are, sources by their lines: each line of them that changes is a change."""
+    if TEMPLATES not in resources:
+        return {}
+    templates: dict[str, Any] = msgspec.json.decode(resources[TEMPLATES])
+    for template in templates["templates"].values():
+        for sources in template["sources"].values():
+            for locale, source in list(sources.items()):
+                sources[locale or "everybody"] = {
+                    str(number): line for number, line in enumerate(source.split("\n"), 1)
+                }
+            sources.pop("", None)
+    return templates

@@ -107,7 +107,7 @@ def _edits(text: str, node: yaml.Node, plain: dict[str, Any], item: ItemFile, by
     assert isinstance(node, yaml.MappingNode)
     if not is_approved(item):
         plain[KEY] = _approval(item, by)
-        yield _with_approval(text, node, "id", plain[KEY])
+        yield with_approval(text, node, "id", plain[KEY])
     for key, value in node.value:
         parts: list[tuple[yaml.Node, dict[str, Any], Copy]] = []
         after: str | None = None
@@ -125,7 +125,7 @@ def _edits(text: str, node: yaml.Node, plain: dict[str, Any], item: ItemFile, by
             assert isinstance(part, yaml.MappingNode)
             if not is_approved(copy):
                 written[KEY] = _approval(copy, by)
-                yield _with_approval(text, part, after, written[KEY])
+                yield with_approval(text, part, after, written[KEY])
 
 
 def _approval(copy: Copy, by: str) -> dict[str, str]:
@@ -148,7 +148,7 @@ def _edited_lines(text: str, waiting: Mapping[ItemId, ItemFile], by: str) -> Ite
         yield msgspec.json.encode(plain).decode() + "\n"
 
 
-def _with_approval(text: str, node: yaml.MappingNode, after: str | None, approval: dict[str, str]) -> _Edit:
+def with_approval(text: str, node: yaml.MappingNode, after: str | None, approval: dict[str, str]) -> _Edit:
     """The approval in the place of an older one, or behind the key `after`; None: before all keys."""
     by = msgspec.json.encode(approval["by"]).decode()  # a JSON string is a YAML string
     written = f'{{by: {by}, sha256: "{approval["sha256"]}"}}'

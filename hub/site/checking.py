@@ -39,11 +39,13 @@ from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_journeys import check_journeys
+from hub.site.checking_promotions import check_promotions
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
 from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
+from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
@@ -79,10 +81,12 @@ def check(files: Files, folder: Path) -> list[Problem]:
         *check_features(files),
         *check_identity(files),
         *check_journeys(files),
+        *check_promotions(files),
         *check_recipes(files),
         *check_rewards(files),
         *check_score_recipes(files),
         *check_sources(files),
+        *check_templates(files, candidates),
     ]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgewise.bundle.policy import Placement
+from edgewise.bundle.promotions import PromotionName
 from edgewise.errors import Problem, SiteError
 from edgewise.features.table import Feature
-from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName
+from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName, TemplateName
 from hub.identity.rules import IdentityFile
 from hub.site.converting import convert, did_you_mean
 from hub.site.documents import Document, Steps, read_json_lines, read_yaml
@@ -24,13 +25,26 @@ from hub.site.files import (
     SiteFile,
 )
 from hub.site.journey_file import JourneyFile
+from hub.site.promotion_file import PromotionFile
+from hub.site.template_files import SourceFile, Sources, TemplateFile, read_sources
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
 
 SITE_FILE: Final = "site.yaml"
 IDENTITY_FILE: Final = "identity.yaml"
 RETENTION_FILE: Final = "retention.yaml"
-FOLDERS: Final = ("placements", "items", "collections", "features", "experiments", "models", "journeys", "sources")
+FOLDERS: Final = (
+    "placements",
+    "items",
+    "collections",
+    "features",
+    "experiments",
+    "models",
+    "journeys",
+    "promotions",
+    "sources",
+    "templates",
+)
 
 T = TypeVar("T")
 Name = TypeVar("Name", bound=str)
@@ -67,6 +81,9 @@ class Files(NamedTuple):
     identity: tuple[IdentityFile, Place] | None = None
     retention: tuple[RetentionFile, Place] | None = None
     journeys: Mapping[str, tuple[JourneyFile, Place]] = {}
+    promotions: Mapping[PromotionName, tuple[PromotionFile, Place]] = {}
+    templates: Mapping[TemplateName, tuple[TemplateFile, Place]] = {}
+    sources_of_templates: Mapping[TemplateName, list[SourceFile]] = {}
 
 
 def read_files(folder: Path) -> Files:
@@ -77,6 +94,7 @@ def read_files(folder: Path) -> Files:
     """
     reader = _Reader(folder)
     site, site_place = reader.site()
+    templates = reader.named("templates", TemplateFile, TemplateName)
     files = Files(
         site=site,
         site_place=site_place,
@@ -89,7 +107,10 @@ def read_files(folder: Path) -> Files:
         identity=reader.identity(),
         retention=reader.retention(),
         journeys=reader.named("journeys", JourneyFile, str),
+        promotions=reader.named("promotions", PromotionFile, PromotionName),
         sources=reader.named("sources", SourceDocument, SourceName),
+        templates=templates,
+        sources_of_templates=reader.sources_of(templates),
     )
     reader.refuse_strange_files()
     raise_if_any(folder, reader.problems)
@@ -155,6 +176,11 @@ class _Reader:
 
     def retention(self) -> tuple[RetentionFile, Place] | None:
         return next(self._whole(RETENTION_FILE, RetentionFile), None)
+
+    def sources_of(self, templates: Mapping[TemplateName, object]) -> Sources:
+        sources, problems = read_sources(self._folder, templates)
+        self.problems += problems
+        return sources
 
     def refuse_strange_files(self) -> None:
         """A file that nothing reads is mostly one that was meant to be read (but not in a folder that is no site)."""

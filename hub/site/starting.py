@@ -13,15 +13,18 @@ from edgewise.errors import InputError
 from edgewise.ids import SiteName
 from hub.durable import replace_file
 from hub.site.approving import approve_items
+from hub.site.approving_templates import approve_templates
+from hub.site.template_files import SUFFIXES
 
 INVENTED: Final = SiteName("kettle-and-bean")
 _NO_KEYS: Final = b"write_key_sha256: []"
 
 
 def yaml_files(package: str, folder: str) -> dict[str, bytes]:
-    """The YAML files of a package's folder: path below the folder -> content."""
+    """The YAML files of a package's folder, and sources of templates: path below the folder -> content."""
     root = Path(str(files(package) / folder))
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.yaml"))}
+    read = [path for path in sorted(root.rglob("*")) if path.suffix in {".yaml", *SUFFIXES}]
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in read}
 
 
 def invented_files() -> dict[str, bytes]:
@@ -51,3 +54,4 @@ def write_site(folder: Path, contents: Mapping[str, bytes], *, write_key: str, b
     for path, content in contents.items():
         replace_file(folder / path, content.replace(_NO_KEYS, f"write_key_sha256: [{digest}]".encode()))
     approve_items(folder, by)
+    approve_templates(folder, by)

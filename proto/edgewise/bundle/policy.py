@@ -12,6 +12,7 @@ from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.exploration import Exploration, Greedy
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.learned import UNNAMED, SetRef
+from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
@@ -365,6 +366,13 @@ class Policy(msgspec.Struct, frozen=True):
     placements: dict[PlacementName, Placement]
     collections: dict[CollectionName, list[ItemId]]
     experiments: dict[ExperimentKey, Experiment] = {}
+    promotions: dict[PromotionName, Promotion] | msgspec.UnsetType = msgspec.UNSET
+    """Left out of the bytes where there is none, as before there were any: `offers` is how to ask."""
+
+    @property
+    def offers(self) -> dict[PromotionName, Promotion]:
+        """The promotions, none where nothing is said."""
+        return {} if isinstance(self.promotions, msgspec.UnsetType) else self.promotions
 
 
 _decoder = msgspec.json.Decoder(Policy)

@@ -1,0 +1,162 @@
+"""One turn of the journeys: who began a run since the last one, and whose mail is due by now.
+
+Everything is derived from stored events and from the outbox, so that a crash anywhere is made good by the next turn.
+What fails for one person is tried again later, and holds up nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from edgewise.ids import SubjectId
+from hub.journeys.planning import UNTOLD_MS, Plan, plan_of
+from hub.journeys.runs import FORGOTTEN_MS
+from hub.journeys.timing import HOUR_MS, MINUTE_MS, quiet_of, timezone_of
+from hub.ledger.ledger import Ledger
+from hub.ledger.records import reading
+from hub.ledger.watches import Watch, deeds_of, due, find, look_later
+from hub.log import Log
+from hub.mail.outbox import Outbox
+from hub.site.journey_file import JourneyFile
+
+AT_ONCE: Final = 500
+_LONGEST_WAIT_MS: Final = HOUR_MS
+_MOST_ROWS: Final = 1_000
+"""Mails of one journey to one person that are looked at, the latest ones."""
+
+
+class Champions(Protocol):
+    """Says who gets the champion."""
+
+    def is_champion(self, journey: JourneyFile, person: SubjectId, now_ms: int) -> bool:
+        """Whether a person's first mail is the champion's: by the experiment, held out, opted out."""
+        ...
+
+
+class Watched(msgspec.Struct, frozen=True):
+    """What a turn came to."""
+
+    found: int = 0
+    """Events that begin runs, read for the first time."""
+    looked: int = 0
+    put: int = 0
+    """Mails that are new in the outbox."""
+    failed: int = 0
+    """People who could not be looked at."""
+
+
+class Step(NamedTuple):
+    """Called between two steps, for tests that die there."""
+
+    at: Callable[[str], None] = lambda _: None
+
+
+class Watcher:
+    """Watches for one ledger."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        journeys: Callable[[], Mapping[str, JourneyFile]],
+        champions: Champions,
+        *,
+        log: Log,
+        step: Step = Step(),  # noqa: B008  # immutable
+    ) -> None:
+        """`journeys`: what the site says of each, whether enabled or not."""
+        self._ledger = ledger
+        self._journeys = journeys
+        self._champions = champions
+        self._log = log
+        self._at = step.at
+
+    def turn(self, now_ms: int, check: Callable[[], None] = lambda: None) -> Watched:
+        """Go over every mail journey that is enabled. `check` is asked before each person, and may raise."""
+        enabled = self._ledger.enabled_journeys()
+        told = Watched()
+        for name, journey in sorted(self._journeys().items()):
+            if journey.kind == "mail" and journey.trigger is not None and name in enabled:
+                told = _sum(told, self._turn(name, journey, now_ms, check))
+        return told
+
+    def _turn(self, name: str, journey: JourneyFile, now_ms: int, check: Callable[[], None]) -> Watched:
+        trigger = journey.trigger
+        assert trigger is not None
+        check()
+        with self._ledger.storage.writing() as connection:
+            found = find(connection, name, trigger.event, since_ms=now_ms - UNTOLD_MS, look_ms=now_ms)
+        self._at("found")
+        told = Watched(found=found)
+        while True:
+            with self._ledger.storage.reading() as connection:
+                watches = due(connection, name, now_ms, most=AT_ONCE)
+            for watch in watches:
+                check()
+                told = _sum(told, self._look(watch, journey, now_ms))
+            if len(watches) < AT_ONCE:
+                return told
+
+    def _look(self, watch: Watch, journey: JourneyFile, now_ms: int) -> Watched:
+        try:
+            person = self._ledger.person_of(watch.subject)
+            plan = self._plan(watch.journey, journey, person, now_ms)
+        except Exception:  # noqa: BLE001  # one damaged profile holds up nobody else
+            self._log.exception("somebody could not be looked at", journey=watch.journey, subject=watch.subject)
+            wait_ms = min(MINUTE_MS << min(watch.tries, 10), _LONGEST_WAIT_MS)
+            with self._ledger.storage.writing() as connection:
+                look_later(connection, watch, now_ms + wait_ms, tries=watch.tries + 1)
+            return Watched(looked=1, failed=1)
+        self._at("planned")
+        put = 0
+        with self._ledger.storage.writing() as connection:
+            for mail in plan.mails:
+                put += Outbox.put(
+                    connection,
+                    key=mail.key,
+                    journey=watch.journey,
+                    person=person,
+                    due_ms=mail.window.due_ms,
+                    not_after_ms=mail.window.not_after_ms,
+                    payload=mail.payload,
+                    now_ms=now_ms,
+                )
+            # what is not to be looked at later than now would be looked at for ever within this turn
+            look_ms = None if plan.look_ms is None else max(plan.look_ms, now_ms + 1)
+            look_later(connection, watch, look_ms)
+        self._at("put")
+        return Watched(looked=1, put=put)
+
+    def _plan(self, name: str, journey: JourneyFile, person: SubjectId, now_ms: int) -> Plan:
+        members = self._ledger.members_of(person)
+        since_ms = now_ms - history_ms(journey)
+        events = reading(self._ledger.storage, lambda connection: deeds_of(connection, members, since_ms))
+        with self._ledger.storage.reading() as connection:
+            rows = Outbox.rows(connection, journey=name, people=members, limit=_MOST_ROWS)
+        quiet = quiet_of(journey, timezone_of(events, journey.timezone))
+
+        def plan(*, is_champion: bool) -> Plan:
+            return plan_of(name, journey, events, rows, quiet=quiet, is_champion=is_champion, now_ms=now_ms)
+
+        soonest = plan(is_champion=False)
+        # Who gets the champion matters only once a mail would be due, and asking for it is what costs.
+        is_asked = bool(soonest.mails) or journey.champion.after_hours < min(
+            (step.after_hours for step in journey.steps), default=0.0
+        )
+        if not is_asked or not self._champions.is_champion(journey, person, now_ms):
+            return soonest
+        return plan(is_champion=True)
+
+
+def history_ms(journey: JourneyFile) -> int:
+    """How far back events are read: a forgotten cart, and the last mail of a series."""
+    latest = max([journey.champion.after_hours, *(step.after_hours for step in journey.steps)])
+    return FORGOTTEN_MS + UNTOLD_MS + round(latest * HOUR_MS)
+
+
+def _sum(left: Watched, right: Watched) -> Watched:
+    return Watched(
+        left.found + right.found, left.looked + right.looked, left.put + right.put, left.failed + right.failed
+    )
