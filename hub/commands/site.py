@@ -60,8 +60,10 @@ def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
     }
     shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
     Terminal(json=json, quiet=quiet).result(
-        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting},
-        _lines(f"{contents.policy.site.name} is in order: {shown}", *_waiting(contents.waiting, folder)),
+        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting, "notes": contents.notes},
+        _lines(
+            f"{contents.policy.site.name} is in order: {shown}", *contents.notes, *_waiting(contents.waiting, folder)
+        ),
     )
 
 

@@ -31,6 +31,7 @@ from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import Complements, LiveFact, Rule
 from edgewise.bundle.promotions import PromotionName
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
+from edgewise.bundle.schedules import Schedule
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
@@ -104,6 +105,8 @@ class ItemFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
     starts: Moment | None = None
     ends: Moment | None = None
+    schedule: Schedule | None = None
+    """When it is shown, by the clocks of a place."""
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
     representations: dict[Word, RepresentationFile] = {}

@@ -20,6 +20,7 @@ from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
+from hub.site.checking_schedules import clock_notes, schedules_of
 from hub.site.checking_templates import templates_of
 from hub.site.collecting import members
 from hub.site.files import ItemFile, ModelUse, RetentionFile
@@ -28,6 +29,7 @@ from hub.site.promotion_file import PromotionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
+from hub.site.zones import tables_of
 from hub.sources.document import SourceDocument, SourceName
 
 
@@ -68,6 +70,8 @@ class SiteContents(NamedTuple):
     """How the rows of business systems are read; nothing of them is released to nodes."""
     journeys: Mapping[str, JourneyFile] = {}
     """What each journey needs to know; nothing of them is released to nodes."""
+    notes: tuple[str, ...] = ()
+    """What is in order and may still surprise, for people to read."""
     templates: Templates = Templates({})
     """How items and mails look; what nobody approved is in no release."""
     scores: SiteScores = SiteScores()
@@ -95,6 +99,7 @@ def _contents(files: Files) -> SiteContents:
             default_consent=said.default_consent,
             holdout=said.holdout,
             holdout_salt=said.holdout_salt,
+            zones=tables_of(schedule.timezone for schedule, _ in schedules_of(files)),
             write_key_sha256=said.write_key_sha256,
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
@@ -122,6 +127,7 @@ def _contents(files: Files) -> SiteContents:
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],
         journeys={name: journey for name, (journey, _) in files.journeys.items()},
+        notes=tuple(clock_notes(files)),
         templates=Templates(templates_of(files)),
         sources={name: document for name, (document, _) in files.sources.items()},
     )
@@ -136,6 +142,7 @@ def _item(item: ItemFile) -> Item:
         approved_by=None if item.approved is None else item.approved.by,
         starts_ms=_milliseconds(item.starts),
         ends_ms=_milliseconds(item.ends),
+        schedule=item.schedule,
         variants=[
             Variant(
                 name=variant.name,

@@ -206,6 +206,8 @@ def field(entry: Entry, asked: Asked) -> Field | Reason:
         return Reason.FORCED
     if isinstance(entry.assigned.arm.ranking, External):
         return entry.assigned.reason or Reason.RULE
+    if not entry.catalogued.is_open(asked.now_ms):
+        return Reason.FALLBACK_NO_CANDIDATE
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool

@@ -188,7 +188,7 @@ def load_bundle(
         golden=golden,
         limits=limits,
     )
-    features = compiled_features(table, ItemTable(catalogue), learned)
+    features = compiled_features(table, ItemTable(catalogue, policy.site.zones), learned)
     models = {name: _model(entry, features, resources) for name, entry in manifest.models.items()}
     return Bundle(
         manifest,

@@ -9,6 +9,7 @@ import msgspec
 
 from edgewise.bundle.policy import Rule
 from edgewise.bundle.promotions import PromotionName
+from edgewise.bundle.schedules import Schedule
 from edgewise.ids import ItemId
 
 AttributeValue = str | float | bool | list[str]
@@ -52,6 +53,8 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     ends_ms: int | None = None
     variants: list[Variant] = []
     """The first whose rule holds is shown; the content where none does."""
+    schedule: Schedule | None = None
+    """When it is shown, within `starts_ms` and `ends_ms`."""
     representations: dict[str, Representation] = {}
     """Format of placements -> what is shown in them. An item without one for a format shows its own content."""
     promotion: PromotionName | None = None

@@ -14,6 +14,7 @@ from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.learned import UNNAMED, SetRef
 from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
+from edgewise.bundle.schedules import Schedule, Zone, ZoneName
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import (
@@ -307,6 +308,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Shows its items where a page asks for HTML; the built-in one does where none is named."""
     format: str = ""
     """Items show their representation of this name here; blank: their own content."""
+    schedule: Schedule | None = None
+    """When anything is chosen for it; at other times the fallback is shown."""
     limits: dict[str, ContentLimit] = {}
     """Field of the contents -> how long or large it may be; for `site check`, nodes pass over it."""
     shared: Shared | None = None
@@ -357,6 +360,8 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Dimension -> value -> values of what goes with it: `{category: {laptops: [laptop-accessories]}}`."""
     holdout_salt: str = ""
     """Of the holdout alone; empty: made of `salt`. Who is held out changes with it."""
+    zones: dict[ZoneName, Zone] = {}
+    """The clocks of the time zones that schedules name."""
 
 
 class Policy(msgspec.Struct, frozen=True):
