@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 from edgewise.consent import Grants
@@ -18,6 +19,7 @@ RANKER = ModelName("film_ranker")
 HISTORY = Producer("import/history")
 GRANTED = Grants(personalisation=True, analytics=True)
 NOW_MS = 1_793_491_200_000
+TODAY = dt.date(2026, 11, 1)
 
 
 def films(*, visitors: int = 120, events: int = 7_000) -> FilmHistory:
@@ -28,7 +30,7 @@ def films(*, visitors: int = 120, events: int = 7_000) -> FilmHistory:
 def shop(folder: Path, history: FilmHistory) -> tuple[SiteContents, Story]:
     """The demo's own site for these films, and their story."""
     story = tell(history)
-    write_shop(folder, history, story, origin="http://127.0.0.1:1")
+    write_shop(folder, history, story, origin="http://127.0.0.1:1", today=TODAY)
     return load_site(folder), story
 
 

@@ -45,11 +45,19 @@ function leave() {
   opened = performance.now();
 }
 
+function mark(path) {
+  for (const way of all(".ways a")) {
+    if (way.getAttribute("href") === path) way.setAttribute("aria-current", "page");
+    else way.removeAttribute("aria-current");
+  }
+}
+
 async function go(path, isBack) {
   const answer = await fetch(path);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   leave();
   document.title = fresh.title;
+  mark(path);
   at("main").replaceChildren(...fresh.getElementById("main").childNodes);
   shown = new Set();
   // Asks for what the new page needs, as every change of the address does.
@@ -69,7 +77,8 @@ addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='/']");
   if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || link.getAttribute("href").startsWith("/v1/")) return;
   event.preventDefault();
-  go(link.getAttribute("href"));
+  // A film is watched on the page that it is on: what changes is what is picked next.
+  if (!link.getAttribute("href").startsWith("/films/")) go(link.getAttribute("href"));
 });
 addEventListener("popstate", () => go(location.pathname, true));
 addEventListener("pagehide", leave);
@@ -95,5 +104,6 @@ addEventListener("DOMContentLoaded", () => {
   edgewise.options.deadlineMs = 100;
   at("dial").value = String(edgewise.dial());
   tell();
+  mark(location.pathname);
   edgewise.refresh();
 });
