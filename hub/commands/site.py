@@ -146,6 +146,25 @@ def approve(
     )
 
 
+@app.command()
+def fallbacks(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write them.", file_okay=False)],
+    *,
+    locale: Annotated[str, typer.Option(metavar="TAG", help="Of the templates, where they differ.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write each placement's fallback as NAME.html, for proxies whose fragments fail (see `deploy/nginx`)."""
+    from hub.release.fallbacks import write_fallbacks
+    from hub.site.loading import load_site
+
+    written = write_fallbacks(load_site(folder), out, locale=locale)
+    Terminal(json=json, quiet=quiet).result(
+        {"written": [str(path) for path in written]}, _lines(*(f"wrote {path}" for path in written))
+    )
+
+
 def _shown(planned: Plan, folder: Path) -> list[str]:
     against = "nothing serves yet" if planned.live is None else f"against release {planned.live}, which serves"
     if planned.damage:

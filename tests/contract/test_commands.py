@@ -32,6 +32,7 @@ FLAGS: dict[str, str] = {
     "site check": "",
     "site plan": "--data-dir",
     "site apply": "--data-dir",
+    "site fallbacks": "--out --locale",
     "import decisions": "--name --format --map --delimiter --data-dir",
     "import events": "--data-dir",
     "import source": "--site --dry-run --data-dir",
