@@ -69,7 +69,9 @@ Object.defineProperty(document, "cookie", { get: () => "", set() {} });
 
 
 @contextlib.contextmanager
-def visit(chromium: Browser, address: str, *, width: int = 1_280, blocked: bool = False) -> Iterator[tuple[Page, list[str]]]:
+def visit(
+    chromium: Browser, address: str, *, width: int = 1_280, blocked: bool = False
+) -> Iterator[tuple[Page, list[str]]]:
     """A decided page; nothing in it has moved, was refused or went wrong when the visit ends."""
     with browser_page(chromium) as (page, wrong):
         page.set_viewport_size({"width": width, "height": 900})
