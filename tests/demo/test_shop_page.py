@@ -9,7 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from browser import browser_page, running_chromium
 from playwright.sync_api import Browser, Page
 from typing_extensions import override
@@ -69,9 +69,7 @@ Object.defineProperty(document, "cookie", { get: () => "", set() {} });
 
 
 @contextlib.contextmanager
-def visit(
-    chromium: Browser, address: str, *, width: int = 1_280, blocked: bool = False
-) -> Iterator[tuple[Page, list[str]]]:
+def visit(chromium: Browser, address: str, *, width: int = 1_280, blocked: bool = False) -> Iterator[Page]:
     """A decided page; nothing in it has moved, was refused or went wrong when the visit ends."""
     with browser_page(chromium) as (page, wrong):
         page.set_viewport_size({"width": width, "height": 900})
@@ -79,19 +77,23 @@ def visit(
         if blocked:
             page.add_init_script(BLOCKED)
         page.goto(address)
-        page.wait_for_function("document.body.dataset.decision")
-        yield page, wrong
+        page.wait_for_function("() => document.body.dataset.decision")
+        yield page
         assert page.evaluate("window.shifts") == 0
         assert page.evaluate("window.violations") == []
         assert wrong == []
 
 
 def films(page: Page) -> list[str]:
-    return page.eval_on_selector_all("#list li", "items => items.map((item) => item.dataset.edgewiseItem)")
+    return shown(page, "#list")
 
 
 def order(page: Page) -> list[str]:
-    return page.eval_on_selector_all("#hub li", "items => items.map((item) => item.dataset.edgewiseItem)")
+    return shown(page, "#hub")
+
+
+def shown(page: Page, place: str) -> list[str]:
+    return [str(item.get_attribute("data-edgewise-item")) for item in page.query_selector_all(f"{place} li")]
 
 
 @contextlib.contextmanager
@@ -103,7 +105,7 @@ def next_decision(page: Page) -> Iterator[None]:
 
 
 def test_banner_list_and_reads_change_after_a_click_without_a_reload(shop: str, chromium: Browser) -> None:
-    with visit(chromium, shop) as (page, _):
+    with visit(chromium, shop) as page:
         page.evaluate("window.sameDocument = true")
         first, reads = films(page), page.inner_text("[data-edgewise=recommended_reads]")
         assert len(set(first)) == 10
@@ -127,7 +129,7 @@ def test_banner_list_and_reads_change_after_a_click_without_a_reload(shop: str, 
 
 
 def test_the_dial_is_honoured_at_once(shop: str, chromium: Browser) -> None:
-    with visit(chromium, shop) as (page, _):
+    with visit(chromium, shop) as page:
         with next_decision(page):
             page.click("#list li:nth-child(1) a")
         with next_decision(page):
@@ -142,7 +144,7 @@ def test_the_dial_is_honoured_at_once(shop: str, chromium: Browser) -> None:
 
 
 def test_the_article_hub_follows_what_was_read_without_a_reload(shop: str, chromium: Browser) -> None:
-    with visit(chromium, f"{shop}/reading") as (page, _):
+    with visit(chromium, f"{shop}/reading") as page:
         page.evaluate("window.sameDocument = true")
         first = order(page)
         assert len(set(first)) == 12
@@ -169,14 +171,14 @@ def test_the_article_hub_follows_what_was_read_without_a_reload(shop: str, chrom
 @pytest.mark.parametrize("path", ["/", "/reading", "/reading/silence-costs-extra", "/offers/model-kits"])
 @pytest.mark.parametrize("width", [1_280, 390])
 def test_every_page_is_readable_by_everybody(shop: str, chromium: Browser, path: str, width: int) -> None:
-    with visit(chromium, shop + path, width=width) as (page, _):
+    with visit(chromium, shop + path, width=width) as page:
         found = Axe().run(page).response["violations"]
         assert [entry["id"] for entry in found if entry["impact"] in {"serious", "critical"}] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width, "nothing sticks out"
 
 
 def test_a_visitor_without_cookies_and_storage_is_served_as_well(shop: str, chromium: Browser) -> None:
-    with visit(chromium, shop, blocked=True) as (page, _):
+    with visit(chromium, shop, blocked=True) as page:
         first = films(page)
         with next_decision(page):
             page.click("#list li:nth-child(2) a")
@@ -185,19 +187,19 @@ def test_a_visitor_without_cookies_and_storage_is_served_as_well(shop: str, chro
 
 
 def test_both_nodes_answer_and_a_new_visitor_starts_anew(shop: str, chromium: Browser) -> None:
-    with visit(chromium, shop) as (page, _):
+    with visit(chromium, shop) as page:
         with next_decision(page):
             page.click("#list li:nth-child(1) a")
         visitor = page.evaluate("localStorage.getItem('edgewise_id')")
         node = page.evaluate("edgewise.node")
         with page.expect_navigation():
             page.select_option("#node", index=1)
-        page.wait_for_function("document.body.dataset.decision")
+        page.wait_for_function("() => document.body.dataset.decision")
         assert page.evaluate("edgewise.node") != node
         assert len(films(page)) == 10
         with page.expect_navigation():
             page.click("#fresh")
-        page.wait_for_function("document.body.dataset.decision")
+        page.wait_for_function("() => document.body.dataset.decision")
         assert page.evaluate("localStorage.getItem('edgewise_id')") not in {None, visitor}
         assert page.inner_text("#trail") == "Nothing yet."
 
@@ -206,7 +208,7 @@ def test_a_node_that_is_gone_leaves_what_everybody_sees(shop: str, chromium: Bro
     with browser_page(chromium) as (page, wrong):
         page.route("**/v1/decide", lambda route: route.abort())
         page.goto(f"{shop}/reading")
-        page.wait_for_function("document.getElementById('trouble').textContent")
+        page.wait_for_function("() => document.getElementById('trouble').textContent")
         assert "did not answer" in page.inner_text("#trouble")
         assert page.inner_text("#hub").startswith("PEOPLE"), "the most-read articles are in the document"
         assert len(wrong) >= 1
