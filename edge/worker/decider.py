@@ -85,10 +85,12 @@ class Decider:
         started_ms: float,
         waited_ms: float = 0.0,
         gives_proof: bool = True,
+        decision_id: DecisionId | None = None,
     ) -> Decided:
         """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
 
         `waited_ms` is how long it had been in queues before. `gives_proof`: whether a browser would get the cookie.
+        `decision_id`: of a dry run that is to draw as another one did.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -107,6 +109,8 @@ class Decider:
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
         asking = self._asking(request, caller, now_ms)
+        if decision_id is not None:
+            asking = asking._replace(decision_id=decision_id)
         is_brief = desk.admission.sheds(Stage.DEBUG, waited_ms)
         if is_brief and (options.explain or options.debug):
             desk.counts.shed_at(Stage.DEBUG.label)
