@@ -10,6 +10,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.options import By
+from hub.commands.site_schema import schema
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hub.release.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
+app.command()(schema)
 SHOWN_CHANGES = 60
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
