@@ -21,22 +21,22 @@ def somebody(visitor: str = "ann", **attributes: str | bool) -> EvaluationContex
 
 
 @pytest.fixture(scope="module")
-def sdk(shop: Node) -> Iterator[OpenFeatureClient]:
+def sdk(starter: Node) -> Iterator[OpenFeatureClient]:
     """An application that was configured with nothing but the node's address and the site's write key."""
-    key = base64.b64encode(f"{shop.write_key}:".encode()).decode()
+    key = base64.b64encode(f"{starter.write_key}:".encode()).decode()
     headers = {"Authorization": f"Basic {key}", "Edgewise-Consent": "personalisation=granted"}
-    api.set_provider(OFREPProvider(str(shop.http.base_url), headers_factory=lambda: headers))
+    api.set_provider(OFREPProvider(str(starter.http.base_url), headers_factory=lambda: headers))
     yield api.get_client()
     api.clear_providers()
 
 
-def test_an_sdk_reads_the_arm_of_an_experiment(sdk: OpenFeatureClient, shop: Node) -> None:
+def test_an_sdk_reads_the_arm_of_an_experiment(sdk: OpenFeatureClient, starter: Node) -> None:
     arms = set()
     for number in range(40):
         visitor = f"flagged-{number}"
         told = sdk.get_string_details("home_list", "code default", somebody(visitor))
         assert (told.error_code, told.reason, told.variant) == (None, "SPLIT", told.value)
-        decided = shop.decide("home_list", visitor=visitor, consent={"personalisation": "granted"}).json()
+        decided = starter.decide("home_list", visitor=visitor, consent={"personalisation": "granted"}).json()
         assert told.value == decided["placements"]["home_list"]["experiment"]["arm"]
         assert "decisionId" not in told.flag_metadata
         arms.add(told.value)
@@ -50,12 +50,12 @@ def test_an_sdk_reads_what_a_placement_shows(sdk: OpenFeatureClient) -> None:
     assert len(told.value["items"]) == 6
 
 
-def test_an_sdk_says_that_it_will_show_a_flag_and_then_that_it_was_seen(sdk: OpenFeatureClient, shop: Node) -> None:
+def test_an_sdk_says_that_it_will_show_a_flag_and_then_that_it_was_seen(sdk: OpenFeatureClient, starter: Node) -> None:
     told = sdk.get_string_details("home_list", "code default", somebody("sees", exposure="deferred"))
     decision = str(told.flag_metadata["decisionId"])
     seen = {"decisionId": decision, "placement": "home_list"}
-    assert shop.track("sees", "Promotion Viewed", seen).json() == {"success": True}
-    why = shop.ask("GET", f"/v1/why/{decision}", headers={"authorization": "Bearer operator"})
+    assert starter.track("sees", "Promotion Viewed", seen).json() == {"success": True}
+    why = starter.ask("GET", f"/v1/why/{decision}")
     assert why.status_code == 200, why.text
 
 
