@@ -28,6 +28,7 @@ from edge.worker.routes.browser import JAVASCRIPT, BrowserRoutes
 from edge.worker.routes.decide import MSGPACK, DecideRoute
 from edge.worker.routes.fragment import FragmentRoute
 from edge.worker.routes.health import Health, HealthRoutes
+from edge.worker.routes.mail import MailRoutes
 from edge.worker.routes.ofrep import EvaluationAnswer, EvaluationRequest, FlagRoutes
 from edge.worker.routes.operator import PROMETHEUS, OperatorRoutes
 from edge.worker.routes.preferences import PreferencesAnswer, PreferencesBody, PreferencesRoute
@@ -146,6 +147,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
             "anybody",
             (Operation("GET", browser.overlay, "What developers load beside it", JAVASCRIPT),),
         ),
+        *MailRoutes(desk).table(),
         RouteSpec(
             "/ofrep/v1/evaluate/flags",
             "public",

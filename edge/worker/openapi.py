@@ -130,6 +130,7 @@ def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
 
 _MEANING: Final = {
     200: "OK",
+    302: "It is elsewhere; Location says where.",
     202: "Accepted; it goes on elsewhere.",
     400: "The request is wrong; `errors` says where.",
     401: "Nobody may ask this without a key, an allowed origin, or a proof.",

@@ -94,6 +94,8 @@ class PreferenceRecord(msgspec.Struct, frozen=True, tag="preference", tag_field=
     more: tuple[str, ...] | None = None
     less: tuple[str, ...] | None = None
     consent: Consent = Consent()
+    mail_days: int | None = None
+    """At least so many days between two mails; 0: as they come."""
     erasure: str = ""
     """Id of a request to be erased, everywhere; nothing else is stated then. A field and not a kind of record: a hub
     that does not know it takes it for a statement that says nothing, and not for a dead letter."""
