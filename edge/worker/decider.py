@@ -24,6 +24,7 @@ from edge.worker.live_bundle import Served
 from edge.worker.metrics import NO_PLACEMENT
 from edge.worker.pieces import placements_with_html, visitor_answer
 from edge.worker.problems import HttpProblem
+from edge.worker.promising import promises_with, unpromised_to
 from edge.worker.reception import Offer, Reception, Taken
 from edge.worker.visit import CLOSED, Visit, recognise, without_queries
 from edgewise.deadline import IsLate
@@ -37,6 +38,7 @@ from edgewise.fallback import fallback_decision
 from edgewise.ids import DecisionId, PlacementName, ulid
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
+from edgewise.promises import Promises
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import EventRecord
@@ -118,12 +120,16 @@ class Decider:
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
         visit, profile = self._look_up(request, caller, asking, rehearsed)
         question = self._question(request, visit, asking, degradation, is_brief=is_brief)
+        is_new = asking.named == asking.fresh_id
+        if unpromised := unpromised_to(desk, visit, served, now_ms, is_able=not (is_new or options.dry_run)):
+            question = msgspec.structs.replace(question, unpromised=unpromised)
 
         def is_late() -> bool:
             return desk.clock.monotonic_ms() - started_ms > options.deadline_ms
 
         outcome, applied = self._outcome(question, profile, served, now_ms, is_late)
         decision = fallback_decision(question) if outcome is None else outcome.decision
+        promises = promises_with(desk, decision, question, visit, served)
         proves = None
         if not options.dry_run:
             if gives_proof and visit.may_be_known_again and caller.visitor is None and not caller.is_server:
@@ -132,13 +138,16 @@ class Decider:
                 self._begin(proves)
             if outcome is not None:
                 chance = 1.0 if is_brief else asking.chance
-                exposure = Exposure(question, outcome, visit, applied, now_ms, chance, options.defer_activation)
+                promised = {promise.promotion: promise.number for promise in promises.values()}
+                exposure = Exposure(
+                    question, outcome, visit, applied, now_ms, chance, options.defer_activation, promised
+                )
                 write_exposure(desk, exposure, proves=proves)
             self._count(decision, served, started_ms)
         answer = DecideAnswer(
             decision_id=decision.decision_id,
             bundle=bundle_answer(served, desk.state(served), now_ms),
-            placements=self._placements(decision, served, request, packed=packed),
+            placements=self._placements(decision, served, promises, request, packed=packed),
             took_ms=desk.clock.monotonic_ms() - started_ms,
             visitor=visitor_answer(visit, caller) if options.render else msgspec.UNSET,
         )
@@ -272,15 +281,16 @@ class Decider:
         return outcome, profile
 
     def _placements(
-        self, decision: Decision, served: Served | None, request: DecideRequest, *, packed: bool
+        self, decision: Decision, served: Served | None, promises: Promises, request: DecideRequest, *, packed: bool
     ) -> dict[PlacementName, PlacementAnswer]:
         options = request.options
         if served is None or not options.render:
-            return placement_answers(decision, served, packed=packed)
+            return placement_answers(decision, served, promises, packed=packed)
         return placements_with_html(
             self._desk,
             decision,
             served,
+            promises,
             locale=request.context.locale,
             deferred=options.defer_activation,
             packed=packed,
