@@ -232,6 +232,8 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
             "/v1/why/{decision_id}", "/v1/preferences", "/v1/privacy/erase", "/v1/privacy/export",
             "/health/live", "/health/ready", "/status", "/metrics",
             "/openapi.json", "/edgewise.js", "/edgewise-debug.js",
+            "/v1/mail/preferences/{token}", "/v1/mail/unsubscribe/{token}", "/v1/mail/why/{token}",
+            "/v1/mail/click/{token}", "/v1/mail/open/{token}",
         } == set(told["paths"])  # fmt: skip
         decide = told["paths"]["/v1/decide"]["post"]
         assert set(decide["requestBody"]["content"]) == {"application/json", "application/msgpack"}
