@@ -110,9 +110,7 @@ class Decider:
             # Once more in `decide`; here, so that a request that is refused has not counted its events.
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
-        asking = self._asking(request, caller, now_ms)
-        if decision_id is not None:
-            asking = asking._replace(decision_id=decision_id)
+        asking = self._asking(request, caller, now_ms, decision_id)
         is_brief = desk.admission.sheds(Stage.DEBUG, waited_ms)
         if is_brief and (options.explain or options.debug):
             desk.counts.shed_at(Stage.DEBUG.label)
@@ -156,14 +154,14 @@ class Decider:
         return Decided(answer, proves, taken)
 
     # --- before ------------------------------------------------------------------------------------------------------
-    def _asking(self, request: DecideRequest, caller: Caller, now_ms: int) -> _Asking:
+    def _asking(self, request: DecideRequest, caller: Caller, now_ms: int, decision_id: DecisionId | None) -> _Asking:
         entropy = self._desk.entropy(_ID_BYTES + _FRESH_BYTES + _CHANCE_BYTES)
         fresh_id = f"ew-{entropy[_ID_BYTES:-_CHANCE_BYTES].hex()}"
         named = request.anonymous_id or caller.pseudonym or caller.visitor
         if named is None and not (caller.is_server and request.user_id):
             named = fresh_id
         chance = int.from_bytes(entropy[-_CHANCE_BYTES:]) / (1 << 8 * _CHANCE_BYTES)
-        return _Asking(DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
+        return _Asking(decision_id or DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
 
     def _events(
         self, request: DecideRequest, caller: Caller, asking: _Asking, *, packed: bool
