@@ -20,6 +20,7 @@ from hub.admin.app import Admin, admin_app
 from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
+from hub.codes.book import CodeBook, released_promotions
 from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
@@ -114,6 +115,7 @@ async def serve(
         meters = Meters()
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
         meters.registry.register(LearningCollector(ledger))
+        codes = CodeBook(ledger, released_promotions(LivePolicy(repository)), clock, os.urandom)
         rpc = RpcServer(
             ledger,
             repository,
@@ -124,6 +126,7 @@ async def serve(
             meters=meters,
             log=log,
             suppressions=SuppressionList(data_dir),
+            codes=codes,
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
         board = FactsBoard(ledger, repository, clock)

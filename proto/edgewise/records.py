@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from edgewise.bundle.promotions import PromotionName
 from edgewise.consent import Consent, Grants
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
@@ -172,6 +173,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """False: not to be learned from, and without feature rows. It counts for everything else."""
     enrolled: dict[str, ArmName] = {}
     """Experiments that remember who was in which arm (`edgewise.sticky`), and did not know it of this visitor yet."""
+    unpromised: tuple[PromotionName, ...] = ()
+    """As of the question."""
+    promised: dict[PromotionName, int] = {}
+    """Numbers of the codes that came with what was shown."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):
