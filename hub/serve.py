@@ -17,6 +17,7 @@ from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
+from hub.admin.journeys import JourneyCollector
 from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
@@ -27,6 +28,7 @@ from hub.imports.event_site import site_intake
 from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
+from hub.journeys.keeping import JourneyDesk, JourneyKeeper
 from hub.keys import KeyFolder
 from hub.learning.schedule import LearningKeeper
 from hub.ledger.dialect import Serving as ServingRight
@@ -114,6 +116,7 @@ async def serve(
         meters = Meters()
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
         meters.registry.register(LearningCollector(ledger))
+        meters.registry.register(JourneyCollector(ledger))
         rpc = RpcServer(
             ledger,
             repository,
@@ -134,6 +137,10 @@ async def serve(
         settling = asyncio.create_task(_settle(ledger, settings, clock, log))
         holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
+        desk = JourneyDesk(data_dir, ledger, releases, log=log)
+        journeys = asyncio.create_task(
+            JourneyKeeper(desk, ledger, settings.journeys_every_ms, clock=clock, log=log).run()
+        )
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
         admin = Admin(
             ledger,
@@ -148,6 +155,7 @@ async def serve(
             hooks,
             LivePolicy(repository),
             ReleasedPolicies(repository),
+            desk.journeys,
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
@@ -156,7 +164,7 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            beside = (refreshing, keeping, rights, holding, settling, learning)
+            beside = (refreshing, keeping, rights, holding, settling, learning, journeys)
             for task in beside:
                 task.cancel()
             log.info("stopping")
@@ -164,6 +172,7 @@ async def serve(
             await http.stop()
             hooks.close()
             await asyncio.wait(beside)  # their threads still write; the ledger is closed next
+            desk.close()
 
 
 def _hooks(
