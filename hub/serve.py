@@ -21,6 +21,7 @@ from hub.admin.journeys import JourneyCollector
 from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
+from hub.codes.book import CodeBook, released_promotions
 from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
@@ -37,6 +38,7 @@ from hub.ledger.lake import Compacted
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
+from hub.mail.keeping import MailKeeper
 from hub.meters import Meters
 from hub.release.live_policy import LivePolicy
 from hub.release.opening import site_repository
@@ -117,6 +119,7 @@ async def serve(
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
         meters.registry.register(LearningCollector(ledger))
         meters.registry.register(JourneyCollector(ledger))
+        codes = CodeBook(ledger, released_promotions(LivePolicy(repository)), clock, os.urandom)
         rpc = RpcServer(
             ledger,
             repository,
@@ -127,6 +130,7 @@ async def serve(
             meters=meters,
             log=log,
             suppressions=SuppressionList(data_dir),
+            codes=codes,
         )
         refreshing = asyncio.create_task(_refresh(repository, settings.metadata_refresh_ms, log))
         board = FactsBoard(ledger, repository, clock)
@@ -141,6 +145,16 @@ async def serve(
         journeys = asyncio.create_task(
             JourneyKeeper(desk, ledger, settings.journeys_every_ms, clock=clock, log=log).run()
         )
+        post = MailKeeper(
+            data_dir,
+            ledger,
+            lambda: desk.writer(settings.mail_links),
+            settings,
+            environment=os.environ,
+            clock=clock,
+            log=log,
+        )
+        mail = asyncio.create_task(post.run())
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
         admin = Admin(
             ledger,
@@ -164,7 +178,7 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            beside = (refreshing, keeping, rights, holding, settling, learning, journeys)
+            beside = (refreshing, keeping, rights, holding, settling, learning, journeys, mail)
             for task in beside:
                 task.cancel()
             log.info("stopping")

@@ -115,6 +115,31 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     learn_smtp_user: str = ""
     """The password is the variable EDGEWISE_LEARN_SMTP_PASSWORD, or `keys/learn-smtp.secret`."""
 
+    # Mail of journeys. What each says, and to whom it goes, is the site's; see `deploy/mail`.
+    mail_url: str = ""
+    """smtp://[USER@]HOST[:PORT] (STARTTLS), smtps://…, or the https URL of a platform that takes signed webhooks;
+    empty: no mail is sent. The password, or the webhook's secret, is the variable EDGEWISE_MAIL_SECRET, or
+    `keys/mail.secret` in the data folder."""
+    mail_from: str = ""
+    """`Shop <news@shop.example>`; bounces go to this address."""
+    mail_reply_to: str = ""
+    mail_links: str = ""
+    """https://HOST under which readers reach an edge: links to unsubscribe, to the dial, to why, and counted clicks."""
+    mail_imprint: str = ""
+    """Name and postal address below every mail, where the law asks for them."""
+    mail_counts_opens: bool = True
+    """Put a picture of one dot into mails, so that an open is told; only of readers who granted analytics."""
+    mail_counts_clicks: bool = True
+    """Let links of a mail go over an edge, so that a click is told; of the same readers."""
+    mail_dkim_selector: str = ""
+    """Sign with `keys/mail-dkim.pem` under this selector; empty: the mail server signs."""
+    mail_most_per_week: Annotated[int, Meta(ge=0, le=100)] = 3
+    """To one person within seven days, over all journeys; a journey may ask for fewer."""
+    mail_every_ms: Annotated[int, Meta(ge=100)] = 10_000
+    """How often it is looked for mails that are due."""
+    mail_inbox: str = ""
+    """A Maildir into which the mail server delivers what comes back to `mail_from`: bounces and complaints."""
+
     # Bounds and pauses
     most_streams: Annotated[int, Meta(ge=1)] = 20_000
     """Open gRPC streams, over all nodes."""

@@ -10,6 +10,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.options import By
+from hub.commands.site_schema import schema
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hub.release.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
+app.command()(schema)
 SHOWN_CHANGES = 60
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
@@ -60,8 +62,10 @@ def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
     }
     shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
     Terminal(json=json, quiet=quiet).result(
-        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting},
-        _lines(f"{contents.policy.site.name} is in order: {shown}", *_waiting(contents.waiting, folder)),
+        {"site": contents.policy.site.name, **counts, "waiting": contents.waiting, "notes": contents.notes},
+        _lines(
+            f"{contents.policy.site.name} is in order: {shown}", *contents.notes, *_waiting(contents.waiting, folder)
+        ),
     )
 
 
@@ -141,6 +145,25 @@ def approve(
         )
         if approved or looks
         else "nothing waits for an approval",
+    )
+
+
+@app.command()
+def fallbacks(
+    folder: Folder,
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where to write them.", file_okay=False)],
+    *,
+    locale: Annotated[str, typer.Option(metavar="TAG", help="Of the templates, where they differ.")] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Write each placement's fallback as NAME.html, for proxies whose fragments fail (see `deploy/nginx`)."""
+    from hub.release.fallbacks import write_fallbacks
+    from hub.site.loading import load_site
+
+    written = write_fallbacks(load_site(folder), out, locale=locale)
+    Terminal(json=json, quiet=quiet).result(
+        {"written": [str(path) for path in written]}, _lines(*(f"wrote {path}" for path in written))
     )
 
 

@@ -12,6 +12,8 @@ from edgewise.ids import Producer
 from edgewise.records import EventRecord, PreferenceRecord
 from hub.durable import locked
 from hub.ledger.batch import Batch, place
+from hub.ledger.code_leases import CodeLeases
+from hub.ledger.code_redemptions import CodeRedemptions
 from hub.ledger.erasing import Erasing
 from hub.ledger.expiring import Expiring
 from hub.ledger.facts import FactRows
@@ -67,6 +69,8 @@ class Ledger(
     FlagRows,
     LearningRows,
     RampRows,
+    CodeLeases,
+    CodeRedemptions,
     JourneyRows,
     PaceRows,
     OutcomeRows,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from edgewise.errors import UnavailableError
 from hub.ledger.dialect import Storage
 
-HEAD: Final = "0014"
+HEAD: Final = "0016"
 """Newest revision under `migrations/versions`."""
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 

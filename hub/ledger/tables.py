@@ -592,3 +592,95 @@ mail_suppressed = Table(
 )
 """Who is not written to, whatever else is stored: keyed hashes of addresses, or of people. Kept when a person is
 erased: that he was not to be written to is what must not be forgotten."""
+
+code_promotions = Table(
+    "code_promotions",
+    metadata,
+    Column("promotion", Text, primary_key=True),
+    Column("total", BigInteger, nullable=False),
+    Column("lent", BigInteger, nullable=False),
+    Column("open", BigInteger, nullable=False),
+    Column("redeemed", BigInteger, nullable=False),
+    Column("terms", JSON, nullable=False),
+)
+"""Budgets of codes. `total` and `terms` are what the released policy said when numbers were last lent, `lent` the last
+number that was given out: numbers are never given out twice. `open` are those that somebody may still redeem:
+redeemed + open never exceeds the total."""
+
+code_keys = Table(
+    "code_keys",
+    metadata,
+    Column("promotion", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("promotion", "generation"),
+)
+"""What signs the codes of a promotion; beside the numbers, so that a backup holds either both or none."""
+
+code_leases = Table(
+    "code_leases",
+    metadata,
+    Column("lease", Text, primary_key=True),
+    Column("promotion", Text, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("incarnation", Text, nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("taken", BigInteger, nullable=False),
+    Column("until_ms", BigInteger, nullable=False),
+    Column("last_day", BigInteger, nullable=False),
+    Column("ends_ms", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    UniqueConstraint("promotion", "first"),
+    Index(None, "state", "ends_ms"),
+)
+"""Ranges of numbers that were lent to one incarnation of one node. `taken` of them it has given out, as far as it said.
+`last` falls when the rest is given back. States: lent, settled (nothing is taken any more), over (nothing is redeemed
+any more, from `ends_ms` on)."""
+
+code_redemptions = Table(
+    "code_redemptions",
+    metadata,
+    Column("promotion", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("order_sha256", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("channel", Text, nullable=False),
+    PrimaryKeyConstraint("promotion", "number"),
+)
+"""Each number once. Names nobody, and outlives erasures: whoever was erased has redeemed his code all the same."""
+
+code_holders = Table(
+    "code_holders",
+    metadata,
+    Column("promotion", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    PrimaryKeyConstraint("promotion", "number"),
+    Index(None, "subject"),
+)
+"""Who redeemed it, for the limit a person."""
+
+code_revocations = Table(
+    "code_revocations",
+    metadata,
+    Column("promotion", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    PrimaryKeyConstraint("promotion", "number"),
+)
+"""Numbers that a person has taken back."""
+
+code_denials = Table(
+    "code_denials",
+    metadata,
+    Column("promotion", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    PrimaryKeyConstraint("promotion", "reason"),
+)
+"""How often a code was not accepted here, and why; a blank promotion where none had signed it."""

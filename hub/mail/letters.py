@@ -65,6 +65,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     decisions: tuple[DecisionRecord, ...] = ()
     """What was decided for it, deferred: each counts as shown once the mail is sent. Producer and number are given
     here; the first one is what opens and clicks belong to."""
+    why: tuple[str, ...] = ()
+    """Why it says what it says, in sentences for its reader."""
     limits: Limits = Limits()
     on_sent: Callable[[sa.Connection, int], None] | None = None
     """Called once it is sent, in the transaction that writes that down."""

@@ -19,9 +19,14 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     """The bare address."""
     message_id: str
-    """Without angle brackets."""
+    """Without angle brackets and domain."""
     data: bytes
     """As RFC 5322 has it, with CRLF."""
+    html: str = ""
+    """Its parts as they were put into it, for a platform that builds messages itself."""
+    text: str = ""
+    unsubscribe: str = ""
+    """URL that ends it by one POST (RFC 8058)."""
 
 
 class Handed(NamedTuple):

@@ -75,7 +75,9 @@ def simulate(contents: SiteContents) -> tuple[NDArray[np.float32], NDArray[np.fl
     items = contents.catalogue.items
     made = vectors_of(contents.policy, contents.features, contents.catalogue, contents.vectors)
     vectors = None if made is None else decode_vectors(made)
-    features = CompiledFeatures(contents.features, ItemTable(contents.catalogue), vectors=vectors)
+    features = CompiledFeatures(
+        contents.features, ItemTable(contents.catalogue, contents.policy.site.zones), vectors=vectors
+    )
     parts, clicks = [], []
     for visitor in range(VISITORS):
         taste = _Taste(draw, items)

@@ -39,9 +39,11 @@ from hub.site.checking_exploration import check_exploration
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_journeys import check_journeys
+from hub.site.checking_promotions import check_promotions
 from hub.site.checking_recipes import check_recipes, check_source, statistics_of
 from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
+from hub.site.checking_schedules import check_schedules
 from hub.site.checking_scores import check_score_recipes
 from hub.site.checking_sources import check_sources
 from hub.site.checking_templates import check_templates
@@ -80,8 +82,10 @@ def check(files: Files, folder: Path) -> list[Problem]:
         *check_features(files),
         *check_identity(files),
         *check_journeys(files),
+        *check_promotions(files),
         *check_recipes(files),
         *check_rewards(files),
+        *check_schedules(files),
         *check_score_recipes(files),
         *check_sources(files),
         *check_templates(files, candidates),
@@ -287,5 +291,5 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
         elif (known := item.representations.get(placement.format)) is not None and not is_approved(known):
             message = f"nobody approved what {item_id!r} shows in the format {placement.format!r}"
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
-        if item.starts is not None or item.ends is not None:
-            yield say(path, f"{item_id!r} is not always there (starts, ends); choose an item that is")
+        if not (item.starts is None and item.ends is None and item.schedule is None):
+            yield say(path, f"{item_id!r} is not always there (starts, ends, schedule); choose an item that is")

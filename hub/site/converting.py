@@ -128,6 +128,8 @@ def _sentence(message: str, value: Any) -> str:
     said = said[:1].lower() + said[1:]
     if said.endswith(f"matching regex '{NAME_PATTERN}'"):
         return f"{value!r} is no name; write small letters, digits, - and _, at most 64"
+    if "[0-5][0-9]" in said:
+        return f'{value!r} is no time; write one as "08:00", or with its date as 2026-12-01T09:00'
     if said.startswith("expected str, got") and isinstance(value, (bool, int, float)):
         said += f"; put quotes around {value}"
     return said

@@ -12,6 +12,7 @@ items/*.jsonl             an ItemFile a line
 features/*.yaml           a list of edgewise.features.table.Feature
 templates/NAME.yaml       hub.site.template_files.TemplateFile, with its sources beside it
 journeys/NAME.yaml        hub.site.journey_file.JourneyFile
+promotions/NAME.yaml      hub.site.promotion_file.PromotionFile
 sources/NAME.yaml         hub.sources.document.SourceDocument, over a preset where it names one
 """
 
@@ -28,7 +29,9 @@ from edgewise.bundle.experiments import Condition, Metric, NamespaceRange, Ramp
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.manifest import Digest
 from edgewise.bundle.policy import Complements, LiveFact, Rule
+from edgewise.bundle.promotions import PromotionName
 from edgewise.bundle.rewards import EVERYBODY, TrafficRules
+from edgewise.bundle.schedules import Schedule
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import ArmName, ItemId, ModelName, SiteName
@@ -102,10 +105,14 @@ class ItemFile(msgspec.Struct, frozen=True):
     approved: Approval | None = None
     starts: Moment | None = None
     ends: Moment | None = None
+    schedule: Schedule | None = None
+    """When it is shown, by the clocks of a place."""
     variants: list[VariantFile] = []
     """Copies, the first whose rule holds is shown; each is approved for itself."""
     representations: dict[Word, RepresentationFile] = {}
     """Format of placements -> what is shown there in place of `content`; each is approved for itself."""
+    promotion: PromotionName | None = None
+    """Where it is shown, its content gets a personal code of this promotion: `code`, `codeExpires`, `discount`."""
 
 
 Copy = ItemFile | VariantFile | RepresentationFile

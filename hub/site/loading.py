@@ -7,9 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from edgewise.bundle.catalogue import Catalogue, Item, Representation, Variant
 from edgewise.bundle.manifest import ModelEntry
 from edgewise.bundle.policy import Policy, Site
+from edgewise.bundle.promotions import Promotion
 from edgewise.bundle.templates import Templates
 from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
@@ -17,13 +20,16 @@ from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
 from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
+from hub.site.checking_schedules import clock_notes, schedules_of
 from hub.site.checking_templates import templates_of
 from hub.site.collecting import members
 from hub.site.files import ItemFile, ModelUse, RetentionFile
 from hub.site.journey_file import JourneyFile
+from hub.site.promotion_file import PromotionFile
 from hub.site.reading import Files, raise_if_any, read_files
 from hub.site.recipes import ItemsRecipe, RankerRecipe, VectorRecipe
 from hub.site.score_recipe import ScoreRecipe
+from hub.site.zones import tables_of
 from hub.sources.document import SourceDocument, SourceName
 
 
@@ -64,6 +70,8 @@ class SiteContents(NamedTuple):
     """How the rows of business systems are read; nothing of them is released to nodes."""
     journeys: Mapping[str, JourneyFile] = {}
     """What each journey needs to know; nothing of them is released to nodes."""
+    notes: tuple[str, ...] = ()
+    """What is in order and may still surprise, for people to read."""
     templates: Templates = Templates({})
     """How items and mails look; what nobody approved is in no release."""
     scores: SiteScores = SiteScores()
@@ -91,6 +99,7 @@ def _contents(files: Files) -> SiteContents:
             default_consent=said.default_consent,
             holdout=said.holdout,
             holdout_salt=said.holdout_salt,
+            zones=tables_of(schedule.timezone for schedule, _ in schedules_of(files)),
             write_key_sha256=said.write_key_sha256,
             origins=said.origins,
             feature_sample_share=said.feature_sample_share,
@@ -103,6 +112,7 @@ def _contents(files: Files) -> SiteContents:
         placements={name: placement for name, (placement, _) in files.placements.items()},
         collections={name: members(items, collection) for name, (collection, _) in files.collections.items()},
         experiments={key: experiment_of(key, experiment) for key, (experiment, _) in files.experiments.items()},
+        promotions={name: _promotion(promotion) for name, (promotion, _) in files.promotions.items()} or msgspec.UNSET,
     )
     return SiteContents(
         policy=policy,
@@ -117,6 +127,7 @@ def _contents(files: Files) -> SiteContents:
         identity=None if files.identity is None else files.identity[0],
         retention=None if files.retention is None else files.retention[0],
         journeys={name: journey for name, (journey, _) in files.journeys.items()},
+        notes=tuple(clock_notes(files)),
         templates=Templates(templates_of(files)),
         sources={name: document for name, (document, _) in files.sources.items()},
     )
@@ -131,6 +142,7 @@ def _item(item: ItemFile) -> Item:
         approved_by=None if item.approved is None else item.approved.by,
         starts_ms=_milliseconds(item.starts),
         ends_ms=_milliseconds(item.ends),
+        schedule=item.schedule,
         variants=[
             Variant(
                 name=variant.name,
@@ -150,6 +162,22 @@ def _item(item: ItemFile) -> Item:
             )
             for name, known in item.representations.items()
         },
+        promotion=item.promotion,
+    )
+
+
+def _promotion(said: PromotionFile) -> Promotion:
+    return Promotion(
+        discount=said.discount,
+        total=said.total,
+        per_person=said.per_person,
+        valid_days=said.valid_days,
+        starts_ms=_milliseconds(said.starts),
+        ends_ms=_milliseconds(said.ends),
+        minimum_order=said.minimum_order,
+        collection=said.collection,
+        when_out=said.when_out,
+        generation=said.generation,
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from edgewise.bundle.policy import Placement
+from edgewise.bundle.promotions import PromotionName
 from edgewise.errors import Problem, SiteError
 from edgewise.features.table import Feature
 from edgewise.ids import CollectionName, ExperimentKey, ItemId, ModelName, PlacementName, SiteName, TemplateName
@@ -24,6 +25,7 @@ from hub.site.files import (
     SiteFile,
 )
 from hub.site.journey_file import JourneyFile
+from hub.site.promotion_file import PromotionFile
 from hub.site.template_files import SourceFile, Sources, TemplateFile, read_sources
 from hub.sources.document import SourceDocument, SourceName, merged
 from hub.sources.shipped import preset, preset_names
@@ -39,6 +41,7 @@ FOLDERS: Final = (
     "experiments",
     "models",
     "journeys",
+    "promotions",
     "sources",
     "templates",
 )
@@ -78,6 +81,7 @@ class Files(NamedTuple):
     identity: tuple[IdentityFile, Place] | None = None
     retention: tuple[RetentionFile, Place] | None = None
     journeys: Mapping[str, tuple[JourneyFile, Place]] = {}
+    promotions: Mapping[PromotionName, tuple[PromotionFile, Place]] = {}
     templates: Mapping[TemplateName, tuple[TemplateFile, Place]] = {}
     sources_of_templates: Mapping[TemplateName, list[SourceFile]] = {}
 
@@ -103,6 +107,7 @@ def read_files(folder: Path) -> Files:
         identity=reader.identity(),
         retention=reader.retention(),
         journeys=reader.named("journeys", JourneyFile, str),
+        promotions=reader.named("promotions", PromotionFile, PromotionName),
         sources=reader.named("sources", SourceDocument, SourceName),
         templates=templates,
         sources_of_templates=reader.sources_of(templates),

@@ -14,6 +14,7 @@ from edgewise.ids import SiteName
 from hub.durable import replace_file
 from hub.site.approving import approve_items
 from hub.site.approving_templates import approve_templates
+from hub.site.schemas import FOLDER, with_modeline, write_schemas
 from hub.site.template_files import SUFFIXES
 
 INVENTED: Final = SiteName("kettle-and-bean")
@@ -35,6 +36,8 @@ def invented_files() -> dict[str, bytes]:
 def start_site(folder: Path, by: str) -> str:
     """Write the invented site into a folder, approve its items in the name of `by`, and return its write key.
 
+    With the schemas of all files, and in each file a line that tells editors where its own lies.
+
     The key itself is kept nowhere, only its digest.
 
     Raises:
@@ -44,7 +47,9 @@ def start_site(folder: Path, by: str) -> str:
     if taken or folder.is_file():
         raise InputError(f"{folder} is not empty ({', '.join(taken[:5]) or 'a file'}); name a new folder")
     write_key = secrets.token_urlsafe(24)
-    write_site(folder, invented_files(), write_key=write_key, by=by)
+    contents = {path: with_modeline(path, content) for path, content in invented_files().items()}
+    write_site(folder, contents, write_key=write_key, by=by)
+    write_schemas(folder / FOLDER)
     return write_key
 
 

@@ -75,7 +75,7 @@ class Shop:
         self.seat = seat_of(contents, model, recipe)
         self.fitted = fitted
         table = contents.features
-        items = ItemTable(with_statistics(contents.catalogue, fitted.statistics))
+        items = ItemTable(with_statistics(contents.catalogue, fitted.statistics), contents.policy.site.zones)
         learned = fitted.learned(vectors_of(contents.policy, table, contents.catalogue, contents.vectors))
         features = compiled_features(table, items, learned)
         taken = features_of(table, recipe)

@@ -288,7 +288,7 @@ def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
     if brought is not None:
         return not blocks.is_muted(item, attributes_of(items, brought))
     code = items.code_of.get(item, UNKNOWN)
-    is_open = items.starts_ms[code] <= asked.now_ms < items.ends_ms[code]
+    is_open = items.open_at(np.array([code]), asked.now_ms)[0]
     return bool(items.approved_in(entry.placement.format)[code] and is_open) and not blocks.is_muted(
         item, items.attributes(code)
     )

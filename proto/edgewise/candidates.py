@@ -16,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from edgewise.attributes import number_of, texts_of
+from edgewise.bundle.clocks import CompiledSchedule
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.policy import (
@@ -204,6 +205,8 @@ class Catalogued:
         ]
         self.pool = Pool(features, Rows(np.array(codes, np.intp)), vectors, named)
         self._items = items
+        schedule = placement.schedule
+        self._hours = None if schedule is None else CompiledSchedule(schedule, items.zones[schedule.timezone])
         self._collection = collection
         self.sold_out: frozenset[ItemId] = frozenset()
         """Items, known or not, that live facts say are sold out."""
@@ -228,6 +231,10 @@ class Catalogued:
         made.sold_out, made.gone = sold_out, gone
         made._warm()
         return made
+
+    def is_open(self, now_ms: int) -> bool:
+        """Whether anything is chosen for the placement at this moment, or its fallback is shown."""
+        return self._hours is None or self._hours.is_open(now_ms)
 
     def _warm(self) -> None:
         """Make the columns that the arms will ask for, so that no request pays for them."""

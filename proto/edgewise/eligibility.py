@@ -165,9 +165,8 @@ def attributes_of(items: ItemTable, candidate: Candidate) -> Attributes:
 
 
 def in_schedule(items: ItemTable, codes: NDArray[np.intp], now_ms: int) -> Mask:
-    """Which items may be shown at this moment: from their start (included) to their end (excluded)."""
-    is_open: Mask = (items.starts_ms[codes] <= now_ms) & (now_ms < items.ends_ms[codes])
-    return is_open
+    """Which items may be shown at this moment: from their start (included) to their end (excluded), by their hours."""
+    return items.open_at(codes, now_ms)
 
 
 def _derived(rules: list[Rule]) -> Iterator[tuple[str, Compare]]:

@@ -180,7 +180,19 @@ def enter(request: PlacementRequest, asked: Asked) -> Entry:
     brought: dict[ItemId, Candidate] = {}
     for candidate in request.candidates or ():
         brought.setdefault(candidate.id, candidate)
-    return Entry(request, catalogued, assigned, visitor, frozenset(request.exclude), brought)
+    exclude = frozenset(request.exclude) | _without_code(asked)
+    return Entry(request, catalogued, assigned, visitor, exclude, brought)
+
+
+def _without_code(asked: Asked) -> frozenset[ItemId]:
+    """Items that are shown only with a code, where none can be promised."""
+    offers, promoted = asked.bundle.policy.offers, asked.bundle.promoted
+    hidden = [
+        promoted.get(name, frozenset())
+        for name in asked.question.unpromised
+        if name in offers and offers[name].when_out == "hide"
+    ]
+    return frozenset[ItemId]().union(*hidden)
 
 
 def compete(entries: Sequence[Entry], asked: Asked) -> tuple[list[Field | Reason], Degradation]:
@@ -206,6 +218,8 @@ def field(entry: Entry, asked: Asked) -> Field | Reason:
         return Reason.FORCED
     if isinstance(entry.assigned.arm.ranking, External):
         return entry.assigned.reason or Reason.RULE
+    if not entry.catalogued.is_open(asked.now_ms):
+        return Reason.FALLBACK_NO_CANDIDATE
     visitor = entry.visitor
     if entry.request.candidates is None:
         pool = entry.catalogued.pool

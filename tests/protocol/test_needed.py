@@ -7,8 +7,9 @@ import pytest
 import world
 
 from edgewise.bundle.experiments import NamespaceRange
-from edgewise.bundle.needed import FIRST, LIMITS_OF_CHOICE, protocol_needed
+from edgewise.bundle.needed import DYNAMIC_CONTENT, FIRST, LIMITS_OF_CHOICE, protocol_needed
 from edgewise.bundle.policy import Diversity, Nothing, Policy
+from edgewise.bundle.promotions import Discount, Promotion, PromotionName
 from edgewise.ids import ExperimentKey
 
 
@@ -54,3 +55,9 @@ def test_an_arm_that_may_show_nothing_asks_for_a_newer_node() -> None:
 )
 def test_who_takes_part_asks_for_a_newer_node(changes: dict[str, Any]) -> None:
     assert protocol_needed(with_experiment(**changes)) == LIMITS_OF_CHOICE
+
+
+def test_codes_ask_for_a_newer_node() -> None:
+    """An older one would show their items without."""
+    promotions = {PromotionName("spring"): Promotion(Discount(percent=15.0), total=100)}
+    assert protocol_needed(msgspec.structs.replace(world.policy(), promotions=promotions)) == DYNAMIC_CONTENT

@@ -99,7 +99,7 @@ def replayed(
     The second is which moments a node would have asked at: not those of visitors who denied it, or turned the dial
     to nothing. What a lower dial hides of a profile is hidden here as well.
     """
-    features = CompiledFeatures(table, ItemTable(contents.catalogue))
+    features = CompiledFeatures(table, ItemTable(contents.catalogue, contents.policy.site.zones))
     matrix = np.full((len(moments), len(table.features)), np.nan, np.float32)
     is_asked = np.zeros(len(moments), np.bool_)
     waiting: dict[int, list[int]] = {}

@@ -18,6 +18,7 @@ import numpy as np
 from edgewise.admission.check_features import check_features
 from edgewise.admission.check_policy import check_policy
 from edgewise.admission.check_representations import check_representations
+from edgewise.admission.check_schedules import check_schedules
 from edgewise.admission.check_scores import check_scores
 from edgewise.admission.check_variants import check_variants
 from edgewise.attributes import texts_of
@@ -143,6 +144,7 @@ def check_contents(
         loudest = float(np.abs(neighbours.weights).max(initial=0.0))
         message = f"a weight of {loudest:g}, at most {LOUDEST:g} is taken"
         require(loudest <= LOUDEST, "invalid", neighbours_path(name), message, "$.weights")
+    check_schedules(policy, catalogue)
     items = {item.id for item in catalogue.items}
     for name, vectors in learned.vectors.items():
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"

@@ -38,6 +38,7 @@ from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import FeatureTable, decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+from edgewise.promises import items_of_promotions
 from edgewise.representations import Representations
 from edgewise.scores import ScoreModel
 from edgewise.templates.flaws import TemplateRefused
@@ -106,6 +107,8 @@ class Bundle:
             self.items.dimension(dimension)  # mutes look at it: the first request that has some must not pay for it
         self.experiments: dict[PlacementName, CompiledExperiment] = compile_experiments(policy)
         self.variants = Variants(self.items)
+        self.promoted = items_of_promotions(self.items.items)
+        """Promotion -> the items that are shown with a code of it."""
         self.representations = Representations(self.items)
         self._content_json = {
             item.id: encoded_content(item)
@@ -188,7 +191,7 @@ def load_bundle(
         golden=golden,
         limits=limits,
     )
-    features = compiled_features(table, ItemTable(catalogue), learned)
+    features = compiled_features(table, ItemTable(catalogue, policy.site.zones), learned)
     models = {name: _model(entry, features, resources) for name, entry in manifest.models.items()}
     return Bundle(
         manifest,

@@ -8,6 +8,8 @@ from typing import Any
 import msgspec
 
 from edgewise.bundle.policy import Rule
+from edgewise.bundle.promotions import PromotionName
+from edgewise.bundle.schedules import Schedule
 from edgewise.ids import ItemId
 
 AttributeValue = str | float | bool | list[str]
@@ -51,8 +53,12 @@ class Item(msgspec.Struct, frozen=True, omit_defaults=True):
     ends_ms: int | None = None
     variants: list[Variant] = []
     """The first whose rule holds is shown; the content where none does."""
+    schedule: Schedule | None = None
+    """When it is shown, within `starts_ms` and `ends_ms`."""
     representations: dict[str, Representation] = {}
     """Format of placements -> what is shown in them. An item without one for a format shows its own content."""
+    promotion: PromotionName | None = None
+    """Where it is shown, its content gets a personal code of this promotion."""
 
 
 class Catalogue(msgspec.Struct, frozen=True):

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import number_of, texts_of
 from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, Representation, Variant, content_sha256
+from edgewise.bundle.opening_hours import NO_ZONES, OpeningHours
+from edgewise.bundle.schedules import Zone, ZoneName
 from edgewise.ids import ItemId
 
 UNKNOWN: Final = -1
@@ -59,8 +61,11 @@ class Dimension:
 class ItemTable:
     """All items of a catalogue. Columns that nobody asked for are never made; a made one is kept."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        """Digests every content once: what was approved is compared here and not at every request."""
+    def __init__(self, catalogue: Catalogue, zones: Mapping[ZoneName, Zone] = NO_ZONES) -> None:
+        """Digests every content once: what was approved is compared here and not at every request.
+
+        `zones` are those that schedules of the items name.
+        """
         self.items: list[Item] = catalogue.items
         self.ids: list[ItemId] = [item.id for item in catalogue.items]
         self.id_array: NDArray[np.object_] = np.array([*self.ids, ItemId("")], np.object_)
@@ -76,7 +81,11 @@ class ItemTable:
                 self.starts_ms[code] = _bounded(item.starts_ms)
             if item.ends_ms is not None:
                 self.ends_ms[code] = _bounded(item.ends_ms)
+        self.zones = zones
+        self.hours = OpeningHours([item.schedule for item in self.items], zones)
+        """Which items are open by their schedules."""
         self.scheduled: NDArray[np.bool_] = (self.starts_ms > -FOREVER_MS) | (self.ends_ms < FOREVER_MS)
+        self.scheduled |= self.hours.has_schedule
         self._approved_in: dict[str, NDArray[np.bool_]] = {"": self.approved}
         self._numbers: dict[str, NDArray[np.float64]] = {}
         self._dimensions: dict[str, Dimension] = {}
@@ -111,6 +120,11 @@ class ItemTable:
                     made[code] = is_approved(known)
             self._approved_in[format_name] = made
         return made
+
+    def open_at(self, codes: NDArray[np.intp], now_ms: int) -> NDArray[np.bool_]:
+        """Which of some items may be shown at a moment: from their start to before their end, when they are open."""
+        is_open: NDArray[np.bool_] = (self.starts_ms[codes] <= now_ms) & (now_ms < self.ends_ms[codes])
+        return is_open if self.hours.is_always else is_open & self.hours.open_at(now_ms)[codes]
 
     def numbers(self, attribute: str) -> NDArray[np.float64]:
         """A numeric attribute of all items, NaN where it is missing; shape (items + 1,)."""

@@ -19,12 +19,14 @@ FIRST: Final = 1
 LIMITS_OF_CHOICE: Final = 2
 """Who takes part in an experiment, what a slate may hold, what may be explored, and how a placement learns."""
 DYNAMIC_CONTENT: Final = 3
-"""Which representation of an item a placement shows."""
+"""Which representation of an item a placement shows; when items and placements are shown; personal codes, without which
+an older node would show items."""
 
 
 def protocol_needed(policy: Policy) -> int:
     """The least version whose nodes take every word of it to heart."""
-    if any(map(_shows_dynamic_content, policy.placements.values())):
+    # Whatever has a schedule names a zone, items in the catalogue too.
+    if policy.site.zones or policy.offers or any(map(_shows_dynamic_content, policy.placements.values())):
         return DYNAMIC_CONTENT
     placements = map(_placement_needs, policy.placements.values())
     experiments = map(_experiment_needs, policy.experiments.values())

@@ -12,7 +12,9 @@ from edgewise.bundle.experiments import Experiment
 from edgewise.bundle.exploration import Exploration, Greedy
 from edgewise.bundle.facts import MOST_NAMES, FactName
 from edgewise.bundle.learned import UNNAMED, SetRef
+from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.bundle.rewards import EVERYBODY, RewardDefinition, TrafficRules
+from edgewise.bundle.schedules import Schedule, Zone, ZoneName
 from edgewise.bundle.share import Share
 from edgewise.consent import Consent
 from edgewise.ids import (
@@ -306,6 +308,8 @@ class Placement(msgspec.Struct, frozen=True, omit_defaults=True):
     """Shows its items where a page asks for HTML; the built-in one does where none is named."""
     format: str = ""
     """Items show their representation of this name here; blank: their own content."""
+    schedule: Schedule | None = None
+    """When anything is chosen for it; at other times the fallback is shown."""
     limits: dict[str, ContentLimit] = {}
     """Field of the contents -> how long or large it may be; for `site check`, nodes pass over it."""
     shared: Shared | None = None
@@ -356,6 +360,8 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Dimension -> value -> values of what goes with it: `{category: {laptops: [laptop-accessories]}}`."""
     holdout_salt: str = ""
     """Of the holdout alone; empty: made of `salt`. Who is held out changes with it."""
+    zones: dict[ZoneName, Zone] = {}
+    """The clocks of the time zones that schedules name."""
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -365,6 +371,13 @@ class Policy(msgspec.Struct, frozen=True):
     placements: dict[PlacementName, Placement]
     collections: dict[CollectionName, list[ItemId]]
     experiments: dict[ExperimentKey, Experiment] = {}
+    promotions: dict[PromotionName, Promotion] | msgspec.UnsetType = msgspec.UNSET
+    """Left out of the bytes where there is none, as before there were any: `offers` is how to ask."""
+
+    @property
+    def offers(self) -> dict[PromotionName, Promotion]:
+        """The promotions, none where nothing is said."""
+        return {} if isinstance(self.promotions, msgspec.UnsetType) else self.promotions
 
 
 _decoder = msgspec.json.Decoder(Policy)

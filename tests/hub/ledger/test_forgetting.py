@@ -30,6 +30,12 @@ from hub.ledger.suppression import SuppressionList
 pytestmark = pytest.mark.usefixtures("either_database")
 ANN, MAIL, DEVICE, BO = (SubjectId(digit * 32) for digit in "abcd")
 IMPERSONAL = {
+    "code_denials",
+    "code_keys",
+    "code_leases",
+    "code_promotions",
+    "code_redemptions",  # numbers of codes; who redeemed them stands in code_holders
+    "code_revocations",
     "counters",
     "fact_moments",
     "fact_sheets",

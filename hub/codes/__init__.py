@@ -1,0 +1,1 @@
+"""Personal promotion codes at the hub: lent to nodes, redeemed once, shown to people."""

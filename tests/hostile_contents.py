@@ -1,0 +1,145 @@
+"""What attackers put into titles, links and traits: scripts in every disguise, and templates that want to be run.
+
+Each script calls `hit()`, which a test counts. After OWASP's cheat sheet of filter evasion, PortSwigger's list, and
+what template engines evaluate.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+RUNS: Final = [
+    "<script>hit()</script>",
+    "<SCRIPT>hit()</SCRIPT>",
+    "<img src=x onerror=hit()>",
+    "<img/src=x/onerror=hit()>",
+    "<IMG SRC=x ONERROR='hit()'>",
+    '<img src=x onerror="&#104;&#105;&#116;&#40;&#41;">',
+    "<img src=x:x onerror=hit()//",
+    "<svg onload=hit()></svg>",
+    "<svg/onload=hit()>",
+    "<svg><script>hit()</script></svg>",
+    "<svg><animate onbegin=hit() attributeName=x dur=1s></svg>",
+    "<body onload=hit()>",
+    "<details open ontoggle=hit()><summary>x</summary></details>",
+    "<input autofocus onfocus=hit()>",
+    "<select autofocus onfocus=hit()></select>",
+    "<textarea autofocus onfocus=hit()></textarea>",
+    "<video src=x onerror=hit()></video>",
+    "<video><source onerror=hit()></video>",
+    "<audio src=x onerror=hit()></audio>",
+    "<iframe srcdoc='<script>parent.hit()</script>'></iframe>",
+    "<iframe src='javascript:parent.hit()'></iframe>",
+    "<object data='javascript:hit()'></object><img src=x onerror=hit()>",
+    "<style>@keyframes x{}</style><b style='animation-name:x' onanimationstart=hit()>x</b>",
+    "<marquee onstart=hit()>x</marquee>",
+    "<math><mtext><img src=x onerror=hit()></mtext></math>",
+    "</title><script>hit()</script>",
+    "</p><img src=x onerror=hit()>",
+    "</div></div></li></ul></article><img src=x onerror=hit()>",
+    "--><img src=x onerror=hit()>",
+    "<!--><img src=x onerror=hit()>-->",
+    "<![CDATA[><img src=x onerror=hit()>]]>",
+    "<scr\x00ipt>hit()</scr\x00ipt><img src=x onerror=hit()>",
+    "<table background='javascript:hit()'><tr><td><img src=x onerror=hit()></table>",
+    "<a href='javascript:hit()'>x</a>",
+    "<a href='java\nscript:hit()'>x</a>",
+    "<a href='&#106;avascript:hit()'>x</a>",
+    "<a href=' javascript:hit()'>x</a>",
+    "<b onmouseover=hit()>x</b>",
+    "<b onclick=hit()>x</b>",
+    "<b onpointerenter=hit()>x</b>",
+    "<form action='javascript:hit()'><button>x</button></form>",
+    "<form><button formaction='javascript:hit()'>x</button></form>",
+]
+"""What runs when it stands unescaped in a page, by itself or once somebody moves and clicks over it."""
+
+LINKS: Final = [
+    "javascript:hit()",
+    "JaVaScRiPt:hit()",
+    " javascript:hit()",
+    "\tjavascript:hit()",
+    "java\tscript:hit()",
+    "java\nscript:hit()",
+    "\x01javascript:hit()",
+    "\x1fjavascript:hit()",
+    "javascript\t:hit()",
+    "javascript:/**/hit()",
+    "javascript://%0ahit()",
+    "javascript:%68it()",
+]
+"""What runs when a link to it is followed."""
+
+DISGUISED: Final = [
+    '"><script>hit()</script>',
+    "'><script>hit()</script>",
+    '" onmouseover="hit()',
+    "' onmouseover='hit()",
+    '" autofocus onfocus="hit()" x="',
+    "` onmouseover=hit() `",
+    '"/><img src=x onerror=hit()>',
+    "'/><img src=x onerror=hit()>",
+    '" style="animation-name:x" onanimationstart="hit()',
+    '" href="javascript:hit()',
+    '" src=x onerror="hit()',
+    '" srcdoc="<script>parent.hit()</script>',
+    '\\"><script>hit()</script>',
+    "%22%3E%3Cscript%3Ehit()%3C/script%3E",
+    "&quot;&gt;&lt;script&gt;hit()&lt;/script&gt;",
+    "&#34;&#62;&#60;script&#62;hit()&#60;/script&#62;",
+    "&lt;img src=x onerror=hit()&gt;",
+    "&amp;lt;script&amp;gt;hit()&amp;lt;/script&amp;gt;",
+    "\\u003cscript\\u003ehit()\\u003c/script\\u003e",
+    "\\x3cscript\\x3ehit()\\x3c/script\\x3e",
+    "＜script＞hit()＜/script＞",  # noqa: RUF001  # full width: some databases make ASCII of it
+    "<\u017fcript>hit()</\u017fcript>",
+    "+ADw-script+AD4-hit()+ADw-/script+AD4-",
+    "¼script¾hit()¼/script¾",
+    "javascript&colon;hit()",
+    "javascript&#x3a;hit()",
+    "jav&#x09;ascript:hit()",
+    "data:text/html,<script>parent.hit()</script>",
+    "data:text/html;base64,PHNjcmlwdD5wYXJlbnQuaGl0KCk8L3NjcmlwdD4=",
+    "data:image/svg+xml,<svg onload=hit() xmlns='http://www.w3.org/2000/svg'/>",
+    "vbscript:hit()",
+    "blob:hit()",
+    "//evil.invalid/x.js",
+    "\u202e<script>hit()</script>",
+    "<script>hit()</script>" + "x" * 400,
+    "{}<script>hit()</script>{{/}}",
+]
+"""What breaks out of an attribute, or becomes a script where somebody decodes it once more."""
+
+TEMPLATES: Final = [
+    "{{ 7 * 7 }}",
+    "{{7*'7'}}",
+    "{% for x in ().__class__.__base__.__subclasses__() %}{{ x }}{% endfor %}",
+    "{{ ''.__class__.__mro__[1].__subclasses__() }}",
+    "{{ cycler.__init__.__globals__.os.popen('id').read() }}",
+    "{{ self._TemplateReference__context }}",
+    "{{ config.items() }}",
+    "{{ lipsum.__globals__ }}",
+    "{{ request.application.__globals__ }}",
+    "{{ title | attr('__class__') }}",
+    "{% include '/etc/passwd' %}",
+    "{% set x = 7 * 7 %}{{ x }}",
+    "{# hidden #}",
+    "{{ '<script>hit()</script>' | safe }}",
+    "}}{{ 7 * 7 }}{{",
+    "%}{{ 7 * 7 }}{%",
+    "{% endif %}{% endfor %}<script>hit()</script>",
+    "{% raw %}{{ 7 * 7 }}{% endraw %}<script>hit()</script>",
+    "${7*7}",
+    "#{7*7}",
+    "<%= 7 * 7 %>",
+    "*{7*7}",
+    "@(7*7)",
+    "[[7*7]]",
+    "{{constructor.constructor('hit()')()}}",
+    "%s%s%s%n",
+    "{0.__class__}",
+    "{title.__class__}",
+]
+"""What some engine would evaluate."""
+
+HOSTILE: Final = [*RUNS, *LINKS, *DISGUISED, *TEMPLATES]
