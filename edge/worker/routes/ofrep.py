@@ -121,6 +121,7 @@ class FlagRoutes:
             started_ms=exchange.started_ms,
             waited_ms=exchange.waited_ms,
             gives_proof=False,
+            may_promise=False,
             decision_id=None if is_recorded else _same_for(asked, exchange, served),
         ).answer
 
