@@ -129,6 +129,7 @@ class Decider(Champions):
             ),
             dial=dial,
             mute=will.preferences.mute.value,
+            explain=True,
         )
         outcome = decide(
             question,
@@ -180,6 +181,7 @@ def _record(  # noqa: PLR0917  # made in one place
         shown=outcome.shown if kept.is_kept else {},
         deferred=True,
         mute=question.mute,
+        explain=question.explain,
         unit=question.unit,
         shadows=outcome.shadows,
         learning_probability=kept.probability,
