@@ -23,6 +23,7 @@ from hub.admin import answers, views
 from hub.admin.experiments import ExperimentRoutes
 from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
+from hub.admin.mail import MailCollector, MailRoutes
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
@@ -67,6 +68,7 @@ class Admin:
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     """The guarded application."""
     admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
+    admin.meters.registry.register(MailCollector(admin.ledger))
     routes = _Routes(admin)
     admin.meters.registry.register(RewardsCollector(routes.rewards_now, admin.clock))
     app = Starlette(
@@ -119,6 +121,7 @@ class _Routes:
             ),
             *self.experiments.table(),
             *FactsRoutes(self._admin.facts).table(),
+            *MailRoutes(self._admin.ledger, self._admin.clock).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
