@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ from hub.admin.codes import CodeRoutes, CodesCollector
 from hub.admin.experiments import ExperimentRoutes
 from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
+from hub.admin.journeys import JourneyRoutes
 from hub.admin.mail import MailCollector, MailRoutes
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
@@ -41,6 +42,7 @@ from hub.log import Log
 from hub.meters import Meters
 from hub.rewards.view import PolicyNow, RewardsNow, RewardsView
 from hub.settings import HubSettings, on_loopback
+from hub.site.journey_file import JourneyFile
 from hub.webhooks.receiving import Hooks
 
 
@@ -65,6 +67,8 @@ class Admin:
     """The live release's."""
     policy_of: PolicyOf = lambda _: None
     """Any release's that is kept."""
+    journeys: Callable[[], Mapping[str, JourneyFile]] = dict
+    """As the site was applied last."""
     redeemer: Redeemer | None = None
     """What redeems promotion codes; None: nobody does here."""
 
@@ -103,6 +107,7 @@ class _Routes:
         self.rewards_now = RewardsNow(admin.ledger, admin.policy)
         reports = ReportsNow(admin.ledger, admin.policy, admin.policy_of)
         self.experiments = ExperimentRoutes(reports, admin.clock)
+        self.journeys = JourneyRoutes(admin.ledger, admin.journeys, admin.releases)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -125,6 +130,7 @@ class _Routes:
                 self.rewards,
             ),
             *self.experiments.table(),
+            *self.journeys.table(),
             *FactsRoutes(self._admin.facts).table(),
             *([] if self._admin.redeemer is None else self._codes(self._admin.redeemer)),
             *MailRoutes(self._admin.ledger, self._admin.clock).table(),
