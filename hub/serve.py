@@ -17,6 +17,7 @@ from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
+from hub.admin.journeys import JourneyCollector
 from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
@@ -28,6 +29,7 @@ from hub.imports.event_site import site_intake
 from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
+from hub.journeys.keeping import JourneyDesk, JourneyKeeper
 from hub.keys import KeyFolder
 from hub.learning.schedule import LearningKeeper
 from hub.ledger.dialect import Serving as ServingRight
@@ -36,6 +38,7 @@ from hub.ledger.lake import Compacted
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
+from hub.mail.keeping import MailKeeper
 from hub.meters import Meters
 from hub.release.live_policy import LivePolicy
 from hub.release.opening import site_repository
@@ -115,6 +118,7 @@ async def serve(
         meters = Meters()
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
         meters.registry.register(LearningCollector(ledger))
+        meters.registry.register(JourneyCollector(ledger))
         codes = CodeBook(ledger, released_promotions(LivePolicy(repository)), clock, os.urandom)
         rpc = RpcServer(
             ledger,
@@ -137,6 +141,20 @@ async def serve(
         settling = asyncio.create_task(_settle(ledger, settings, clock, log))
         holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
+        desk = JourneyDesk(data_dir, ledger, releases, log=log)
+        journeys = asyncio.create_task(
+            JourneyKeeper(desk, ledger, settings.journeys_every_ms, clock=clock, log=log).run()
+        )
+        post = MailKeeper(
+            data_dir,
+            ledger,
+            lambda: desk.writer(settings.mail_links),
+            settings,
+            environment=os.environ,
+            clock=clock,
+            log=log,
+        )
+        mail = asyncio.create_task(post.run())
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
         admin = Admin(
             ledger,
@@ -151,6 +169,7 @@ async def serve(
             hooks,
             LivePolicy(repository),
             ReleasedPolicies(repository),
+            desk.journeys,
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
@@ -159,7 +178,7 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            beside = (refreshing, keeping, rights, holding, settling, learning)
+            beside = (refreshing, keeping, rights, holding, settling, learning, journeys, mail)
             for task in beside:
                 task.cancel()
             log.info("stopping")
@@ -167,6 +186,7 @@ async def serve(
             await http.stop()
             hooks.close()
             await asyncio.wait(beside)  # their threads still write; the ledger is closed next
+            desk.close()
 
 
 def _hooks(

@@ -25,6 +25,7 @@ from edge.worker.problems import HttpProblem, answer_of
 from edge.worker.reception import Reception
 from edge.worker.refusals import FlagFailure, Refusals
 from edge.worker.routes.browser import JAVASCRIPT, BrowserRoutes
+from edge.worker.routes.codes import CodeRoutes
 from edge.worker.routes.decide import MSGPACK, DecideRoute
 from edge.worker.routes.fragment import FragmentRoute
 from edge.worker.routes.health import Health, HealthRoutes
@@ -148,6 +149,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
             (Operation("GET", browser.overlay, "What developers load beside it", JAVASCRIPT),),
         ),
         *MailRoutes(desk).table(),
+        *CodeRoutes(desk, reception).table(),
         RouteSpec(
             "/ofrep/v1/evaluate/flags",
             "public",

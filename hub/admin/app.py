@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from hub.admin import answers, views
 from hub.admin.experiments import ExperimentRoutes
 from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
+from hub.admin.journeys import JourneyRoutes
+from hub.admin.mail import MailCollector, MailRoutes
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
@@ -38,6 +40,7 @@ from hub.log import Log
 from hub.meters import Meters
 from hub.rewards.view import PolicyNow, RewardsNow, RewardsView
 from hub.settings import HubSettings, on_loopback
+from hub.site.journey_file import JourneyFile
 from hub.webhooks.receiving import Hooks
 
 
@@ -62,11 +65,14 @@ class Admin:
     """The live release's."""
     policy_of: PolicyOf = lambda _: None
     """Any release's that is kept."""
+    journeys: Callable[[], Mapping[str, JourneyFile]] = dict
+    """As the site was applied last."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     """The guarded application."""
     admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
+    admin.meters.registry.register(MailCollector(admin.ledger))
     routes = _Routes(admin)
     admin.meters.registry.register(RewardsCollector(routes.rewards_now, admin.clock))
     app = Starlette(
@@ -96,6 +102,7 @@ class _Routes:
         self.rewards_now = RewardsNow(admin.ledger, admin.policy)
         reports = ReportsNow(admin.ledger, admin.policy, admin.policy_of)
         self.experiments = ExperimentRoutes(reports, admin.clock)
+        self.journeys = JourneyRoutes(admin.ledger, admin.journeys, admin.releases)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -118,7 +125,9 @@ class _Routes:
                 self.rewards,
             ),
             *self.experiments.table(),
+            *self.journeys.table(),
             *FactsRoutes(self._admin.facts).table(),
+            *MailRoutes(self._admin.ledger, self._admin.clock).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]

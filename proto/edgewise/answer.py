@@ -201,7 +201,7 @@ def _whys(
         return [
             why_plain(reason)
             if reason is Reason.EXPLORE
-            else (why_plain(reason) + because + (shaped or ruled))[:MOST_REASONS]
+            else (why_plain(reason) + because + (shaped or (() if because else ruled)))[:MOST_REASONS]
             for reason, because, shaped in zip(reasons, derived, formulated, strict=True)
         ]
     matrix = seen.matrix.take(places, axis=0)

@@ -233,7 +233,7 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
             "/health/live", "/health/ready", "/status", "/metrics",
             "/openapi.json", "/edgewise.js", "/edgewise-debug.js",
             "/v1/mail/preferences/{token}", "/v1/mail/unsubscribe/{token}", "/v1/mail/why/{token}",
-            "/v1/mail/click/{token}", "/v1/mail/open/{token}",
+            "/v1/mail/click/{token}", "/v1/mail/open/{token}", "/v1/codes/check",
         } == set(told["paths"])  # fmt: skip
         decide = told["paths"]["/v1/decide"]["post"]
         assert set(decide["requestBody"]["content"]) == {"application/json", "application/msgpack"}
