@@ -532,6 +532,15 @@ FLAWS = [
         "choose an item that is",
         "- id: house-blend",
     ),
+    Flaw(
+        "fallback_that_is_sold_out",
+        "items/coffees.yaml",
+        "stock: 0,",
+        21,
+        "'house-blend' is sold out (stock 0)",
+        "choose an item that is there",
+        "stock: 240,",
+    ),
     # --- collections that ask ---
     Flaw(
         "tag_that_no_item_has",

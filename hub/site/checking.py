@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgewise.attributes import number_of
 from edgewise.bundle.catalogue import content_sha256
+from edgewise.bundle.facts import STOCK
 from edgewise.bundle.policy import (
     Arm,
     ByAttribute,
@@ -293,5 +295,8 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
         elif (known := item.representations.get(placement.format)) is not None and not is_approved(known):
             message = f"nobody approved what {item_id!r} shows in the format {placement.format!r}"
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
+        stock = number_of(item.attributes.get(STOCK))
+        if stock <= 0:
+            yield say(path, f"{item_id!r} is sold out (stock {stock:g}); choose an item that is there")
         if not (item.starts is None and item.ends is None and item.schedule is None):
             yield say(path, f"{item_id!r} is not always there (starts, ends, schedule); choose an item that is")

@@ -31,6 +31,7 @@ from hub.mail.ways import Unknown
 from hub.meters import Meters
 from hub.release.repository import Repository
 from hub.settings import HubSettings
+from hub.site.journey_file import JourneyFile
 
 ANN = AuditEntry("ann", "test", "test")
 KEY = "correct-horse-battery-staple"
@@ -55,7 +56,17 @@ def client(
     board = board or FactsBoard(ledger, Repository(ledger.storage.shelf.folder.parent, clock), clock)
     site = SiteName("film-shop")
     admin = Admin(
-        ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board, policy=policy
+        ledger,
+        Meters(),
+        "i" * 32,
+        site,
+        ledger.releases,
+        lambda: not_ready,
+        clock,
+        log,
+        board,
+        policy=policy,
+        journeys=lambda: {"homepage-banner": JourneyFile()},
     )
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
 
@@ -173,7 +184,9 @@ def test_the_document_names_every_path_and_each_answers_as_it_says(ledger: Ledge
         if "get" not in operations:
             continue
         [content] = operations["get"]["responses"]["200"]["content"].items()
-        answer = api.get(path.replace("{id}", decision_id(1)).replace("{key}", EXPERIMENT))
+        answer = api.get(
+            path.replace("{id}", decision_id(1)).replace("{key}", EXPERIMENT).replace("{name}", "homepage-banner")
+        )
         assert answer.status_code == 200, path
         assert answer.headers["content-type"].startswith(content[0])
         if content[0] == "application/json":
