@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,12 @@ class Postman:
     def __init__(self) -> None:
         self.taken: list[Any] = []
         self.answers: dict[str, str] = {}
+        self.contents: list[bytes] = []
+        """Of all that arrived, whatever was answered."""
+        self.began = threading.Event()
+        """A content has arrived."""
+        self.holds: threading.Event | None = None
+        """While it is not set, nothing is answered to a content."""
 
     async def handle_MAIL(self, _server: SMTP, _session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
         envelope.mail_from = address
@@ -29,6 +36,10 @@ class Postman:
         return self.answers.get("RCPT", "250 OK")
 
     async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802
+        self.contents.append(envelope.content)
+        self.began.set()
+        if self.holds is not None:
+            await asyncio.to_thread(self.holds.wait)
         answer = self.answers.get("DATA", "250 OK queued")
         if answer == "hang up":
             assert isinstance(server.transport, asyncio.Transport)

@@ -287,7 +287,9 @@ def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
     brought = entry.brought.get(item)
     if brought is not None:
         return not blocks.is_muted(item, attributes_of(items, brought))
-    code = items.code_of.get(item, UNKNOWN)
+    code, gone = items.code_of.get(item, UNKNOWN), entry.catalogued.gone
+    if gone is not None and gone[code]:
+        return False
     is_open = items.open_at(np.array([code]), asked.now_ms)[0]
     return bool(items.approved_in(entry.placement.format)[code] and is_open) and not blocks.is_muted(
         item, items.attributes(code)

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from edge_world import KEYS, STRANGER, VISITOR, bundle_files, decisions, install, node, open_desk, profile_of, viewed
 from starlette.testclient import TestClient
-from world import HERO, LIST, NOW_MS, placement, policy
+from world import HERO, LIST, NOW_MS, bundle, placement, policy
 
 from edge.node.layout import NodePaths
 from edge.worker.app import make_app
 from edge.worker.desk import Desk
 from edgewise.bundle.policy import Compare, Every, Not, Shared, Some
+from edgewise.errors import BundleRefused
 from edgewise.ids import PlacementName
 from edgewise.subjects import subject_of
 from edgewise.visitor import sign_visitor
@@ -273,3 +274,9 @@ def test_a_placement_that_may_be_shared_is_personal_where_nobody_asks_for_it(sit
     answer = get(client, BANNER, **COOKIE)
     assert answer.headers["cache-control"] == "private, no-store"
     assert decisions(desk)[-1].subject == subject_of(desk.keys.subject_key, "anonymousId", VISITOR)
+
+
+def test_a_release_that_is_shared_by_what_nobody_knows_is_refused() -> None:
+    """A node that passed over the name would give one answer to all whom it was to tell apart."""
+    with pytest.raises(BundleRefused, match="no field 'weather'"):
+        bundle(policy=policy({BANNER: placement(shared=Shared(vary=["locale", "weather"]))}))
