@@ -22,6 +22,7 @@ from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
 from hub.codes.book import CodeBook, released_promotions
+from hub.codes.redeeming import Redeemer
 from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
@@ -57,6 +58,8 @@ _GC_THRESHOLDS: Final = (100_000, 20, 50)
 _RENEW_S: Final = 2.0
 """How soon a hub finds out that its database has forgotten it."""
 _BETWEEN_TURNS_S: Final = 0.5
+_REDEEM_S: Final = 1.0
+"""How soon the code of an order that was stored is redeemed."""
 
 
 class Serving(NamedTuple):
@@ -156,6 +159,8 @@ async def serve(
         )
         mail = asyncio.create_task(post.run())
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
+        redeemer = Redeemer(ledger, codes, lambda: KeyFolder(data_dir).secrets().subject_key, log)
+        redeeming = asyncio.create_task(_redeem(redeemer, log))
         admin = Admin(
             ledger,
             meters,
@@ -170,6 +175,7 @@ async def serve(
             LivePolicy(repository),
             ReleasedPolicies(repository),
             desk.journeys,
+            redeemer,
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
@@ -178,7 +184,7 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            beside = (refreshing, keeping, rights, holding, settling, learning, journeys, mail)
+            beside = (redeeming, refreshing, keeping, rights, holding, settling, learning, journeys, mail)
             for task in beside:
                 task.cancel()
             log.info("stopping")
@@ -264,6 +270,18 @@ async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log)
         else:
             if moved.records:
                 log.info("old records moved", records=moved.records, files=moved.files, bytes=moved.bytes)
+
+
+async def _redeem(redeemer: Redeemer, log: Log) -> None:
+    """Redeem the codes of orders soon after they were stored."""
+    while True:
+        await asyncio.sleep(_REDEEM_S)
+        try:
+            await to_its_end(redeemer.follow)
+        except EdgewiseError as missing:
+            log.warning("codes of orders wait to be redeemed", reason=str(missing))
+        except Exception:  # as above
+            log.exception("redeeming codes of orders failed")
 
 
 async def _hold(right: ServingRight, rpc: RpcServer, log: Log) -> None:

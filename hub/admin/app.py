@@ -20,6 +20,7 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from edgewise.ids import DecisionId, SiteName
 from hub.admin import answers, views
+from hub.admin.codes import CodeRoutes, CodesCollector
 from hub.admin.experiments import ExperimentRoutes
 from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
@@ -31,6 +32,7 @@ from hub.admin.problems import problem
 from hub.admin.rewards import RewardsCollector, only
 from hub.admin.webhooks import PATH as WEBHOOK
 from hub.admin.webhooks import WebhookRoutes
+from hub.codes.redeeming import Redeemer
 from hub.experiments.overview import ReportsNow
 from hub.experiments.policies import PolicyOf
 from hub.facts.board import FactsBoard
@@ -67,12 +69,15 @@ class Admin:
     """Any release's that is kept."""
     journeys: Callable[[], Mapping[str, JourneyFile]] = dict
     """As the site was applied last."""
+    redeemer: Redeemer | None = None
+    """What redeems promotion codes; None: nobody does here."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     """The guarded application."""
     admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
     admin.meters.registry.register(MailCollector(admin.ledger))
+    admin.meters.registry.register(CodesCollector(admin.ledger))
     routes = _Routes(admin)
     admin.meters.registry.register(RewardsCollector(routes.rewards_now, admin.clock))
     app = Starlette(
@@ -127,10 +132,14 @@ class _Routes:
             *self.experiments.table(),
             *self.journeys.table(),
             *FactsRoutes(self._admin.facts).table(),
+            *([] if self._admin.redeemer is None else self._codes(self._admin.redeemer)),
             *MailRoutes(self._admin.ledger, self._admin.clock).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
+
+    def _codes(self, redeemer: Redeemer) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
+        return CodeRoutes(self._admin.ledger, redeemer, self._admin.clock).table()
 
     async def live(self, _: Request) -> Response:
         return _json(answers.Health("LIVE"))

@@ -22,18 +22,33 @@ app.command()(plan)
 
 @app.command()
 def init(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
-    """Write a small invented site to start from, and make its signing keys in the hub's data folder."""
+    """Write a small invented site to start from, and make its signing keys in the hub's data folder.
+
+    Its first journey, the banner, is enabled where the data audit finds what it needs; the others wait for a person.
+    """
+    from edgewise.clock import SystemClock
     from hub.audit import person
+    from hub.journeys.first import FIRST, begin_first
     from hub.release.beginning import begin
 
     who = person(by, os.environ)
     _, write_key, keys = begin(folder, data_dir, by=who)
+    first = begin_first(folder, data_dir, by=who, now_ms=SystemClock().now_ms())
+    state = "is enabled" if first.is_enabled else "waits, and its page serves the champion"
+    cure = "" if first.is_enabled else f"; later: edgewise journey enable {FIRST} --site {folder}"
     Terminal(json=json, quiet=quiet).result(
-        {"site": str(folder), "write_key": write_key, "keys": keys, "approved_by": who},
+        {
+            "site": str(folder),
+            "write_key": write_key,
+            "keys": keys,
+            "approved_by": who,
+            "journey": {"name": FIRST, "enabled": first.is_enabled, "sentence": first.sentence},
+        },
         lines(
             f"wrote a site into {folder}; all its items are approved by {who}",
             f"write key for its pages (kept nowhere, note it down): {write_key}",
             f"made {', '.join(keys)} in {data_dir / 'keys'}" if keys else f"using the keys in {data_dir / 'keys'}",
+            f"the journey {FIRST} {state}: {first.sentence}{cure}",
             f"next: edgewise site apply {folder}",
         ),
     )

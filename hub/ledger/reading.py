@@ -96,6 +96,15 @@ class RecordReader:
         for position, payload in self._pages(tables.events, after_position=after_position):
             yield position, _events.decode(payload)
 
+    def events_called(
+        self, name: str, *, after_position: int, until_position: int
+    ) -> Iterator[tuple[int, EventRecord]]:
+        """(position, event) of all events of a name, `after_position` < position <= `until_position`."""
+        columns = tables.events.c
+        where = (columns.name == name, columns.position <= until_position)
+        for position, payload in self._pages(tables.events, *where, after_position=after_position):
+            yield position, _events.decode(payload)
+
     def position_before(self, received_ms: int) -> int:
         """A position after which all events lie that were received since; the last one where there are none."""
         columns = tables.events.c
