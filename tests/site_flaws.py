@@ -712,6 +712,33 @@ FLAWS = [
         "count: 1",
     ),
     Flaw(
+        "shared_by_what_is_no_field",
+        HERO,
+        "count: 1\nshared: {vary: [local], max_age_s: 60}",
+        4,
+        "no field 'local' of the context",
+        "did you mean 'locale'?",
+        "count: 1",
+    ),
+    Flaw(
+        "shared_for_too_long",
+        HERO,
+        "count: 1\nshared: {max_age_s: 100000}",
+        4,
+        "expected int <= 86400",
+        "<= 86400",
+        "count: 1",
+    ),
+    Flaw(
+        "shared_by_a_rule_that_asks_more",
+        "placements/tile.yaml",
+        f"{TILE}eligibility: [{{match: compare, of: context.device.type, op: eq, to: mobile}}]\n"
+        "shared: {vary: [locale]}\n",
+        6,
+        "a rule asks context.device.type, which a shared fragment does not look at",
+        "add 'device.type' to `shared.vary`",
+    ),
+    Flaw(
         "budget_above_one",
         HERO,
         "count: 1\nexploration_budget: 5",

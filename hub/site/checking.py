@@ -47,6 +47,7 @@ from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_schedules import check_schedules
 from hub.site.checking_scores import check_score_recipes
+from hub.site.checking_shared import check_shared
 from hub.site.checking_sources import check_sources
 from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
@@ -182,6 +183,7 @@ def _placement(
     for arm_name, arm in placement.arms.items():
         yield from _arm(files, arm, candidates, ("arms", arm_name), say)
     yield from check_exploration(files, placement, candidates, say)
+    yield from check_shared(placement, say)
     for key in ("arm", "opted_out_arm"):
         chosen = getattr(placement, key)
         if chosen not in placement.arms:
