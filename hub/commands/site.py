@@ -10,6 +10,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.options import By
+from hub.commands.site_preview import preview
 from hub.commands.site_schema import schema
 from hub.data_dir import DataDir
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
 app.command()(schema)
+app.command()(preview)
 SHOWN_CHANGES = 60
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
