@@ -276,6 +276,7 @@ def _facts(profile: Profile, said: Preferences, parts: Sequence[_Read]) -> dict[
     statements: dict[str, tuple[Stamp, str | int]] = {
         "dial": (said.dial.stamp, said.dial.value),
         **{f"mutes {kind}": (said.mute.stamp, ", ".join(values)) for kind, values in sorted(said.mute.value.items())},
+        **({} if said.mail is msgspec.UNSET else {"days between mails": (said.mail.stamp, said.mail.value)}),
         **{
             f"consent {purpose.value}": (stated.stamp, stated.value.value)
             for purpose, stated in sorted(said.consent.items())

@@ -24,6 +24,7 @@ from edgewise.v1 import (
     uplink_pb2,
     uplink_pb2_grpc,
 )
+from hub.codes.book import CodeBook
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
@@ -102,6 +103,7 @@ async def running_hub(
     repository: RepositoryInMemory | None = None,
     *,
     suppressions: SuppressionList | None = None,
+    codes: Callable[[Ledger], CodeBook] | None = None,
     **settings: Any,
 ) -> AsyncIterator[Hub]:
     """Serve from a folder's ledger until the block ends."""
@@ -120,6 +122,7 @@ async def running_hub(
         meters=meters,
         log=structlog.get_logger(),
         suppressions=suppressions,
+        codes=None if codes is None else codes(ledger),
     )
     address = await server.start()
     try:

@@ -124,15 +124,15 @@ class JourneyWorld:
         self.clock = ManualClock(now_ms)
         self.journeys = dict({CART: JOURNEY} if journeys is None else journeys)
         self.release: Bundle | None = release or shop()
-        self.way = AnyWay()
-        self._lives = 0
+        self.way: Any = AnyWay()
+        self.lives = 0
         self._seqs: dict[Producer, int] = {}
         for name in self.journeys if enabled else ():
             enable(ledger, name, [], by="Ann", now_ms=now_ms)
 
     def life(self, at: Callable[[str], None] = lambda _: None) -> tuple[Watcher, Sender]:
         """The next life of the hub's process."""
-        self._lives += 1
+        self.lives += 1
         log = start_log("critical")
         decider = Decider(self.ledger, lambda: self.release, ScoringChild())
         watcher = Watcher(self.ledger, lambda: self.journeys, decider, log=log, step=Step(at))
@@ -143,7 +143,7 @@ class JourneyWorld:
             PlainComposer(),
             clock=self.clock,
             subject_key=KEY,
-            holder=f"life-{self._lives}",
+            holder=f"life-{self.lives}",
             log=log,
             most_per_week=3,
             faults=Faults(at),

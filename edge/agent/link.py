@@ -95,6 +95,9 @@ class Link:
                 if task is None or task.cancelling():
                     raise
                 detail = "the stream was cancelled"
+            except grpc.aio.UsageError:
+                # Another stream had the channel thrown away just when this one called: as if the connection was lost.
+                detail = "the connection was being renewed"
             except grpc.aio.AioRpcError as failed:
                 detail = f"{failed.code().name}: {failed.details()}"
                 if failed.code() is grpc.StatusCode.UNAUTHENTICATED:

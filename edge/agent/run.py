@@ -3,8 +3,10 @@
     watch         offers of releases, their installation, ACK and NACK; live facts beside them
     uplink        the spool to the hub, exactly once
     profiles      snapshots of the visitors that this node caches
+    purging       what a proxy has kept and is not true any more, where there is one
+    codes         numbers of promotion codes that this node may give out
 
-One event loop, one connection, three streams. Started by the supervisor, and only when there is a hub.
+One event loop, one connection, four streams. Started by the supervisor, and only when there is a hub.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -22,16 +25,19 @@ import grpc
 import msgspec
 import numpy as np
 
+from edge.agent.codes_feed import CodesFeed
 from edge.agent.facts_feed import FactsFeed
 from edge.agent.fetch import HubFetcher
 from edge.agent.install import Installer
 from edge.agent.link import Link
 from edge.agent.profile_sync import ProfileSync
+from edge.agent.purging import Purging, asker
 from edge.agent.state import AgentState
 from edge.agent.trial_process import TrialProcess
 from edge.agent.uplink import Uplink
 from edge.agent.watch import Watch
 from edge.backoff import Backoff, pause
+from edge.codes.stock_file import StockFile
 from edge.log import Log, start_log
 from edge.node.claims import hold_file
 from edge.node.doorbell import Doorbell
@@ -51,6 +57,8 @@ from edgewise.v1.distribution_pb2_grpc import DistributionStub
 LAST_SHIPMENT_S: Final = 2.0
 """How long the agent goes on shipping after it was told to stop."""
 ENROL_TIMEOUT_S: Final = 10.0
+INCARNATION_BYTES: Final = 16
+"""Of what a start of the agent is called: no copy of the folder ever has the same."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -128,7 +136,10 @@ class Agent:
         )
         self._watch = Watch(settings, node, installer, self._facts, state=state, clock=clock, draw=draw, log=log)
         self._uplink = Uplink(settings, node, bell=bell.spool, state=state, clock=clock, draw=draw, log=log)
+        ask = asker(settings.purge_url, settings.purge_header)
+        self._purging = Purging(settings, ask=ask, draw=draw, log=log) if settings.purge_url else None
         self._profiles = ProfileSync(self.cache, node, bell=bell.wanted, state=state, log=log)
+        self._codes = CodesFeed(StockFile(paths), node, secrets.token_hex(INCARNATION_BYTES), clock=clock, log=log)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Work until `stop` is set; returns the exit code."""
@@ -137,13 +148,17 @@ class Agent:
             asyncio.create_task(link.keep("watch", self._watch.session), name="watch"),
             asyncio.create_task(link.keep("uplink", self._uplink.session), name="uplink"),
             asyncio.create_task(link.keep("profiles", self._profiles.session), name="profiles"),
+            asyncio.create_task(link.keep("codes", self._codes.session), name="codes"),
         ]
         install = asyncio.create_task(self._watch.install_offers(link.stopping), name="install")
         facts = asyncio.create_task(self._facts.follow(link.stopping), name="facts")
         status = asyncio.create_task(self._tell(), name="status")
         mend = asyncio.create_task(self._mend(), name="mend")
+        others = [install, facts]
+        if self._purging is not None:
+            others.append(asyncio.create_task(self._purging.follow(link.stopping), name="purging"))
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        parts = [*streams, install, facts, status, mend]
+        parts = [*streams, *others, status, mend]
         ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
         broken = [task for task in ended if task is not stopped]
         for task in broken:
@@ -153,11 +168,12 @@ class Agent:
         self._uplink.finish()
         self._watch.finish()
         self._profiles.finish()
+        self._codes.finish()
         await asyncio.wait(streams, timeout=LAST_SHIPMENT_S)
         status.cancel()
         mend.cancel()
         await link.close()
-        await asyncio.wait([*streams, install, facts], timeout=LAST_SHIPMENT_S)
+        await asyncio.wait([*streams, *others], timeout=LAST_SHIPMENT_S)
         self._bell.close()
         self.cache.close()
         self._state.write()

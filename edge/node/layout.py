@@ -65,6 +65,8 @@ class NodePaths:
         self.previous = self.bundles / "previous"
         self.quarantine = self.bundles / "quarantine"
         self.profiles = root / "profiles"
+        self.codes = root / "codes"
+        self.codes_lock = root / "codes.lock"
         self.spool = root / "spool"
         self.run = root / "run"
         self.agent_status = self.run / "agent.json"

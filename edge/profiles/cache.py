@@ -26,6 +26,7 @@ from edge.profiles.forgetting import (
     erased_through,
     scrub,
 )
+from edge.profiles.promised import PromisedCodes
 from edge.profiles.reading import Reading
 from edge.profiles.recent import RecentDecisions
 from edge.profiles.rows import (
@@ -260,6 +261,7 @@ class ProfileCache:
                 for name in ("wanted", "evicted"):
                     txn.delete(key, db=self._db[name])
                 known.append(RecentDecisions(self.file).forget(txn, subject, left))
+                known.append(PromisedCodes(self.file).forget(txn, subject))
             if any(known):
                 txn.put(UNSCRUBBED, self._clock.now_ms().to_bytes(8), db=self._db["marks"])
 

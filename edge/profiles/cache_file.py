@@ -45,6 +45,7 @@ DATABASES: Final = (
     "decisions",
     "messages",
     "message_ages",
+    "codes",
     "marks",
 )
 REBUILT: Final = b"rebuilt"

@@ -28,6 +28,7 @@ from edgewise.profile.preferences import (
     encode_preferences,
     later_than,
     merge_preferences,
+    stamps_of,
     state,
 )
 from edgewise.records import PreferenceRecord
@@ -137,6 +138,4 @@ class Statements:
 
 def _times_ms(stated: Preferences) -> list[int]:
     """When each thing was stated that was."""
-    stamps = [stated.dial.stamp, stated.mute.stamp, stated.more.stamp, stated.less.stamp]
-    stamps += [said.stamp for said in stated.consent.values()]
-    return [stamp[0] for stamp in stamps if stamp[0]]
+    return [stamp[0] for stamp in stamps_of(stated) if stamp[0]]

@@ -10,6 +10,7 @@ from edge.worker.live_bundle import Served
 from edgewise.decision import Assignment, ChosenItem, ChosenNothing, Decision, PlacementDecision, Why
 from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import ArmName, DecisionId, ExperimentKey, ItemId, PlacementName
+from edgewise.promises import NO_PROMISES, Promise, Promises, promised_content
 from edgewise.reasons import Reason, State
 
 
@@ -109,21 +110,26 @@ def bundle_answer(served: Served | None, state: State, now_ms: int) -> BundleAns
 
 
 def placement_answers(
-    decision: Decision, served: Served | None, *, packed: bool
+    decision: Decision, served: Served | None, promises: Promises = NO_PROMISES, *, packed: bool
 ) -> dict[PlacementName, PlacementAnswer]:
-    """A decision with its contents; `packed` for MessagePack."""
-    return {name: _placement(placed, served, packed=packed) for name, placed in decision.placements.items()}
+    """A decision with its contents, and the codes that come with items; `packed` for MessagePack."""
+    return {name: _placement(placed, served, promises, packed=packed) for name, placed in decision.placements.items()}
 
 
-def _placement(placed: PlacementDecision, served: Served | None, *, packed: bool) -> PlacementAnswer:
-    items = [] if served is None else [_item(item, served, packed=packed) for item in placed.items]
+def _placement(
+    placed: PlacementDecision, served: Served | None, promises: Promises, *, packed: bool
+) -> PlacementAnswer:
+    items = [] if served is None else [_item(item, served, promises, packed=packed) for item in placed.items]
     return PlacementAnswer(
         items, placed.reason, placed.policy, _experiment(placed.experiment), _nothing(placed.nothing)
     )
 
 
-def _item(item: ChosenItem, served: Served, *, packed: bool) -> ItemAnswer:
-    content = served.content(item.id, item.variant or "", item.representation or "", packed=packed)
+def _item(item: ChosenItem, served: Served, promises: Promises, *, packed: bool) -> ItemAnswer:
+    promise = promises.get(item.id)
+    content = served.content(item.id, item.variant or "", item.representation or "", packed=packed and promise is None)
+    if promise is not None:
+        content = _promised(content, promise, served, packed=packed)
     return ItemAnswer(
         item.id,
         item.rank,
@@ -135,6 +141,13 @@ def _item(item: ChosenItem, served: Served, *, packed: bool) -> ItemAnswer:
         item.variant,
         item.representation,
     )
+
+
+def _promised(content: msgspec.Raw, promise: Promise, served: Served, *, packed: bool) -> msgspec.Raw:
+    policy = served.bundle.policy
+    known = msgspec.json.decode(content)
+    whole = promised_content(known, promise, policy.offers[promise.promotion], policy.site.currency)
+    return msgspec.Raw(msgspec.msgpack.encode(whole) if packed else msgspec.json.encode(whole))
 
 
 def _nothing(chosen: ChosenNothing | msgspec.UnsetType) -> NothingAnswer | msgspec.UnsetType:

@@ -24,6 +24,7 @@ from edge.worker.live_bundle import Served
 from edge.worker.metrics import NO_PLACEMENT
 from edge.worker.pieces import placements_with_html, visitor_answer
 from edge.worker.problems import HttpProblem
+from edge.worker.promising import promises_with, unpromised_to
 from edge.worker.reception import Offer, Reception, Taken
 from edge.worker.visit import CLOSED, Visit, recognise, without_queries
 from edgewise.deadline import IsLate
@@ -37,6 +38,7 @@ from edgewise.fallback import fallback_decision
 from edgewise.ids import DecisionId, PlacementName, ulid
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
+from edgewise.promises import Promises
 from edgewise.question import Question
 from edgewise.reasons import Degradation, Reason
 from edgewise.records import EventRecord
@@ -85,10 +87,13 @@ class Decider:
         started_ms: float,
         waited_ms: float = 0.0,
         gives_proof: bool = True,
+        may_promise: bool = True,
+        decision_id: DecisionId | None = None,
     ) -> Decided:
         """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
 
         `waited_ms` is how long it had been in queues before. `gives_proof`: whether a browser would get the cookie.
+        `may_promise`: whether codes may come with items. `decision_id`: of a dry run that draws as another one did.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -106,7 +111,7 @@ class Decider:
             # Once more in `decide`; here, so that a request that is refused has not counted its events.
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
-        asking = self._asking(request, caller, now_ms)
+        asking = self._asking(request, caller, now_ms, decision_id)
         is_brief = desk.admission.sheds(Stage.DEBUG, waited_ms)
         if is_brief and (options.explain or options.debug):
             desk.counts.shed_at(Stage.DEBUG.label)
@@ -114,12 +119,17 @@ class Decider:
         taken, rehearsed = self._events(request, caller, asking, packed=packed)
         visit, profile = self._look_up(request, caller, asking, rehearsed)
         question = self._question(request, visit, asking, degradation, is_brief=is_brief)
+        is_new = asking.named == asking.fresh_id
+        is_able = may_promise and not (is_new or options.dry_run)
+        if unpromised := unpromised_to(desk, visit, served, now_ms, is_able=is_able):
+            question = msgspec.structs.replace(question, unpromised=unpromised)
 
         def is_late() -> bool:
             return desk.clock.monotonic_ms() - started_ms > options.deadline_ms
 
         outcome, applied = self._outcome(question, profile, served, now_ms, is_late)
         decision = fallback_decision(question) if outcome is None else outcome.decision
+        promises = promises_with(desk, decision, question, visit, served)
         proves = None
         if not options.dry_run:
             if gives_proof and visit.may_be_known_again and caller.visitor is None and not caller.is_server:
@@ -128,13 +138,16 @@ class Decider:
                 self._begin(proves)
             if outcome is not None:
                 chance = 1.0 if is_brief else asking.chance
-                exposure = Exposure(question, outcome, visit, applied, now_ms, chance, options.defer_activation)
+                promised = {promise.promotion: promise.number for promise in promises.values()}
+                exposure = Exposure(
+                    question, outcome, visit, applied, now_ms, chance, options.defer_activation, promised
+                )
                 write_exposure(desk, exposure, proves=proves)
             self._count(decision, served, started_ms)
         answer = DecideAnswer(
             decision_id=decision.decision_id,
             bundle=bundle_answer(served, desk.state(served), now_ms),
-            placements=self._placements(decision, served, request, packed=packed),
+            placements=self._placements(decision, served, promises, request, packed=packed),
             took_ms=desk.clock.monotonic_ms() - started_ms,
             visitor=visitor_answer(visit, caller) if options.render else msgspec.UNSET,
         )
@@ -143,14 +156,16 @@ class Decider:
         return Decided(answer, proves, taken)
 
     # --- before ------------------------------------------------------------------------------------------------------
-    def _asking(self, request: DecideRequest, caller: Caller, now_ms: int) -> _Asking:
+    def _asking(
+        self, request: DecideRequest, caller: Caller, now_ms: int, decision_id: DecisionId | None = None
+    ) -> _Asking:
         entropy = self._desk.entropy(_ID_BYTES + _FRESH_BYTES + _CHANCE_BYTES)
         fresh_id = f"ew-{entropy[_ID_BYTES:-_CHANCE_BYTES].hex()}"
         named = request.anonymous_id or caller.pseudonym or caller.visitor
         if named is None and not (caller.is_server and request.user_id):
             named = fresh_id
         chance = int.from_bytes(entropy[-_CHANCE_BYTES:]) / (1 << 8 * _CHANCE_BYTES)
-        return _Asking(DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
+        return _Asking(decision_id or DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
 
     def _events(
         self, request: DecideRequest, caller: Caller, asking: _Asking, *, packed: bool
@@ -268,15 +283,16 @@ class Decider:
         return outcome, profile
 
     def _placements(
-        self, decision: Decision, served: Served | None, request: DecideRequest, *, packed: bool
+        self, decision: Decision, served: Served | None, promises: Promises, request: DecideRequest, *, packed: bool
     ) -> dict[PlacementName, PlacementAnswer]:
         options = request.options
         if served is None or not options.render:
-            return placement_answers(decision, served, packed=packed)
+            return placement_answers(decision, served, promises, packed=packed)
         return placements_with_html(
             self._desk,
             decision,
             served,
+            promises,
             locale=request.context.locale,
             deferred=options.defer_activation,
             packed=packed,

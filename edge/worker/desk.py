@@ -9,6 +9,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import Final, Self
 
+from edge.codes.counter import CodeCounter
+from edge.codes.stock_file import StockFile
 from edge.log import Log
 from edge.node.bundles import BundleStore
 from edge.node.doorbell import SPOOL, WANTED
@@ -32,6 +34,7 @@ from edge.worker.live_bundle import LiveBundle, Served
 from edge.worker.metrics import Counts
 from edge.worker.tally import Tally, going_on, inherited_tally
 from edge.worker.word import Word
+from edgewise.bundle.promotions import PromotionName
 from edgewise.clock import Clock
 from edgewise.consent import Consent
 from edgewise.ids import DecisionId, NodeId, SubjectId, producer
@@ -74,6 +77,7 @@ class Desk:
         """How long somebody has been reading the cache by now, as of the last look."""
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
+        self.codes = CodeCounter(StockFile(self.paths), cache.file)
         self.statement_time = StatementTime(self.paths.statement_time)
         self.spool = open_spool(
             self.paths.producer(epoch, index),
@@ -139,14 +143,29 @@ class Desk:
                 self.recall()
         self.live.load_now()
         self.condition.look()
+        with contextlib.suppress(OSError):  # no code is promised meanwhile; upkeep tries again
+            self.codes.take_in(self.codes.fetch(self._short_of_codes(), self.clock.now_ms()))
 
     async def close(self) -> None:
         """Write down what is left, and let go."""
         with contextlib.suppress(CacheError):
             self.flush()
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(self.codes.bring_back, self.codes.let_go())
         await self.spool.close()
         self.cache.close()
         self._doorbell.close()
+
+    async def stock_codes(self) -> None:
+        """Have numbers in hand for the promotions of the bundle that answers. Raises OSError."""
+        short = self._short_of_codes()
+        if short or self.codes.is_behind():
+            self.codes.take_in(await asyncio.to_thread(self.codes.fetch, short, self.clock.now_ms()))
+
+    def _short_of_codes(self) -> list[PromotionName]:
+        served = self.live.served
+        self.codes.serves({} if served is None else served.bundle.policy.offers)
+        return self.codes.short()
 
     # --- what requests ask for --------------------------------------------------------------------------------------
     @property
@@ -247,18 +266,19 @@ class Desk:
         Raises:
             CacheError: it waits on.
         """
-        wanted, decisions = self.wanted, self.unflushed
-        if not (wanted or decisions or self.cache.has_uses):
+        wanted, decisions, promises = self.wanted, self.unflushed, self.codes.unflushed
+        if not (wanted or decisions or promises or self.cache.has_uses):
             return
 
         def change(txn: Txn) -> None:
             self.decisions.remember(txn, decisions.items())
+            self.codes.remember(txn, promises)
             self.cache.want_in(txn, wanted)
             self.cache.stamp_in(txn)
 
         self.cache.write(change)
         self.cache.forget_uses()
-        self.wanted, self.unflushed = set(), {}
+        self.wanted, self.unflushed, self.codes.unflushed = set(), {}, {}
         if wanted:
             self.ring(WANTED)
 

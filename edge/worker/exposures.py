@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -11,6 +12,7 @@ from edge.profiles.recent import RememberedDecision
 from edge.spool.lanes import Lane
 from edge.worker.desk import Desk
 from edge.worker.visit import Visit
+from edgewise.bundle.promotions import PromotionName
 from edgewise.decide import Outcome
 from edgewise.decision import canonical_bytes
 from edgewise.ids import SubjectId
@@ -34,6 +36,8 @@ class Exposure(NamedTuple):
     chance: float
     """Uniform in [0, 1): whether the whole feature matrices are kept."""
     is_deferred: bool
+    promised: Mapping[PromotionName, int] = {}
+    """Numbers of the codes that come with the answer."""
 
 
 def write_exposure(desk: Desk, exposure: Exposure, *, proves: str | None) -> None:
@@ -99,4 +103,6 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         learning_probability=kept.probability,
         is_kept=kept.is_kept,
         enrolled=outcome.enrolled,
+        unpromised=question.unpromised,
+        promised=dict(exposure.promised),
     )

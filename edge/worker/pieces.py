@@ -15,19 +15,27 @@ from edge.worker.visit import CLOSED, Visit
 from edgewise.decision import Decision
 from edgewise.dial import DIAL_SESSION
 from edgewise.ids import PlacementName
+from edgewise.promises import Promises
 
 _ITEM: Final = " data-edgewise-item="
 
 
 def placements_with_html(
-    desk: Desk, decision: Decision, served: Served, *, locale: str, deferred: bool, packed: bool
+    desk: Desk,
+    decision: Decision,
+    served: Served,
+    promises: Promises,
+    *,
+    locale: str,
+    deferred: bool,
+    packed: bool,
 ) -> dict[PlacementName, PlacementAnswer]:
     """As `placement_answers`, with the HTML of each; without it where none of the items can be rendered.
 
     The page then keeps what it shows where no node answers, which is more than an empty place.
     """
-    read = placement_answers(decision, served, packed=False)
-    sent = placement_answers(decision, served, packed=True) if packed else read
+    read = placement_answers(decision, served, promises, packed=False)
+    sent = placement_answers(decision, served, promises, packed=True) if packed else read
     for name, placed in read.items():
         html = html_of(desk, served, name, placed, locale=locale, decision_id=decision.decision_id, deferred=deferred)
         if _ITEM in html or not placed.items:

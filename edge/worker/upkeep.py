@@ -25,6 +25,8 @@ MEASURE_MS: Final = 1_000
 READER_CHECK_MS: Final = 30_000
 MEND_MS: Final = 250
 """A cache that turns out to be damaged is left behind after this time, by all processes of the node."""
+CODES_MS: Final = 100
+"""How soon numbers in hand are filled up; a look without anything to do is a stat."""
 
 Step = Callable[[], Awaitable[None]]
 
@@ -46,6 +48,7 @@ class Upkeep:
                 (MEASURE_MS, self._desk.spool.measure),
                 (READER_CHECK_MS, self._check_readers),
                 (MEND_MS, self._mend),
+                (CODES_MS, self._stock_codes),
                 *([(self._desk.settings.segment_most_ms, self._turn_over)] if self._desk.has_hub else []),
             ):
                 group.create_task(self._repeat(every_ms, step), name=f"{step.__name__} every {every_ms} ms")
@@ -124,6 +127,9 @@ class Upkeep:
         if desk.cache.is_unrecalled():
             # Beside the loop: the spool may be large. No other step closes the file meanwhile, only this one.
             await asyncio.to_thread(desk.recall)
+
+    async def _stock_codes(self) -> None:
+        await self._desk.stock_codes()
 
     def _swapped(self) -> None:
         """At once, not with the next turn: the agent waits for it before it tells the hub."""

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from edgewise.bundle.policy import Policy
 from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.clock import Clock
 from edgewise.codes.code import KEY_BYTES, Code, CodeKey, keys_of, letters_of, verify
@@ -26,6 +27,16 @@ _ID_BYTES: Final = 16
 
 Promotions = Callable[[], Mapping[PromotionName, Promotion]]
 """What the released policy says. Raises EdgewiseError where that cannot be read."""
+
+
+def released_promotions(policy: Callable[[], Policy | None]) -> Promotions:
+    """Of the policy that nodes run by default; none before the first promotion of a release."""
+
+    def promotions() -> Mapping[PromotionName, Promotion]:
+        released = policy()
+        return {} if released is None else released.offers
+
+    return promotions
 
 
 class Lent(NamedTuple):
@@ -80,6 +91,8 @@ class CodeBook:
     def lend(self, node: NodeId, incarnation: str, held: Sequence[Held], wants: Mapping[PromotionName, int]) -> Lent:
         """One exchange with a node. Raises EdgewiseError when the ledger or the release is away."""
         promotions, now_ms = self._promotions(), self._clock.now_ms()
+        if not (promotions or held or wants):
+            return Lent([], [], [])  # a site without codes: nobody need wait for the ledger's writer
         keys = self._ledger.code_keys(promotions, [self._entropy(KEY_BYTES) for _ in promotions], now_ms)
         leases = self._ledger.exchange_codes(
             node,

@@ -6,11 +6,12 @@ fails closed.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import sqlalchemy as sa
 
-from edgewise.consent import ConsentState
+from edgewise.consent import ConsentState, Purpose
 from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import SubjectId
 from edgewise.profile.preferences import Preferences
@@ -20,7 +21,7 @@ from hub.ledger.people import stated_by
 from hub.mail.letters import Dropped, Due, Later, Limits
 from hub.mail.outbox import Outbox
 from hub.mail.quiet import quiet_until
-from hub.mail.suppressed import suppressed_among
+from hub.mail.suppressed import UNSUBSCRIBED, suppressed_among
 
 WEEK_MS: Final = 7 * DAY_MS
 
@@ -38,16 +39,31 @@ def may_go(
     if now_ms > due.not_after_ms:
         return Dropped("late")
     members = members_of_all(connection, [due.person])
-    if (whom := suppressed_among(connection, {*members, identifier})) is not None:
-        return Dropped(whom.reason)
-    if (against := unwilling(stated_by(connection, {*members, identifier}))) is not None:
-        return against
+    said = stated_by(connection, {*members, identifier})
+    for whom in suppressed_among(connection, {*members, identifier}):
+        if whom.reason != UNSUBSCRIBED or granted_ms(said) <= whom.time_ms:
+            return Dropped(whom.reason)
     most = most_per_week if limits.most_per_week is None else min(limits.most_per_week, most_per_week)
+    if (against := unwilling(said) or _too_often(connection, due, members, said, most, now_ms)) is not None:
+        return against
+    until_ms = quiet_until(limits.quiet, now_ms)
+    return None if until_ms is None else Later(until_ms, "quiet")
+
+
+def _too_often(  # noqa: PLR0917  # all of it is one question
+    connection: sa.Connection, due: Due, members: Collection[SubjectId], said: Preferences, most: int, now_ms: int
+) -> Dropped | None:
+    if said.mail_days and Outbox.went_since(connection, members, now_ms - said.mail_days * DAY_MS, but=due.key):
+        return Dropped("frequency", f"one in {said.mail_days} days")
     if Outbox.went_since(connection, members, now_ms - WEEK_MS, but=due.key) >= most:
         return Dropped("cap", f"{most} within seven days")
-    if (until_ms := quiet_until(limits.quiet, now_ms)) is not None:
-        return Later(until_ms, "quiet")
     return None
+
+
+def granted_ms(preferences: Preferences) -> int:
+    """When marketing was granted, 0 where it is not: who comes back after he unsubscribed may be written to again."""
+    stated = preferences.consent.get(Purpose.MARKETING)
+    return stated.stamp[0] if stated is not None and stated.value is ConsentState.GRANTED else 0
 
 
 def unwilling(preferences: Preferences) -> Dropped | None:

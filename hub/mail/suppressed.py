@@ -58,7 +58,7 @@ class Suppressed(msgspec.Struct, frozen=True):
 
 def suppress(connection: sa.Connection, subject: SubjectId, reason: str, source: str, time_ms: int) -> bool:
     """Write to nobody of this hash any more; False when that was so already (the first reason stays)."""
-    if _of(connection, [subject]) is not None:
+    if _of(connection, [subject]):
         return False
     insert_new(connection, tables.mail_suppressed, [msgspec.to_builtins(Suppressed(subject, reason, source, time_ms))])
     return True
@@ -69,8 +69,8 @@ def unsuppress(connection: sa.Connection, subject: SubjectId) -> bool:
     return connection.execute(sa.delete(tables.mail_suppressed).where(_columns.subject == subject)).rowcount == 1
 
 
-def suppressed_among(connection: sa.Connection, subjects: Collection[SubjectId]) -> Suppressed | None:
-    """The first of these that is not written to, after all events that are stored were read."""
+def suppressed_among(connection: sa.Connection, subjects: Collection[SubjectId]) -> list[Suppressed]:
+    """Those of these that are not written to, after all events that are stored were read."""
     read_events(connection)
     return _of(connection, subjects)
 
@@ -142,7 +142,6 @@ def _is_soft(event: EventRecord) -> bool:
     return any(str(properties.get(name, "")).lower() in SOFT for name in ("bounceType", "bounce_type", "type"))
 
 
-def _of(connection: sa.Connection, subjects: Collection[SubjectId]) -> Suppressed | None:
-    query = sa.select(tables.mail_suppressed).where(_columns.subject.in_(sorted(subjects))).limit(1)
-    found = connection.execute(query).mappings().first()
-    return None if found is None else typed(found, Suppressed)
+def _of(connection: sa.Connection, subjects: Collection[SubjectId]) -> list[Suppressed]:
+    query = sa.select(tables.mail_suppressed).where(_columns.subject.in_(sorted(subjects))).order_by(_columns.subject)
+    return [typed(row, Suppressed) for row in connection.execute(query).mappings()]

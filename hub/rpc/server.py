@@ -1,4 +1,4 @@
-"""The gRPC server: the three services and health on one port, with bounds that gRPC itself does not set.
+"""The gRPC server: the four services and health on one port, with bounds that gRPC itself does not set.
 
 Reflection is there on loopback only: strangers need not be told what can be called.
 """
@@ -18,10 +18,12 @@ from edgewise.clock import Clock
 from edgewise.errors import UnavailableError
 from edgewise.ids import Producer
 from edgewise.records import EventRecord, PreferenceRecord
-from edgewise.v1 import distribution_pb2, profiles_pb2, uplink_pb2
+from edgewise.v1 import codes_pb2, distribution_pb2, profiles_pb2, uplink_pb2
+from edgewise.v1.codes_pb2_grpc import add_CodesServicer_to_server
 from edgewise.v1.distribution_pb2_grpc import add_DistributionServicer_to_server
 from edgewise.v1.profiles_pb2_grpc import add_ProfilesServicer_to_server
 from edgewise.v1.uplink_pb2_grpc import add_UplinkServicer_to_server
+from hub.codes.book import CodeBook
 from hub.enrolment import Anchored, Enrolment
 from hub.keys import SiteSecrets
 from hub.ledger.ledger import Ledger
@@ -30,6 +32,7 @@ from hub.ledger.writing import Stored
 from hub.log import Log
 from hub.meters import Meters
 from hub.rpc.admission import admissions
+from hub.rpc.codes import Codes
 from hub.rpc.distribution import Announcer, Distribution, Published
 from hub.rpc.erasure_feed import ErasureFeed
 from hub.rpc.fleet import Fleet
@@ -44,7 +47,12 @@ MOST_MESSAGE_BYTES: Final = 4 << 20
 READERS: Final = 4
 SERVICES: Final = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name
-    for file, name in ((distribution_pb2, "Distribution"), (uplink_pb2, "Uplink"), (profiles_pb2, "Profiles"))
+    for file, name in (
+        (distribution_pb2, "Distribution"),
+        (uplink_pb2, "Uplink"),
+        (profiles_pb2, "Profiles"),
+        (codes_pb2, "Codes"),
+    )
 )
 
 
@@ -70,8 +78,12 @@ class RpcServer:
         meters: Meters,
         log: Log,
         suppressions: SuppressionList | None = None,
+        codes: CodeBook | None = None,
     ) -> None:
-        """`suppressions` are told to every node; without them erasures reach those that cache the person."""
+        """`suppressions` are told to every node; without them erasures reach those that cache the person.
+
+        Without `codes` none are lent.
+        """
         self._settings = settings
         self._ledger = ledger
         self._clock = clock
@@ -110,6 +122,7 @@ class RpcServer:
             log=log,
         )
         self._uplink = Uplink(self._inbox, streams, log)
+        self._codes = None if codes is None else Codes(codes, self._writer, log)
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -123,6 +136,8 @@ class RpcServer:
         add_DistributionServicer_to_server(self._distribution, server)  # type: ignore[no-untyped-call]
         add_UplinkServicer_to_server(self._uplink, server)  # type: ignore[no-untyped-call]
         add_ProfilesServicer_to_server(self._profiles, server)  # type: ignore[no-untyped-call]
+        if self._codes is not None:
+            add_CodesServicer_to_server(self._codes, server)  # type: ignore[no-untyped-call]
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if on_loopback(self._settings.grpc):
             reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)

@@ -180,7 +180,19 @@ def enter(request: PlacementRequest, asked: Asked) -> Entry:
     brought: dict[ItemId, Candidate] = {}
     for candidate in request.candidates or ():
         brought.setdefault(candidate.id, candidate)
-    return Entry(request, catalogued, assigned, visitor, frozenset(request.exclude), brought)
+    exclude = frozenset(request.exclude) | _without_code(asked)
+    return Entry(request, catalogued, assigned, visitor, exclude, brought)
+
+
+def _without_code(asked: Asked) -> frozenset[ItemId]:
+    """Items that are shown only with a code, where none can be promised."""
+    offers, promoted = asked.bundle.policy.offers, asked.bundle.promoted
+    hidden = [
+        promoted.get(name, frozenset())
+        for name in asked.question.unpromised
+        if name in offers and offers[name].when_out == "hide"
+    ]
+    return frozenset[ItemId]().union(*hidden)
 
 
 def compete(entries: Sequence[Entry], asked: Asked) -> tuple[list[Field | Reason], Degradation]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from edgewise.bundle.promotions import PromotionName
 from edgewise.consent import Grants
 from edgewise.dial import DIAL_EVERYTHING
 from edgewise.ids import DecisionId, ItemId, PlacementName
@@ -32,6 +33,8 @@ class Question(msgspec.Struct, frozen=True):
     degradation: Degradation = Degradation.NONE
     force: Force = {}
     explain: bool = False
+    unpromised: tuple[PromotionName, ...] = ()
+    """Promotions that no code can be promised of to this visitor now: their items are not shown, or shown without."""
 
 
 def question_of(record: DecisionRecord) -> Question:
@@ -47,4 +50,5 @@ def question_of(record: DecisionRecord) -> Question:
         degradation=record.degradation,
         force=record.force,
         explain=record.explain,
+        unpromised=record.unpromised,
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from edgewise.bundle.promotions import PromotionName
 from edgewise.consent import Consent, Grants
 from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, MessageId, PlacementName, Producer, SubjectId
 from edgewise.reasons import Degradation, Reason
@@ -94,6 +95,8 @@ class PreferenceRecord(msgspec.Struct, frozen=True, tag="preference", tag_field=
     more: tuple[str, ...] | None = None
     less: tuple[str, ...] | None = None
     consent: Consent = Consent()
+    mail_days: int | None = None
+    """At least so many days between two mails; 0: as they come."""
     erasure: str = ""
     """Id of a request to be erased, everywhere; nothing else is stated then. A field and not a kind of record: a hub
     that does not know it takes it for a statement that says nothing, and not for a dead letter."""
@@ -170,6 +173,10 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """False: not to be learned from, and without feature rows. It counts for everything else."""
     enrolled: dict[str, ArmName] = {}
     """Experiments that remember who was in which arm (`edgewise.sticky`), and did not know it of this visitor yet."""
+    unpromised: tuple[PromotionName, ...] = ()
+    """As of the question."""
+    promised: dict[PromotionName, int] = {}
+    """Numbers of the codes that came with what was shown."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):

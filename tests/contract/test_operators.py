@@ -108,6 +108,7 @@ def test_openapi_describes_what_is_there(starter: Node) -> None:
         "/v1/decide": {"post"},
         **{f"/v1/{kind}": {"post"} for kind in ("track", "identify", "page", "screen", "group", "alias", "batch")},
         "/v1/preferences": {"get", "put"},
+        "/v1/codes/check": {"post"},
         "/v1/privacy/erase": {"post"},
         "/v1/privacy/export": {"get"},
         **{path: {"get"} for path in ("/health/live", "/health/ready", "/status", "/metrics", "/openapi.json")},

@@ -208,6 +208,36 @@ def test_bounces_and_complaints_that_events_tell_of_suppress(
     assert world.row().reason == (reason or "")
 
 
+def test_who_grants_it_again_after_he_unsubscribed_may_be_written_to_but_no_address_that_bounced(
+    world: MailWorld,
+) -> None:
+    world.store(event(world.seq(), name="Unsubscribed", subject=ANN, time_ms=world.clock.now_ms()))
+    world.put("a")
+    assert world.turn() == {"dropped": 1}
+    world.clock.advance(1_000)
+    world.grant()
+    world.put("b")
+    assert world.turn() == {"sent": 1}
+    with world.ledger.storage.writing() as connection:
+        suppress(connection, address_hash(KEY, "ann@example.org"), "bounced", "bounce", 1)
+    world.put("c")
+    assert world.turn() == {"dropped": 1}
+    assert world.row("c").reason == "bounced"
+
+
+def test_a_reader_gets_mails_as_rarely_as_he_asked_for(world: MailWorld) -> None:
+    world.state_will(mail_days=30)
+    world.put("a")
+    assert world.turn() == {"sent": 1}
+    world.clock.advance(29 * DAY_MS)
+    world.put("b")
+    assert world.turn() == {"dropped": 1}
+    assert world.row("b").reason == "frequency"
+    world.clock.advance(DAY_MS)
+    world.put("c")
+    assert world.turn() == {"sent": 1}
+
+
 def test_an_event_of_a_mail_suppresses_the_address_that_it_went_to(world: MailWorld) -> None:
     world.writer.write_as = lambda due, _: letter(due, decisions=(world.decided(7),))
     world.put("a")

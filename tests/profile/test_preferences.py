@@ -23,6 +23,7 @@ statements = st.builds(
     time_ms=st.integers(1, 4),
     received_ms=st.just(9),
     dial=st.sampled_from([None, 0, 1, 2, 3]),
+    mail_days=st.sampled_from([None, 0, 7, 30]),
     mute=st.none()
     | st.dictionaries(st.sampled_from(["categories", "items"]), st.sampled_from([("a",), ("b", "a")]), max_size=2),
     more=st.none() | st.just(("x",)),
@@ -40,6 +41,7 @@ def numbered(records: list[PreferenceRecord], name: str) -> list[PreferenceRecor
             time_ms=record.time_ms,
             received_ms=9,
             dial=record.dial,
+            mail_days=record.mail_days,
             mute=record.mute,
             more=record.more,
             less=record.less,

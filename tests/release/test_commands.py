@@ -57,7 +57,7 @@ def test_a_first_hour(typed: Typed) -> None:
     assert begun["write_key"] not in (Path(typed.site) / "site.yaml").read_text()
     checked = typed("site", "check", "SITE")
     assert (checked.code, checked.err) == (0, "")
-    assert "kettle-and-bean is in order: 2 placements, 20 items" in checked.out
+    assert "kettle-and-bean is in order: 7 placements, 33 items" in checked.out
     assert "nothing serves yet" in typed("site", "plan", "SITE").out
     assert "built release 1; next: edgewise release approve 1" in typed("site", "apply", "SITE").out
     refused = typed("release", "promote", "1")

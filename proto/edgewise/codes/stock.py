@@ -69,7 +69,7 @@ class Stock(msgspec.Struct, frozen=True):
     revoked: frozenset[tuple[PromotionName, int]] = frozenset()
     """Numbers that count no more, as far as the hub told."""
     wanted: frozenset[PromotionName] = frozenset()
-    """Asked for, and nothing was left."""
+    """Promotions that are served here, of which there was once no number."""
 
     def left(self, promotion: PromotionName, now_ms: int) -> int:
         """Numbers that can be taken now."""
@@ -132,8 +132,13 @@ class Stock(msgspec.Struct, frozen=True):
             taken = lease.taken if before is None else max(before.taken, lease.taken)
             spare, finished = ((), False) if before is None else (before.spare, before.finished)
             merged.append(msgspec.structs.replace(lease, taken=taken, spare=spare, finished=finished))
+        released = {key.promotion for key in keys}
         return msgspec.structs.replace(
-            self, leases=tuple(merged), keys=tuple(keys), revoked=frozenset(revoked), wanted=frozenset()
+            self,
+            leases=tuple(merged),
+            keys=tuple(keys),
+            revoked=frozenset(revoked),
+            wanted=frozenset(name for name in self.wanted if name in released),
         )
 
     def wants(self, promotion: PromotionName) -> Stock:

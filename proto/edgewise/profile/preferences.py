@@ -44,6 +44,13 @@ class Preferences(msgspec.Struct):
     more: Stated[tuple[str, ...]] = Stated(_NEVER, ())
     less: Stated[tuple[str, ...]] = Stated(_NEVER, ())
     consent: dict[Purpose, Stated[ConsentState]] = {}
+    mail: Stated[int] | msgspec.UnsetType = msgspec.UNSET
+    """At least so many days between two mails; unset, and no byte, where nothing was ever stated of it."""
+
+    @property
+    def mail_days(self) -> int:
+        """At least so many days between two mails; 0: as they come."""
+        return 0 if self.mail is msgspec.UNSET else self.mail.value
 
     @property
     def latest_ms(self) -> int:
@@ -51,9 +58,7 @@ class Preferences(msgspec.Struct):
 
         A clock may jump back; by its reading alone what the visitor says now would lose against what he said before.
         """
-        stamps = [self.dial.stamp, self.mute.stamp, self.more.stamp, self.less.stamp]
-        stamps += [stated.stamp for stated in self.consent.values()]
-        return max(stamps)[0]
+        return max(stamps_of(self))[0]
 
     @property
     def stored_consent(self) -> Consent:
@@ -77,9 +82,9 @@ def later_than(preferences: Preferences, until_ms: int, stored: Mapping[Producer
     for name in ("dial", "mute", "more", "less"):
         if stands((said := getattr(preferences, name)).stamp):
             setattr(kept, name, said)
-    stamps = [kept.dial.stamp, kept.mute.stamp, kept.more.stamp, kept.less.stamp]
-    stamps += [said.stamp for said in kept.consent.values()]
-    speakers = {producer for _, _, producer, _ in stamps}
+    if preferences.mail is not msgspec.UNSET and stands(preferences.mail.stamp):
+        kept.mail = preferences.mail
+    speakers = {producer for _, _, producer, _ in stamps_of(kept)}
     kept.applied = {name: seq for name, seq in preferences.applied.items() if name in speakers}
     return kept
 
@@ -102,6 +107,9 @@ def state(preferences: Preferences, record: PreferenceRecord) -> bool:
         preferences.more = _later(preferences.more, Stated(stamp(0), record.more))
     if record.less is not None:
         preferences.less = _later(preferences.less, Stated(stamp(len(record.less)), record.less))
+    if record.mail_days is not None:
+        rare = Stated(stamp(record.mail_days), record.mail_days)
+        preferences.mail = rare if preferences.mail is msgspec.UNSET else _later(preferences.mail, rare)
     for purpose in Purpose:
         said = record.consent.of(purpose)
         if said is not None:
@@ -120,10 +128,20 @@ def merge_preferences(left: Preferences, right: Preferences) -> Preferences:
     merged.mute = _later(merged.mute, right.mute)
     merged.more = _later(merged.more, right.more)
     merged.less = _later(merged.less, right.less)
+    if right.mail is not msgspec.UNSET:
+        merged.mail = right.mail if merged.mail is msgspec.UNSET else _later(merged.mail, right.mail)
     for purpose, stated in right.consent.items():
         known = merged.consent.get(purpose)
         merged.consent[purpose] = stated if known is None else _later(known, stated)
     return merged
+
+
+def stamps_of(preferences: Preferences) -> list[Stamp]:
+    """Of each thing that can be stated; of what never was, the beginning of time."""
+    found = [preferences.dial.stamp, preferences.mute.stamp, preferences.more.stamp, preferences.less.stamp]
+    if preferences.mail is not msgspec.UNSET:
+        found.append(preferences.mail.stamp)
+    return found + [stated.stamp for stated in preferences.consent.values()]
 
 
 def _later(left: Stated[T], right: Stated[T]) -> Stated[T]:
