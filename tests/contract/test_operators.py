@@ -127,8 +127,6 @@ def test_openapi_describes_what_is_there(starter: Node) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/ofrep/v1/evaluate/flags"),
-        ("POST", "/ofrep/v1/evaluate/flags/home_hero"),
         ("GET", "/"),
         ("POST", "/v1/decide/"),
     ],
