@@ -324,8 +324,9 @@ def test_values_are_never_templates(text: str) -> None:
     assert "49" not in written("{{ part }}", None, part="{{ 7 * 7 }}{% raw %}" + text.replace("4", ""))
 
 
-WORDS = """{{ }} {% %} {# #} if else elif endif for in endfor title part tags products image loop . [ ] 0 ( ) | upper cut
- join number is none not and == < > ' " , : <p> </p> <a href=' ' <img alt=' '> javascript: &#1; set raw endraw * ** true"""
+WORDS = """{{ }} {% %} {# #} if else elif endif for in endfor title part tags products image loop . [ ] 0 ( ) |
+ upper cut join number is none not and == < > ' " , : <p> </p> <a href=' ' <img alt=' '> javascript: &#1; set raw endraw
+ * ** true"""
 
 
 @given(
