@@ -30,7 +30,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.log import start_log
 from hub.mail.outbox import MailRow, Outbox
-from hub.mail.sending import Faults, Sender
+from hub.mail.sending import Composer, Faults, Sender
 from hub.mail.states import MailState
 from hub.scoring_child import ScoringChild
 from hub.site.journey_file import JourneyFile, StepFile, Trigger
@@ -125,6 +125,7 @@ class JourneyWorld:
         self.journeys = dict({CART: JOURNEY} if journeys is None else journeys)
         self.release: Bundle | None = release or shop()
         self.way: Any = AnyWay()
+        self.composer: Composer = PlainComposer()
         self.lives = 0
         self._seqs: dict[Producer, int] = {}
         for name in self.journeys if enabled else ():
@@ -140,7 +141,7 @@ class JourneyWorld:
             self.ledger,
             JourneyWriter(self.ledger, lambda: self.journeys, decider),
             self.way,
-            PlainComposer(),
+            self.composer,
             clock=self.clock,
             subject_key=KEY,
             holder=f"life-{self.lives}",

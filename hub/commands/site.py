@@ -11,12 +11,14 @@ import typer
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.options import By
 from hub.commands.site_plan import plan
+from hub.commands.site_preview import preview
 from hub.commands.site_schema import schema
 from hub.commands.site_words import Folder, lines, shown_plan, shown_waiting
 from hub.data_dir import DataDir
 
 app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
 app.command()(schema)
+app.command()(preview)
 app.command()(plan)
 
 

@@ -26,7 +26,7 @@ EDITOR: Final = "demo script"
 POSTERS: Final = 8
 """Patterns that the page has."""
 _YAML: Final = "film_shop"
-_FOLDERS: Final = ("placements", "collections", "experiments", "features", "items", "models", "templates")
+_FOLDERS: Final = ("placements", "collections", "experiments", "features", "items", "models", "promotions", "templates")
 _ORIGIN: Final = "http://storefront.invalid"
 _NO_KEYS: Final = "write_key_sha256: []"
 _DAYS_AGO: Final = re.compile(r'"-(\d+) days"')

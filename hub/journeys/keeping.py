@@ -6,12 +6,16 @@ import asyncio
 import os
 import secrets
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from edgewise.clock import Clock
+from edgewise.bundle.promotions import Promotion, PromotionName
+from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, RefusedError
 from edgewise.rendering import Links
+from hub.codes.book import CodeBook
+from hub.codes.mailing import MailCodes
 from hub.journeys.deciding import Decider, LiveBundle
 from hub.journeys.watching import Watched, Watcher
 from hub.journeys.writing import JourneyWriter
@@ -58,7 +62,14 @@ class JourneyDesk:
     def _decider(self) -> Decider:
         child = ScoringChild()  # started by the first model that is asked
         self._children.append(child)
-        return Decider(self._ledger, LiveBundle(self._releases), child)
+        bundle = LiveBundle(self._releases)
+
+        def released() -> Mapping[PromotionName, Promotion]:
+            live = bundle()
+            return {} if live is None else live.policy.offers
+
+        book = CodeBook(self._ledger, released, SystemClock(), os.urandom)
+        return Decider(self._ledger, bundle, child, MailCodes(self._ledger, book, os.urandom))
 
 
 class JourneyKeeper:

@@ -184,3 +184,12 @@ def test_a_bundle_without_promotions_has_nothing_to_do_with_it(tmp_path: Path) -
     with node(tmp_path, clock=ManualClock(NOW_MS)) as (client, _):
         assert ask(client)["id"] in FILMS
         assert not NodePaths(tmp_path).codes.exists()
+
+
+def test_the_node_says_how_it_stands(tmp_path: Path) -> None:
+    lend(tmp_path, last=9)
+    with shop(tmp_path) as (client, _):
+        ask(client)
+        told = client.get("/status").json()["codes"]
+        assert told == {"spring": {"left": 1, "untilMs": NOW_MS + DAY_MS, "hasKey": True, "isOpen": True}}
+        assert 'edgewise_codes_promised_total{outcome="promised",promotion="spring"} 1.0' in client.get("/metrics").text

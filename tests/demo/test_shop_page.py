@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -52,6 +53,7 @@ def chromium() -> Iterator[Browser]:
         yield browser
 
 
+FEW = 20
 WATCHED = """
 window.shifts = 0; window.violations = [];
 new PerformanceObserver((list) => {
@@ -122,6 +124,13 @@ def test_banner_list_and_reads_change_after_a_click_without_a_reload(shop: str, 
         assert page.inner_text("[data-edgewise=recommended_reads]") != reads
         assert page.inner_text("#trail").startswith("You clicked: ")
         assert page.inner_text("#bundle") == "version 1, READY"
+
+        for _ in range(FEW):
+            if page.query_selector(".banner code"):
+                break
+            with next_decision(page):  # a node that has just begun asks the hub for its share of codes first
+                page.evaluate("() => void edgewise.refresh()")
+        assert re.fullmatch(r"([0-9A-Z]{4}-)+[0-9A-Z]{4}", page.inner_text(".banner code")), "a code of one's own"
 
         with next_decision(page):
             page.click(".hero a")

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from edge_world import KEYS, STRANGER, VISITOR, bundle_files, decisions, install, node, open_desk, profile_of, viewed
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
+from typing_extensions import override
 from world import HERO, LIST, NOW_MS, bundle, placement, policy
 
 from edge.node.layout import NodePaths
@@ -131,6 +136,40 @@ def test_a_name_that_would_break_out_of_its_attribute_is_escaped(site: tuple[Tes
     answer = get(client, "%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E".replace("%2F", ""))
     assert "<script" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="/."), min_size=1, max_size=40),
+    st.text(st.characters(codec="ascii", min_codepoint=33), max_size=60),
+    st.dictionaries(
+        st.sampled_from(
+            ["cookie", "edgewise-consent", "edgewise-dial", "edgewise-id", "accept-language", "sec-purpose"]
+        ),
+        st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=30),
+    ),
+)
+def test_no_request_for_a_fragment_ever_gets_an_error(
+    site: tuple[TestClient, Desk], name: str, query: str, headers: dict[str, str]
+) -> None:
+    client, _ = site
+    client.cookies.clear()
+    answer = client.get(f"/v1/fragment/{quote(name, safe='')}?{quote(query, safe='=&')}", headers=headers)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, no-store")
+    container = _Container()
+    container.feed(answer.text)
+    assert container.opened == [name]
+
+
+class _Container(HTMLParser):
+    """Names of placements that a fragment's elements say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str | None] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.opened += [value for name, value in attrs if name == "data-edgewise-placement"]
 
 
 @pytest.mark.parametrize("suffix", ["/x.css", "/", "//", "/%2e%2e/openapi.json"])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from agent_world import patiently, running_agent
 from edge_world import silent_log
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,7 +31,10 @@ from edge.node.facts_file import FactsFile
 from edge.node.status import WorkerStatus, write_status
 from edge.node.surrogates import item_key, key_headers, placement_key
 from edge.settings import EdgeSettings
-from edgewise.bundle.facts import FactSheet
+from edge.testing.fake_hub import FakeHub, eventually
+from edge.testing.signed_site import SignedSite
+from edge.testing.small_bundle import small_bundle
+from edgewise.bundle.facts import FactSheet, encode_facts
 from edgewise.ids import ItemId, PlacementName
 
 
@@ -199,3 +203,30 @@ def test_a_proxy_is_asked_by_one_request_with_its_key(monkeypatch: pytest.Monkey
             ask(["edgewise"])
     with pytest.raises(OSError, match="refused"):
         ask(["edgewise"])
+
+
+def test_an_agent_asks_when_its_workers_serve_another_release_and_when_a_fact_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Proxy, "heard", [])
+    first, second = (small_bundle("shop", version=number, title=f"release {number}") for number in (1, 2))
+
+    async def story(port: int) -> None:
+        site = SignedSite("shop")
+        site.release(first)
+        site.assign(1)
+        url = f"http://127.0.0.1:{port}/.edgewise/purge"
+        async with FakeHub(site) as hub, running_agent(tmp_path, hub, has=first, purge_url=url):
+            await eventually(lambda: len(_Proxy.heard) == 1)
+            site.release(second)
+            site.assign(2)
+            hub.offer()
+            await eventually(lambda: len(_Proxy.heard) == 2)
+            sheet = FactSheet(1, 1, 2**60, columns={"stock": {ItemId("kettle"): 0.0}})
+            site.publish_facts(encode_facts(sheet))
+            hub.tell_facts()
+            await eventually(lambda: len(_Proxy.heard) == 3)
+
+    with serving(_Proxy) as port:
+        patiently(story(port))
+    assert [keys for _, keys, _ in _Proxy.heard] == ["edgewise", "edgewise", "ew-i-kettle"]
