@@ -16,7 +16,7 @@ import numpy as np
 from codes_world import NOW_MS, SPRING, Book, opened_book, promotion
 
 from edgewise.bundle.promotions import Promotion
-from edgewise.codes.code import day_of, write_code
+from edgewise.codes.code import CodeKey, day_of, write_code
 from edgewise.codes.refusals import Denial
 from edgewise.codes.stock import Number, Stock
 from edgewise.ids import NodeId, SubjectId
@@ -38,8 +38,8 @@ PAIRS: Final = (
     ("snapshot", 0.02),
     ("restore", 0.01),
     ("jump", 0.02),
-    ("hub_jump", 0.005),
-    ("pass", 0.02),
+    ("hub_jump", 0.003),
+    ("pass", 0.008),
 )
 
 
@@ -91,6 +91,7 @@ class Simulation:
         self.orders = 0
         self.starts = 0
         self.numbers: dict[int, str] = {}
+        self.key: CodeKey | None = None
         self.verdict = Verdict(total=total)
         self._names = [name for name, _ in PAIRS]
         weights = np.array([weight for _, weight in PAIRS])
@@ -193,7 +194,7 @@ class Simulation:
         self._node().ahead_ms = int(self.rng.normal() * 2 * DAY_MS)
 
     def _hub_jump(self) -> None:
-        self.book.clock.time_ms = max(NOW_MS, self.book.clock.time_ms + int(self.rng.normal() * 6 * DAY_MS))
+        self.book.clock.time_ms = max(NOW_MS, self.book.clock.time_ms + int(self.rng.normal() * 4 * DAY_MS))
 
     def _pass(self) -> None:
         self.book.clock.time_ms += int(self.rng.integers(DAY_MS // 2))
@@ -208,7 +209,8 @@ class Simulation:
         if kind < 0.15:  # the thief: a true key, a number and a day of his choice
             number = int(self.rng.integers(1, 2 * self.verdict.total + 50))
             day = day_of(self.book.clock.time_ms) + int(self.rng.integers(40))
-            text = write_code(self.book.key(), number, day, person)
+            self.key = self.key or self.book.key()
+            text = write_code(self.key, number, day, person)
         elif kind < 0.2:
             person = SubjectId("f" * 32)
         order = f"o-{self.orders}" if kind < 0.9 else f"o-{int(self.rng.integers(1, self.orders + 1))}"

@@ -137,6 +137,7 @@ class Decider(Champions):
             grants=grants,
             dial=dial,
             mute=will.preferences.mute.value,
+            explain=True,
             unpromised=self._codes.unpromised(offers, now_ms) if self._codes and may_know else tuple(offers),
         )
         outcome = decide(
@@ -199,6 +200,7 @@ def _record(  # noqa: PLR0917  # made in one place
         shown=outcome.shown if kept.is_kept else {},
         deferred=True,
         mute=question.mute,
+        explain=question.explain,
         unit=question.unit,
         shadows=outcome.shadows,
         learning_probability=kept.probability,

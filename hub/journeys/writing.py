@@ -103,6 +103,7 @@ class JourneyWriter(Writer):
                     made.record, promised={promise.promotion: promise.number for promise in promises.values()}
                 ),
             ),
+            why=_why(made, placements),
             limits=Limits(journey.caps.per_week, quiet_of(journey, timezone)),
         )
 
@@ -156,6 +157,12 @@ class JourneyWriter(Writer):
             deferred=False,
             links=self._links,
         )
+
+
+def _why(made: Decided, placements: Sequence[PlacementName]) -> tuple[str, ...]:
+    """The sentences behind what is shown, each once: the mail brings them with it, as no edge knows its decision."""
+    decided = (made.outcome.decision.placements[name] for name in placements)
+    return tuple(dict.fromkeys(why.text for each in decided for item in each.items for why in item.why))
 
 
 def _shown(made: Decided, name: PlacementName, promises: Promises) -> list[ShownItem]:

@@ -159,6 +159,8 @@ def test_a_running_hub_sends_what_is_due_and_reads_what_comes_back(
         world.put("cart-2")
         assert keeper.once().outcomes == {"dropped": 1}
         assert world.row("cart-2").reason == "bounced"
+        assert keeper.once().outcomes == {}  # nobody's place is taken where nothing is to be done
+        world.put("cart-3")
         with held(ledger, "another", ManualClock(world.clock.now_ms()), name=LEASE), pytest.raises(RefusedError):
             keeper.once()
 
