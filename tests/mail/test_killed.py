@@ -16,7 +16,7 @@ from mail_world import MailWorld
 from hub.ledger.ledger import open_ledger
 from hub.mail.states import MailState
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 _LIFE = """
 import sys

@@ -55,6 +55,7 @@ def test_from_a_site_to_what_nodes_run(shop: Shop, tmp_path: Path) -> None:
         ("Cleo", "release promote", "release 1"),
         ("Bob", "release approve", "release 1"),
         ("Ann", "site apply", "release 1"),
+        ("Ann", "site apply", "journeys: abandoned-cart, content-hub, homepage-banner"),
     ]
 
 
