@@ -25,6 +25,8 @@ ENROL_TOKEN: Final = f"{PREFIX}ENROL_TOKEN"
 Port = Annotated[int, Meta(ge=0, le=65_535)]
 Address = Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^:\s/]+):[0-9]{1,5}$", description="HOST:PORT")]
 KeyDigest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", description="SHA-256 of a key, hex digits")]
+PurgeUrl = Annotated[str, Meta(pattern=r"^(https?://[^\s]+)?$(?!\n)", description="http:// or https://")]
+PurgeHeader = Annotated[str, Meta(pattern=r"^([A-Za-z0-9-]+: ?[ -~]+)?$(?!\n)", description="NAME: VALUE")]
 Token = Annotated[str, Meta(pattern=r"^[!-~]*$(?!\n)", description="as `edgewise hub trust` makes one: no spaces")]
 
 
@@ -124,6 +126,14 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     file by renaming, never by writing into it."""
     trusted_proxies: list[str] = []
     """Addresses or networks (`10.0.0.0/8`) of proxies whose `X-Forwarded-For` is believed. Nobody else's is."""
+
+    # Proxies
+    purge_url: PurgeUrl = ""
+    """Where a proxy or network is asked to forget shared fragments, by `POST` with `Surrogate-Key`: everything when
+    another release serves, an item when a live fact of it changes. Empty: nobody is asked; they last as long as they
+    say."""
+    purge_header: PurgeHeader = ""
+    """Sent along, such as `Fastly-Key: …`."""
 
     # Keys
     operator_keys_sha256: list[KeyDigest] = []

@@ -48,6 +48,8 @@ class ExplainedItem(msgspec.Struct, frozen=True):
     """What the model saw; None is missing. Empty where no model ranked."""
     variant: str = ""
     """The copy that was shown; blank for the item's own content."""
+    representation: str = ""
+    """The format whose representation was shown; blank for the item's own content."""
 
 
 class ExplainedPlacement(msgspec.Struct, frozen=True):
@@ -241,6 +243,7 @@ def _item(
         why=told.why,
         features=features,
         variant=item.variant or "",
+        representation=item.representation or "",
     )
 
 

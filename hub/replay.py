@@ -9,7 +9,7 @@ facts that are gone) is said.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -134,11 +134,14 @@ class Replayer:
         explain: bool | None = None,
         bundle: Bundle | None = None,
         ranks: bool = True,
+        placements: Collection[PlacementName] | None = None,
+        past: PastProfile | None = None,
     ) -> Again:
         """Ask a record's question again; with `explain`, ask for causes whether or not they were asked for then.
 
         With `bundle`, ask that one and not the one that decided. Without `ranks` every candidate gets the same score:
-        for whoever only looks at what models would see (`outcome.matrices`), which is most of the time saved.
+        for whoever only looks at what models would see (`outcome.matrices`), which is most of the time saved. With
+        `placements`, ask about these of them only: another bundle may not have all. `past`: as of `would_show`.
 
         Raises BundleRefused and RefusedError as `replay`.
         """
@@ -149,7 +152,10 @@ class Replayer:
             if not record.bundle_digest:
                 return Again(fallback_decision(question), {}, {}, (), {}, (), ())
             bundle = self.bundle(record)
-        past = self.past(record)
+        if placements is not None:
+            asked = tuple(request for request in question.placements if request.name in placements)
+            question = msgspec.structs.replace(question, placements=asked)
+        past = self.past(record) if past is None else past
         failures: list[str] = []
         outcome = decide(
             question,

@@ -17,10 +17,12 @@ from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
 from hub.admin.app import Admin, admin_app
+from hub.admin.journeys import JourneyCollector
 from hub.admin.learning import LearningCollector
 from hub.admin.server import AdminServer
 from hub.admin.watched import WatchCollector
 from hub.codes.book import CodeBook, released_promotions
+from hub.codes.redeeming import Redeemer
 from hub.experiments.policies import ReleasedPolicies
 from hub.facts.board import FactsBoard
 from hub.facts.keeping import FactsKeeper
@@ -28,6 +30,7 @@ from hub.imports.event_site import site_intake
 from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
+from hub.journeys.keeping import JourneyDesk, JourneyKeeper
 from hub.keys import KeyFolder
 from hub.learning.schedule import LearningKeeper
 from hub.ledger.dialect import Serving as ServingRight
@@ -36,6 +39,7 @@ from hub.ledger.lake import Compacted
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
+from hub.mail.keeping import MailKeeper
 from hub.meters import Meters
 from hub.release.live_policy import LivePolicy
 from hub.release.opening import site_repository
@@ -54,6 +58,8 @@ _GC_THRESHOLDS: Final = (100_000, 20, 50)
 _RENEW_S: Final = 2.0
 """How soon a hub finds out that its database has forgotten it."""
 _BETWEEN_TURNS_S: Final = 0.5
+_REDEEM_S: Final = 1.0
+"""How soon the code of an order that was stored is redeemed."""
 
 
 class Serving(NamedTuple):
@@ -115,6 +121,7 @@ async def serve(
         meters = Meters()
         meters.registry.register(WatchCollector(data_dir, ledger, clock))
         meters.registry.register(LearningCollector(ledger))
+        meters.registry.register(JourneyCollector(ledger))
         codes = CodeBook(ledger, released_promotions(LivePolicy(repository)), clock, os.urandom)
         rpc = RpcServer(
             ledger,
@@ -137,7 +144,23 @@ async def serve(
         settling = asyncio.create_task(_settle(ledger, settings, clock, log))
         holding = asyncio.create_task(_hold(right, rpc, log))
         releases = Releases(data_dir, ledger, clock)
+        desk = JourneyDesk(data_dir, ledger, releases, log=log)
+        journeys = asyncio.create_task(
+            JourneyKeeper(desk, ledger, settings.journeys_every_ms, clock=clock, log=log).run()
+        )
+        post = MailKeeper(
+            data_dir,
+            ledger,
+            lambda: desk.writer(settings.mail_links),
+            settings,
+            environment=os.environ,
+            clock=clock,
+            log=log,
+        )
+        mail = asyncio.create_task(post.run())
         hooks = _hooks(data_dir, ledger, releases, rpc, board, clock=clock, meters=meters, log=log)
+        redeemer = Redeemer(ledger, codes, lambda: KeyFolder(data_dir).secrets().subject_key, log)
+        redeeming = asyncio.create_task(_redeem(redeemer, log))
         admin = Admin(
             ledger,
             meters,
@@ -151,6 +174,8 @@ async def serve(
             hooks,
             LivePolicy(repository),
             ReleasedPolicies(repository),
+            desk.journeys,
+            redeemer,
         )
         http = AdminServer(admin_app(admin, settings), settings.admin)
         try:
@@ -159,7 +184,7 @@ async def serve(
             announce(serving)
             await rpc.until_failed(stopping)
         finally:
-            beside = (refreshing, keeping, rights, holding, settling, learning)
+            beside = (redeeming, refreshing, keeping, rights, holding, settling, learning, journeys, mail)
             for task in beside:
                 task.cancel()
             log.info("stopping")
@@ -167,6 +192,7 @@ async def serve(
             await http.stop()
             hooks.close()
             await asyncio.wait(beside)  # their threads still write; the ledger is closed next
+            desk.close()
 
 
 def _hooks(
@@ -244,6 +270,18 @@ async def _settle(ledger: Ledger, settings: HubSettings, clock: Clock, log: Log)
         else:
             if moved.records:
                 log.info("old records moved", records=moved.records, files=moved.files, bytes=moved.bytes)
+
+
+async def _redeem(redeemer: Redeemer, log: Log) -> None:
+    """Redeem the codes of orders soon after they were stored."""
+    while True:
+        await asyncio.sleep(_REDEEM_S)
+        try:
+            await to_its_end(redeemer.follow)
+        except EdgewiseError as missing:
+            log.warning("codes of orders wait to be redeemed", reason=str(missing))
+        except Exception:  # as above
+            log.exception("redeeming codes of orders failed")
 
 
 async def _hold(right: ServingRight, rpc: RpcServer, log: Log) -> None:

@@ -78,6 +78,10 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     lake_every_ms: Annotated[int, Meta(ge=100)] = 60_000
     """How often a hub looks for such; it moves at most 16,384 of each at a time."""
 
+    # Journeys (`edgewise journey`): what they offer is decided when a mail is sent; only enabled ones are looked at.
+    journeys_every_ms: Annotated[int, Meta(ge=0)] = 30_000
+    """How often a running hub goes over them; 0: only `edgewise journey run` does."""
+
     # The learning loop (`edgewise hub learn`): it trains, judges and proposes; nothing serves before a person approves.
     learn_every_ms: Annotated[int, Meta(ge=0)] = 0
     """How often a running hub goes once around; 0: only `edgewise hub learn` does."""

@@ -30,7 +30,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow
 from hub.log import start_log
 from hub.mail.outbox import MailRow, Outbox
-from hub.mail.sending import Faults, Sender
+from hub.mail.sending import Composer, Faults, Sender
 from hub.mail.states import MailState
 from hub.scoring_child import ScoringChild
 from hub.site.journey_file import JourneyFile, StepFile, Trigger
@@ -124,15 +124,16 @@ class JourneyWorld:
         self.clock = ManualClock(now_ms)
         self.journeys = dict({CART: JOURNEY} if journeys is None else journeys)
         self.release: Bundle | None = release or shop()
-        self.way = AnyWay()
-        self._lives = 0
+        self.way: Any = AnyWay()
+        self.composer: Composer = PlainComposer()
+        self.lives = 0
         self._seqs: dict[Producer, int] = {}
         for name in self.journeys if enabled else ():
             enable(ledger, name, [], by="Ann", now_ms=now_ms)
 
     def life(self, at: Callable[[str], None] = lambda _: None) -> tuple[Watcher, Sender]:
         """The next life of the hub's process."""
-        self._lives += 1
+        self.lives += 1
         log = start_log("critical")
         decider = Decider(self.ledger, lambda: self.release, ScoringChild())
         watcher = Watcher(self.ledger, lambda: self.journeys, decider, log=log, step=Step(at))
@@ -140,10 +141,10 @@ class JourneyWorld:
             self.ledger,
             JourneyWriter(self.ledger, lambda: self.journeys, decider),
             self.way,
-            PlainComposer(),
+            self.composer,
             clock=self.clock,
             subject_key=KEY,
-            holder=f"life-{self._lives}",
+            holder=f"life-{self.lives}",
             log=log,
             most_per_week=3,
             faults=Faults(at),

@@ -91,6 +91,7 @@ class MailWorld:
         self.ledger = ledger
         self.clock = ManualClock(NOW_MS)
         self.writer, self.way = AnyWriter(), AnyWay()
+        self.composer: Composer = PlainComposer()
         self.lives = 0
         self._seqs: dict[Producer, int] = {}
 
@@ -101,7 +102,7 @@ class MailWorld:
             self.ledger,
             self.writer,
             self.way,
-            PlainComposer(),
+            self.composer,
             clock=self.clock,
             subject_key=KEY,
             holder=f"life-{self.lives}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from pathlib import Path
 
 from edgewise.consent import Grants
@@ -18,6 +20,7 @@ RANKER = ModelName("film_ranker")
 HISTORY = Producer("import/history")
 GRANTED = Grants(personalisation=True, analytics=True)
 NOW_MS = 1_793_491_200_000
+TODAY = dt.date(2026, 11, 1)
 
 
 def films(*, visitors: int = 120, events: int = 7_000) -> FilmHistory:
@@ -26,9 +29,13 @@ def films(*, visitors: int = 120, events: int = 7_000) -> FilmHistory:
 
 
 def shop(folder: Path, history: FilmHistory) -> tuple[SiteContents, Story]:
-    """The demo's own site for these films, and their story."""
+    """The demo's own site for these films, and their story; without what it shows beside films, and all columns."""
     story = tell(history)
-    write_shop(folder, history, story, origin="http://127.0.0.1:1")
+    write_shop(folder, history, story, origin="http://127.0.0.1:1", today=TODAY)
+    for beside in ("features/reading", "placements/home_banner", "placements/reading", "placements/recommended_reads"):
+        (folder / f"{beside}.yaml").unlink()
+    model = folder / "models" / "film_ranker.yaml"
+    model.write_text(re.sub(r"  features: \[.*?\]\n", "", model.read_text(), flags=re.DOTALL))
     return load_site(folder), story
 
 

@@ -532,6 +532,15 @@ FLAWS = [
         "choose an item that is",
         "- id: house-blend",
     ),
+    Flaw(
+        "fallback_that_is_sold_out",
+        "items/coffees.yaml",
+        "stock: 0,",
+        21,
+        "'house-blend' is sold out (stock 0)",
+        "choose an item that is there",
+        "stock: 240,",
+    ),
     # --- collections that ask ---
     Flaw(
         "tag_that_no_item_has",
@@ -701,6 +710,33 @@ FLAWS = [
         "no item of the collection has a text 'categry'",
         "did you mean 'category'?",
         "count: 1",
+    ),
+    Flaw(
+        "shared_by_what_is_no_field",
+        HERO,
+        "count: 1\nshared: {vary: [local], max_age_s: 60}",
+        4,
+        "no field 'local' of the context",
+        "did you mean 'locale'?",
+        "count: 1",
+    ),
+    Flaw(
+        "shared_for_too_long",
+        HERO,
+        "count: 1\nshared: {max_age_s: 100000}",
+        4,
+        "expected int <= 86400",
+        "<= 86400",
+        "count: 1",
+    ),
+    Flaw(
+        "shared_by_a_rule_that_asks_more",
+        "placements/tile.yaml",
+        f"{TILE}eligibility: [{{match: compare, of: context.device.type, op: eq, to: mobile}}]\n"
+        "shared: {vary: [locale]}\n",
+        6,
+        "a rule asks context.device.type, which a shared fragment does not look at",
+        "add 'device.type' to `shared.vary`",
     ),
     Flaw(
         "budget_above_one",

@@ -3,6 +3,7 @@
     watch         offers of releases, their installation, ACK and NACK; live facts beside them
     uplink        the spool to the hub, exactly once
     profiles      snapshots of the visitors that this node caches
+    purging       what a proxy has kept and is not true any more, where there is one
     codes         numbers of promotion codes that this node may give out
 
 One event loop, one connection, four streams. Started by the supervisor, and only when there is a hub.
@@ -30,6 +31,7 @@ from edge.agent.fetch import HubFetcher
 from edge.agent.install import Installer
 from edge.agent.link import Link
 from edge.agent.profile_sync import ProfileSync
+from edge.agent.purging import Purging, asker
 from edge.agent.state import AgentState
 from edge.agent.trial_process import TrialProcess
 from edge.agent.uplink import Uplink
@@ -134,6 +136,8 @@ class Agent:
         )
         self._watch = Watch(settings, node, installer, self._facts, state=state, clock=clock, draw=draw, log=log)
         self._uplink = Uplink(settings, node, bell=bell.spool, state=state, clock=clock, draw=draw, log=log)
+        ask = asker(settings.purge_url, settings.purge_header)
+        self._purging = Purging(settings, ask=ask, draw=draw, log=log) if settings.purge_url else None
         self._profiles = ProfileSync(self.cache, node, bell=bell.wanted, state=state, log=log)
         self._codes = CodesFeed(StockFile(paths), node, secrets.token_hex(INCARNATION_BYTES), clock=clock, log=log)
 
@@ -150,8 +154,11 @@ class Agent:
         facts = asyncio.create_task(self._facts.follow(link.stopping), name="facts")
         status = asyncio.create_task(self._tell(), name="status")
         mend = asyncio.create_task(self._mend(), name="mend")
+        others = [install, facts]
+        if self._purging is not None:
+            others.append(asyncio.create_task(self._purging.follow(link.stopping), name="purging"))
         stopped = asyncio.create_task(stop.wait(), name="stop")
-        parts = [*streams, install, facts, status, mend]
+        parts = [*streams, *others, status, mend]
         ended, _ = await asyncio.wait([*parts, stopped], return_when=asyncio.FIRST_COMPLETED)
         broken = [task for task in ended if task is not stopped]
         for task in broken:
@@ -166,7 +173,7 @@ class Agent:
         status.cancel()
         mend.cancel()
         await link.close()
-        await asyncio.wait([*streams, install, facts], timeout=LAST_SHIPMENT_S)
+        await asyncio.wait([*streams, *others], timeout=LAST_SHIPMENT_S)
         self._bell.close()
         self.cache.close()
         self._state.write()

@@ -9,7 +9,7 @@ them back. Who comes again sees the code that he has, as long as it holds.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 import lmdb
@@ -68,7 +68,11 @@ class CounterFigures(NamedTuple):
 class CodeCounter:
     """Belongs to one worker's event loop; only `fetch` and `bring_back` block, and touch nothing of it."""
 
-    def __init__(self, file: StockFile, cache: CacheFile) -> None:
+    def __init__(
+        self, file: StockFile, cache: CacheFile, count: Callable[[PromotionName, str], None] = lambda *_: None
+    ) -> None:
+        """`count` is told of every promotion that was `promised`, or was `out`."""
+        self._count = count
         self._file = file
         self._remembered = PromisedCodes(cache)
         self._hand: dict[PromotionName, deque[Number]] = {}
@@ -79,8 +83,8 @@ class CodeCounter:
         self._paces: dict[PromotionName, _Pace] = {}
         self.unflushed: dict[Whose, Promised] = {}
         """Promises to be remembered with the next flush."""
-        self.promised: dict[PromotionName, int] = {}
-        self.spent: dict[PromotionName, int] = {}
+        self._promised: dict[PromotionName, int] = {}
+        self._spent: dict[PromotionName, int] = {}
 
     # --- in a request -------------------------------------------------------------------------------------------------
     def unpromised(
@@ -166,7 +170,7 @@ class CodeCounter:
 
     def figures(self) -> CounterFigures:
         """What this process has counted."""
-        return CounterFigures(dict(self.promised), dict(self.spent))
+        return CounterFigures(dict(self._promised), dict(self._spent))
 
     # ------------------------------------------------------------------------------------------------------------------
     def _can_promise(self, name: PromotionName, promotion: Promotion, subject: SubjectId, now_ms: int) -> bool:
@@ -176,7 +180,8 @@ class CodeCounter:
             return True
         if self._known(name, promotion, subject, now_ms) is not None:
             return True
-        self.spent[name] = self.spent.get(name, 0) + 1
+        self._spent[name] = self._spent.get(name, 0) + 1
+        self._count(name, "out")
         return False
 
     def _promise(self, name: PromotionName, promotion: Promotion, subject: SubjectId, now_ms: int) -> Promise | None:
@@ -193,7 +198,8 @@ class CodeCounter:
             last_day = min(number.last_day, day_of(now_ms + promotion.valid_days * DAY_MS))
             known = Promised(name, key.generation, number.number, last_day)
             self.unflushed[Whose(subject, name)] = known
-            self.promised[name] = self.promised.get(name, 0) + 1
+            self._promised[name] = self._promised.get(name, 0) + 1
+            self._count(name, "promised")
         ends_ms = day_end_ms(known.last_day)
         if promotion.ends_ms is not None:
             ends_ms = min(ends_ms, promotion.ends_ms)

@@ -17,17 +17,20 @@ from starlette.types import Receive, Scope, Send
 from edge.worker.answers import DecideAnswer
 from edge.worker.desk import Desk
 from edge.worker.endpoint import Endpoint
+from edge.worker.flags import Evaluated
 from edge.worker.fragment_query import PARAMETERS
 from edge.worker.guard import Guard, respond
 from edge.worker.openapi import Operation, RouteSpec, document
 from edge.worker.problems import HttpProblem, answer_of
 from edge.worker.reception import Reception
-from edge.worker.refusals import Refusals
+from edge.worker.refusals import FlagFailure, Refusals
 from edge.worker.routes.browser import JAVASCRIPT, BrowserRoutes
+from edge.worker.routes.codes import CodeRoutes
 from edge.worker.routes.decide import MSGPACK, DecideRoute
 from edge.worker.routes.fragment import FragmentRoute
 from edge.worker.routes.health import Health, HealthRoutes
 from edge.worker.routes.mail import MailRoutes
+from edge.worker.routes.ofrep import EvaluationAnswer, EvaluationRequest, FlagRoutes
 from edge.worker.routes.operator import PROMETHEUS, OperatorRoutes
 from edge.worker.routes.preferences import PreferencesAnswer, PreferencesBody, PreferencesRoute
 from edge.worker.routes.privacy import ErasureAnswer, ErasureBody, ExportAnswer, PrivacyRoutes
@@ -46,7 +49,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
     decide, tracking, why = DecideRoute(desk, reception), TrackingRoutes(desk, reception), WhyRoute(desk)
     preferences, privacy, health = PreferencesRoute(desk), PrivacyRoutes(desk), HealthRoutes(desk)
     browser = BrowserRoutes()
-    fragment = FragmentRoute(desk, reception)
+    fragment, flags = FragmentRoute(desk, reception), FlagRoutes(desk, reception)
     operator = OperatorRoutes(desk, lambda: document(specs))
     specs = [
         RouteSpec(
@@ -146,6 +149,39 @@ def routes(desk: Desk) -> list[RouteSpec]:
             (Operation("GET", browser.overlay, "What developers load beside it", JAVASCRIPT),),
         ),
         *MailRoutes(desk).table(),
+        *CodeRoutes(desk, reception).table(),
+        RouteSpec(
+            "/ofrep/v1/evaluate/flags",
+            "public",
+            (
+                Operation(
+                    "POST",
+                    flags.post_all,
+                    "All experiments and placements as OpenFeature flags; errors as OFREP has them",
+                    EvaluationAnswer,
+                    EvaluationRequest,
+                    failure=FlagFailure,
+                    problems=(503,),
+                    is_body_optional=True,
+                ),
+            ),
+        ),
+        RouteSpec(
+            "/ofrep/v1/evaluate/flags/{key}",
+            "public",
+            (
+                Operation(
+                    "POST",
+                    flags.post,
+                    "One of them",
+                    Evaluated,
+                    EvaluationRequest,
+                    failure=FlagFailure,
+                    problems=(404, 503),
+                    is_body_optional=True,
+                ),
+            ),
+        ),
         RouteSpec("/health/live", "anybody", (Operation("GET", health.live, "Whether the process answers", Health),)),
         RouteSpec(
             "/health/ready",

@@ -87,10 +87,13 @@ class Decider:
         started_ms: float,
         waited_ms: float = 0.0,
         gives_proof: bool = True,
+        may_promise: bool = True,
+        decision_id: DecisionId | None = None,
     ) -> Decided:
         """Answer a request; `packed` for MessagePack, `started_ms` is the monotonic clock when it had arrived.
 
         `waited_ms` is how long it had been in queues before. `gives_proof`: whether a browser would get the cookie.
+        `may_promise`: whether codes may come with items. `decision_id`: of a dry run that draws as another one did.
 
         Raises:
             HttpProblem: 404 for an unknown placement, 403 for what only operators may ask.
@@ -108,7 +111,7 @@ class Decider:
             # Once more in `decide`; here, so that a request that is refused has not counted its events.
             check(request.placements, request.options.force, served.bundle)
         now_ms = desk.clock.now_ms()
-        asking = self._asking(request, caller, now_ms)
+        asking = self._asking(request, caller, now_ms, decision_id)
         is_brief = desk.admission.sheds(Stage.DEBUG, waited_ms)
         if is_brief and (options.explain or options.debug):
             desk.counts.shed_at(Stage.DEBUG.label)
@@ -117,7 +120,8 @@ class Decider:
         visit, profile = self._look_up(request, caller, asking, rehearsed)
         question = self._question(request, visit, asking, degradation, is_brief=is_brief)
         is_new = asking.named == asking.fresh_id
-        if unpromised := unpromised_to(desk, visit, served, now_ms, is_able=not (is_new or options.dry_run)):
+        is_able = may_promise and not (is_new or options.dry_run)
+        if unpromised := unpromised_to(desk, visit, served, now_ms, is_able=is_able):
             question = msgspec.structs.replace(question, unpromised=unpromised)
 
         def is_late() -> bool:
@@ -152,14 +156,16 @@ class Decider:
         return Decided(answer, proves, taken)
 
     # --- before ------------------------------------------------------------------------------------------------------
-    def _asking(self, request: DecideRequest, caller: Caller, now_ms: int) -> _Asking:
+    def _asking(
+        self, request: DecideRequest, caller: Caller, now_ms: int, decision_id: DecisionId | None = None
+    ) -> _Asking:
         entropy = self._desk.entropy(_ID_BYTES + _FRESH_BYTES + _CHANCE_BYTES)
         fresh_id = f"ew-{entropy[_ID_BYTES:-_CHANCE_BYTES].hex()}"
         named = request.anonymous_id or caller.pseudonym or caller.visitor
         if named is None and not (caller.is_server and request.user_id):
             named = fresh_id
         chance = int.from_bytes(entropy[-_CHANCE_BYTES:]) / (1 << 8 * _CHANCE_BYTES)
-        return _Asking(DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
+        return _Asking(decision_id or DecisionId(ulid(now_ms, entropy[:_ID_BYTES])), named, fresh_id, chance)
 
     def _events(
         self, request: DecideRequest, caller: Caller, asking: _Asking, *, packed: bool

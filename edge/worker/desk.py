@@ -77,7 +77,6 @@ class Desk:
         """How long somebody has been reading the cache by now, as of the last look."""
         self.messages = RecentMessages(cache.file)
         self.decisions = RecentDecisions(cache.file)
-        self.codes = CodeCounter(StockFile(self.paths), cache.file)
         self.statement_time = StatementTime(self.paths.statement_time)
         self.spool = open_spool(
             self.paths.producer(epoch, index),
@@ -102,6 +101,7 @@ class Desk:
         self._inherited = inherited_tally(self.paths, index)
         self.counts: Counts = self._inherited.counts
         """Of this worker and its predecessors."""
+        self.codes = CodeCounter(StockFile(self.paths), cache.file, self.counts.coded)
         self._decisions_before = self.counts.decisions_made
         self.is_listening = False
         self.wanted: set[SubjectId] = set()

@@ -18,7 +18,9 @@ JSON: Final = (b"content-type", b"application/json")
 PRIVATE: Final = (b"cache-control", b"private, no-store")
 """For answers about one visitor: no cache between us and him may keep them."""
 NO_STORE: Final = (b"cache-control", b"no-store")
-_ALLOWED_HEADERS: Final = b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent, edgewise-dial"
+_ALLOWED_HEADERS: Final = (
+    b"authorization, content-type, edgewise-id, edgewise-visitor, edgewise-consent, edgewise-dial, if-none-match"
+)
 _PREFLIGHT_AGE_SECONDS: Final = b"600"
 
 
@@ -134,6 +136,7 @@ def _cors(origin: str) -> Headers:
     return [
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", b"etag"),
         (b"vary", b"origin"),
     ]
 

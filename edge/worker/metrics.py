@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from edge.worker.outcome import Outcome
+from edgewise.bundle.promotions import PromotionName
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason
 
@@ -48,6 +49,14 @@ class Counts(msgspec.Struct):
 
     fallbacks: dict[str, int] = {}
     """Why a fragment was its placement's fallback that nobody decided -> requests."""
+
+    codes: dict[PromotionName, dict[str, int]] = {}
+    """Promotion -> `promised`: fresh codes; `out`: requests for which there was no number."""
+
+    def coded(self, promotion: PromotionName, outcome: str) -> None:
+        """Count a code that was promised, or could not be."""
+        outcomes = self.codes.setdefault(promotion, {})
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
 
     def decided(self, placement: PlacementName, reason: Reason) -> None:
         """Count one placement's answer."""
@@ -92,6 +101,7 @@ def add_up(counts: Iterable[Counts]) -> Counts:
     for each in counts:
         _add_nested(total.decisions, each.decisions)
         _add_nested(total.events, each.events)
+        _add_nested(total.codes, each.codes)
         _add(total.unkept, each.unkept)
         _add(total.shed, each.shed)
         _add(total.failures, each.failures)
@@ -148,6 +158,8 @@ class _Node(Collector):
         yield _counter(
             "edgewise_fragment_fallbacks", "Fragments that nobody decided.", ("why",), _singles(counts.fallbacks)
         )
+        codes = _pairs(counts.codes)
+        yield _counter("edgewise_codes_promised", "Codes promised, or out of.", ("promotion", "outcome"), codes)
         dropped = _singles(gauges.dropped_by_lane)
         yield _counter("edgewise_spool_dropped", "Records dropped and declared.", ("lane",), dropped)
         for name, text, gauge in (

@@ -31,6 +31,8 @@ class Operation(NamedTuple):
     status: int = 200
     """Of the answer that is no problem."""
     is_body_optional: bool = False
+    failure: Any = ProblemDetails
+    """Struct of the answer to what is refused."""
     query: tuple[tuple[str, str], ...] = ()
     """Names of what may stand behind the path's `?`, and what each means."""
 
@@ -49,10 +51,10 @@ def document(routes: Sequence[RouteSpec]) -> dict[str, Any]:
         struct
         for route in routes
         for operation in route.operations
-        for struct in (operation.body, operation.answer)
+        for struct in (operation.body, operation.answer, operation.failure)
         if struct is not None and not isinstance(struct, str)
     }
-    types = [ProblemDetails, *sorted(structs, key=str)]
+    types = sorted(structs, key=str)
     schemas, components = msgspec.json.schema_components(types, ref_template=_REF)
     schema_of = dict(zip(types, schemas, strict=True))
     return {
@@ -84,7 +86,7 @@ def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict
                 "description": _MEANING[operation.status],
                 "content": _content(operation, operation.answer, schema_of),
             },
-            **{str(status): _problem(status, schema_of) for status in _statuses(route, operation)},
+            **{str(status): _problem(status, operation.failure, schema_of) for status in _statuses(route, operation)},
         },
     }
     parameters = [
@@ -110,9 +112,9 @@ def _content(operation: Operation, struct: Any, schema_of: dict[Any, dict[str, A
     return {media: {"schema": schema_of[struct]} for media in (_TYPES, *operation.also)}
 
 
-def _problem(status: int, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
-    schema = schema_of[ProblemDetails]
-    return {"description": _MEANING[status], "content": {"application/problem+json": {"schema": schema}}}
+def _problem(status: int, failure: Any, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    media = "application/problem+json" if failure is ProblemDetails else _TYPES
+    return {"description": _MEANING[status], "content": {media: {"schema": schema_of[failure]}}}
 
 
 def _statuses(route: RouteSpec, operation: Operation) -> list[int]:

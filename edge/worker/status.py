@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import lmdb
 import msgspec
 
+from edge.codes.stock_file import StockFile
 from edge.node.layout import SEATS, ProducerKey
 from edge.node.status import WorkerStatus, read_status, worker_statuses
 from edge.spool.reader import LOST
@@ -16,6 +17,7 @@ from edge.worker.desk import Desk
 from edge.worker.metrics import Gauges, add_up, exposition
 from edge.worker.outcome import Outcome
 from edge.worker.tally import Tally, inherited_tally, pending_records, read_tallies
+from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.ids import PlacementName
 from edgewise.reasons import State
 
@@ -111,6 +113,18 @@ class WorkerEntry(msgspec.Struct, frozen=True, rename="camel"):
     Each stage includes those before it."""
 
 
+class CodesStatus(msgspec.Struct, frozen=True, rename="camel"):
+    """What the node may promise of one promotion, beside the few numbers that workers have in hand."""
+
+    left: int
+    until_ms: int | None
+    """When the last of its leases ends; null without any."""
+    has_key: bool
+    """Whether codes of it can be verified and written here."""
+    is_open: bool
+    """Whether it is time for it."""
+
+
 class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """The whole node."""
 
@@ -124,6 +138,26 @@ class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
     events: EventsStatus
     profiles: ProfilesStatus
     workers: list[WorkerEntry]
+    codes: dict[PromotionName, CodesStatus] | msgspec.UnsetType = msgspec.UNSET
+    """Promotions of the bundle, where it has any."""
+
+
+def _codes(
+    desk: Desk, offers: Mapping[PromotionName, Promotion], now_ms: int
+) -> dict[PromotionName, CodesStatus] | msgspec.UnsetType:
+    if not offers:
+        return msgspec.UNSET
+    stock = StockFile(desk.paths).stock()
+    keys = {(key.promotion, key.generation) for key in stock.keys}
+    return {
+        name: CodesStatus(
+            left=stock.left(name, now_ms),
+            until_ms=max((lease.until_ms for lease in stock.leases if lease.promotion == name), default=None),
+            has_key=(name, promotion.generation) in keys,
+            is_open=promotion.is_open(now_ms),
+        )
+        for name, promotion in sorted(offers.items())
+    }
 
 
 def node_status(desk: Desk) -> StatusAnswer:
@@ -151,6 +185,7 @@ def node_status(desk: Desk) -> StatusAnswer:
         spool=_spool(desk),
         events=_events(desk),
         profiles=ProfilesStatus(count, size_bytes, desk.cache.file.generation, desk.oldest_reader_ms / 1_000),
+        codes=msgspec.UNSET if served is None else _codes(desk, served.bundle.policy.offers, now_ms),
         workers=[_entry(index, status) for index, status in enumerate(_workers(desk))],
     )
 

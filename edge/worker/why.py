@@ -48,6 +48,8 @@ class WhyItem(msgspec.Struct, frozen=True, rename="camel"):
     why: tuple[Why, ...]
     variant: str | msgspec.UnsetType = msgspec.UNSET
     """The copy that was shown, where it was not the item's own."""
+    representation: str | msgspec.UnsetType = msgspec.UNSET
+    """The format whose representation of the item was shown, where it was not its own content."""
 
 
 class WhyNothing(msgspec.Struct, frozen=True, rename="camel"):
@@ -111,6 +113,7 @@ def explained(record: DecisionRecord, served: Served | None, profile: Profile | 
                         item.propensity,
                         item.why or teller.causes(name, item, placed),
                         item.variant,
+                        item.representation,
                     )
                     for item in placed.items
                 ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,15 +20,19 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError
 from edgewise.ids import DecisionId, SiteName
 from hub.admin import answers, views
+from hub.admin.codes import CodeRoutes, CodesCollector
 from hub.admin.experiments import ExperimentRoutes
 from hub.admin.facts import FactsRoutes
 from hub.admin.guard import Guard
+from hub.admin.journeys import JourneyRoutes
+from hub.admin.mail import MailCollector, MailRoutes
 from hub.admin.metrics import LedgerCollector
 from hub.admin.openapi import Documented, openapi
 from hub.admin.problems import problem
 from hub.admin.rewards import RewardsCollector, only
 from hub.admin.webhooks import PATH as WEBHOOK
 from hub.admin.webhooks import WebhookRoutes
+from hub.codes.redeeming import Redeemer
 from hub.experiments.overview import ReportsNow
 from hub.experiments.policies import PolicyOf
 from hub.facts.board import FactsBoard
@@ -38,6 +42,7 @@ from hub.log import Log
 from hub.meters import Meters
 from hub.rewards.view import PolicyNow, RewardsNow, RewardsView
 from hub.settings import HubSettings, on_loopback
+from hub.site.journey_file import JourneyFile
 from hub.webhooks.receiving import Hooks
 
 
@@ -62,11 +67,17 @@ class Admin:
     """The live release's."""
     policy_of: PolicyOf = lambda _: None
     """Any release's that is kept."""
+    journeys: Callable[[], Mapping[str, JourneyFile]] = dict
+    """As the site was applied last."""
+    redeemer: Redeemer | None = None
+    """What redeems promotion codes; None: nobody does here."""
 
 
 def admin_app(admin: Admin, settings: HubSettings) -> Guard:
     """The guarded application."""
     admin.meters.registry.register(LedgerCollector(admin.ledger, admin.releases, admin.clock))
+    admin.meters.registry.register(MailCollector(admin.ledger))
+    admin.meters.registry.register(CodesCollector(admin.ledger))
     routes = _Routes(admin)
     admin.meters.registry.register(RewardsCollector(routes.rewards_now, admin.clock))
     app = Starlette(
@@ -96,6 +107,7 @@ class _Routes:
         self.rewards_now = RewardsNow(admin.ledger, admin.policy)
         reports = ReportsNow(admin.ledger, admin.policy, admin.policy_of)
         self.experiments = ExperimentRoutes(reports, admin.clock)
+        self.journeys = JourneyRoutes(admin.ledger, admin.journeys, admin.releases)
         self.reading = ""
 
     def table(self) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
@@ -118,10 +130,16 @@ class _Routes:
                 self.rewards,
             ),
             *self.experiments.table(),
+            *self.journeys.table(),
             *FactsRoutes(self._admin.facts).table(),
+            *([] if self._admin.redeemer is None else self._codes(self._admin.redeemer)),
+            *MailRoutes(self._admin.ledger, self._admin.clock).table(),
             *self.webhooks.table(),
             (Documented("/metrics", "Prometheus metrics.", None), self.metrics),
         ]
+
+    def _codes(self, redeemer: Redeemer) -> list[tuple[Documented, Callable[[Request], Awaitable[Response]]]]:
+        return CodeRoutes(self._admin.ledger, redeemer, self._admin.clock).table()
 
     async def live(self, _: Request) -> Response:
         return _json(answers.Health("LIVE"))

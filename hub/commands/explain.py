@@ -127,7 +127,8 @@ def _placement(name: str, placed: ExplainedPlacement) -> list[Any]:
             [
                 item.rank,
                 (item.id if item.title == item.id else f"{item.title} ({item.id})")
-                + (f", variant {item.variant}" if item.variant else ""),
+                + (f", variant {item.variant}" if item.variant else "")
+                + (f", as {item.representation}" if item.representation else ""),
                 item.reason,
                 f"{item.score:.4g}",
                 f"{item.propensity:.4g}",

@@ -16,7 +16,7 @@ from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
     from edgewise.bundle.catalogue import Catalogue
-    from hub.journeys.enabling import Gate
+    from hub.journeys.enabling import Gate, Lift
     from hub.journeys.overview import ListedJourney
     from hub.ledger.rows import ReleaseRow
     from hub.release.releases import Releases
@@ -39,13 +39,14 @@ def journey() -> None:
 @app.command("list")
 def listed(data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, quiet: Quiet = False) -> None:
     """List the site's journeys, who enabled which, and whether that is in force."""
+    from hub.journeys.overview import counts_of
     from hub.journeys.overview import listed as every
     from hub.release.releases import open_releases
 
     journeys = _said(site, data_dir).journeys
     with open_releases(data_dir) as releases:
-        found = every(journeys, releases.ledger.journey_states(), _live(releases))
-    headings = ["journey", "kind", "state", "by", "since", "placements"]
+        found = every(journeys, releases.ledger.journey_states(), _live(releases), counts_of(releases.ledger))
+    headings = ["journey", "kind", "state", "by", "since", "placements", "watched", "mails"]
     rows = [_row(of) for of in found.journeys]
     shown = table(headings, rows) if rows else "the site has no journey; write journeys/NAME.yaml"
     Terminal(json=json, quiet=quiet).result(found, shown)
@@ -54,6 +55,7 @@ def listed(data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, 
 @app.command()
 def show(name: Name, data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, quiet: Quiet = False) -> None:
     """Say how a journey stands, and what holds it back where it is not enabled."""
+    from hub.journeys.overview import counts_of
     from hub.journeys.overview import listed as every
     from hub.release.releases import open_releases
 
@@ -61,10 +63,14 @@ def show(name: Name, data_dir: DataDir, *, site: SiteFolder = Path(), json: Json
     said = _said(site, data_dir)
     journey = said.journey(name)
     with open_releases(data_dir) as releases:
-        (of,) = every({name: journey}, releases.ledger.journey_states(), _live(releases)).journeys
-        gates = _gates(name, said, data_dir, releases, terminal) if of.state != "enabled" else []
+        states, counts = releases.ledger.journey_states(), counts_of(releases.ledger)
+        (of,) = every({name: journey}, states, _live(releases), counts).journeys
+        is_on = of.state == "enabled"
+        gates = [] if is_on else _gates(name, said, data_dir, releases, terminal)
+        lifts = _lifts(journey, releases, terminal) if is_on else []
     told = [f"  {'open' if gate.is_open else 'HELD'}  {gate.name}: {gate.sentence}" for gate in gates]
-    terminal.result({"journey": of, "gates": gates}, _standing(of), *told)
+    told += [f"  {lift.key}: {lift.sentence}" for lift in lifts]
+    terminal.result({"journey": of, "gates": gates, "lift": lifts}, _standing(of), *_mails(of), *told)
 
 
 @app.command()
@@ -103,6 +109,29 @@ def enable(
 
 
 @app.command()
+def run(data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> None:
+    """Go over the enabled mail journeys once: who began a run, and whose mail is due. Sending is the outbox's business.
+
+    A hub that serves does so by itself (journeys_every_ms); what was planned once is not planned again.
+    """
+    from edgewise.clock import SystemClock
+    from hub.journeys.keeping import JourneyDesk, JourneyKeeper
+    from hub.log import start_log
+    from hub.release.releases import open_releases
+
+    log = start_log("warning")
+    with open_releases(data_dir) as releases:
+        desk = JourneyDesk(data_dir, releases.ledger, releases, log=log)
+        try:
+            told = JourneyKeeper(desk, releases.ledger, 0, clock=SystemClock(), log=log).once()
+        finally:
+            desk.close()
+    failed = f", {told.failed:,} could not be looked at" if told.failed else ""
+    shown = f"{told.found:,} events begin runs, {told.looked:,} people looked at, {told.put:,} mails planned{failed}"
+    Terminal(json=json, quiet=quiet).result(told, shown)
+
+
+@app.command()
 def pause(
     name: Name,
     data_dir: DataDir,
@@ -132,7 +161,8 @@ def _live(releases: Releases) -> ReleaseRow | None:
 def _row(of: ListedJourney) -> list[str]:
     since = "" if of.since_ms is None else utc_minute(of.since_ms)
     state = of.state if of.is_in_force else f"{of.state}, with the next release"
-    return [of.name, of.kind, state, of.who, since, ", ".join(of.placements) or "none"]
+    mails = ", ".join(f"{count:,} {which}" for which, count in of.mails.items())
+    return [of.name, of.kind, state, of.who, since, ", ".join(of.placements) or "none", f"{of.watched:,}", mails]
 
 
 def _standing(of: ListedJourney) -> str:
@@ -140,6 +170,34 @@ def _standing(of: ListedJourney) -> str:
     why = f" ({of.reason})" if of.reason else ""
     waits = "" if of.is_in_force else "; in force once a release that is built from now on is live"
     return f"{of.name}, {of.kind}: {of.state}{said}{why}{waits}"
+
+
+def _mails(of: ListedJourney) -> list[str]:
+    if of.kind != "mail":
+        return []
+    counted = ", ".join(f"{count:,} {state}" for state, count in of.mails.items()) or "none yet"
+    why = ", ".join(f"{reason} {count:,}" for reason, count in of.unsent.items())
+    return [f"  {of.watched:,} people watched; mails: {counted}{f' ({why})' if why else ''}"]
+
+
+def _lifts(journey: JourneyFile, releases: Releases, terminal: Terminal) -> list[Lift]:
+    from edgewise.clock import SystemClock
+    from hub.experiments.policies import ReleasedPolicies
+    from hub.journeys.enabling import lift_of
+    from hub.release.live_policy import LivePolicy
+
+    live = LivePolicy(releases.repository)()
+    if live is None:
+        return []
+    with terminal.working("reading what it did"):
+        return lift_of(
+            releases.ledger,
+            journey,
+            live,
+            ReleasedPolicies(releases.repository),
+            days=_DAYS,
+            now_ms=SystemClock().now_ms(),
+        )
 
 
 class _Said(NamedTuple):

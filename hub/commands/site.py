@@ -4,41 +4,53 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands.options import By
+from hub.commands.site_plan import plan
+from hub.commands.site_preview import preview
 from hub.commands.site_schema import schema
+from hub.commands.site_words import Folder, lines, shown_plan, shown_waiting
 from hub.data_dir import DataDir
-
-if TYPE_CHECKING:
-    from rich.text import Text
-
-    from hub.release.plan import Plan
 
 app = typer.Typer(no_args_is_help=True, help="Placements, items, rules and experiments of a site, kept in git.")
 app.command()(schema)
-SHOWN_CHANGES = 60
-
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
+app.command()(preview)
+app.command()(plan)
 
 
 @app.command()
 def init(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = False, quiet: Quiet = False) -> None:
-    """Write a small invented site to start from, and make its signing keys in the hub's data folder."""
+    """Write a small invented site to start from, and make its signing keys in the hub's data folder.
+
+    Its first journey, the banner, is enabled where the data audit finds what it needs; the others wait for a person.
+    """
+    from edgewise.clock import SystemClock
     from hub.audit import person
+    from hub.journeys.first import FIRST, begin_first
     from hub.release.beginning import begin
 
     who = person(by, os.environ)
     _, write_key, keys = begin(folder, data_dir, by=who)
+    first = begin_first(folder, data_dir, by=who, now_ms=SystemClock().now_ms())
+    state = "is enabled" if first.is_enabled else "waits, and its page serves the champion"
+    cure = "" if first.is_enabled else f"; later: edgewise journey enable {FIRST} --site {folder}"
     Terminal(json=json, quiet=quiet).result(
-        {"site": str(folder), "write_key": write_key, "keys": keys, "approved_by": who},
-        _lines(
+        {
+            "site": str(folder),
+            "write_key": write_key,
+            "keys": keys,
+            "approved_by": who,
+            "journey": {"name": FIRST, "enabled": first.is_enabled, "sentence": first.sentence},
+        },
+        lines(
             f"wrote a site into {folder}; all its items are approved by {who}",
             f"write key for its pages (kept nowhere, note it down): {write_key}",
             f"made {', '.join(keys)} in {data_dir / 'keys'}" if keys else f"using the keys in {data_dir / 'keys'}",
+            f"the journey {FIRST} {state}: {first.sentence}{cure}",
             f"next: edgewise site apply {folder}",
         ),
     )
@@ -63,22 +75,12 @@ def check(folder: Folder, *, json: Json = False, quiet: Quiet = False) -> None:
     shown = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for kind, count in counts.items() if count)
     Terminal(json=json, quiet=quiet).result(
         {"site": contents.policy.site.name, **counts, "waiting": contents.waiting, "notes": contents.notes},
-        _lines(
-            f"{contents.policy.site.name} is in order: {shown}", *contents.notes, *_waiting(contents.waiting, folder)
+        lines(
+            f"{contents.policy.site.name} is in order: {shown}",
+            *contents.notes,
+            *shown_waiting(contents.waiting, folder),
         ),
     )
-
-
-@app.command()
-def plan(folder: Folder, data_dir: DataDir, *, json: Json = False, quiet: Quiet = False) -> None:
-    """Show what a site would change against the release that serves; nothing is written."""
-    from hub.release.releases import open_releases
-    from hub.site.loading import load_site
-
-    contents = load_site(folder)
-    with open_releases(data_dir) as releases:
-        planned = releases.plan(contents)
-    Terminal(json=json, quiet=quiet).result(planned, _lines(*_shown(planned, folder)))
 
 
 @app.command()
@@ -100,7 +102,7 @@ def apply(folder: Folder, data_dir: DataDir, *, by: By = None, json: Json = Fals
         outcome = f"nothing to build: release {version} ({applied.release.status}) holds exactly this"
     terminal.result(
         {"release": applied.release, "is_new": applied.is_new, "plan": applied.plan},
-        _lines(*_shown(applied.plan, folder), outcome),
+        lines(*shown_plan(applied.plan, folder), outcome),
     )
 
 
@@ -133,7 +135,7 @@ def approve(
             "approved": [entry._asdict() for entry in approved],
             "templates": [entry._asdict() for entry in looks],
         },
-        _lines(
+        lines(
             *(
                 entry.item
                 + (f", variant {entry.variant}" if entry.variant else "")
@@ -163,32 +165,5 @@ def fallbacks(
 
     written = write_fallbacks(load_site(folder), out, locale=locale)
     Terminal(json=json, quiet=quiet).result(
-        {"written": [str(path) for path in written]}, _lines(*(f"wrote {path}" for path in written))
+        {"written": [str(path) for path in written]}, lines(*(f"wrote {path}" for path in written))
     )
-
-
-def _shown(planned: Plan, folder: Path) -> list[str]:
-    against = "nothing serves yet" if planned.live is None else f"against release {planned.live}, which serves"
-    if planned.damage:
-        against = f"against nothing, because what serves is damaged: {planned.damage}"
-    count = "1 change" if len(planned.changes) == 1 else f"{len(planned.changes)} changes"
-    lines = [f"{count}, {against}"]
-    lines += [f"  {change}" for change in planned.changes[:SHOWN_CHANGES]]
-    if len(planned.changes) > SHOWN_CHANGES:
-        lines.append(f"  … and {len(planned.changes) - SHOWN_CHANGES} more (all with --json)")
-    return [*lines, *_waiting(planned.waiting, folder)]
-
-
-def _waiting(waiting: tuple[str, ...], folder: Path) -> list[str]:
-    if not waiting:
-        return []
-    few = ", ".join(waiting[:5]) + (", …" if len(waiting) > 5 else "")  # noqa: PLR2004
-    count = "1 item waits" if len(waiting) == 1 else f"{len(waiting)} items wait"
-    return [f"{count} for an approval, out of every answer until then ({few}): edgewise site approve {folder}"]
-
-
-def _lines(*lines: str) -> Text:
-    """Lines as they are: what a site's owner wrote is no markup."""
-    from rich.text import Text
-
-    return Text("\n".join(lines))

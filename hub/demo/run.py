@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -126,7 +127,8 @@ class Demo:
     def learn_and_release(self) -> int:
         """From history to a release that the nodes may run; its version."""
         with self._step("write the shop's site and its visitors' history"):
-            write_shop(self._site_dir, self._history, self._story, origin=self._storefront.url)
+            today = dt.datetime.fromtimestamp(self._clock.now_ms() / 1_000, dt.UTC).date()
+            write_shop(self._site_dir, self._history, self._story, origin=self._storefront.url, today=today)
             write_history(self._story, self._folder / "history.jsonl", self._clock.now_ms() - 60_000)
         with self._step("make the site's keys"):
             self._edgewise("keys", "init")
@@ -165,7 +167,7 @@ class Demo:
                 ]
                 urls = [str(node.said["url"]) for node in edges]
                 wait_for_bundle(urls, version, self._clock)
-            self._storefront.open(Shop(urls, self.world, WRITE_KEY))
+            self._storefront.open(Shop(urls, self.world, WRITE_KEY), self._history.items)
             running.callback(self._storefront.close)
             yield Addresses(self._storefront.url, urls, the_hub.said["hub"], the_hub.said["admin"]), the_hub
 

@@ -12,21 +12,25 @@ from typing_extensions import override
 
 from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.facts import NO_FACTS
+from edgewise.bundle.promotions import PromotionName
 from edgewise.consent import SILENCE, effective
 from edgewise.decide import Outcome, decide
 from edgewise.decision import canonical_bytes
-from edgewise.dial import DIAL_NOTHING
+from edgewise.dial import DIAL_NOTHING, DIAL_PAGE
 from edgewise.draws import draw_from
+from edgewise.eligibility import may_personalise
 from edgewise.errors import UnavailableError
-from edgewise.ids import BundleVersion, DecisionId, ModelName, PlacementName, Producer, SubjectId, ulid
+from edgewise.ids import BundleVersion, DecisionId, ItemId, ModelName, PlacementName, Producer, SubjectId, ulid
 from edgewise.keeping import kept_for_learning
 from edgewise.live_facts import LiveFacts
 from edgewise.profile.preferences import Preferences, decode_preferences
 from edgewise.profile.state import Profile, decode_profile
+from edgewise.promises import NO_PROMISES, Promises
 from edgewise.question import Question
 from edgewise.reasons import Reason
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, PlacementRequest
+from hub.codes.mailing import MailCodes
 from hub.journeys.watching import Champions
 from hub.ledger.ledger import Ledger
 from hub.release.held_back import champion_arm
@@ -78,7 +82,9 @@ class LiveBundle:
 class Decider(Champions):
     """Decides for one hub; not for several threads."""
 
-    def __init__(self, ledger: Ledger, bundle: BundleNow, child: ScoringChild) -> None:
+    def __init__(self, ledger: Ledger, bundle: BundleNow, child: ScoringChild, codes: MailCodes | None = None) -> None:
+        """Without `codes` nothing is decided that is shown only with a code."""
+        self._codes = codes
         self._ledger = ledger
         self._bundle = bundle
         self._child = child
@@ -112,23 +118,27 @@ class Decider(Champions):
         if bundle is None or missing:
             what = f"has no placement {missing[0]!r}" if bundle is not None else "is none"
             raise UnavailableError(f"the live release {what}; apply the site, approve and promote the release")
-        site, will = bundle.policy.site, self.will_of(person)
+        site, will, offers = bundle.policy.site, self.will_of(person), bundle.policy.offers
         dial = will.preferences.dial.value
         entropy = hashlib.blake2b(f"{key}/{now_ms}".encode(), digest_size=10, key=site.salt.encode()[:64]).digest()
+        grants = effective(
+            stored=will.preferences.stored_consent,
+            asked=SILENCE,
+            default=site.default_consent,
+            opted_out=dial == DIAL_NOTHING,
+            global_privacy_control=False,
+        )
+        may_know = may_personalise(grants, dial) and dial > DIAL_PAGE
         question = Question(
             decision_id=DecisionId(ulid(now_ms, entropy)),
             unit=person,
             placements=tuple(PlacementRequest(name) for name in placements),
             context=context,
-            grants=effective(
-                stored=will.preferences.stored_consent,
-                asked=SILENCE,
-                default=site.default_consent,
-                opted_out=dial == DIAL_NOTHING,
-                global_privacy_control=False,
-            ),
+            grants=grants,
             dial=dial,
             mute=will.preferences.mute.value,
+            explain=True,
+            unpromised=self._codes.unpromised(offers, now_ms) if self._codes and may_know else tuple(offers),
         )
         outcome = decide(
             question,
@@ -140,6 +150,16 @@ class Decider(Champions):
             now_ms=now_ms,
         )
         return Decided(outcome, bundle, _record(question, outcome, bundle, will.profile, person, now_ms))
+
+    def promises(self, made: Decided, person: SubjectId, now_ms: int) -> Promises:
+        """The codes that come with what was decided; each costs a place of its promotion's total."""
+        shown: dict[ItemId, PromotionName] = {}
+        for placed in made.outcome.decision.placements.values():
+            for chosen in placed.items:
+                item = made.bundle.item(chosen.id) if chosen.content_digest else None
+                if item is not None and item.promotion is not None and item.promotion not in made.record.unpromised:
+                    shown[chosen.id] = item.promotion
+        return NO_PROMISES if self._codes is None or not shown else self._codes.promise(shown, person, now_ms)
 
     def _facts_of(self, bundle: Bundle) -> LiveFacts | None:
         newest = self._ledger.newest_facts()
@@ -180,9 +200,11 @@ def _record(  # noqa: PLR0917  # made in one place
         shown=outcome.shown if kept.is_kept else {},
         deferred=True,
         mute=question.mute,
+        explain=question.explain,
         unit=question.unit,
         shadows=outcome.shadows,
         learning_probability=kept.probability,
         is_kept=kept.is_kept,
         enrolled=outcome.enrolled,
+        unpromised=question.unpromised,
     )

@@ -14,6 +14,7 @@ import msgspec
 from edgewise.bundle.policy import Policy
 from edgewise.errors import InputError, RefusedError
 from edgewise.ids import ExperimentKey
+from edgewise.profile.state import DAY_MS
 from hub.data_audit.audit import Audit
 from hub.experiments.policies import PolicyOf, Rules
 from hub.experiments.report import reported
@@ -46,6 +47,14 @@ class Verdicts(NamedTuple):
     """Others than the one that is asked for, the one enabled first leading."""
     sentences: tuple[str, ...]
     """Of each ship or stop among their experiments."""
+
+
+class Lift(msgspec.Struct, frozen=True):
+    """What one arm of a journey's experiment won."""
+
+    key: ExperimentKey
+    word: Word
+    sentence: str
 
 
 def data_gate(journey: JourneyFile, audit: Audit) -> Gate:
@@ -93,14 +102,22 @@ def verdicts_on(
     sentences: list[str] = []
     for other in earlier:
         journey = journeys(other)
-        for key in _experiments(journey, live) if journey is not None and live is not None else ():
-            assert live is not None
-            trial = read_trial(
-                ledger, Rules(key, live, policy_of), since_ms=now_ms - round(days * 86_400_000), now_ms=now_ms
-            )
-            found = reported(trial).analysis.verdicts.values()
-            sentences += [f"{other}, {key}: {of.sentence}" for of in found if of.word in {Word.SHIP, Word.STOP}]
+        if journey is not None and live is not None:
+            told = lift_of(ledger, journey, live, policy_of, days=days, now_ms=now_ms)
+            sentences += [f"{other}, {of.key}: {of.sentence}" for of in told if of.word in {Word.SHIP, Word.STOP}]
     return Verdicts(tuple(earlier), tuple(sentences))
+
+
+def lift_of(
+    ledger: Ledger, journey: JourneyFile, live: Policy, policy_of: PolicyOf, *, days: float, now_ms: int
+) -> list[Lift]:
+    """What the experiments of a journey's placements say, read over the last `days`."""
+    told: list[Lift] = []
+    for key in _experiments(journey, live):
+        rules = Rules(key, live, policy_of)
+        trial = read_trial(ledger, rules, since_ms=now_ms - round(days * DAY_MS), now_ms=now_ms)
+        told += [Lift(key, of.word, of.sentence) for of in reported(trial).analysis.verdicts.values()]
+    return told
 
 
 def enable(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from edgewise.ids import PlacementName
 from hub.ledger.journeys import JourneySwitch
 from hub.ledger.rows import ReleaseRow
+from hub.ledger.watches import watched
+from hub.mail.outbox import Outbox
+from hub.mail.states import MailState
 from hub.site.journey_file import JourneyFile
+
+if TYPE_CHECKING:
+    from hub.ledger.ledger import Ledger
 
 
 class ListedJourney(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +33,22 @@ class ListedJourney(msgspec.Struct, frozen=True, kw_only=True):
     since_ms: int | None = None
     reason: str = ""
     placements: tuple[PlacementName, ...] = ()
+    watched: int = 0
+    """People who are looked at again: somebody who left a cart, or waits for the next mail of a series."""
+    mails: dict[str, int] = {}
+    """State of the outbox -> mails; `uncertain` are those of which nobody knows whether they left."""
+    unsent: dict[str, int] = {}
+    """Why mails were not sent -> how many."""
     is_in_force: bool
     """Whether visitors get what its state says: a page journey needs a live release that was built since."""
+
+
+class Counts(NamedTuple):
+    """What the ledger has of all journeys."""
+
+    watched: Mapping[str, int]
+    mails: Mapping[tuple[str, MailState, str], int]
+    """(journey, state, reason) -> how many."""
 
 
 class Journeys(msgspec.Struct, frozen=True):
@@ -42,13 +64,34 @@ def placements_of(journey: JourneyFile) -> tuple[PlacementName, ...]:
 
 
 def listed(
-    journeys: Mapping[str, JourneyFile], states: Mapping[str, JourneySwitch], live: ReleaseRow | None
+    journeys: Mapping[str, JourneyFile],
+    states: Mapping[str, JourneySwitch],
+    live: ReleaseRow | None,
+    counts: Counts | None = None,
 ) -> Journeys:
     """Every journey, sorted by name; `live` is the release that serves."""
-    return Journeys([_listed(name, journey, states.get(name), live) for name, journey in sorted(journeys.items())])
+    known = counts or Counts({}, {})
+    return Journeys(
+        [_listed(name, journey, states.get(name), live, known) for name, journey in sorted(journeys.items())]
+    )
 
 
-def _listed(name: str, journey: JourneyFile, said: JourneySwitch | None, live: ReleaseRow | None) -> ListedJourney:
+def counts_of(ledger: Ledger) -> Counts:
+    """What journeys have come to, of all of them."""
+    with ledger.storage.reading() as connection:
+        return Counts(watched(connection), Outbox.counts(connection))
+
+
+def _listed(
+    name: str, journey: JourneyFile, said: JourneySwitch | None, live: ReleaseRow | None, counts: Counts
+) -> ListedJourney:
+    mails: Counter[str] = Counter()
+    unsent: Counter[str] = Counter()
+    for (of, state, reason), count in counts.mails.items():
+        if of == name:
+            mails[state.value] += count
+            if reason:
+                unsent[reason] += count
     placements = placements_of(journey)
     waits = said is not None and journey.kind == "page" and (live is None or live.created_ms < said.time_ms)
     return ListedJourney(
@@ -59,5 +102,8 @@ def _listed(name: str, journey: JourneyFile, said: JourneySwitch | None, live: R
         since_ms=None if said is None else said.time_ms,
         reason="" if said is None else said.reason,
         placements=placements,
+        watched=counts.watched.get(name, 0),
+        mails=dict(sorted(mails.items())),
+        unsent=dict(sorted(unsent.items())),
         is_in_force=not waits,
     )

@@ -6,23 +6,28 @@ What fails for one person is tried again later, and holds up nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
+import sqlalchemy as sa
 
 from edgewise.ids import SubjectId
+from edgewise.records import EventRecord
 from hub.journeys.planning import UNTOLD_MS, Plan, plan_of
 from hub.journeys.runs import FORGOTTEN_MS
 from hub.journeys.timing import HOUR_MS, MINUTE_MS, quiet_of, timezone_of
 from hub.ledger.ledger import Ledger
+from hub.ledger.links import members_of_all, people_among
 from hub.ledger.records import reading
 from hub.ledger.watches import Watch, deeds_of, due, find, look_later
 from hub.log import Log
-from hub.mail.outbox import Outbox
+from hub.mail.outbox import MailRow, Outbox
 from hub.site.journey_file import JourneyFile
 
 AT_ONCE: Final = 500
+TOGETHER: Final = 50
+"""People whose plans are written down in one transaction."""
 _LONGEST_WAIT_MS: Final = HOUR_MS
 _MOST_ROWS: Final = 1_000
 """Mails of one journey to one person that are looked at, the latest ones."""
@@ -46,6 +51,15 @@ class Watched(msgspec.Struct, frozen=True):
     """Mails that are new in the outbox."""
     failed: int = 0
     """People who could not be looked at."""
+
+
+class _Looked(NamedTuple):
+    """What came of one watch."""
+
+    watch: Watch
+    person: SubjectId
+    plan: Plan
+    failed: bool = False
 
 
 class Step(NamedTuple):
@@ -74,7 +88,7 @@ class Watcher:
         self._at = step.at
 
     def turn(self, now_ms: int, check: Callable[[], None] = lambda: None) -> Watched:
-        """Go over every mail journey that is enabled. `check` is asked before each person, and may raise."""
+        """Go over every mail journey that is enabled. `check` is asked between people, and may raise."""
         enabled = self._ledger.enabled_journeys()
         told = Watched()
         for name, journey in sorted(self._journeys().items()):
@@ -93,48 +107,55 @@ class Watcher:
         while True:
             with self._ledger.storage.reading() as connection:
                 watches = due(connection, name, now_ms, most=AT_ONCE)
-            for watch in watches:
+            for start in range(0, len(watches), TOGETHER):
                 check()
-                told = _sum(told, self._look(watch, journey, now_ms))
+                told = _sum(told, self._look(watches[start : start + TOGETHER], journey, now_ms))
             if len(watches) < AT_ONCE:
                 return told
 
-    def _look(self, watch: Watch, journey: JourneyFile, now_ms: int) -> Watched:
+    def _look(self, watches: Sequence[Watch], journey: JourneyFile, now_ms: int) -> Watched:
+        """Plan for some people, each by himself; then write all of it down at once."""
+        looked = [self._looked_at(watch, journey, now_ms) for watch in watches]
+        put = 0
+        with self._ledger.storage.writing() as connection:
+            for each in looked:
+                for mail in each.plan.mails:
+                    put += Outbox.put(
+                        connection,
+                        key=mail.key,
+                        journey=each.watch.journey,
+                        person=each.person,
+                        due_ms=mail.window.due_ms,
+                        not_after_ms=mail.window.not_after_ms,
+                        payload=mail.payload,
+                        now_ms=now_ms,
+                    )
+                # what is not to be looked at later than now would be looked at for ever within this turn
+                look_ms = None if each.plan.look_ms is None else max(each.plan.look_ms, now_ms + 1)
+                look_later(connection, each.watch, look_ms, tries=each.watch.tries + 1 if each.failed else 0)
+        self._at("put")
+        return Watched(looked=len(looked), put=put, failed=sum(each.failed for each in looked))
+
+    def _looked_at(self, watch: Watch, journey: JourneyFile, now_ms: int) -> _Looked:
         try:
-            person = self._ledger.person_of(watch.subject)
-            plan = self._plan(watch.journey, journey, person, now_ms)
+            person, plan = self._plan(watch, journey, now_ms)
         except Exception:  # noqa: BLE001  # one damaged profile holds up nobody else
             self._log.exception("somebody could not be looked at", journey=watch.journey, subject=watch.subject)
             wait_ms = min(MINUTE_MS << min(watch.tries, 10), _LONGEST_WAIT_MS)
-            with self._ledger.storage.writing() as connection:
-                look_later(connection, watch, now_ms + wait_ms, tries=watch.tries + 1)
-            return Watched(looked=1, failed=1)
+            return _Looked(watch, watch.subject, Plan(look_ms=now_ms + wait_ms), failed=True)
         self._at("planned")
-        put = 0
-        with self._ledger.storage.writing() as connection:
-            for mail in plan.mails:
-                put += Outbox.put(
-                    connection,
-                    key=mail.key,
-                    journey=watch.journey,
-                    person=person,
-                    due_ms=mail.window.due_ms,
-                    not_after_ms=mail.window.not_after_ms,
-                    payload=mail.payload,
-                    now_ms=now_ms,
-                )
-            # what is not to be looked at later than now would be looked at for ever within this turn
-            look_ms = None if plan.look_ms is None else max(plan.look_ms, now_ms + 1)
-            look_later(connection, watch, look_ms)
-        self._at("put")
-        return Watched(looked=1, put=put)
+        return _Looked(watch, person, plan)
 
-    def _plan(self, name: str, journey: JourneyFile, person: SubjectId, now_ms: int) -> Plan:
-        members = self._ledger.members_of(person)
-        since_ms = now_ms - history_ms(journey)
-        events = reading(self._ledger.storage, lambda connection: deeds_of(connection, members, since_ms))
-        with self._ledger.storage.reading() as connection:
+    def _plan(self, watch: Watch, journey: JourneyFile, now_ms: int) -> tuple[SubjectId, Plan]:
+        name, since_ms = watch.journey, now_ms - history_ms(journey)
+
+        def read(connection: sa.Connection) -> tuple[SubjectId, list[EventRecord], list[MailRow]]:
+            person = people_among(connection, [watch.subject]).get(watch.subject, watch.subject)
+            members = members_of_all(connection, [watch.subject])
             rows = Outbox.rows(connection, journey=name, people=members, limit=_MOST_ROWS)
+            return person, deeds_of(connection, members, since_ms), rows
+
+        person, events, rows = reading(self._ledger.storage, read)
         quiet = quiet_of(journey, timezone_of(events, journey.timezone))
 
         def plan(*, is_champion: bool) -> Plan:
@@ -146,8 +167,8 @@ class Watcher:
             (step.after_hours for step in journey.steps), default=0.0
         )
         if not is_asked or not self._champions.is_champion(journey, person, now_ms):
-            return soonest
-        return plan(is_champion=True)
+            return person, soonest
+        return person, plan(is_champion=True)
 
 
 def history_ms(journey: JourneyFile) -> int:

@@ -16,6 +16,7 @@ from typing_extensions import override
 from edgewise.admission.load import Bundle
 from edgewise.decision import ChosenItem, PlacementDecision
 from edgewise.ids import PlacementName, SubjectId
+from edgewise.promises import Promises, promised_content
 from edgewise.rendering import Links, ShownItem, content_of, render_placement
 from edgewise.request import Context
 from hub.journeys.deciding import Decided, Decider
@@ -86,7 +87,8 @@ class JourneyWriter(Writer):
             context=Context(locale=locale, timezone=timezone),
         )
         offered = made.outcome.decision.placements[step.of.treatments]
-        shown = {name: _shown(made, name) for name in placements}
+        promises = self._decider.promises(made, due.person, now_ms)
+        shown = {name: _shown(made, name, promises) for name in placements}
         if not shown[step.of.treatments]:
             self._note_nothing(made, now_ms)
             return Dropped(NOTHING, f"{offered.policy}: {offered.reason}")
@@ -96,7 +98,12 @@ class JourneyWriter(Writer):
             html="".join(self._html(made, name, shown[name], locale) for name in placements),
             text=_text([item for name in placements for item in shown[name]]),
             locale=locale or "en",
-            decisions=(made.record,),
+            decisions=(
+                msgspec.structs.replace(
+                    made.record, promised={promise.promotion: promise.number for promise in promises.values()}
+                ),
+            ),
+            why=_why(made, placements),
             limits=Limits(journey.caps.per_week, quiet_of(journey, timezone)),
         )
 
@@ -152,14 +159,27 @@ class JourneyWriter(Writer):
         )
 
 
-def _shown(made: Decided, name: PlacementName) -> list[ShownItem]:
+def _why(made: Decided, placements: Sequence[PlacementName]) -> tuple[str, ...]:
+    """The sentences behind what is shown, each once: the mail brings them with it, as no edge knows its decision."""
+    decided = (made.outcome.decision.placements[name] for name in placements)
+    return tuple(dict.fromkeys(why.text for each in decided for item in each.items for why in item.why))
+
+
+def _shown(made: Decided, name: PlacementName, promises: Promises) -> list[ShownItem]:
     decided: PlacementDecision = made.outcome.decision.placements[name]
-    return [ShownItem(item.id, item.rank, item.reason, _content(made.bundle, name, item)) for item in decided.items]
+    return [
+        ShownItem(item.id, item.rank, item.reason, _content(made.bundle, name, item, promises))
+        for item in decided.items
+    ]
 
 
-def _content(bundle: Bundle, name: PlacementName, item: ChosenItem) -> Mapping[str, Any] | None:
+def _content(bundle: Bundle, name: PlacementName, item: ChosenItem, promises: Promises) -> Mapping[str, Any] | None:
     variant = item.variant if isinstance(item.variant, str) else ""
-    return content_of(bundle, item.id, variant, bundle.policy.placements[name].format)
+    content = content_of(bundle, item.id, variant, bundle.policy.placements[name].format)
+    promise = promises.get(item.id)
+    if content is None or promise is None:
+        return content
+    return promised_content(content, promise, bundle.policy.offers[promise.promotion], bundle.policy.site.currency)
 
 
 def _subject(items: Sequence[ShownItem], journey: str) -> str:
@@ -168,10 +188,9 @@ def _subject(items: Sequence[ShownItem], journey: str) -> str:
 
 
 def _text(items: Sequence[ShownItem]) -> str:
-    """The plain part: title, text and link of each, a blank line between."""
-    parts = (
-        [_word(item.content, key) for key in ("title", "text", "link")] for item in items if item.content is not None
-    )
+    """The plain part: title, text, code and link of each, a blank line between."""
+    keys = ("title", "text", "code", "link")
+    parts = ([_word(item.content, key) for key in keys] for item in items if item.content is not None)
     return "\n\n".join("\n".join(line for line in lines if line) for lines in parts if any(lines))
 
 

@@ -63,7 +63,9 @@ class Budget(msgspec.Struct, frozen=True):
         return self.total - self.open - self.redeemed
 
 
-class _LeaseRow(msgspec.Struct, frozen=True):
+class LeaseRow(msgspec.Struct, frozen=True):
+    """A range of numbers, and who has it."""
+
     lease: str
     promotion: PromotionName
     node: NodeId
@@ -115,7 +117,7 @@ class CodeLeases:
                 )
                 lent = _lend(
                     connection,
-                    _LeaseRow(
+                    LeaseRow(
                         name,
                         promotion,
                         node,
@@ -163,6 +165,14 @@ class CodeLeases:
         with self.storage.reading() as connection:
             return [typed(row, Budget) for row in connection.execute(query).mappings()]
 
+    def code_leases_of(self, promotion: str) -> list[LeaseRow]:
+        """Every lease of a promotion whose codes may still be redeemed, oldest first."""
+        columns = tables.code_leases.c
+        query = sa.select(tables.code_leases).where(columns.promotion == promotion, columns.state != OVER)
+        with self.storage.reading() as connection:
+            rows = connection.execute(query.order_by(columns.first)).mappings()
+            return [typed(row, LeaseRow) for row in rows]
+
     def revoked_codes(self) -> list[tuple[PromotionName, int]]:
         """Numbers that were taken back, the latest MOST_REVOKED."""
         columns = tables.code_revocations.c
@@ -175,7 +185,7 @@ def end_leases(connection: sa.Connection, now_ms: int) -> None:
     """Close what nobody can redeem any more. It stays closed if the clock is set back afterwards."""
     columns = tables.code_leases.c
     query = sa.select(tables.code_leases).where(columns.state != OVER, columns.ends_ms <= now_ms)
-    for row in [typed(row, _LeaseRow) for row in connection.execute(query).mappings()]:
+    for row in [typed(row, LeaseRow) for row in connection.execute(query).mappings()]:
         unredeemed = row.last - row.first + 1 - _redeemed_in(connection, row.promotion, row.first, row.last)
         _add(connection, row.promotion, open_=-unredeemed)
         connection.execute(sa.update(tables.code_leases).where(columns.lease == row.lease).values(state=OVER))
@@ -203,13 +213,13 @@ def count_redeemed(connection: sa.Connection, promotion: PromotionName) -> None:
     _add(connection, promotion, open_=-1, redeemed=1)
 
 
-def _of_node(connection: sa.Connection, node: NodeId) -> dict[str, _LeaseRow]:
+def _of_node(connection: sa.Connection, node: NodeId) -> dict[str, LeaseRow]:
     columns = tables.code_leases.c
     query = sa.select(tables.code_leases).where(columns.node == node, columns.state == LENT)
-    return {row["lease"]: typed(row, _LeaseRow) for row in connection.execute(query).mappings()}
+    return {row["lease"]: typed(row, LeaseRow) for row in connection.execute(query).mappings()}
 
 
-def _hear(connection: sa.Connection, row: _LeaseRow, said: Held, incarnation: str) -> None:
+def _hear(connection: sa.Connection, row: LeaseRow, said: Held, incarnation: str) -> None:
     """What one lease came to. Whoever speaks for it has it: its last owner, or who goes on where that one ended."""
     if said.incarnation != row.incarnation:
         return  # a copy has taken it over, or this is the copy of somebody who went on: it gets numbers of its own
@@ -235,7 +245,7 @@ def _wanted(
     ]
 
 
-def _lend(connection: sa.Connection, asked: _LeaseRow, promotion: Promotion) -> _LeaseRow | None:
+def _lend(connection: sa.Connection, asked: LeaseRow, promotion: Promotion) -> LeaseRow | None:
     """Numbers for `asked`, whose `last` says how many are wanted; None where there are none."""
     budget = budget_of(connection, asked.promotion)
     columns = ("total", "lent", "open", "redeemed", "terms")
@@ -280,7 +290,7 @@ def _add(connection: sa.Connection, promotion: PromotionName, *, open_: int, red
     )
 
 
-def _change(connection: sa.Connection, row: _LeaseRow, **values: Any) -> None:
+def _change(connection: sa.Connection, row: LeaseRow, **values: Any) -> None:
     connection.execute(sa.update(tables.code_leases).where(tables.code_leases.c.lease == row.lease).values(**values))
 
 

@@ -242,7 +242,7 @@ def _redact_audit(connection: sa.Connection, subjects: Collection[SubjectId]) ->
     redacted = 0
     rows = connection.execute(
         sa.select(columns.seq, columns.subject, columns.detail).where(
-            columns.what.like("profile %") | columns.what.like("link%")
+            sa.or_(*(columns.what.like(deed) for deed in ("profile %", "link%", "mail %")))
         )
     ).all()
     for row in rows:

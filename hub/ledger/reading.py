@@ -84,9 +84,25 @@ class RecordReader:
         for position, payload in self._pages(tables.decisions, *where, after_position=after_position):
             yield position, _decisions.decode(payload)
 
+    def latest_decisions(self, most: int) -> list[DecisionRecord]:
+        """The decisions that were stored last, at most so many, in the order of storing."""
+        table = tables.decisions
+        query = sa.select(*columns_of(table)).order_by(table.c.position.desc()).limit(most)
+        page = reading(self.storage, partial(_page, query=query, subject=None))
+        return [_decisions.decode(payload) for _, payload in sorted(page)]
+
     def events(self, *, after_position: int = 0) -> Iterator[tuple[int, EventRecord]]:
         """(position, event) of all subjects in the order of storing."""
         for position, payload in self._pages(tables.events, after_position=after_position):
+            yield position, _events.decode(payload)
+
+    def events_called(
+        self, name: str, *, after_position: int, until_position: int
+    ) -> Iterator[tuple[int, EventRecord]]:
+        """(position, event) of all events of a name, `after_position` < position <= `until_position`."""
+        columns = tables.events.c
+        where = (columns.name == name, columns.position <= until_position)
+        for position, payload in self._pages(tables.events, *where, after_position=after_position):
             yield position, _events.decode(payload)
 
     def position_before(self, received_ms: int) -> int:

@@ -101,7 +101,7 @@ class MessageComposer(Composer):
             imprint=self._house.imprint,
             pixel=links.pixel() if self._house.counts_opens else "",
         )
-        content = with_targets(letter.html, links.click) if self._house.counts_clicks else letter.html
+        content = with_targets(letter.html, links.click if self._house.counts_clicks else links.plain)
         content = inlined(with_below(content, below))
         text = text_with_below(letter.text or as_text(letter.html), below)
         if len(content.encode()) > MOST_HTML_BYTES:
@@ -231,6 +231,8 @@ class _Links:
 
     def click(self, url: str, place: Place) -> str:
         """A link of the content; one that no header can hold stays as it is, and is not counted."""
+        if url.startswith(f"{self._base}/v1/why/"):
+            return self.why()  # no edge knows a decision of the hub: the mail brings its reasons with it
         if not safe_target(url) or url.startswith(f"{self._base}/v1/mail/"):
             return url
         decision_id = place.decision_id or self._about.decision_id
@@ -244,6 +246,10 @@ class _Links:
                 item=place.item or ItemId(""),
             ),
         )
+
+    def plain(self, url: str, _place: Place) -> str:
+        """A link of the content where clicks are not counted."""
+        return self.why() if url.startswith(f"{self._base}/v1/why/") else url
 
     def _url(self, what: str, token: str) -> str:
         return f"{self._base}/v1/mail/{what}/{token}"

@@ -18,6 +18,7 @@ from hub.log import Log
 from hub.mail.bounces import take_inbox
 from hub.mail.configured import is_configured, post_office
 from hub.mail.letters import Writer
+from hub.mail.outbox import Outbox
 from hub.mail.sending import Sender, Turned
 from hub.settings import HubSettings
 from hub.threads import to_its_end
@@ -82,6 +83,8 @@ class MailKeeper:
             InputError: it is not configured, or not so that it can be used.
             UnavailableError: the ledger, or the site's keys, are away.
         """
+        if not (self._owes() or self._is_any()):
+            return Turned()
         with held(self._ledger, self._holder, self._clock, name=LEASE, what=WHAT) as lease:
             if self._settings.mail_inbox:
                 take_inbox(Path(self._settings.mail_inbox), self._ledger, now_ms=self._clock.now_ms(), log=self._log)
@@ -90,6 +93,18 @@ class MailKeeper:
             self._log.info("mail", **turned.outcomes)
         self._said = ""
         return turned
+
+    def _is_any(self) -> bool:
+        """Whether there is anything to do, found out without anybody's place."""
+        inbox = self._settings.mail_inbox
+        if inbox and any((Path(inbox) / "new").glob("*")):
+            return True
+        now_ms = self._clock.now_ms()
+        with self._ledger.storage.reading() as connection:
+            return Outbox.has_work(connection, now_ms=now_ms)
+
+    def _owes(self) -> bool:
+        return self._sender is not None and self._sender.owes
 
     def _own_sender(self) -> Sender:
         if self._sender is None:

@@ -16,7 +16,7 @@ Every function takes the connection of the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -170,6 +170,15 @@ class Outbox:
         return found
 
     @staticmethod
+    def has_work(connection: sa.Connection, *, now_ms: int) -> bool:
+        """Whether a turn would find anything: what is due, too late, or was left by somebody who died."""
+        waits = sa.and_(
+            _columns.state == MailState.DUE.value, sa.or_(_columns.due_ms <= now_ms, _columns.not_after_ms < now_ms)
+        )
+        left = _columns.state.in_((MailState.WRITING.value, MailState.HANDING.value))
+        return connection.execute(sa.select(_columns.key).where(sa.or_(waits, left)).limit(1)).first() is not None
+
+    @staticmethod
     def went_since(connection: sa.Connection, people: Collection[SubjectId], since_ms: int, *, but: str) -> int:
         """How many mails these subjects got, or may have got, since a moment; without the one with the key `but`."""
         query = sa.select(sa.func.count()).where(
@@ -200,6 +209,14 @@ class Outbox:
         # Why it could not be sent before stays as its reason.
         values = {"state": MailState.EXPIRED.value, "holder": "", "changed_ms": now_ms}
         return connection.execute(sa.update(tables.mail_outbox).where(*late).values(values)).rowcount
+
+    @staticmethod
+    def forget(connection: sa.Connection, *, before_ms: int, most: int = 1_000) -> int:
+        """Delete up to `most` mails that were over before a moment; returns how many."""
+        over = [state.value for state in MailState if state not in OPEN]
+        old = sa.select(_columns.key).where(_columns.state.in_(over), _columns.changed_ms < before_ms).limit(most)
+        keys = list(connection.execute(old).scalars())
+        return connection.execute(sa.delete(tables.mail_outbox).where(_columns.key.in_(keys))).rowcount if keys else 0
 
     @staticmethod
     def claim(connection: sa.Connection, holder: str, *, now_ms: int, most: int) -> list[MailRow]:
@@ -313,11 +330,6 @@ class Outbox:
         row = typed(found, MailRow)
         _set(connection, (_columns.key == row.key,), MailState.SENT, now_ms, reason="", words="found out by its reader")
         return row
-
-
-def open_states() -> Iterator[MailState]:
-    """States in which something is still to come."""
-    yield from OPEN
 
 
 def _own(key: str, holder: str, states: Collection[MailState]) -> sa.ColumnElement[bool]:

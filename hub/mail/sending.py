@@ -19,6 +19,7 @@ from edgewise.clock import Clock
 from edgewise.errors import InputError
 from edgewise.identifiers import EMAIL, normalised
 from edgewise.ids import SubjectId
+from edgewise.profile.state import DAY_MS
 from edgewise.subjects import subject_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.storing import append_decisions
@@ -35,6 +36,8 @@ TAKEN: Final = "taken"
 """Outcome of a mail that another has gone on with."""
 AT_ONCE: Final = 20
 """Mails that are claimed together: what a crash makes wait for the next holder."""
+KEPT_MS: Final = 400 * DAY_MS
+"""How long a mail that is over is kept: far beyond what could be a reason to write it again."""
 MOST_TRIES: Final = 12
 _FIRST_WAIT_MS: Final = 60_000
 _LONGEST_WAIT_MS: Final = 15 * 60_000
@@ -98,8 +101,14 @@ class Sender:
         self._log = log
         self._most_per_week = most_per_week
         self._at = faults.at
+        self._forgot_ms = 0
         self._owed: list[tuple[MailRow, Letter, Answer]] = []
         """Answers that the ledger could not take yet; with this process they become uncertain."""
+
+    @property
+    def owes(self) -> bool:
+        """Whether answers wait to be written down."""
+        return bool(self._owed)
 
     def turn(self, lease: Lease, *, most: int = 1_000) -> Turned:
         """Send what is due, at most so many; returns what became of them.
@@ -115,6 +124,9 @@ class Sender:
             now_ms = self._clock.now_ms()
             _, lost = Outbox.reclaim(connection, self._holder, now_ms=now_ms)
             expired = Outbox.expire(connection, now_ms=now_ms)
+            if now_ms - self._forgot_ms >= DAY_MS:
+                Outbox.forget(connection, before_ms=now_ms - KEPT_MS)
+                self._forgot_ms = now_ms
         outcomes.update({"uncertain": lost, "expired": expired})
         left = most
         while left > 0:

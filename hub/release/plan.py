@@ -45,17 +45,23 @@ def readable(resources: dict[str, bytes]) -> dict[str, Any]:
     items = {item.id: msgspec.to_builtins(item) for item in decode_catalogue(resources[CATALOGUE]).items}
     for item in items.values():
         item.pop("id")
+    zones = policy["site"].get("zones", {})
+    policy["site"]["zones"] = {name: _digest(msgspec.json.encode(zone)) for name, zone in zones.items()}
     return {
         **policy,
         "features": {feature.pop("name"): feature for feature in features},
         "items": items,
         **_templates(resources),
         "resources": {
-            name: f"sha256:{hashlib.sha256(data).hexdigest()}"
+            name: _digest(data)
             for name, data in resources.items()
             if name not in {POLICY, FEATURES, CATALOGUE, TEMPLATES}
         },
     }
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def _templates(resources: dict[str, bytes]) -> dict[str, Any]:

@@ -166,6 +166,12 @@ def _rows(ledger: Ledger, person: Person) -> dict[str, list[dict[str, Any]]]:
                     key = tuple(row[column] for column in table.primary_key)
                     rows[key] = {column.name: _cell(row[column]) for column in table.c}
             found[table.name] = [rows[key] for key in sorted(rows, key=str)]
+        said = tables.mail_suppressed
+        found[said.name] = [
+            {column.name: row[column] for column in said.c}
+            for some in chunks(person.subjects)
+            for row in connection.execute(sa.select(said).where(said.c.subject.in_(some))).mappings()
+        ]
         dead = connection.execute(sa.select(tables.dead_letters)).mappings()
         meant = [subject.encode() for subject in person.subjects]
         found["dead_letters"] = [

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from edgewise.attributes import number_of
 from edgewise.bundle.catalogue import content_sha256
+from edgewise.bundle.facts import STOCK
 from edgewise.bundle.policy import (
     Arm,
     ByAttribute,
@@ -45,6 +47,7 @@ from hub.site.checking_rewards import check_rewards
 from hub.site.checking_rules import check_rule
 from hub.site.checking_schedules import check_schedules
 from hub.site.checking_scores import check_score_recipes
+from hub.site.checking_shared import check_shared
 from hub.site.checking_sources import check_sources
 from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
@@ -180,6 +183,7 @@ def _placement(
     for arm_name, arm in placement.arms.items():
         yield from _arm(files, arm, candidates, ("arms", arm_name), say)
     yield from check_exploration(files, placement, candidates, say)
+    yield from check_shared(placement, say)
     for key in ("arm", "opted_out_arm"):
         chosen = getattr(placement, key)
         if chosen not in placement.arms:
@@ -291,5 +295,8 @@ def _fallback(files: Files, placement: Placement, say: Say) -> Iterator[Problem]
         elif (known := item.representations.get(placement.format)) is not None and not is_approved(known):
             message = f"nobody approved what {item_id!r} shows in the format {placement.format!r}"
             yield say(path, f"{message}; `edgewise site approve DIR --by NAME {item_id}`")
+        stock = number_of(item.attributes.get(STOCK))
+        if stock <= 0:
+            yield say(path, f"{item_id!r} is sold out (stock {stock:g}); choose an item that is there")
         if not (item.starts is None and item.ends is None and item.schedule is None):
             yield say(path, f"{item_id!r} is not always there (starts, ends, schedule); choose an item that is")

@@ -113,7 +113,8 @@ class JourneyFile(msgspec.Struct, frozen=True):
     trigger: Trigger | None = None
     steps: list[StepFile] = []
     reasons: ModelName | None = None
-    """A score of visitors that tells why they left: what it says of each is kept beside his run."""
+    """A score of visitors that tells why they left; rules of the treatments ask it (`profile.score.NAME.CLASS`), and
+    what it said of each is in his decision."""
     quiet_hours: QuietHours | None = None
     timezone: Zone = "UTC"
     """Of visitors who never said theirs."""

@@ -18,6 +18,7 @@ from edgewise.features.table import FeatureTable
 from edgewise.ids import ItemId, ModelName
 from edgewise.scores import Score
 from hub.identity.rules import IdentityFile
+from hub.site.as_if import as_if_approved
 from hub.site.checking import check, waits
 from hub.site.checking_experiments import experiment_of
 from hub.site.checking_schedules import clock_notes, schedules_of
@@ -78,13 +79,17 @@ class SiteContents(NamedTuple):
     """Visitor scores that rows of training look at; none as the site is read."""
 
 
-def load_site(folder: Path) -> SiteContents:
+def load_site(folder: Path, *, as_if_all_approved: bool = False) -> SiteContents:
     """Read and check a site's folder.
+
+    `as_if_all_approved` is for looking at what waits for an approval: nothing that was read so may be released.
 
     Raises:
         SiteError: everything that is wrong, with file and line.
     """
     files = read_files(folder)
+    if as_if_all_approved:
+        files = as_if_approved(files)
     raise_if_any(folder, check(files, folder))
     return _contents(files)
 

@@ -14,6 +14,7 @@ from edgewise.ids import SiteName
 from hub.durable import replace_file
 from hub.site.approving import approve_items
 from hub.site.approving_templates import approve_templates
+from hub.site.reading import SITE_FILE
 from hub.site.schemas import FOLDER, with_modeline, write_schemas
 from hub.site.template_files import SUFFIXES
 
@@ -33,6 +34,17 @@ def invented_files() -> dict[str, bytes]:
     return yaml_files("hub.site", "invented")
 
 
+def starting_files() -> dict[str, bytes]:
+    """What a site begins with: the invented site, and three journeys in it that wait to be enabled.
+
+    Apart from `invented_files`, of which the starter bundle is made: a node without a hub has no journeys.
+    """
+    journeys = yaml_files("hub.site", "invented_journeys")
+    more = journeys.pop(SITE_FILE)
+    files = invented_files()
+    return {**files, SITE_FILE: files[SITE_FILE] + more, **journeys}
+
+
 def start_site(folder: Path, by: str) -> str:
     """Write the invented site into a folder, approve its items in the name of `by`, and return its write key.
 
@@ -47,7 +59,7 @@ def start_site(folder: Path, by: str) -> str:
     if taken or folder.is_file():
         raise InputError(f"{folder} is not empty ({', '.join(taken[:5]) or 'a file'}); name a new folder")
     write_key = secrets.token_urlsafe(24)
-    contents = {path: with_modeline(path, content) for path, content in invented_files().items()}
+    contents = {path: with_modeline(path, content) for path, content in starting_files().items()}
     write_site(folder, contents, write_key=write_key, by=by)
     write_schemas(folder / FOLDER)
     return write_key

@@ -201,7 +201,7 @@ def _whys(
         return [
             why_plain(reason)
             if reason is Reason.EXPLORE
-            else (why_plain(reason) + because + (shaped or ruled))[:MOST_REASONS]
+            else (why_plain(reason) + because + (shaped or (() if because else ruled)))[:MOST_REASONS]
             for reason, because, shaped in zip(reasons, derived, formulated, strict=True)
         ]
     matrix = seen.matrix.take(places, axis=0)
@@ -287,7 +287,9 @@ def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
     brought = entry.brought.get(item)
     if brought is not None:
         return not blocks.is_muted(item, attributes_of(items, brought))
-    code = items.code_of.get(item, UNKNOWN)
+    code, gone = items.code_of.get(item, UNKNOWN), entry.catalogued.gone
+    if gone is not None and gone[code]:
+        return False
     is_open = items.open_at(np.array([code]), asked.now_ms)[0]
     return bool(items.approved_in(entry.placement.format)[code] and is_open) and not blocks.is_muted(
         item, items.attributes(code)

@@ -210,8 +210,9 @@ class Catalogued:
         self._collection = collection
         self.sold_out: frozenset[ItemId] = frozenset()
         """Items, known or not, that live facts say are sold out."""
-        self.gone: Mask | None = None
-        """The same over catalogue codes, shape (items + 1,); None where nothing is."""
+        self.gone: Mask | None = items.sold_out
+        """What is not there over catalogue codes, shape (items + 1,), by live facts or else by the released stock; None
+        where nothing is."""
         self._is_scheduled = bool(items.scheduled[self.pool.rows.codes].any())
         self._warm()
 

@@ -10,7 +10,7 @@ at once, and nothing is kept that was only guessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 from edgewise.events import affinity_weight
@@ -32,22 +32,25 @@ Weights are those of affinities (`edgewise.events.affinity_weight`).
 """
 
 
-def likely(view: View, dimension: str) -> str | None:
-    """The value that the visitor looks for these days; None where nothing stands out of a single look.
+def likely(view: View, dimension: str, among: Container[str] | None = None) -> str | None:
+    """The value that the visitor looks for these days, of those `among` (None: of all); None after a single look.
 
     By the items that he touched and the catalogue knows, each to the millisecond, which also works for a visitor whose
     dial lets only this session be read. Where the catalogue knows none of them, by the days of his affinities.
     """
     weights = _of_items(view, dimension) or view.measured(Measure("sum", dimension, HALF_LIFE_DAYS))
-    if not weights:
-        return None
-    value = max(weights, key=lambda text: (weights[text], text))
-    return value if weights[value] >= LEAST_WEIGHT else None
+    strong = [
+        value for value, weight in weights.items() if weight >= LEAST_WEIGHT and (among is None or value in among)
+    ]
+    return max(strong, key=lambda value: (weights[value], value), default=None)
 
 
-def complement_of(complements: Complements, dimension: str, value: str | None) -> list[str]:
-    """What goes with a value; nothing where the site does not say."""
-    return [] if value is None else list(complements.get(dimension, {}).get(value, ()))
+def completed(view: View, dimension: str, complements: Complements) -> str | None:
+    """The value that a complement completes: what the visitor looks for, of what the site says goes with something.
+
+    Who has looked at the offer itself, with which nothing goes, is still after what it goes with.
+    """
+    return likely(view, dimension, complements.get(dimension, {}))
 
 
 def _of_items(view: View, dimension: str) -> dict[str, float]:

@@ -36,6 +36,8 @@ Attribute = Callable[[ModelName, Matrix], Matrix]
 
 MOST_REASONS: Final = 3
 _EXACT_BELOW: Final = 10
+_NEW: Final = 0.5
+"""Freshness from which on something is new: no older than its feature's `half_after_days`."""
 
 _BECAUSE_OF_ITEM: Final = "Because you were interested in {item}"
 _BECAUSE_OF_VALUE: Final = "Because you like {value}"
@@ -228,6 +230,9 @@ class _Explained:
                 return _Cause(weight, feature, self._features.items.title(self._id), "") if value > 0 else None
             case declared.DaysSinceItem():
                 return _Cause(weight, feature, self._features.items.title(self._id), number_text(value))
+            case declared.Freshness():
+                # Everything is a little fresh: only what is new is told as new.
+                return _filled(feature, weight, number_text(value)) if value >= _NEW else None
             case declared.Position() | declared.Cross():
                 # The same for all; and a product of two things is nobody's reason.
                 return None

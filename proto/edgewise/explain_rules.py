@@ -12,10 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from edgewise.attributes import Attribute
 from edgewise.bundle.policy import OfFeature, Sum, Term
 from edgewise.decision import Why
-from edgewise.derived import COMPLEMENT, LIKELY
+from edgewise.derived import COMPLEMENT
 from edgewise.eligibility import PlacementRules
 from edgewise.features import table as declared
 from edgewise.formula import Known, evaluate, parts_of
@@ -37,8 +36,8 @@ def why_derived(rules: PlacementRules, item: ItemId, attributes: Attributes, fac
         if named is None or not rule.test(item, attributes, facts):
             continue
         what, dimension = named
-        sought = facts.value(f"profile.{LIKELY}.{dimension}")
-        if isinstance(sought, str):
+        sought = facts.sought(what, dimension)
+        if sought is not None:
             sentence = _GOES_WITH if what == COMPLEMENT else _LOOKED_FOR
             told.setdefault(what, Why(what, sentence.replace("{value}", in_words(sought)), 0.0))
     return tuple(told.values())
@@ -63,9 +62,9 @@ def why_formulated(
     return tuple(sorted(causes, key=lambda why: -why.weight))
 
 
-def in_words(value: Attribute) -> str:
-    """A value of a dimension as people say it: `laptop-accessories` are laptop accessories."""
-    return str(value).replace("-", " ").replace("_", " ")
+def in_words(value: str) -> str:
+    """A value of a dimension as people say it: `laptop-accessories` are laptop accessories, and Sci-Fi stays Sci-Fi."""
+    return value.replace("-", " ").replace("_", " ") if value == value.lower() else value
 
 
 def _at(column: object, place: int) -> float:

@@ -45,9 +45,10 @@ class LiveFacts:
         self.expires_ms = sheet.expires_ms
         self.sold_out = sheet.sold_out()
         live = live_columns(bundle, sheet)
+        in_stock = sheet.in_stock()
         if self.sold_out:
             self._after = bundle.under({}, self.sold_out)
-        self._before = bundle.under(live, self.sold_out) if live else self._after
+        self._before = bundle.under(live, self.sold_out, in_stock) if live or in_stock else self._after
         touched = np.zeros(len(bundle.items) + 1, np.bool_)
         touched[bundle.items.codes(list(self.sold_out))] = True
         for column in live.values():

@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from edgewise.bundle.catalogue import Item
 from edgewise.bundle.promotions import Promotion, PromotionName
-from edgewise.codes.code import Code
 from edgewise.ids import ItemId
 
 
@@ -44,11 +43,6 @@ def promised_content(
         "codeExpires": dt.datetime.fromtimestamp(promise.ends_ms / 1_000, dt.UTC).isoformat().replace("+00:00", "Z"),
         "discount": promotion.discount.text(currency),
     }
-
-
-def ends_ms(code: Code, promotion: Promotion) -> int:
-    """When a code stops to hold: with its last day, or with the promotion."""
-    return code.ends_ms if promotion.ends_ms is None else min(code.ends_ms, promotion.ends_ms)
 
 
 def items_of_promotions(items: Iterable[Item]) -> dict[PromotionName, frozenset[ItemId]]:

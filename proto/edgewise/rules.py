@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from edgewise.attributes import Attribute, context_field, is_context_field
 from edgewise.bundle.policy import Compare, Every, Not, Operand, Rule, Some
-from edgewise.derived import DERIVED, LIKELY, NO_COMPLEMENTS, Complements, complement_of, likely
+from edgewise.derived import DERIVED, LIKELY, NO_COMPLEMENTS, Complements, completed, likely
 from edgewise.events import DIMENSIONS, Kind
 from edgewise.features.view import View
 from edgewise.ids import ItemId, ModelName
@@ -60,6 +60,12 @@ class Facts:
             )
         return self._known[path]
 
+    def sought(self, derived: str, dimension: str) -> str | None:
+        """What the visitor looks for, as far as it led to what is `derived` (`edgewise.derived.DERIVED`)."""
+        if derived == LIKELY:
+            return likely(self._view, dimension)
+        return completed(self._view, dimension, self._complements)
+
     def _profile(self, name: str) -> Value:
         profile, now_ms = self._view.profile, self._view.now_ms
         head, _, rest = name.partition(".")
@@ -80,8 +86,8 @@ class Facts:
             case "likely":
                 value = likely(self._view, rest)
             case "complement":
-                sought = self.value(f"{_PROFILE}{LIKELY}.{rest}")
-                value = complement_of(self._complements, rest, sought if isinstance(sought, str) else None) or None
+                sought = completed(self._view, rest, self._complements)
+                value = None if sought is None else self._complements[rest][sought]
             case "history_length":
                 value = len(profile.items)
             case "items":

@@ -1,4 +1,4 @@
-"""The hub's book: what is lent, given back, redeemed and refused, on both databases."""
+"""The hub's book: what is lent, given back, redeemed and refused; on both databases where SQL does the work."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from edgewise.codes.code import CodeKey, day_of, write_code
 from edgewise.codes.refusals import Denial
 from edgewise.profile.state import DAY_MS
 from hub.ledger.code_leases import Held
-
-pytestmark = pytest.mark.usefixtures("either_database")
 
 
 @pytest.fixture
@@ -47,6 +45,7 @@ def test_asking_again_lends_nothing_more(book: Book) -> None:
     assert book.lend(20, held(book, 15)) == [(1, 20, 15), (21, 35, 0)]
 
 
+@pytest.mark.usefixtures("either_database")
 def test_what_is_left_over_is_given_back_and_its_numbers_are_dead(book: Book) -> None:
     book.lend(20)
     book.lend(0, held(book, 4, finished=True))
@@ -56,6 +55,7 @@ def test_what_is_left_over_is_given_back_and_its_numbers_are_dead(book: Book) ->
     assert book.lend(10) == [(21, 30, 0)]
 
 
+@pytest.mark.usefixtures("either_database")
 def test_a_number_is_redeemed_once_and_the_same_order_again_is_the_same(book: Book) -> None:
     book.lend(20)
     redeem = book.book.redeem
@@ -86,6 +86,7 @@ def test_a_disk_that_was_set_back_takes_nothing_more_of_its_lease(book: Book) ->
     assert book.book.redeem(code(book, 15), book.purchase("o-1"), [ANN]).is_new  # what was promised is kept
 
 
+@pytest.mark.usefixtures("either_database")
 def test_what_nobody_came_for_is_lent_again_under_new_numbers(book: Book) -> None:
     book.promotions = {SPRING: promotion(total=4)}
     assert book.lend(9) == [(1, 1, 0)]
@@ -150,6 +151,7 @@ def test_after_its_end_nothing_is_lent(book: Book) -> None:
     assert book.lend(9) == []
 
 
+@pytest.mark.usefixtures("either_database")
 def test_a_revoked_code_is_refused_and_nodes_are_told(book: Book) -> None:
     book.lend(9)
     assert book.book.revoke(code(book, 3), who="ann", reason="leaked").is_new
@@ -195,6 +197,7 @@ def test_a_raised_generation_ends_what_was_promised(book: Book) -> None:
     assert book.book.redeem(code(book, 1), book.purchase("o-1"), [ANN]).is_new
 
 
+@pytest.mark.usefixtures("either_database")
 def test_erasing_a_person_does_not_bring_his_code_back(book: Book) -> None:
     book.lend(9)
     book.book.redeem(code(book, 1), book.purchase("o-1"), [ANN])

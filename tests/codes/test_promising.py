@@ -2,77 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgpack
-import msgspec
 import pytest
-from codes_world import SPRING, promotion
-from edge_world import KEYS, VISITOR, bundle_files, decisions, install, node
-from starlette.testclient import TestClient
-from world import FILMS, HERO, NOW_MS, attribute, catalogue, item, placement, policy, score
+from codes_shop import BEST, SUBJECT, ask, files, lend, shop
+from codes_world import KEY, SPRING, promotion
+from edge_world import VISITOR, decisions, install, node
+from world import FILMS, HERO, NOW_MS, attribute, score
 
 from edge.codes.counter import HAND
 from edge.codes.stock_file import StockFile
 from edge.node.layout import NodePaths
-from edge.worker.desk import Desk
-from edgewise.bundle.catalogue import encode_catalogue
-from edgewise.bundle.promotions import Promotion
 from edgewise.clock import ManualClock
-from edgewise.codes.code import CodeKey, day_of, keys_of, verify
-from edgewise.codes.stock import Lease
+from edgewise.codes.code import keys_of, verify
 from edgewise.decide import decide
 from edgewise.decision import canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.profile.state import DAY_MS, Profile
 from edgewise.question import question_of
-from edgewise.subjects import subject_of
-
-BEST = FILMS[0]
-KEY = CodeKey(SPRING, 1, b"k" * 32)
-SUBJECT = subject_of(KEYS.subject_key, "anonymousId", VISITOR)
-
-
-def files(offer: Promotion, fallback: list[Any] | None = None) -> dict[str, bytes]:
-    """The film shop, whose most popular film comes with a code, and a hero without an experiment."""
-    changed = [msgspec.structs.replace(item(0), promotion=SPRING), *(item(number) for number in range(1, len(FILMS)))]
-    hero = placement(fallback=fallback or [FILMS[20]])
-    offered = msgspec.structs.replace(policy({HERO: hero}), promotions={SPRING: offer}, experiments={})
-    return bundle_files(offered, catalogue=encode_catalogue(catalogue(changed)))
-
-
-def lend(folder: Path, *, last: int = 20, until_ms: int = NOW_MS + DAY_MS) -> None:
-    """As the agent does after an exchange."""
-    lease = Lease(
-        id="l1",
-        promotion=SPRING,
-        incarnation="i1",
-        first=1,
-        last=last,
-        until_ms=until_ms,
-        last_day=day_of(NOW_MS) + 10,
-    )
-    StockFile(NodePaths(folder)).change(lambda stock: stock.begun("i1").told([lease], [KEY], []))
-
-
-@contextmanager
-def shop(folder: Path, offer: Promotion | None = None, **options: Any) -> Iterator[tuple[TestClient, Desk]]:
-    """A node with what was lent before."""
-    install(NodePaths(folder), files(offer or promotion()))
-    with node(folder, bundle=False, clock=ManualClock(NOW_MS), **options) as (client, desk):
-        yield client, desk
-
-
-def ask(client: TestClient, **fields: Any) -> dict[str, Any]:
-    """The hero's first item."""
-    asked = {"anonymousId": VISITOR, "placements": [{"name": HERO}], **fields}
-    answer = client.post("/v1/decide", json=asked)
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, Any] = answer.json()["placements"][HERO]["items"][0]
-    return shown
 
 
 def test_an_item_comes_with_a_code_of_the_visitors_own(tmp_path: Path) -> None:
@@ -235,3 +184,12 @@ def test_a_bundle_without_promotions_has_nothing_to_do_with_it(tmp_path: Path) -
     with node(tmp_path, clock=ManualClock(NOW_MS)) as (client, _):
         assert ask(client)["id"] in FILMS
         assert not NodePaths(tmp_path).codes.exists()
+
+
+def test_the_node_says_how_it_stands(tmp_path: Path) -> None:
+    lend(tmp_path, last=9)
+    with shop(tmp_path) as (client, _):
+        ask(client)
+        told = client.get("/status").json()["codes"]
+        assert told == {"spring": {"left": 1, "untilMs": NOW_MS + DAY_MS, "hasKey": True, "isOpen": True}}
+        assert 'edgewise_codes_promised_total{outcome="promised",promotion="spring"} 1.0' in client.get("/metrics").text

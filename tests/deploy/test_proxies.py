@@ -12,6 +12,8 @@ import httpx2
 import pytest
 from proxy_world import FALLBACK, PROXIES, Edge, Shop, Visitor, free_port, node_of_two, serving
 
+from edge.agent.purging import asker
+
 pytestmark = pytest.mark.process
 REQUESTS = 200
 FAILURES = ("400", "401", "403", "404", "413", "429", "431", "500", "502", "503", "hangs", "resets", "garbage")
@@ -137,6 +139,9 @@ def test_a_shared_fragment_is_kept_until_somebody_asks_to_forget_its_key(behind:
         before = decision()
         assert purge(keys) == 200
         assert decision() != before
+    before = decision()
+    asker(f"{behind.http.base_url}/.edgewise/purge", "")(["ew-i-film-9", "ew-p-footer"])
+    assert decision() != before
     assert [purge('a" || obj.status == "200'), purge(""), purge(".*")] == [400, 400, 400]
     assert purge("edgewise", "GET") == 403
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from edge_world import KEYS, STRANGER, VISITOR, bundle_files, decisions, install, node, open_desk, profile_of, viewed
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from world import HERO, LIST, NOW_MS, placement, policy
+from typing_extensions import override
+from world import HERO, LIST, NOW_MS, bundle, placement, policy
 
 from edge.node.layout import NodePaths
 from edge.worker.app import make_app
 from edge.worker.desk import Desk
 from edgewise.bundle.policy import Compare, Every, Not, Shared, Some
+from edgewise.errors import BundleRefused
 from edgewise.ids import PlacementName
 from edgewise.subjects import subject_of
 from edgewise.visitor import sign_visitor
@@ -130,6 +136,40 @@ def test_a_name_that_would_break_out_of_its_attribute_is_escaped(site: tuple[Tes
     answer = get(client, "%22%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E".replace("%2F", ""))
     assert "<script" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_characters="/."), min_size=1, max_size=40),
+    st.text(st.characters(codec="ascii", min_codepoint=33), max_size=60),
+    st.dictionaries(
+        st.sampled_from(
+            ["cookie", "edgewise-consent", "edgewise-dial", "edgewise-id", "accept-language", "sec-purpose"]
+        ),
+        st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126), max_size=30),
+    ),
+)
+def test_no_request_for_a_fragment_ever_gets_an_error(
+    site: tuple[TestClient, Desk], name: str, query: str, headers: dict[str, str]
+) -> None:
+    client, _ = site
+    client.cookies.clear()
+    answer = client.get(f"/v1/fragment/{quote(name, safe='')}?{quote(query, safe='=&')}", headers=headers)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, no-store")
+    container = _Container()
+    container.feed(answer.text)
+    assert container.opened == [name]
+
+
+class _Container(HTMLParser):
+    """Names of placements that a fragment's elements say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened: list[str | None] = []
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.opened += [value for name, value in attrs if name == "data-edgewise-placement"]
 
 
 @pytest.mark.parametrize("suffix", ["/x.css", "/", "//", "/%2e%2e/openapi.json"])
@@ -273,3 +313,9 @@ def test_a_placement_that_may_be_shared_is_personal_where_nobody_asks_for_it(sit
     answer = get(client, BANNER, **COOKIE)
     assert answer.headers["cache-control"] == "private, no-store"
     assert decisions(desk)[-1].subject == subject_of(desk.keys.subject_key, "anonymousId", VISITOR)
+
+
+def test_a_release_that_is_shared_by_what_nobody_knows_is_refused() -> None:
+    """A node that passed over the name would give one answer to all whom it was to tell apart."""
+    with pytest.raises(BundleRefused, match="no field 'weather'"):
+        bundle(policy=policy({BANNER: placement(shared=Shared(vary=["locale", "weather"]))}))

@@ -150,7 +150,7 @@ def test_why_tells_the_sentences_of_the_mail_and_nothing_else(shop: tuple[TestCl
     client, desk = shop
     answer = client.get(path("why", LinkKind.WHY, why=("You looked at <tea>.",)))
     assert "<li>You looked at &lt;tea&gt;.</li>" in answer.text
-    assert "for everybody" in client.get(path("why", LinkKind.WHY)).text
+    assert "nothing more about why" in client.get(path("why", LinkKind.WHY)).text
     assert spooled(desk) == []
 
 

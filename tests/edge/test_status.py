@@ -228,10 +228,12 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
         assert {
             "/v1/decide", "/v1/track", "/v1/identify", "/v1/page", "/v1/screen", "/v1/group", "/v1/alias", "/v1/batch",
             "/v1/t", "/v1/i", "/v1/p", "/v1/s", "/v1/g", "/v1/a", "/v1/b",
-            "/v1/fragment/{placement}",
+            "/v1/fragment/{placement}", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}",
             "/v1/why/{decision_id}", "/v1/preferences", "/v1/privacy/erase", "/v1/privacy/export",
             "/health/live", "/health/ready", "/status", "/metrics",
             "/openapi.json", "/edgewise.js", "/edgewise-debug.js",
+            "/v1/mail/preferences/{token}", "/v1/mail/unsubscribe/{token}", "/v1/mail/why/{token}",
+            "/v1/mail/click/{token}", "/v1/mail/open/{token}", "/v1/codes/check",
         } == set(told["paths"])  # fmt: skip
         decide = told["paths"]["/v1/decide"]["post"]
         assert set(decide["requestBody"]["content"]) == {"application/json", "application/msgpack"}

@@ -8,6 +8,7 @@ from typing import Final
 from edgewise.errors import InputError
 from figures import (
     curves,
+    fragments,
     gate,
     p1_throughput,
     p2_peers,
@@ -40,6 +41,7 @@ FIGURES: Final[dict[str, Callable[[Ground], Measured]]] = {
     "P11": p11_replay.measure,
     "gate": gate.measure,
     "receipts": receipts.measure,
+    "fragments": fragments.measure,
 }
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from email import message_from_bytes, policy
 from pathlib import Path
 
 import msgspec
 import pytest
 import sqlalchemy as sa
 from journeys_world import CART, JOURNEY, JourneyWorld, person, shop
-from mail_world import Killed
+from mail_world import KEY, Killed
 
 from edgewise.consent import Consent, ConsentState
 from edgewise.decision import Decision
 from edgewise.ids import ItemId, Producer
+from edgewise.mail_links import MailSeal
 from edgewise.records import Touch
 from hub.journeys.enabling import pause
 from hub.learning.lease import Held
 from hub.ledger import tables
 from hub.ledger.ledger import Ledger, open_ledger
+from hub.mail.composing import House, MessageComposer
 from hub.mail.states import MailState
+from hub.mail.ways import Handed, Prepared
 from hub.site.journey_file import QuietHours
 
 ANN, BO = person(1), person(2)
@@ -54,6 +58,30 @@ def test_a_cart_that_is_left_brings_one_mail_an_hour_later(world: JourneyWorld) 
     assert made.placements["cart_treatments"].experiment is not None  # type: ignore[index]
     delivered = [each for _, each in world.ledger.events() if each.name == "Email Delivered"]
     assert [each.decision_id for each in delivered] == [decided[0].decision_id]
+
+
+def test_the_mail_is_a_whole_message_with_what_was_decided(world: JourneyWorld) -> None:
+    house = House(sender="shop@shop.example", sender_name="Shop", links="https://edge.shop.example")
+    world.composer = MessageComposer(house, MailSeal(KEY), KEY)
+    taken: list[bytes] = []
+
+    def keep(mail: Prepared) -> Handed:
+        taken.append(mail.data)
+        return Handed()
+
+    world.way.answer = keep
+    world.does(ANN, "Product Added")
+    assert world.turns(65) == {"sent": 1}
+    message = message_from_bytes(taken[0], policy=policy.default)
+    assert message["Subject"] == "About your cart: shipping"
+    assert message["To"] == "p1@example.org"
+    assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    text, html = [part.get_content() for part in message.walk() if not part.is_multipart()]
+    assert "shipping\nWe kept it." in text.replace("\r\n", "\n")
+    assert "Film 0" in text
+    assert 'data-edgewise-item="shipping"' in html
+    assert 'data-edgewise-item="film-1"' in html
+    assert "/v1/mail/" in text, "why, how often and no more"
 
 
 def test_whoever_ordered_emptied_or_is_there_gets_none(world: JourneyWorld) -> None:

@@ -7,73 +7,14 @@ from pathlib import Path
 
 import pytest
 from hub_records import decision_id
+from mail_reports import OWN, complaint, delivery
 from mail_world import ANN, KEY, MailWorld, letter
 
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.log import start_log
 from hub.mail.bounces import messages_in, report_of, take_inbox, take_message
-from hub.mail.sending import address_hash, message_id_of
+from hub.mail.sending import address_hash
 from hub.mail.suppressed import all_suppressed
-
-OWN = message_id_of(KEY, "cart-1")
-
-
-def delivery(status: str, *, action: str = "failed", own: str = OWN, kind: str = "message/rfc822") -> bytes:
-    """As a mail server reports it (RFC 3464)."""
-    return f"""From: MAILER-DAEMON@mx.example
-To: news@shop.example
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: text/plain
-
-It could not be delivered.
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx.example
-
-Final-Recipient: rfc822; somebody-else@example.org
-Action: {action}
-Status: {status}
-Diagnostic-Code: smtp; 550 nobody
-
---b
-Content-Type: {kind}
-
-Message-ID: <{own}@shop.example>
-To: ann@example.org
-
---b--
-""".replace("\n", "\r\n").encode()
-
-
-def complaint(kind: str, own: str = OWN) -> bytes:
-    """As a mailbox provider reports it (RFC 5965)."""
-    return f"""From: feedback@mailbox.example
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=feedback-report; boundary="b"
-
---b
-Content-Type: text/plain
-
-A complaint.
---b
-Content-Type: message/feedback-report
-
-Feedback-Type: {kind}
-User-Agent: Mailbox/1.0
-Version: 1
-
---b
-Content-Type: message/rfc822
-
-Message-ID: <{own}@shop.example>
-
---b--
-""".replace("\n", "\r\n").encode()
 
 
 @pytest.fixture(scope="module")

@@ -195,6 +195,16 @@ def test_links_are_counted_at_the_item_that_they_stand_at() -> None:
     assert SEAL.read(opened, LinkKind.OPEN).decision_id == decision_id(7)
 
 
+@pytest.mark.parametrize("counts", [True, False])
+def test_the_why_of_a_page_becomes_the_why_of_the_mail(counts: bool) -> None:  # noqa: FBT001
+    """No edge knows a decision that the hub made."""
+    html = f'<a href="{LINKS}/v1/why/{decision_id(7)}">Why?</a>'
+    mail = composed(house(counts_clicks=counts), html=html, why=("You left tea.",))
+    (token,) = re.findall(rf'href="{LINKS}/v1/mail/why/([^"]+)">Why\?', mail.html)
+    assert SEAL.read(token, LinkKind.WHY).why == ("You left tea.",)
+    assert "/v1/why/" not in mail.html
+
+
 def test_a_house_that_counts_nothing_leaves_links_alone() -> None:
     quiet = house(counts_opens=False, counts_clicks=False)
     mail = composed(quiet, html='<a href="https://shop.example/">Home</a>')

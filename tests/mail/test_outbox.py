@@ -153,6 +153,23 @@ def test_counts_tell_why_what_was_not_sent_was_not(world: MailWorld) -> None:
         assert Outbox.rows(connection, people=[SubjectId("b" * 32)]) == []
 
 
+def test_what_is_over_is_forgotten_in_the_end_and_work_is_seen_without_taking_it(world: MailWorld) -> None:
+    world.put("a")
+    world.put("later", in_ms=10)
+    now_ms = world.clock.now_ms()
+    with world.ledger.storage.writing() as connection:
+        assert Outbox.has_work(connection, now_ms=now_ms)
+        assert not Outbox.has_work(connection, now_ms=now_ms - 1)
+        Outbox.claim(connection, "me", now_ms=now_ms, most=1)
+        assert Outbox.has_work(connection, now_ms=now_ms - 1)
+        Outbox.end(connection, "a", "me", MailState.DROPPED, now_ms=now_ms, reason="x")
+        assert not Outbox.has_work(connection, now_ms=now_ms)
+        assert Outbox.forget(connection, before_ms=now_ms) == 0
+        assert Outbox.forget(connection, before_ms=now_ms + 1) == 1
+        assert Outbox.row(connection, "a") is None
+        assert Outbox.row(connection, "later") is not None
+
+
 def test_every_state_that_can_be_left_is_open_or_uncertain() -> None:
     assert {state for state, after in FOLLOWS.items() if after} == {*OPEN, MailState.UNCERTAIN}
     assert set(FOLLOWS) == set(MailState)

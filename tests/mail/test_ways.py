@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,9 +12,9 @@ from typing import Any
 import dkim
 import msgspec
 import pytest
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 from certificates import make_certificate
+from mail_post import Postman, free_port, serving
 from mail_world import ANN, KEY, letter
 from typing_extensions import override
 
@@ -44,33 +41,6 @@ def mail() -> Prepared:
     return composer.compose(DUE, said, "0" * 32, 1_700_000_000_000)
 
 
-class Postman:
-    """Answers as it is told at each step, and keeps what it took."""
-
-    def __init__(self) -> None:
-        self.taken: list[Any] = []
-        self.answers: dict[str, str] = {}
-
-    async def handle_MAIL(self, _server: SMTP, _session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802
-        envelope.mail_from = address
-        envelope.mail_options.extend(options)
-        return self.answers.get("MAIL", "250 OK")
-
-    async def handle_RCPT(self, _server: SMTP, _session: Any, envelope: Any, address: str, _: list[str]) -> str:  # noqa: N802
-        envelope.rcpt_tos.append(address)
-        return self.answers.get("RCPT", "250 OK")
-
-    async def handle_DATA(self, server: SMTP, _session: Any, envelope: Any) -> str:  # noqa: N802
-        answer = self.answers.get("DATA", "250 OK queued")
-        if answer == "hang up":
-            assert isinstance(server.transport, asyncio.Transport)
-            server.transport.abort()
-            return "451 nobody hears this"
-        if answer.startswith("2"):
-            self.taken.append(envelope)
-        return answer
-
-
 @pytest.fixture(scope="module")
 def post() -> Iterator[tuple[Postman, BySmtp]]:
     postman = Postman()
@@ -82,19 +52,6 @@ def post() -> Iterator[tuple[Postman, BySmtp]]:
 def postman(post: tuple[Postman, BySmtp]) -> Postman:
     post[0].taken, post[0].answers = [], {}
     return post[0]
-
-
-@contextmanager
-def serving(postman: Postman, **options: Any) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
-    controller = Controller(postman, hostname="127.0.0.1", port=port, **options)
-    controller.start()
-    try:
-        yield port
-    finally:
-        controller.stop()
 
 
 def test_a_server_gets_the_message_byte_by_byte(post: tuple[Postman, BySmtp], postman: Postman, mail: Prepared) -> None:
@@ -133,9 +90,7 @@ def test_a_server_that_hangs_up_after_the_content_leaves_it_uncertain(
 
 
 def test_a_server_that_is_not_there_got_nothing(mail: Prepared) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     answer = BySmtp(SmtpServer("127.0.0.1", port, is_tls=False)).hand(mail, 0)
     assert isinstance(answer, NotNow)
     assert answer.reason == "unreachable"
@@ -279,9 +234,7 @@ def test_what_a_platform_answers_says_whether_it_has_it(
 
 
 def test_a_platform_that_is_not_there_got_nothing(mail: Prepared) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     assert isinstance(ByPlatform(f"http://127.0.0.1:{port}/", SECRET).hand(mail, 0), NotNow)
 
 

@@ -143,7 +143,7 @@ def test_who_opted_out_gets_what_most_read_and_no_topic_has_more_than_its_share(
 
 def test_only_what_spoke_for_an_article_is_told_and_the_weightiest_first() -> None:
     told = [[why.text for why in item.why] for item in decided(hub(BEST), reader("craft", 1)).items]
-    assert told[0] == ["Because you read about craft", "New this week"]
+    assert told[0] == ["Because you read about craft"], "forty days old: nothing new"
     assert told[1] == ["New this week"]
     assert told[-1][0] == "Because you read about craft", "read already, and still only what is true"
     weights = [why.weight for why in decided(hub(BEST), reader("craft")).items[0].why]

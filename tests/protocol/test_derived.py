@@ -13,7 +13,7 @@ from edgewise.admission.load import Bundle
 from edgewise.bundle.policy import Arm, ByAttribute, ByPriority, Compare, Not, Rule, Some
 from edgewise.decide import decide
 from edgewise.decision import PlacementDecision
-from edgewise.derived import HALF_LIFE_DAYS, LEAST_WEIGHT, complement_of, likely
+from edgewise.derived import HALF_LIFE_DAYS, LEAST_WEIGHT, completed, likely
 from edgewise.events import Kind, affinity_weight
 from edgewise.ids import ArmName, ItemId
 from edgewise.profile.state import DAY_MS, LastTouch, Profile
@@ -81,11 +81,15 @@ def test_what_the_catalogue_does_not_know_is_told_by_the_days_of_affinities() ->
     assert sought(profile) == "laptops"
 
 
-def test_what_goes_with_a_value() -> None:
-    assert complement_of(COMPLEMENTS, "category", "western") == ["musical", "thriller"]
-    assert complement_of(COMPLEMENTS, "category", "comedy") == []
-    assert complement_of(COMPLEMENTS, "category", None) == []
-    assert complement_of(COMPLEMENTS, "brand", "western") == []
+def test_who_looked_at_the_offer_is_still_after_what_it_goes_with() -> None:
+    """Horror is offered with drama, and nothing with horror: a look at the offer does not take it away."""
+    horrors = [film for film in FILMS if "horror" in world.genres_of(int(film.removeprefix("film-")))]
+    profile = visitor({**dict.fromkeys(DRAMAS, (1.0, Kind.CLICK)), **dict.fromkeys(horrors, (0.0, Kind.ADD))})
+    view = BUNDLE.features.view(profile, Context(), NOW_MS)
+    assert likely(view, "category") == "horror"
+    assert completed(view, "category", COMPLEMENTS) == "drama"
+    assert completed(view, "category", {}) is None
+    assert completed(view, "brand", COMPLEMENTS) is None
 
 
 def offered(profile: Profile, rule: Rule, **changes: Any) -> PlacementDecision:

@@ -237,6 +237,28 @@ def test_what_is_sold_out_is_offered_nowhere() -> None:
     assert (forced.reason, forced.items[0].id) == (Reason.FALLBACK_NO_CANDIDATE, FILMS[21])
 
 
+def test_what_the_release_says_is_sold_out_comes_back_with_the_facts_alone() -> None:
+    films = [world.item(0, stock=0.0), *BUNDLE.items.items[1:20], world.item(20, stock=0.0), *BUNDLE.items.items[21:]]
+    released = bundle(films)
+    question = world.question(PlacementRequest(HERO, 24), force={HERO: "champion"})
+    page = world.question(PlacementRequest(HERO, candidates=[Candidate(FILMS[0])]), force={HERO: "champion"})
+    forced = world.question(force={HERO: [FILMS[20]]})
+
+    def seen(facts: LiveFacts | None, now_ms: int = NOW_MS) -> set[ItemId]:
+        return shown(ask(question, facts, over=released, now_ms=now_ms)) & {FILMS[0], FILMS[20]}
+
+    assert seen(None) == set()
+    assert shown(ask(page, None, over=released)) == {FILMS[0]}, "of its own shelves the page knows more"
+    assert FILMS[20] not in shown(ask(forced, None, over=released))
+    back = LiveFacts(released, sheet({"stock": {FILMS[0]: 3.0}}))
+    assert seen(back) == {FILMS[0]}
+    assert back.expires_ms is not None
+    assert seen(back, back.expires_ms) == set(), "nobody says any more that it is there"
+    other = LiveFacts(released, sheet({"stock": {FILMS[5]: 0.0, FILMS[20]: 1.0}}))
+    assert seen(other) == {FILMS[20]}
+    assert FILMS[5] not in shown(ask(question, other, over=released))
+
+
 def test_when_everything_is_sold_out_nothing_is_shown() -> None:
     facts = LiveFacts(BUNDLE, sheet({"stock": dict.fromkeys(FILMS, 0.0)}))
     outcome = ask(everything(), facts)

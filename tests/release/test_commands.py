@@ -57,7 +57,7 @@ def test_a_first_hour(typed: Typed) -> None:
     assert begun["write_key"] not in (Path(typed.site) / "site.yaml").read_text()
     checked = typed("site", "check", "SITE")
     assert (checked.code, checked.err) == (0, "")
-    assert "kettle-and-bean is in order: 2 placements, 20 items" in checked.out
+    assert "kettle-and-bean is in order: 7 placements, 33 items" in checked.out
     assert "nothing serves yet" in typed("site", "plan", "SITE").out
     assert "built release 1; next: edgewise release approve 1" in typed("site", "apply", "SITE").out
     refused = typed("release", "promote", "1")
@@ -92,7 +92,7 @@ def test_a_flawed_site_is_listed_with_file_and_line(typed: Typed) -> None:
     said = typed("site", "check", "SITE", "--json")
     assert said.code == 1
     (problem,) = said.json["error"]["problems"]
-    assert problem["path"] == "placements/home_hero.yaml:3"
+    assert problem["path"] == "placements/home_hero.yaml:4", "below the line that names the schema"
     assert "Traceback" not in said.err
 
 
@@ -108,7 +108,7 @@ def test_items_wait_until_somebody_approves_them(typed: Typed) -> None:
     assert typed("site", "approve", "SITE", "rooibos", "--by", "eve").out == "rooibos: approved in items/teas.yaml\n"
     assert typed("site", "check", "SITE", "--json").json["waiting"] == []
     assert typed("site", "approve", "SITE").out == "nothing waits for an approval\n"
-    change = '~ items.rooibos.content.title: "Rooibos" -> "Red [bush] tea"'
+    change = '    ~ rooibos\n        content.title: "Rooibos" -> "Red [bush] tea"\n        approved by eve\n'
     assert change in typed("site", "plan", "SITE").out, "what people write is no markup"
 
 

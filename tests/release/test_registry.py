@@ -115,7 +115,7 @@ def test_what_the_gate_refuses_is_not_kept(registry: ModelRegistry, model: Artef
     with pytest.raises(ModelRefused, match="differs by"):
         registry.register(RANKER, wrong, {}, by="Ann")
     narrow = msgspec.structs.replace(model, golden=golden_rows(matrix[:, 1:], scores))
-    with pytest.raises(ModelRefused, match="golden rows of 9 columns for a model of 10 features"):
+    with pytest.raises(ModelRefused, match="golden rows of 15 columns for a model of 16 features"):
         registry.register(RANKER, narrow, {}, by="Ann")
     with pytest.raises(InputError, match="no name for a model"):
         registry.register(ModelName("../ranker"), model, {}, by="Ann")

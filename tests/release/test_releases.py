@@ -55,6 +55,7 @@ def test_from_a_site_to_what_nodes_run(shop: Shop, tmp_path: Path) -> None:
         ("Cleo", "release promote", "release 1"),
         ("Bob", "release approve", "release 1"),
         ("Ann", "site apply", "release 1"),
+        ("Ann", "site apply", "journeys: abandoned-cart, content-hub, homepage-banner"),
     ]
 
 
@@ -183,7 +184,7 @@ def test_without_an_online_key_nothing_is_promoted(shop: Shop) -> None:
     with pytest.raises(UnavailableError, match="the key of the role assignment is not here"):
         shop.releases.promote(version, by="Bob")
     assert statuses(shop) == {1: "approved"}
-    assert [entry.what for entry in shop.ledger.audit()] == ["release approve", "site apply"]
+    assert [entry.what for entry in shop.ledger.audit()] == ["release approve", "site apply", "site apply"]
 
 
 def test_only_what_nodes_never_ran_can_be_approved_again(shop: Shop) -> None:
@@ -343,7 +344,7 @@ def test_verifying_walks_from_the_signatures_to_the_scores(shop: Shop) -> None:
     assert (candidate.signed, candidate.problem) == (False, None)
     shop.releases.approve(version, by="Bob")
     approved = found(shop, version)
-    assert (approved.signed, approved.problem, approved.resources) == (True, None, 6)
+    assert (approved.signed, approved.problem, approved.resources) == (True, None, 7)
     assert approved.golden[ModelName("hero")] < 1e-6
 
     blob = shop.data_dir / "repository/blobs" / shop.releases.bundle(version).manifest.resources[POLICY].sha256

@@ -322,3 +322,25 @@ def test_no_value_is_markup(title: str, part: str, tags: list[str]) -> None:
 def test_values_are_never_templates(text: str) -> None:
     """What looks like a template in a value is text."""
     assert "49" not in written("{{ part }}", None, part="{{ 7 * 7 }}{% raw %}" + text.replace("4", ""))
+
+
+WORDS = """{{ }} {% %} {# #} if else elif endif for in endfor title part tags products image loop . [ ] 0 ( ) |
+ upper cut join number is none not and == < > ' " , : <p> </p> <a href=' ' <img alt=' '> javascript: &#1; set raw endraw
+ * ** true"""
+
+
+@given(
+    st.lists(st.sampled_from(WORDS.split()) | st.text(max_size=3), max_size=20).map(" ".join),
+    st.sampled_from([FRAGMENT, MAIL, None]),
+)
+def test_any_source_is_compiled_or_refused(source: str, dialect: Dialect | None) -> None:
+    """Nothing else is ever raised: a bundle with it is refused by name and line, and no node stumbles over it."""
+    line = 1
+    try:
+        CompiledTemplate(source, DECLARED, dialect).render(VALUES)
+    except TemplateRefused as refused:
+        line = refused.line
+    except Unrenderable as wrong:
+        line = max(1, wrong.line)
+    # What Jinja takes for a line may end otherwise than by \n.
+    assert 1 <= line <= len(source.splitlines()) + 1

@@ -31,7 +31,7 @@ from edge.worker.guard import (
 )
 from edge.worker.http1.cycle import Cycle, encode_answer
 from edge.worker.http1.deadlines import Entry
-from edge.worker.http1.head import CONTINUE, body_length, check_expectation, path_of, place_of
+from edge.worker.http1.head import CONTINUE, END_OF_HEAD, body_length, check_expectation, path_of, place_of
 from edge.worker.http1.limits import (
     BODIES_BYTES,
     LINGER_MS,
@@ -315,6 +315,8 @@ class Connection(asyncio.Protocol):
         scope = self._scope
         if self._running is None and not self._waiting and self._server.refuses(scope["method"], scope["path"]):
             refusal = self._server.overloaded(scope["path"], closes=not self._keeps)
+            if scope["method"] == "HEAD":  # else its body would be taken for the next answer
+                refusal = refusal[: refusal.index(END_OF_HEAD) + len(END_OF_HEAD)]
             if self._keeps:
                 self._transport.write(refusal)
                 self.due_ms = self._read_ms + self._limits.idle_ms

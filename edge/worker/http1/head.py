@@ -12,6 +12,7 @@ import httptools
 from edge.worker.guard import LINGER_BYTES, body_too_large, malformed
 from edge.worker.problems import CLOSE, HttpProblem
 
+END_OF_HEAD: Final = b"\r\n\r\n"
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 

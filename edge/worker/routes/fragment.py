@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from edge.node.surrogates import key_headers, keys_of
 from edge.worker.answers import DecideAnswer, PlacementAnswer
 from edge.worker.decider import Decider
 from edge.worker.desk import Desk
@@ -23,7 +24,6 @@ from edge.worker.problems import Answer, Headers, HttpProblem
 from edge.worker.reception import Reception
 from edge.worker.refusals import HTML, NO_SNIFF
 from edge.worker.rendered import html_of
-from edge.worker.surrogates import key_headers, keys_of
 from edge.worker.surroundings import Surroundings
 from edgewise.bundle.policy import Shared
 from edgewise.ids import PlacementName

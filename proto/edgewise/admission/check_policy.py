@@ -9,6 +9,7 @@ from typing import Final
 from edgewise.admission.check_conditions import wrong_with_condition
 from edgewise.admission.check_exploration import check_exploration
 from edgewise.admission.check_scores import Models, wrong_with, wrong_with_class, wrong_with_path
+from edgewise.attributes import is_context_field
 from edgewise.bundle import experiments
 from edgewise.bundle import policy as decided
 from edgewise.bundle.learned import neighbours_path, vectors_path
@@ -50,6 +51,10 @@ def check_policy(
             _check_arm(arm, models, f"{path}.arms.{arm_name}", features, optional)
         _check_references(policy, placement, path)
         check_exploration(placement, models, path)
+        for position, field in enumerate(() if placement.shared is None else placement.shared.vary):
+            is_known = is_context_field(field)
+            message = f"no field {field!r} of the context"
+            require(is_known, "dangling", POLICY, message, f"{path}.shared.vary[{position}]")
         for position, rule in enumerate(placement.eligibility):
             check_rule(rule, models, POLICY, f"{path}.eligibility[{position}]")
 

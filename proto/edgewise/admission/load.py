@@ -116,22 +116,30 @@ class Bundle:
             if is_approved
         }
 
-    def under(self, live: Mapping[str, NDArray[np.float64]], sold_out: frozenset[ItemId]) -> Self:
+    def under(
+        self,
+        live: Mapping[str, NDArray[np.float64]],
+        sold_out: frozenset[ItemId],
+        in_stock: frozenset[ItemId] = frozenset(),
+    ) -> Self:
         """This release with live numbers over some attributes and without what is sold out; see `live_facts`.
 
-        What does not depend on them is shared, so that it costs a few arrays. `live`: as `ItemTable.under`.
+        What does not depend on them is shared, so that it costs a few arrays. `live`: as `ItemTable.under`; `in_stock`:
+        items that are there again, whatever the release says of their stock.
         """
         made = copy(self)
         if live:
             made.items = self.items.under(live)
             made.features = self.features.under(made.items, live)
-        gone = None
-        if sold_out:
-            codes = self.items.codes(list(sold_out))
-            gone = np.zeros(len(self.items) + 1, np.bool_)
-            gone[codes[codes >= 0]] = True
+        released = self.items.sold_out
+        gone = np.zeros(len(self.items) + 1, np.bool_) if released is None else released.copy()
+        for items, is_gone in ((in_stock, False), (sold_out, True)):
+            codes = self.items.codes(list(items))
+            gone[codes[codes >= 0]] = is_gone
+        gone_or_none = gone if gone.any() else None
         made.placements = {
-            name: catalogued.under(made.features, live, sold_out, gone) for name, catalogued in self.placements.items()
+            name: catalogued.under(made.features, live, sold_out, gone_or_none)
+            for name, catalogued in self.placements.items()
         }
         return made
 

@@ -28,7 +28,8 @@ MOST_NUMBERS: Final = 400_000
 LARGEST: Final = 1e12
 """No number is farther from zero: in float32, in which models take it, larger ones lose their units."""
 STOCK: Final = "stock"
-"""An item whose stock is 0 or less is sold out: it is offered nowhere. This one needs no declaration."""
+"""An item whose stock is 0 or less is sold out: it is offered nowhere. This one needs no declaration. Where
+live facts say nothing of it, what the release says counts."""
 NO_FACTS: Final = 0
 """The version that a record names where no live fact was in force."""
 
@@ -59,6 +60,10 @@ class FactSheet(msgspec.Struct, frozen=True, omit_defaults=True):
     def sold_out(self) -> frozenset[ItemId]:
         """Items that must not be offered, also those that no catalogue knows."""
         return frozenset(item for item, stock in self.columns.get(STOCK, {}).items() if stock <= 0)
+
+    def in_stock(self) -> frozenset[ItemId]:
+        """Items that are there, also where a release says that they are sold out."""
+        return frozenset(item for item, stock in self.columns.get(STOCK, {}).items() if stock > 0)
 
 
 _encoder = msgspec.json.Encoder(order="deterministic")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edgewise.attributes import number_of, texts_of
 from edgewise.bundle.catalogue import AttributeValue, Catalogue, Item, Representation, Variant, content_sha256
+from edgewise.bundle.facts import STOCK
 from edgewise.bundle.opening_hours import NO_ZONES, OpeningHours
 from edgewise.bundle.schedules import Zone, ZoneName
 from edgewise.ids import ItemId
@@ -91,6 +92,9 @@ class ItemTable:
         self._dimensions: dict[str, Dimension] = {}
         self._may_be_number: dict[str, NDArray[np.bool_]] = {}
         self._live: Mapping[str, NDArray[np.float64]] = {}
+        is_gone: NDArray[np.bool_] = self.numbers(STOCK) <= 0
+        self.sold_out: NDArray[np.bool_] | None = is_gone if is_gone.any() else None
+        """Items whose released stock is 0 or less; shape (items + 1,), None where there is none."""
 
     def __len__(self) -> int:
         return len(self.items)

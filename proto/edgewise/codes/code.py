@@ -15,7 +15,7 @@ somebody else's code is told so. Guessing one takes 2^80 tries a promotion. Lett
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from edgewise.bundle.promotions import MOST_CODES, PromotionName
@@ -109,8 +109,12 @@ def write_code(key: CodeKey, number: int, last_day: int, subject: SubjectId) -> 
         raise ValueError(f"no code can say number {number}, day {last_day}, generation {key.generation}, {subject!r}")
     said = ((key.generation << 30 | number) << 15 | last_day) << OWNER_BITS | owner_of(key, subject)
     signed = said << SIGNATURE_BITS | _signature(key, said)
-    values = [signed >> shift & 31 for shift in range(5 * (LETTERS - 2), -1, -5)]
-    return in_groups("".join(_ALPHABET[value] for value in (*values, _check(values))))
+    return in_groups(lettered([signed >> shift & 31 for shift in range(5 * (LETTERS - 2), -1, -5)]))
+
+
+def lettered(values: Sequence[int]) -> str:
+    """The 32 letters of 31 values from 0 to 31: the last one is the check, which takes no key."""
+    return "".join(_ALPHABET[value] for value in (*values, _check(values)))
 
 
 def in_groups(letters: str) -> str:

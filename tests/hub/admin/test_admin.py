@@ -15,6 +15,8 @@ from experiment_world import policy
 from facts_shop import TEA, FactsShop
 from hub_process import edgewise
 from hub_records import NODE, NOW_MS, decision, decision_id, event, payloads
+from mail_reports import delivery
+from mail_world import MailWorld
 from starlette.testclient import TestClient
 
 from edgewise.clock import ManualClock
@@ -25,9 +27,11 @@ from hub.facts.board import FactsBoard
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.rows import AWAY_AFTER_MS, AuditEntry, ModelRow, NodeRow, ReleaseRow, ReleaseStatus
+from hub.mail.ways import Unknown
 from hub.meters import Meters
 from hub.release.repository import Repository
 from hub.settings import HubSettings
+from hub.site.journey_file import JourneyFile
 
 ANN = AuditEntry("ann", "test", "test")
 KEY = "correct-horse-battery-staple"
@@ -52,7 +56,17 @@ def client(
     board = board or FactsBoard(ledger, Repository(ledger.storage.shelf.folder.parent, clock), clock)
     site = SiteName("film-shop")
     admin = Admin(
-        ledger, Meters(), "i" * 32, site, ledger.releases, lambda: not_ready, clock, log, board, policy=policy
+        ledger,
+        Meters(),
+        "i" * 32,
+        site,
+        ledger.releases,
+        lambda: not_ready,
+        clock,
+        log,
+        board,
+        policy=policy,
+        journeys=lambda: {"homepage-banner": JourneyFile()},
     )
     return TestClient(admin_app(admin, HubSettings(**settings)), base_url=f"http://{host}")
 
@@ -170,7 +184,9 @@ def test_the_document_names_every_path_and_each_answers_as_it_says(ledger: Ledge
         if "get" not in operations:
             continue
         [content] = operations["get"]["responses"]["200"]["content"].items()
-        answer = api.get(path.replace("{id}", decision_id(1)).replace("{key}", EXPERIMENT))
+        answer = api.get(
+            path.replace("{id}", decision_id(1)).replace("{key}", EXPERIMENT).replace("{name}", "homepage-banner")
+        )
         assert answer.status_code == 200, path
         assert answer.headers["content-type"].startswith(content[0])
         if content[0] == "application/json":
@@ -330,3 +346,27 @@ def test_the_document_tells_how_facts_are_set(ledger: Ledger) -> None:
     assert paths["/api/v1/facts"]["put"]["operationId"] == "put_facts"
     assert set(paths["/api/v1/facts"]["put"]["responses"]) == {"200", "400", "401", "403", "413", "422"}
     assert set(paths["/api/v1/facts"]["get"]["responses"]) == {"200", "401"}
+
+
+def test_mail_is_told_of_without_anybodys_address(ledger: Ledger) -> None:
+    world = MailWorld(ledger)
+    world.grant()
+    world.put("cart-1")
+    world.way.answer = lambda _: Unknown("reset")
+    world.turn()
+    world.put("cart-2", in_ms=5)
+    with client(ledger, admin_keys=[f"publisher:ann:{digest(KEY)}"]) as hub:
+        key = {"Authorization": f"Bearer {KEY}"}
+        told = hub.get("/api/v1/mail", headers=key).json()
+        assert {(each["state"], each["mails"]) for each in told["counts"]} == {("uncertain", 1), ("due", 1)}
+        assert [each["key"] for each in told["uncertain"]] == ["cart-1"]
+        assert told["nextDueMs"] == world.clock.now_ms() + 5
+        report = delivery("5.1.1")
+        assert hub.post("/api/v1/mail/reports", content=report).status_code == 401
+        said = hub.post("/api/v1/mail/reports", content=report, headers=key).json()
+        assert said == {"event": "Email Bounced", "suppressed": True}
+        nothing = hub.post("/api/v1/mail/reports", content=b"Subject: Hello\r\n\r\nHi", headers=key).json()
+        assert nothing == {"event": "", "suppressed": False}
+        metrics = hub.get("/metrics", headers=key).text
+    assert 'edgewise_mails{journey="abandoned-cart",reason="unanswered",state="uncertain"} 1.0' in metrics
+    assert 'edgewise_mail_suppressed{reason="bounced"} 1.0' in metrics

@@ -59,7 +59,10 @@ def test_everything_that_an_erasure_would_remove_is_in_it(tmp_path: Path) -> Non
     assert said["sources"] == {NODE: 4}
     assert said["retention"]["site"]["rejects_days"] == 30
     separate = {"events", "decisions", "preferences", "profiles", "duplicates", "passed_marks"}
-    assert set(said["tables"]) == {table.name for table, _ in personal_tables()} - separate | {"dead_letters"}
+    assert set(said["tables"]) == {table.name for table, _ in personal_tables()} - separate | {
+        "dead_letters",
+        "mail_suppressed",
+    }
     for table, removed in erasable.items():
         if table in said["tables"]:
             assert len(said["tables"][table]) == removed.rows, table

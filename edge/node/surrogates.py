@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from edge.worker.problems import Headers
 from edgewise.ids import BundleVersion, ItemId, PlacementName
 
 EVERYTHING: Final = "edgewise"
@@ -42,7 +41,7 @@ def keys_of(name: PlacementName, version: BundleVersion, items: Iterable[ItemId]
     return list(dict.fromkeys((EVERYTHING, bundle_key(version), placement_key(name), *map(item_key, items))))
 
 
-def key_headers(keys: Iterable[str]) -> Headers:
+def key_headers(keys: Iterable[str]) -> list[tuple[bytes, bytes]]:
     """The headers that carry them."""
     words = list(keys)
     spaced = " ".join(words).encode()

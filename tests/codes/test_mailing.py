@@ -1,0 +1,84 @@
+"""Codes in mails: out of the same budget, the person's own, and none for whoever may not be known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from codes_world import ANN, NODE, SPRING, Book, opened_book, promotion
+from journeys_world import TREATMENTS, shop, treatment
+from world import bundle, catalogue
+
+from edgewise.admission.load import Bundle
+from edgewise.codes.code import keys_of, verify
+from edgewise.ids import ItemId
+from edgewise.promises import promised_content
+from edgewise.request import Context
+from hub.codes.mailing import MailCodes
+from hub.journeys.deciding import Decider
+from hub.scoring_child import ScoringChild
+
+SHIPPING = ItemId("shipping")
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with opened_book(tmp_path) as opened:
+        opened.promotions = {SPRING: promotion(8)}
+        yield opened
+
+
+@pytest.fixture
+def codes(book: Book) -> MailCodes:
+    return MailCodes(book.ledger, book.book, np.random.default_rng(3).bytes)
+
+
+def release(offer: str) -> Bundle:
+    """The mails' shop, whose first treatment comes with a code."""
+    made = shop()
+    offered = {SPRING: promotion(8, when_out=offer)}
+    items = [
+        msgspec.structs.replace(item, promotion=SPRING) if item.id == SHIPPING else item for item in made.items.items
+    ]
+    return bundle(policy=msgspec.structs.replace(made.policy, promotions=offered), catalogue=catalogue(items))
+
+
+def test_every_code_is_a_number_of_its_own_that_counts_at_once(book: Book, codes: MailCodes) -> None:
+    now_ms = book.clock.time_ms
+    made = [codes.promise({SHIPPING: SPRING}, ANN, now_ms)[SHIPPING] for _ in range(2)]
+    assert [promise.number for promise in made] == [1, 2]
+    assert book.budget() == (6, 2, 0)
+    read = verify(made[0].text, keys_of([book.key()]))
+    assert read is not None
+    assert read.ends_ms == made[0].ends_ms
+    assert book.book.redeem(made[0].text, book.purchase("o-1"), [ANN]).is_new
+
+
+def test_with_nodes_it_never_promises_more_than_the_total(book: Book, codes: MailCodes) -> None:
+    while book.lend(9, node=NODE, incarnation=f"i-{book.budget() if book.ledger.budgets() else ''}"):
+        pass
+    before = book.budget()
+    assert before[0] == 0
+    assert codes.promise({SHIPPING: SPRING}, ANN, book.clock.time_ms) == {}
+    assert codes.unpromised(book.promotions, book.clock.time_ms) == (SPRING,)
+    assert book.budget() == before
+
+
+def test_a_mail_is_decided_with_its_code_or_without_its_item(book: Book, codes: MailCodes) -> None:
+    now_ms, made = book.clock.time_ms, release("hide")
+    alone = Decider(book.ledger, lambda: made, ScoringChild())
+    decided = alone.decide(ANN, (TREATMENTS,), key="k", now_ms=now_ms, context=Context())
+    assert [item.id for item in decided.outcome.decision.placements[TREATMENTS].items] == ["guide"]
+    assert alone.promises(decided, ANN, now_ms) == {}
+    assert decided.record.unpromised == (SPRING,)
+
+    decider = Decider(book.ledger, lambda: made, ScoringChild(), codes)
+    decided = decider.decide(ANN, (TREATMENTS,), key="k", now_ms=now_ms, context=Context())
+    assert [item.id for item in decided.outcome.decision.placements[TREATMENTS].items] == [SHIPPING]
+    promise = decider.promises(decided, ANN, now_ms)[SHIPPING]
+    content = promised_content(treatment("shipping").content, promise, book.promotions[SPRING], "EUR")
+    assert content["code"] == promise.text
+    assert content["discount"] == "15 %"
