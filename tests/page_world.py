@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import uvicorn
 import world
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from browser import browser_page
 from edge_world import bundle_files, events, install, open_desk
 from playwright.sync_api import Browser, Page, Route
