@@ -24,7 +24,8 @@ key (kept for this tab alone), or a node on this machine that has none.
     if (shown) forced[placement] = shown.includes("|") ? shown.split("|") : shown;
   }
   const arrange = () => {
-    api.options = { explain: true };
+    // A developer wants to see what is decided, not what is shown for want of time.
+    api.options = { explain: true, deadlineMs: 1e3 };
     if (Object.keys(forced).length) api.options.force = forced;
     // An answer with scores is for operators; on a node of this machine, which needs no key, a force says who asks.
     if (key || api.options.force) api.options.debug = true;
