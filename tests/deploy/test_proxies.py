@@ -109,6 +109,21 @@ def test_the_browsers_own_requests_pass_with_their_cookies_both_ways(behind: Beh
     assert behind.ask("GET", "/v1/preferences", behind.visitors[0]).json()["dial"] == 3
 
 
+def test_links_of_mails_pass_as_they_are_and_nothing_keeps_them(behind: Behind) -> None:
+    """No cookie, no `<esi:` or `<!--#` is read in them, and who was told something is told anew next time."""
+    for path in ("/v1/mail/unsubscribe/abc", "/v1/mail/preferences/abc", "/v1/mail/why/abc", "/v1/why/abc"):
+        for _ in range(2):
+            through = behind.ask("GET", path, headers={"surrogate-control": "ESI/1.0"})
+            node = httpx2.get(f"{behind.node}{path}", headers={"authorization": "Basic ZGVtbzo="})
+            assert (through.status_code, through.text) == (node.status_code, node.text), path
+            assert through.headers["cache-control"] == node.headers["cache-control"]
+            assert "no-store" in through.headers["cache-control"]
+            assert "set-cookie" not in through.headers
+            assert through.headers.get("age", "0") == "0"
+    ended = behind.ask("POST", "/v1/mail/unsubscribe/abc", data={"List-Unsubscribe": "One-Click"})
+    assert ended.status_code == httpx2.post(f"{behind.node}/v1/mail/unsubscribe/abc").status_code
+
+
 @pytest.mark.parametrize("path", ["/status", "/metrics", "/openapi.json", "/health/ready"])
 def test_what_is_the_operators_is_not_passed_on(behind: Behind, path: str) -> None:
     assert "the shop" not in behind.ask("GET", path).text
