@@ -24,7 +24,8 @@ key (kept for this tab alone), or a node on this machine that has none.
     if (shown) forced[placement] = shown.includes("|") ? shown.split("|") : shown;
   }
   const arrange = () => {
-    api.options = { explain: true };
+    // A developer wants to see what is decided, not what is shown for want of time.
+    api.options = { explain: true, deadlineMs: 1e3 };
     if (Object.keys(forced).length) api.options.force = forced;
     // An answer with scores is for operators; on a node of this machine, which needs no key, a force says who asks.
     if (key || api.options.force) api.options.debug = true;
@@ -38,14 +39,15 @@ key (kept for this tab alone), or a node on this machine that has none.
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(
     ":host{all:initial;position:fixed;z-index:2147483647;inset-block-end:8px;inset-inline-end:8px}"
-    + "section{box-sizing:border-box;inline-size:min(26rem,calc(100vw - 16px));max-block-size:70vh;overflow:auto;"
+    + "section{box-sizing:border-box;inline-size:min(26rem,calc(100vw - 16px));block-size:min(70vh,40rem);overflow:auto;"
     + "padding:12px;border-radius:8px;background:#12161d;color:#e8edf4;font:13px/1.45 system-ui,sans-serif;"
     + "box-shadow:0 6px 24px #0008}"
+    + "header{display:flex;justify-content:space-between;align-items:center;margin-block-end:6px}"
     + "h2,h3{margin:0 0 6px;font-size:14px}h3{margin-block-start:12px;color:#9fd0ff}p,dl,ol,ul{margin:0 0 6px}"
     + "ol,ul{padding-inline-start:20px}small{color:#aab6c5}code{font:12px ui-monospace,monospace;overflow-wrap:anywhere}"
     + "label{display:block;margin-block:4px}input,select,button{font:inherit;color:inherit;background:#232b37;"
     + "border:1px solid #5b6b80;border-radius:4px;padding:4px 6px}button{cursor:pointer}"
-    + "[hidden]{display:none}.trouble{color:#ffb4a8}"
+    + "[hidden]{display:none}.folded{block-size:auto;inline-size:auto}.trouble{color:#ffb4a8}"
   );
   root.adoptedStyleSheets = [sheet];
   const make = (name, text, ...inside) => {
@@ -71,10 +73,10 @@ key (kept for this tab alone), or a node on this machine that has none.
   const body = make("div", "", answered, toldTitle, told, make("h3", "Show instead"),
     make("label", "Placement ", placementField), make("label", "Arm or items ", armField),
     make("label", "Operator key ", keyField), apply);
-  panel.append(make("h2", "Edgewise"), fold, body);
+  panel.append(make("header", "", make("h2", "Edgewise"), fold), body);
   root.append(panel);
   fold.addEventListener("click", () => {
-    body.hidden = !body.hidden;
+    body.hidden = panel.classList.toggle("folded");
     fold.textContent = body.hidden ? "Unfold" : "Fold";
   });
   apply.addEventListener("click", () => {

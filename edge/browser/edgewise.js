@@ -2,12 +2,12 @@
 Edgewise in a page: fills placements, sees what is seen, tells what is clicked. No dependency, no inline style, no eval.
 
     <script src="https://edge.shop.example/edgewise.js" defer></script>
-    <div data-edgewise="home_hero">what everybody sees until then, and where no node answers</div>
+    <div data-edgewise="home_hero">what everybody sees where no node answers</div>
 
 Attributes of the script element, all optional:
   data-node="https://…"       the edge node, where it is not where the script came from
   data-key="WRITE_KEY"        needed unless the page's origin is on the site's list (`site.yaml`, `origins`)
-  data-consent="personalisation=granted,analytics=denied"   what is known when the page is written
+  data-consent="personalisation=granted, analytics=denied"   what is known when the page is written
   data-timeout="1000"         ms; what has not been answered by then stays as it is, so that nothing moves under a reader
   data-manual                 fills nothing until `edgewise.refresh()`
   data-debug                  loads the overlay of /edgewise-debug.js, as ?edgewise_debug in the address does
@@ -17,24 +17,28 @@ Attributes of a placement:
   data-edgewise-count="3"     how many items at most
   data-edgewise-as="Content"  on it or around it: clicks are told as `Content Clicked`, `Product Clicked`; else `Promotion`
   data-edgewise-refresh       on it or around it: after a click all placements are decided anew, without a reload
-  data-edgewise-state         set by the script, for style sheets: waiting, filled, empty, failed
-A fragment that a proxy has put into the page (`data-edgewise-placement`, with items as `data-edgewise-item`) is taken
+  data-edgewise-state         set by the script, for style sheets: `waiting`, then `filled`, `empty` (on purpose), `kept`
+                              (the page's own content is what was decided) or `failed` (nothing was decided)
+A fragment that a proxy has put into the page (`data-edgewise-placement` around items with `data-edgewise-item`) is taken
 over as it is: watched, and decided anew with the others. Inside an item, `data-edgewise-click` marks what is clicked
 beside `a` and `button`. Give a placement its height by your style sheet (`min-height`), and nothing will shift.
 
-Calls. Where the script may not have come yet, `(window.edgewise = window.edgewise || []).push(["track", …])`.
-  edgewise.track(event, properties)   one event; sent within half a second, or with the next question
+Calls. Where the script may not have come yet: `(window.edgewise = window.edgewise || []).push(["track", …])`.
+  edgewise.track(event, properties)   one event; sent within half a second, or with the next question, before it is decided
   edgewise.refresh()                  decide all placements anew; resolves with the answer, undefined where none came
   edgewise.decide([{name, count}], options)   only ask: resolves with the answer of `POST /v1/decide`
-  edgewise.consent({marketing: "denied"})     what the visitor has said now: granted, denied or pending
-  edgewise.dial(0..3)                 0 nothing personal, 1 this page, 2 this session, 3 all; without a number: what holds
+  edgewise.consent({marketing: "denied"})     what the visitor has said now: granted, denied or pending; decides anew
+  edgewise.dial(0..3)                 0 nothing personal, 1 this page, 2 this session, 3 all; decides anew. Without a
+                                      number: what holds. At 0 no event is sent
   edgewise.debug()                    load the overlay
   edgewise.attributes                 an object; goes along as `context.attributes`
+  edgewise.options, edgewise.headers  objects; go along with each question, over what the script says itself
 The event `edgewise` on `document` has the answer as its `detail`, after the placements have been filled.
+`performance.getEntriesByName("edgewise", "measure")` says how long after the script's start that was.
 
-An item counts as seen after half of it (or of the window) was in sight for a second. Events wait in memory only: at
-most 50, in 48 kB, the oldest go first. Visitors are told apart by an id that is kept only once an answer has shown that
-they may be known, as long as dial and storage allow: else it lasts as long as the page.
+An item counts as seen after half of it (or as much as half of the window) was in sight for a second. Events wait in
+memory only: the latest 50, as far as they fit into 48 kB. Visitors are told apart by an id that is kept only once an answer
+has said that they may be known again, for as long as dial and storage allow: else it lasts as long as the page.
 */
 (() => {
   "use strict";
@@ -61,7 +65,7 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
   let limit = +(kept("local", DIAL) || 3);
   let holds = limit;
   let visitor = limit > 1 && kept(limit > 2 ? "local" : "session", ID) || random();
-  const allowed = Object.fromEntries(new URLSearchParams((said.consent || "").replace(/[,\s]+/g, "&")));
+  const allowed = Object.fromEntries(new URLSearchParams(said.consent?.replace(/, */g, "&")));
   let stated;
   let isProven;
 
@@ -72,8 +76,7 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
     if (!answer.ok) throw answer.status;
     return answer.json();
   };
-  const silent = () => {};
-  const state = () => isProven && stated && call("/v1/preferences", stated, { method: "PUT" }).catch(silent);
+  const state = () => isProven && stated && call("/v1/preferences", stated, { method: "PUT" }).catch(() => {});
 
   // --- events ---
   let queue = [];
@@ -81,11 +84,11 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
   let timer;
   const keep = (more) => {
     queue = more.concat(queue);
-    while (queue.length > 50 || new Blob([JSON.stringify(queue)]).size > 48e3) queue.shift();
+    while (queue.length > 50) queue.shift();
+    // One that is too large goes itself, and takes no others along.
+    while (new Blob([JSON.stringify(queue)]).size > 48e3) queue.pop();
     timer ||= setTimeout(flush, wait);
   };
-  // What was refused would be refused again; what was not heard is said again.
-  const keepUnheard = (more, trouble) => trouble < 500 && trouble != 429 || keep(more);
   const place = () => ({ path: location.pathname, url: location.href, referrer: doc.referrer, title: doc.title });
   const note = (event, properties) => {
     const preferences = {};
@@ -96,20 +99,21 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
       context: { page: place(), consent: { categoryPreferences: preferences } },
     }));
   };
-  // `isLeaving` is true when the page may be gone in a moment.
+  // `isLeaving`: the page may be gone in a moment.
   const flush = async (isLeaving) => {
     clearTimeout(timer);
     timer = 0;
     const sent = queue.splice(0);
     if (!sent[0]) return;
     const message = { batch: sent, sentAt: now(), writeKey: said.key };
-    if (isLeaving === true) navigator.sendBeacon(base + "/v1/batch", JSON.stringify(message)) || keep(sent);
+    if (isLeaving) navigator.sendBeacon(base + "/v1/batch", JSON.stringify(message)) || keep(sent);
     else try {
       await call("/v1/batch", message);
       wait = 500;
     } catch (trouble) {
       wait = Math.min(2 * wait, 6e4);
-      keepUnheard(sent, trouble);
+      // What was refused would be refused again; what was not heard is said again.
+      if (!(trouble < 500) || trouble == 429) keep(sent);
     }
   };
 
@@ -121,9 +125,10 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
   };
   const eye = new IntersectionObserver((entries) => entries.forEach((entry) => {
     const element = entry.target;
-    if (doc.hidden || entry.intersectionRatio < .5 && entry.intersectionRect.height < innerHeight / 2) pause(element);
-    else unseen.get(element) || unseen.set(element, setTimeout(see, 1e3, element));
-  }), { threshold: [0, .1, .2, .3, .4, .5, .6] });
+    if (!element.isConnected) unseen.delete(element);
+    else if (doc.hidden || entry.intersectionRatio < .5 && entry.intersectionRect.height < innerHeight / 2) pause(element);
+    else if (!unseen.get(element)) unseen.set(element, setTimeout(see, 1e3, element));
+  }), { threshold: [0, .2, .4, .5] });
   const tell = (element, event) => {
     const shown = element.closest("[data-edgewise-placement]").dataset;
     const itemId = element.dataset.edgewiseItem;
@@ -142,13 +147,7 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
       delete shown.dataset.edgewiseDeferred;
       const parts = all("[data-edgewise-item]", shown);
       // Where nothing was chosen, that nothing is there is what is seen.
-      (parts[0] ? parts : [shown]).forEach(pause);
-    }
-    for (const element of [...unseen.keys()]) {
-      pause(element);
-      eye.unobserve(element);
-      if (element.isConnected) eye.observe(element);
-      else unseen.delete(element);
+      for (const part of parts[0] ? parts : [shown]) unseen.set(part, 0) && eye.observe(part);
     }
   };
   const click = (happened) => {
@@ -192,7 +191,8 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
       }
       return answer;
     } catch (trouble) {
-      keepUnheard(sent, trouble);
+      // Whatever was wrong: a batch takes what is right of them, and nothing else is lost.
+      keep(sent);
       throw trouble;
     }
   };
@@ -213,13 +213,20 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
       // A fallback that nobody has seen yet need not be seen at all.
       if (isFirst) element.style.visibility = "hidden";
     }
-    const answer = await ask(Object.values(wanted)).catch(silent);
+    const answer = await ask(Object.values(wanted)).catch(() => {});
     for (const element of elements) {
       if (turns.get(element) != turn) continue;
-      const placed = answer?.placements[nameOf(element)];
-      element.dataset.edgewiseState = placed?.html ? placed.items[0] ? "filled" : "empty" : "failed";
+      const called = nameOf(element);
+      const placed = answer?.placements[called];
+      const data = element.dataset;
       element.style.visibility = "";
+      data.edgewiseState = !placed?.html ? "failed" : placed.items[0] ? "filled" : placed.nothing ? "empty" : "kept";
       if (!placed?.html) continue;
+      if (data.edgewiseState == "kept") {
+        // Nothing to show, or an experiment that the page itself carries out: who sees what the page has, sees it.
+        Object.assign(data, { edgewisePlacement: called, edgewiseDecision: answer.decisionId, edgewiseDeferred: "" });
+        continue;
+      }
       const template = doc.createElement("template");
       const fresh = template.content;
       template.innerHTML = placed.html;
@@ -238,7 +245,7 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
   const scan = (isFirst) => {
     watch();
     return renew(hosts().filter((element) => 
-      !element.dataset.edgewiseState && !/edgewise-decision/.test(element.outerHTML)), isFirst === true);
+      !element.dataset.edgewiseState && !/edgewise-decision/.test(element.outerHTML)), isFirst);
   };
 
   // --- the page's life ---
@@ -252,10 +259,13 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
     if (said.debug != null || /edgewise_/.test(location.search)) await api.debug();
     addEventListener("click", click, true);
     addEventListener("auxclick", click, true);
-    addEventListener("online", flush);
     addEventListener("popstate", moved);
     doc.addEventListener("visibilitychange", () => {
-      watch();
+      for (const part of unseen.keys()) {
+        // Observed anew, it is looked at anew: a second begins when the page comes into sight.
+        eye.unobserve(part);
+        eye.observe(part);
+      }
       if (doc.hidden) flush(true);
     });
     for (const method of ["pushState", "replaceState"]) {
@@ -267,7 +277,7 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
     }
     if (said.manual != null) return;
     scan(!performance.getEntriesByType("paint")[0]);
-    new MutationObserver(scan).observe(doc, { childList: true, subtree: true });
+    new MutationObserver(() => scan()).observe(doc, { childList: true, subtree: true });
   };
   const restate = async () => {
     await state();
@@ -296,6 +306,5 @@ they may be known, as long as dial and storage allow: else it lasts as long as t
     }),
   };
   early.forEach(api.push);
-  if (doc.readyState == "loading") doc.addEventListener("DOMContentLoaded", begin);
-  else begin();
+  begin();
 })();
