@@ -69,7 +69,9 @@ def test_a_left_cart_is_one_mail_and_its_link_ends_them(tmp_path: Path, monkeypa
             assert envelope.rcpt_tos == ["ann@example.org"]
             mail = message_from_bytes(envelope.content, EmailMessage, policy=policy.default)
             assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-            html = mail.get_body(("html",)).get_content()
+            part = mail.get_body(("html",))
+            assert part is not None
+            html = part.get_content()
             assert 'data-edgewise-placement="cart_products"' in html
             assert len(re.findall("data-edgewise-item=", html)) == 1 + 3
             unsubscribe(node, str(mail["List-Unsubscribe"]).strip("<>"))
