@@ -35,7 +35,7 @@ PARAMETERS: Final = (
     ("count", "How many items at most; without, what the placement says"),
     ("exclude", "Ids of items that are not to be shown, with commas between"),
     ("locale", "BCP 47; without, what Accept-Language prefers"),
-    ("path", "Of the page; without, the header Edgewise-Page"),
+    ("path", "Of the page; without, the header Edgewise-Page, but of a shared fragment the address alone"),
     ("device", "Type of the device: mobile, tablet, desktop, or the site's own word"),
     ("country", "ISO 3166 code"),
     ("timezone", "IANA name"),
@@ -60,7 +60,7 @@ class Asked(NamedTuple):
     is_shared: bool
     """The page wants the one that is the same for everybody."""
     locale_from_header: bool = False
-    """The locale was not in the address."""
+    """The locale is not in the address, so that `Accept-Language` tells it, also by not being there."""
 
 
 def asks_shared(query: bytes) -> bool:
@@ -91,10 +91,12 @@ def asked_by(
         for name, value in said.items()
         if _SHORT.get(name, name) in CONTEXT_FIELDS or name.startswith(ATTRIBUTE_PREFIX)
     }
-    language = "" if fields.get("locale") else preferred_language(headers.get(b"accept-language", b""))
+    asks_header = not fields.get("locale") and (vary is None or "locale" in vary)
+    language = preferred_language(headers.get(b"accept-language", b"")) if asks_header else ""
     if language:
         fields["locale"] = language
-    page = headers.get(b"edgewise-page")
+    # A proxy adds it to what it asks and does not know it when it keeps the answer: never of a shared fragment.
+    page = headers.get(b"edgewise-page") if vary is None else None
     if page is not None and not fields.get("page.path"):
         fields["page.path"] = page.decode("utf-8", "replace").partition("?")[0]
     if vary is not None:
@@ -126,7 +128,7 @@ def asked_by(
         msgspec.structs.replace(request, consent=consent),
         request.context.locale,
         is_shared=vary is not None,
-        locale_from_header=bool(language),
+        locale_from_header=asks_header,
     )
 
 

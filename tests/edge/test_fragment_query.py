@@ -83,6 +83,8 @@ def test_the_address_goes_before_headers() -> None:
     assert (silent.locale, silent.request.context.page.path) == ("de", "/cart")
     said = asked_by("hero", b"locale=fr&path=/sale", headers)
     assert (said.locale, said.request.context.page.path, said.locale_from_header) == ("fr", "/sale", False)
+    # A proxy's cache knows the address, not what the proxy has added to it.
+    assert asked_by("hero", b"", headers, vary=["page.path"]).request.context.page.path == ""
 
 
 @pytest.mark.parametrize(

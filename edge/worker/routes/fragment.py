@@ -113,7 +113,7 @@ class FragmentRoute:
         else:
             headers.append((b"cache-control", _kept(shared)))
             headers += key_headers(keys_of(name, served.bundle.version, [item.id for item in placed.items]))
-        if asked.locale_from_header and "locale" in shared.vary:
+        if asked.locale_from_header:
             headers.append((b"vary", b"accept-language"))
         return Answer(HTTPStatus.OK.value, html.encode(errors="replace"), headers)
 
