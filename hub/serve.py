@@ -39,7 +39,7 @@ from hub.ledger.lake import Compacted
 from hub.ledger.ledger import Ledger
 from hub.ledger.suppression import SuppressionList
 from hub.log import Log, start_log
-from hub.mail.keeping import MailKeeper
+from hub.mail.keeping import MailKeeper, check_configured
 from hub.meters import Meters
 from hub.release.live_policy import LivePolicy
 from hub.release.opening import site_repository
@@ -77,9 +77,10 @@ def serve_until_stopped(data_dir: Path, settings: HubSettings, *, announce: Call
 
     Raises:
         UnavailableError: no site in the folder, another hub on it, a port that is taken, a part that failed.
-        InputError: other machines can call, and no token is configured.
+        InputError: other machines can call, and no token is configured; mail is configured so that none could leave.
     """
     clock = SystemClock()
+    check_configured(settings, data_dir, os.environ)
     repository = site_repository(data_dir, clock)
     log = start_log(settings.log_level)
 

@@ -28,7 +28,8 @@ from hub.site.journey_file import JourneyFile
 AT_ONCE: Final = 500
 TOGETHER: Final = 50
 """People whose plans are written down in one transaction."""
-_LONGEST_WAIT_MS: Final = HOUR_MS
+_LONGEST_WAIT_MS: Final = 5 * MINUTE_MS
+"""Short of every `within_minutes`: what failed for all, as a release that is missing, ends for all in time."""
 _MOST_ROWS: Final = 1_000
 """Mails of one journey to one person that are looked at, the latest ones."""
 

@@ -18,6 +18,7 @@ from edgewise.errors import InputError, Problem, SiteError
 from edgewise.ids import ItemId
 from hub.durable import replace_file
 from hub.site.checking import copies, did_you_mean_item, is_approved, waits
+from hub.site.documents import composed, values_of
 from hub.site.files import Copy, ItemFile
 from hub.site.reading import Place, raise_if_any, read_files
 
@@ -83,12 +84,12 @@ def _told(item: ItemFile, file: str) -> Iterator[Approved]:
 
 
 def _edited(path: Path, entries: list[tuple[ItemFile, Place]], by: str) -> str:
-    text = path.read_bytes().decode()
+    text = path.read_bytes().decode("utf-8-sig")
     if path.suffix == ".jsonl":
         return "".join(_edited_lines(text, {item.id: item for item, _ in entries}, by))
-    root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    root = composed(text)
     assert isinstance(root, yaml.SequenceNode)
-    expected = yaml.safe_load(text)
+    expected = values_of(text)
     edits: list[_Edit] = []
     for item, place in entries:
         position = place.path[0]
@@ -97,7 +98,7 @@ def _edited(path: Path, entries: list[tuple[ItemFile, Place]], by: str) -> str:
     # From the end on, so that earlier positions stay right.
     for edit in sorted(edits, reverse=True):
         text = text[: edit.start] + edit.text + text[edit.end :]
-    if yaml.safe_load(text) != expected:
+    if values_of(text) != expected:
         raise SiteError(f"{path}: cannot write the approvals into this layout; write one item a `- id:` block")
     return text
 

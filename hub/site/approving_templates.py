@@ -18,6 +18,7 @@ from hub.durable import replace_file
 from hub.site.approving import KEY, with_approval
 from hub.site.checking_templates import templates_of
 from hub.site.converting import did_you_mean
+from hub.site.documents import composed, values_of
 from hub.site.reading import Files, raise_if_any, read_files
 
 
@@ -74,13 +75,13 @@ def _uncompiled(files: Files, name: TemplateName, template: Template) -> list[Pr
 
 
 def _edited(path: Path, template: Template, by: str) -> str:
-    text = path.read_bytes().decode()
-    root: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)
+    text = path.read_bytes().decode("utf-8-sig")
+    root = composed(text)
     assert isinstance(root, yaml.MappingNode)
-    expected: dict[str, Any] = yaml.safe_load(text)
+    expected: dict[str, Any] = values_of(text)
     expected[KEY] = {"by": by, "sha256": template_sha256(template)}
     edit = with_approval(text, root, None, expected[KEY])
     made = text[: edit.start] + edit.text + text[edit.end :]
-    if msgspec.json.encode(yaml.safe_load(made), order="sorted") != msgspec.json.encode(expected, order="sorted"):
+    if msgspec.json.encode(values_of(made), order="sorted") != msgspec.json.encode(expected, order="sorted"):
         raise SiteError(f"{path}: cannot write the approval into this layout; write one key a line")
     return made

@@ -101,6 +101,17 @@ def read_yaml(file: str, text: str) -> tuple[Document | None, list[Problem]]:
     return Document(file, value, root=root), []
 
 
+def composed(text: str) -> yaml.Node | None:
+    """The nodes of a text that was read already, by the loader that read it: another one may refuse what it took."""
+    root: yaml.Node | None = yaml.compose(text, Loader=_Loader)
+    return root
+
+
+def values_of(text: str) -> Any:
+    """The values of such a text."""
+    return yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe one
+
+
 def read_json_lines(file: str, path: Path) -> Iterator[tuple[Document | None, list[Problem]]]:
     """One document for each line that is not empty."""
     with path.open("rb") as lines:

@@ -21,6 +21,7 @@ from hub.ledger.ledger import open_ledger
 from hub.log import start_log
 from hub.mail.keeping import LEASE, MailKeeper, check_configured
 from hub.mail.sending import address_hash
+from hub.serve import Serving, serve_until_stopped
 from hub.settings import HubSettings
 
 
@@ -169,3 +170,7 @@ def test_a_hub_says_at_its_start_that_mail_cannot_be_sent(data_dir: Path) -> Non
     check_configured(HubSettings(), data_dir, os.environ)
     with pytest.raises(InputError, match="mail_links"):
         check_configured(settings(25, mail_links=""), data_dir, {})
+    told: list[Serving] = []
+    with pytest.raises(InputError, match="mail_links"):
+        serve_until_stopped(data_dir, settings(25, mail_links=""), announce=told.append)
+    assert not told

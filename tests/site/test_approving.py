@@ -168,3 +168,11 @@ def test_every_representation_is_approved_for_itself(tmp_path: Path, layout: str
     if layout != "flow":
         assert [entry.representation for entry in approve_items(site, "Bob")] == ["tile"]
         assert load_site(site).catalogue.items[0].representations["tile"].approved_by == "Bob"
+
+
+def test_what_the_check_reads_can_be_approved(tmp_path: Path) -> None:
+    """Once by libyaml and once by PyYAML's own reader, which takes no `?` before a comma."""
+    site = site_of(tmp_path, "\ufeff- {id: a, content: {subject: Still deciding?, title: Tëa}}\n")
+    assert [entry.item for entry in approve_items(site, "Ann")] == ["a"]
+    assert load_site(site).waiting == ()
+    assert "subject: Still deciding?," in (site / "items/all.yaml").read_text()
