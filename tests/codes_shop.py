@@ -11,7 +11,7 @@ import msgspec
 from codes_world import KEY, SPRING, promotion
 from edge_world import KEYS, VISITOR, bundle_files, install, node
 from starlette.testclient import TestClient
-from world import FILMS, HERO, NOW_MS, catalogue, item, placement, policy
+from world import FILMS, HERO, LIST, NOW_MS, catalogue, item, placement, policy
 
 from edge.codes.stock_file import StockFile
 from edge.node.layout import NodePaths
@@ -21,6 +21,7 @@ from edgewise.bundle.promotions import Promotion
 from edgewise.clock import ManualClock
 from edgewise.codes.code import day_of
 from edgewise.codes.stock import Lease
+from edgewise.ids import CollectionName
 from edgewise.profile.state import DAY_MS
 from edgewise.subjects import subject_of
 
@@ -29,10 +30,13 @@ SUBJECT = subject_of(KEYS.subject_key, "anonymousId", VISITOR)
 
 
 def files(offer: Promotion, fallback: list[Any] | None = None) -> dict[str, bytes]:
-    """The film shop, whose most popular film comes with a code, and a hero without an experiment."""
+    """The film shop, whose most popular film comes with a code; a hero without an experiment, and a list without it."""
     changed = [msgspec.structs.replace(item(0), promotion=SPRING), *(item(number) for number in range(1, len(FILMS)))]
     hero = placement(fallback=fallback or [FILMS[20]])
-    offered = msgspec.structs.replace(policy({HERO: hero}), promotions={SPRING: offer}, experiments={})
+    others = CollectionName("others")
+    shown = policy({HERO: hero, LIST: placement(collection=others)})
+    collections = {**shown.collections, others: list(FILMS[1:])}
+    offered = msgspec.structs.replace(shown, promotions={SPRING: offer}, experiments={}, collections=collections)
     return bundle_files(offered, catalogue=encode_catalogue(catalogue(changed)))
 
 

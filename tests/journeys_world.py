@@ -205,7 +205,7 @@ class JourneyWorld:
 
     def rows(self, *states: MailState) -> list[MailRow]:
         with self.ledger.storage.reading() as connection:
-            return sorted(Outbox.rows(connection, states or tuple(MailState)), key=lambda row: row.key)
+            return sorted(Outbox.rows(connection, states or tuple(MailState), limit=1_000_000), key=lambda row: row.key)
 
     def _seq(self, node: Producer) -> int:
         self._seqs[node] = self._seqs.get(node, -1) + 1

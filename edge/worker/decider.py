@@ -121,7 +121,7 @@ class Decider:
         question = self._question(request, visit, asking, degradation, is_brief=is_brief)
         is_new = asking.named == asking.fresh_id
         is_able = may_promise and not (is_new or options.dry_run)
-        if unpromised := unpromised_to(desk, visit, served, now_ms, is_able=is_able):
+        if unpromised := unpromised_to(desk, visit, served, now_ms, request, is_able=is_able):
             question = msgspec.structs.replace(question, unpromised=unpromised)
 
         def is_late() -> bool:

@@ -13,21 +13,28 @@ from edgewise.ids import ItemId
 from edgewise.promises import NO_PROMISES, Promises
 from edgewise.question import Question
 from edgewise.records import ANONYMOUS
+from edgewise.request import DecideRequest
 
 
 def unpromised_to(
-    desk: Desk, visit: Visit, served: Served | None, now_ms: int, *, is_able: bool
+    desk: Desk, visit: Visit, served: Served | None, now_ms: int, request: DecideRequest, *, is_able: bool
 ) -> tuple[PromotionName, ...]:
     """The promotions of which nothing can be promised to this visitor now.
 
     Whoever may not be known gets none. Not `is_able`: nor does who was given an id a moment ago, because programs that
-    keep no cookie would use a promotion up; and a dry run promises nothing.
+    keep no cookie would use a promotion up; and a dry run promises nothing. Only promotions whose items a placement of
+    the request can show are looked up, and counted where there is no number.
     """
-    offers = {} if served is None else served.bundle.policy.offers
-    if not offers:
+    if served is None or not served.bundle.policy.offers:
         return ()
+    offers = served.bundle.policy.offers
     is_known = may_personalise(visit.grants, visit.dial) and visit.dial > DIAL_PAGE and visit.subject != ANONYMOUS
-    return desk.codes.unpromised(offers, visit.subject if is_able and is_known else None, now_ms)
+    if not (is_able and is_known):
+        return desk.codes.unpromised(offers, None, now_ms)
+    if not request.options.force:  # what is forced may be any item
+        shown = [served.bundle.promotions[asked.name] for asked in request.placements]
+        offers = {name: promotion for name, promotion in offers.items() if any(name in each for each in shown)}
+    return desk.codes.unpromised(offers, visit.subject, now_ms)
 
 
 def promises_with(desk: Desk, decision: Decision, question: Question, visit: Visit, served: Served | None) -> Promises:

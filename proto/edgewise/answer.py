@@ -124,21 +124,19 @@ def answer(
     if asked.question.explain:
         whys = _whys(entry, field, ranked, chosen, reasons, asked=asked, attribute=attribute)
     items = tuple(
-        _worded(
-            ChosenItem(
-                id=item,
-                rank=slot + 1,
-                reason=reasons[slot],
-                score=float(ranked.scores[place]),
-                propensity=chosen.propensities[slot],
-                content_digest=_digest(item, entry, asked),
-                why=whys[slot],
-            ),
-            entry,
-            asked,
+        ChosenItem(
+            id=item,
+            rank=slot + 1,
+            reason=reasons[slot],
+            score=float(ranked.scores[place]),
+            propensity=chosen.propensities[slot],
+            content_digest=_digest(item, entry, asked),
+            why=whys[slot],
         )
         for slot, (item, place) in enumerate(zip(ranked.features.ids(rows), chosen.places, strict=True))
     )
+    if entry.placement.format or asked.bundle.variants:
+        items = tuple(_worded(item, entry, asked) for item in items)
     decision = PlacementDecision(items, reason, entry.assigned.name, entry.assigned.experiment, nothing)
     return Answer(entry, decision, ranked, chosen.places, choice)
 
@@ -189,11 +187,13 @@ def _whys(
     features, seen, ranking = ranked.features, ranked.seen, entry.assigned.arm.ranking
     if seen is None and ranker_of(ranking) is not None:
         return [why_plain(reason) for reason in reasons]
+    derived: list[tuple[Why, ...]] = [()] * len(reasons)
     places = np.array(chosen.places, np.intp)
-    derived = [
-        why_derived(entry.catalogued.rules, item, _attributes_at(ranked.rows, place, asked), entry.visitor.facts)
-        for item, place in zip(features.ids(ranked.rows.take(places)), chosen.places, strict=True)
-    ]
+    if entry.catalogued.rules.derived:
+        derived = [
+            why_derived(entry.catalogued.rules, item, _attributes_at(ranked.rows, place, asked), entry.visitor.facts)
+            for item, place in zip(features.ids(ranked.rows.take(places)), chosen.places, strict=True)
+        ]
     if seen is None:
         formulated = _formulated(entry, field, ranked, chosen, asked)
         has_history = bool(entry.visitor.view.profile.items)

@@ -180,7 +180,9 @@ def enter(request: PlacementRequest, asked: Asked) -> Entry:
     brought: dict[ItemId, Candidate] = {}
     for candidate in request.candidates or ():
         brought.setdefault(candidate.id, candidate)
-    exclude = frozenset(request.exclude) | _without_code(asked)
+    exclude = frozenset(request.exclude)
+    if asked.question.unpromised:
+        exclude |= _without_code(asked)
     return Entry(request, catalogued, assigned, visitor, exclude, brought)
 
 

@@ -10,7 +10,7 @@ import pytest
 from codes_shop import BEST, SUBJECT, ask, files, lend, shop
 from codes_world import KEY, SPRING, promotion
 from edge_world import VISITOR, decisions, install, node
-from world import FILMS, HERO, NOW_MS, attribute, score
+from world import FILMS, HERO, LIST, NOW_MS, attribute, score
 
 from edge.codes.counter import HAND
 from edge.codes.stock_file import StockFile
@@ -87,6 +87,9 @@ def test_without_a_number_the_item_is_hidden_or_shown_without(tmp_path: Path) ->
         hidden = ask(client)
         assert hidden["id"] == FILMS[1]
         assert desk.codes.figures().spent == {SPRING: 1}
+        client.post("/v1/decide", json={"anonymousId": VISITOR, "placements": [{"name": LIST}]})
+        assert desk.codes.figures().spent == {SPRING: 1}, "a placement that cannot show it asks for none"
+        assert decisions(desk)[-1].unpromised == ()
     other = tmp_path / "other"
     with shop(other, promotion(when_out="without")) as (client, _):
         shown = ask(client)

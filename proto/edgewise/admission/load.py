@@ -29,6 +29,7 @@ from edgewise.bundle.manifest import (
 )
 from edgewise.bundle.neighbours import Neighbours, decode_neighbours
 from edgewise.bundle.policy import Policy, decode_policy
+from edgewise.bundle.promotions import PromotionName
 from edgewise.bundle.refusal import malformed, refuse
 from edgewise.bundle.sessions import decode_sessions
 from edgewise.bundle.templates import decode_templates
@@ -109,6 +110,16 @@ class Bundle:
         self.variants = Variants(self.items)
         self.promoted = items_of_promotions(self.items.items)
         """Promotion -> the items that are shown with a code of it."""
+        self.promotions: dict[PlacementName, frozenset[PromotionName]] = {
+            name: frozenset(
+                promotion
+                for promotion, items in self.promoted.items()
+                if not items.isdisjoint(policy.collections[placement.collection])
+                or not items.isdisjoint(placement.fallback)
+            )
+            for name, placement in policy.placements.items()
+        }
+        """Placement -> those whose items it can show."""
         self.representations = Representations(self.items)
         self._content_json = {
             item.id: encoded_content(item)
