@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
+from email.utils import parseaddr
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +17,7 @@ from typing import Final, NamedTuple
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, UnavailableError
 from edgewise.profile.state import DAY_MS
+from edgewise.rendering import Links
 from hub.admin.app import Admin, admin_app
 from hub.admin.journeys import JourneyCollector
 from hub.admin.learning import LearningCollector
@@ -31,6 +33,7 @@ from hub.imports.events import Intake
 from hub.imports.stated_consent import StatedConsent
 from hub.incarnation import incarnation_of
 from hub.journeys.keeping import JourneyDesk, JourneyKeeper
+from hub.journeys.worded import Voice
 from hub.keys import KeyFolder
 from hub.learning.schedule import LearningKeeper
 from hub.ledger.dialect import Serving as ServingRight
@@ -152,7 +155,7 @@ async def serve(
         post = MailKeeper(
             data_dir,
             ledger,
-            lambda: desk.writer(settings.mail_links),
+            lambda: desk.writer(_voice(settings)),
             settings,
             environment=os.environ,
             clock=clock,
@@ -194,6 +197,11 @@ async def serve(
             hooks.close()
             await asyncio.wait(beside)  # their threads still write; the ledger is closed next
             desk.close()
+
+
+def _voice(settings: HubSettings) -> Voice:
+    """Who writes mails."""
+    return Voice(Links(settings.mail_links), parseaddr(settings.mail_from)[0], settings.mail_imprint)
 
 
 def _hooks(

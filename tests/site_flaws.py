@@ -1471,6 +1471,14 @@ FLAWS = [
         "did you mean 'home_list'?",
     ),
     Flaw(
+        "mail_by_a_template_that_is_not_there",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product Added}\nsteps:\n  - treatments: home_hero\n    template: cart\n",
+        5,
+        "no template 'cart'",
+        "there is none yet",
+    ),
+    Flaw(
         "mail_that_its_trigger_ends",
         "journeys/abandoned-cart.yaml",
         "kind: mail\ntrigger: {event: Product Added, unless: [Product Added]}\nsteps: [{treatments: home_hero}]\n",

@@ -13,11 +13,11 @@ from typing import Final
 from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.clock import Clock, SystemClock
 from edgewise.errors import EdgewiseError, RefusedError
-from edgewise.rendering import Links
 from hub.codes.book import CodeBook
 from hub.codes.mailing import MailCodes
 from hub.journeys.deciding import Decider, LiveBundle
 from hub.journeys.watching import Watched, Watcher
+from hub.journeys.worded import Voice
 from hub.journeys.writing import JourneyWriter
 from hub.learning.lease import held
 from hub.ledger.ledger import Ledger
@@ -50,9 +50,9 @@ class JourneyDesk:
         """Whoever finds runs and plans their mails."""
         return Watcher(self._ledger, self.journeys, self._decider(), log=self._log)
 
-    def writer(self, why_base: str = "") -> JourneyWriter:
-        """Whoever writes them; `why_base` is where readers reach an edge."""
-        return JourneyWriter(self._ledger, self.journeys, self._decider(), links=Links(why_base))
+    def writer(self, voice: Voice = Voice()) -> JourneyWriter:  # noqa: B008  # immutable
+        """Whoever writes them."""
+        return JourneyWriter(self._ledger, self.journeys, self._decider(), voice=voice)
 
     def close(self) -> None:
         """End the processes that models ran in."""

@@ -17,13 +17,14 @@ from edgewise.admission.load import Bundle
 from edgewise.decision import ChosenItem, PlacementDecision
 from edgewise.ids import PlacementName, SubjectId
 from edgewise.promises import Promises, promised_content
-from edgewise.rendering import Links, ShownItem, content_of, render_placement
+from edgewise.rendering import ShownItem, content_of, render_placement
 from edgewise.request import Context
 from hub.journeys.deciding import Decided, Decider
 from hub.journeys.planning import BACK, base_ms, is_same, placements_of_step, run_of, step_of
 from hub.journeys.runs import DONE, did_since, runs_of
 from hub.journeys.timing import quiet_of, timezone_of, window
 from hub.journeys.watching import history_ms
+from hub.journeys.worded import Voice, Worded, worded
 from hub.ledger.journeys import JourneyState
 from hub.ledger.ledger import Ledger
 from hub.ledger.links import members_of_all
@@ -34,7 +35,7 @@ from hub.mail.letters import Dropped, Due, Later, Letter, Limits, Writer
 from hub.mail.outbox import Outbox
 from hub.mail.shown import PRODUCER
 from hub.mail.states import WENT
-from hub.site.journey_file import JourneyFile
+from hub.site.journey_file import JourneyFile, StepFile
 
 ADDRESS: Final = "email"
 """Field of the vault."""
@@ -55,13 +56,13 @@ class JourneyWriter(Writer):
         journeys: Callable[[], Mapping[str, JourneyFile]],
         decider: Decider,
         *,
-        links: Links = Links(),  # noqa: B008  # immutable
+        voice: Voice = Voice(),  # noqa: B008  # immutable
     ) -> None:
-        """`links`: where why links lead, an edge that readers can reach."""
+        """`voice`: who writes, and where links lead, an edge that readers can reach."""
         self._ledger = ledger
         self._journeys = journeys
         self._decider = decider
-        self._links = links
+        self._voice = voice
 
     @override
     def write(self, due: Due, now_ms: int) -> Letter | Dropped | Later:
@@ -92,11 +93,16 @@ class JourneyWriter(Writer):
         if not shown[step.of.treatments]:
             self._note_nothing(made, now_ms)
             return Dropped(NOTHING, f"{offered.policy}: {offered.reason}")
+        said = self._worded(made, step.of, shown, contact, locale) or Worded(
+            _subject(shown[step.of.treatments], due.journey),
+            _text([item for name in placements for item in shown[name]]),
+            "".join(self._html(made, name, shown[name], locale) for name in placements),
+        )
         return Letter(
             to=str(contact[ADDRESS]),
-            subject=_subject(shown[step.of.treatments], due.journey),
-            html="".join(self._html(made, name, shown[name], locale) for name in placements),
-            text=_text([item for name in placements for item in shown[name]]),
+            subject=said.subject,
+            html=said.html,
+            text=said.text,
             locale=locale or "en",
             decisions=(
                 msgspec.structs.replace(
@@ -147,6 +153,32 @@ class JourneyWriter(Writer):
         with self._ledger.storage.writing() as connection:
             append_decisions(connection, PRODUCER, [msgspec.structs.replace(made.record, deferred=False)], now_ms)
 
+    def _worded(
+        self,
+        made: Decided,
+        step: StepFile,
+        shown: Mapping[PlacementName, Sequence[ShownItem]],
+        contact: Mapping[str, Any],
+        locale: str,
+    ) -> Worded | None:
+        """By the template that the step names; None: it names none, or what was decided does not fit it."""
+        if not step.template:
+            return None
+        decision = made.outcome.decision
+        products = () if step.products is None else shown[step.products]
+        listed = () if step.products is None else decision.placements[step.products].items
+        whys = {item.id: next((why.text for why in item.why), "") for item in listed}
+        return worded(
+            made.bundle,
+            step.template,
+            locale,
+            shown[step.treatments][0],
+            [(item, whys.get(item.id, "")) for item in products],
+            contact=contact,
+            decision_id=decision.decision_id,
+            voice=self._voice,
+        )
+
     def _html(self, made: Decided, name: PlacementName, items: Sequence[ShownItem], locale: str) -> str:
         return render_placement(
             made.bundle,
@@ -155,7 +187,7 @@ class JourneyWriter(Writer):
             locale=locale,
             decision_id=made.outcome.decision.decision_id,
             deferred=False,
-            links=self._links,
+            links=self._voice.links,
         )
 
 

@@ -30,6 +30,9 @@ from hub.mail.ways import Prepared
 from hub.mail.words import words_of
 
 ONE_CLICK: Final = "List-Unsubscribe=One-Click"
+PREFERENCES: Final = "/v1/mail/preferences"
+UNSUBSCRIBE: Final = "/v1/mail/unsubscribe"
+"""Paths, behind the address of edges, that a letter writes for its reader's own links."""
 MOST_HTML_BYTES: Final = 512 << 10
 """Mail programs cut off what is longer than about 100 kB; this is to keep mistakes of a template small."""
 _MOST_LINE_BYTES: Final = 998
@@ -103,7 +106,7 @@ class MessageComposer(Composer):
         )
         content = with_targets(letter.html, links.click if self._house.counts_clicks else links.plain)
         content = inlined(with_below(content, below))
-        text = text_with_below(letter.text or as_text(letter.html), below)
+        text = text_with_below(links.in_text(letter.text or as_text(letter.html)), below)
         if len(content.encode()) > MOST_HTML_BYTES:
             raise InputError(f"{len(content.encode()):,} bytes of HTML; expected at most {MOST_HTML_BYTES:,}")
         domain = self._sender.rpartition("@")[2]
@@ -231,8 +234,9 @@ class _Links:
 
     def click(self, url: str, place: Place) -> str:
         """A link of the content; one that no header can hold stays as it is, and is not counted."""
-        if url.startswith(f"{self._base}/v1/why/"):
-            return self.why()  # no edge knows a decision of the hub: the mail brings its reasons with it
+        own = self._own(url)
+        if own:
+            return own
         if not safe_target(url) or url.startswith(f"{self._base}/v1/mail/"):
             return url
         decision_id = place.decision_id or self._about.decision_id
@@ -249,7 +253,20 @@ class _Links:
 
     def plain(self, url: str, _place: Place) -> str:
         """A link of the content where clicks are not counted."""
-        return self.why() if url.startswith(f"{self._base}/v1/why/") else url
+        return self._own(url) or url
+
+    def in_text(self, text: str) -> str:
+        """A letter's plain part, with its reader's own links in it."""
+        stands = rf"{re.escape(self._base)}/v1/(?:why/\w+|mail/(?:preferences|unsubscribe))(?![\w/])"
+        return re.sub(stands, lambda found: self._own(found[0]) or found[0], text)
+
+    def _own(self, url: str) -> str:
+        """The reader's own link that a letter's URL stands for; blank: for none."""
+        if url.startswith(f"{self._base}/v1/why/"):
+            return self.why()  # no edge knows a decision of the hub: the mail brings its reasons with it
+        if url == f"{self._base}{PREFERENCES}":
+            return self.preferences()
+        return self.unsubscribe() if url == f"{self._base}{UNSUBSCRIBE}" else ""
 
     def _url(self, what: str, token: str) -> str:
         return f"{self._base}/v1/mail/{what}/{token}"

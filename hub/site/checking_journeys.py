@@ -6,8 +6,10 @@ import zoneinfo
 from collections.abc import Iterator
 from typing import Final
 
+from edgewise.bundle.templates import is_approved_template
 from edgewise.errors import Problem
 from edgewise.ids import PlacementName
+from hub.site.checking_templates import templates_of
 from hub.site.converting import did_you_mean
 from hub.site.documents import Say
 from hub.site.journey_file import JourneyFile, StepFile
@@ -76,9 +78,24 @@ def _step(files: Files, journey: JourneyFile, step: StepFile, position: int, say
     if step.products is not None and step.products not in files.placements:
         cure = did_you_mean(step.products, files.placements)
         yield say((*path, "products"), f"no placement {step.products!r}; {cure}")
+    if step.template:
+        yield from _template(files, step, (*path, "template"), say)
     if position and step.after_hours <= journey.steps[position - 1].after_hours:
         message = f"this mail is due {step.after_hours:g} hours after the run began, not later than the one before"
         yield say((*path, "after_hours"), f"{message}; put them in order of time")
+
+
+def _template(files: Files, step: StepFile, path: Steps, say: Say) -> Iterator[Problem]:
+    name, templates = step.template, templates_of(files)
+    template = templates.get(name)
+    if template is None:
+        yield say(path, f"no template {name!r}; {did_you_mean(name, templates)}")
+    elif template.kind != "mail":
+        yield say(path, f"the template {name!r} is one of placements; name one of `kind: mail`")
+    elif not is_approved_template(template):
+        by = files.templates[name][0].approved
+        what = f"the template {name!r} changed since {by.by} approved it" if by else f"nobody approved {name!r}"
+        yield say(path, f"{what}; read it, then `edgewise site approve DIR`")
 
 
 def _times(journey: JourneyFile, say: Say) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from edgewise.bundle.share import Share
-from edgewise.ids import ArmName, ModelName, PlacementName
+from edgewise.ids import ArmName, ModelName, PlacementName, TemplateName
 
 DataKind = Literal["event", "trait", "identifier", "contact", "item"]
 EventName = Annotated[str, Meta(min_length=1, max_length=200)]
@@ -68,6 +68,8 @@ class StepFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The placement that decides, when the mail is sent, what is offered: its first item, or nothing."""
     products: PlacementName | None = None
     """The placement that fills the list of products."""
+    template: TemplateName = TemplateName("")
+    """The template of kind mail that words it; blank: it is composed of what was decided."""
     after_hours: Hours = 0.0
     """How long after the run began (a cart: after it was abandoned)."""
     unless: list[EventName] = []
