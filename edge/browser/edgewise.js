@@ -29,7 +29,7 @@ Calls. Where the script may not have come yet: `(window.edgewise = window.edgewi
   edgewise.decide([{name, count}], options)   only ask: resolves with the answer of `POST /v1/decide`
   edgewise.consent({marketing: "denied"})     what the visitor has said now: granted, denied or pending; decides anew
   edgewise.dial(0..3)                 0 nothing personal, 1 this page, 2 this session, 3 all; decides anew. Without a
-                                      number: what holds. At 0 no event is sent
+                                      number: what holds. At 0 no event is sent, nor what waits
   edgewise.debug()                    load the overlay
   edgewise.attributes                 an object; goes along as `context.attributes`
   edgewise.options, edgewise.headers  objects; go along with each question, over what the script says itself
@@ -296,6 +296,7 @@ has said that they may be known again, for as long as dial and storage allow: el
       stated = { ...stated, dial: to };
       kept("local", DIAL, "" + to);
       if (to < 2) visitor = random();
+      if (to < 1) queue = [];
       return restate();
     },
     debug: () => new Promise((done) => {

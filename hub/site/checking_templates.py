@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from edgewise.bundle.policy import Placement
 from edgewise.bundle.templates import Template, is_approved_template
+from edgewise.codes.code import LETTERS, in_groups
 from edgewise.errors import Problem
 from edgewise.ids import CollectionName, ItemId, PlacementName, TemplateName
 from edgewise.templates.compiled import CompiledTemplate
@@ -28,8 +29,8 @@ MOST_SAID: Final = 20
 _WHY: Final = ["Because you looked at laptops", "Because many like it"]
 
 
-_PROMISED: Final = {"code": "0000-0000-0000-0000", "codeExpires": "2026-01-01", "discount": "10 %"}
-"""What is put into a content when it is decided, and into no file."""
+_CODE: Final = in_groups("0" * LETTERS)
+_EXPIRES: Final = "2026-01-01T00:00:00Z"
 
 
 class _Source(NamedTuple):
@@ -124,7 +125,8 @@ def _items(files: Files, seen: _Seen, items: list[ItemId]) -> Iterator[Problem]:
             continue
         item, place = files.items[item_id]
         for path, content in _contents(item, seen.format):
-            wrong = _unrenderable(seen, item_id, content)
+            shown = (_unrenderable(seen, item_id, {**content, **promised}) for promised in _promised(files, item))
+            wrong = next((flaw for flaw in shown if flaw is not None), None)
             if wrong is None:
                 continue
             said += 1
@@ -148,9 +150,18 @@ def _contents(item: ItemFile, shown_format: str) -> Iterator[tuple[Steps, Mappin
         yield ("variants", position, "content"), variant.content
 
 
+def _promised(files: Files, item: ItemFile) -> Iterator[Mapping[str, str]]:
+    """What an item's content may get when it is decided (`edgewise.promises.promised_content`), or be shown without."""
+    promotion = None if item.promotion is None else files.promotions.get(item.promotion)
+    if promotion is not None:
+        discount = promotion[0].discount.text(files.site.currency)
+        yield {"code": _CODE, "codeExpires": _EXPIRES, "discount": discount}
+    if promotion is None or promotion[0].when_out == "without":
+        yield {}
+
+
 def _unrenderable(seen: _Seen, item: ItemId, content: Mapping[str, Any]) -> tuple[SourceFile, Unrenderable] | None:
     given = {
-        **_PROMISED,
         **content,
         "item_id": item,
         "rank": 1,

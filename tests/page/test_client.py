@@ -248,7 +248,8 @@ def test_an_id_is_kept_only_as_long_as_dial_and_consent_allow(node: LiveNode, ch
         assert page.evaluate("[localStorage.edgewise_id, sessionStorage.edgewise_id]") == [None, identity]
         page.evaluate("edgewise.consent({ personalisation: 'denied' })")
         assert stored(page) == {"edgewise_dial": "2"}
-        assert (page.evaluate("edgewise.dial(0)"))["placements"]["home_hero"]["reason"] == "OPTED_OUT"
+        answer = page.evaluate("edgewise.track('Not Told', {}), edgewise.dial(0)")
+        assert answer["placements"]["home_hero"]["reason"] == "OPTED_OUT"
         page.evaluate("edgewise.track('Not Told', {})")
         page.reload()
         decided(page)

@@ -73,6 +73,32 @@ def test_a_release_shows_its_items(tmp_path: Path) -> None:
     assert "Neu: Tea" in render_fallback(bundle, HOME, locale="de_at")
 
 
+@pytest.mark.parametrize(
+    ("declared", "when_out", "blamed"),
+    [
+        ("most_characters: 60", "hide", set[str]()),
+        ("most_characters: 30", "hide", {"pot"}),  # a real code is longer
+        ("most_characters: 60, required: true", "without", {"tea", "pot"}),
+        ("most_characters: 60, required: true", "hide", {"tea"}),
+    ],
+)
+def test_items_are_shown_with_their_codes_as_they_will_be(
+    tmp_path: Path, declared: str, when_out: str, blamed: set[str]
+) -> None:
+    """With a whole code where there is a promotion, and without one where there may be none."""
+    card = FILES["templates/card.yaml"].replace("around: ul", f"  code: {{type: text, {declared}}}\naround: ul")
+    items = FILES["items/all.yaml"].replace("- id: pot\n", "- id: pot\n  promotion: spring\n")
+    (tmp_path / "promotions").mkdir()
+    spring = f"discount: {{percent: 10}}\ntotal: 5\nwhen_out: {when_out}\n"
+    (tmp_path / "promotions/spring.yaml").write_text(spring)
+    html = "{% if code %}{{ code }}{% endif %}"
+    site = site_of(tmp_path, card_yaml=card, all_yaml=items, card_html=html)
+    if not blamed:
+        load_site(site)
+        return
+    assert {message.split("'")[1] for message in problems_of(site).values()} == blamed
+
+
 def test_nobody_approved(tmp_path: Path) -> None:
     """A template that nobody approved, or that changed since, is not used in silence."""
     site = site_of(tmp_path, approve="")

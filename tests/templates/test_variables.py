@@ -52,6 +52,8 @@ REFUSED: list[tuple[Variable, Any, str]] = [
     (NumberVariable(), "3", "expected a number"),
     (NumberVariable(), True, "expected a number"),
     (NumberVariable(), float("inf"), "expected a number"),
+    (NumberVariable(), 10**400, "expected a number"),
+    (TextVariable(), -(10**400), "expected a number"),
     (FlagVariable(), "yes", "expected true or false"),
     (ChoiceVariable(["warm", "cold"]), "hot", "expected one of warm, cold"),
     (ChoiceVariable(["warm"]), ["warm"], "expected one of warm"),

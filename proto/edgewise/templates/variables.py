@@ -6,8 +6,8 @@ does not fit is refused, not mended: half a price or a title without its end is 
 
 from __future__ import annotations
 
-import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
@@ -33,6 +33,7 @@ _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2
 """Control characters, and those that turn the direction of all that follows."""
 EXACT: Final = 1 << 53
 """Above, a float is no longer every whole number."""
+_MOST_NUMBER: Final = sys.float_info.max
 _MOST_SHOWN: Final = 60
 
 
@@ -89,7 +90,8 @@ def _text(given: Any, most: int, path: str) -> str:
 
 
 def _number(given: Any, path: str) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
+    # Compared before any conversion: a whole number may be too large to become a float at all.
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not -_MOST_NUMBER <= given <= _MOST_NUMBER:
         _refuse(path, f"is {_said(given)}; expected a number")
     return given
 
