@@ -6,6 +6,7 @@ logged, and settling it is the shop's. A shop that wants to know before calls th
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -114,8 +115,14 @@ def _coupons(said: Mapping[str, Any]) -> list[str]:
 def _value(said: Mapping[str, Any]) -> float | None:
     """What was bought, before the discount; None where the event does not say."""
     for name in ("subtotal", "revenue", "total"):
-        amount = said.get(name)
-        if isinstance(amount, int | float) and not isinstance(amount, bool):
-            discount = said.get("discount")
-            return float(amount) + (float(discount) if isinstance(discount, int | float) else 0.0)
+        amount = _number(said.get(name))
+        if amount is not None:
+            return amount + (_number(said.get("discount")) or 0.0)
     return None
+
+
+def _number(given: Any) -> float | None:
+    """None for what is none, and for a whole number that no float holds: one order must not hold up all later ones."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or abs(given) > sys.float_info.max:
+        return None
+    return float(given)

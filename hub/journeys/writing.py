@@ -33,6 +33,7 @@ from hub.ledger.storing import append_decisions
 from hub.ledger.watches import deeds_of
 from hub.mail.letters import Dropped, Due, Later, Letter, Limits, Writer
 from hub.mail.outbox import Outbox
+from hub.mail.permission import unwanted
 from hub.mail.shown import PRODUCER
 from hub.mail.states import WENT
 from hub.site.journey_file import JourneyFile, StepFile
@@ -75,6 +76,10 @@ class JourneyWriter(Writer):
         if contact is None:
             return Dropped(NO_ADDRESS)
         members = self._ledger.members_of(due.person)
+        with self._ledger.storage.writing() as connection:  # what he unsubscribed from is read on the way
+            against = unwanted(connection, due, most_per_week=journey.caps.per_week, now_ms=now_ms)
+        if against is not None:
+            return against
         since_ms = now_ms - history_ms(journey)
         events = reading(self._ledger.storage, lambda connection: deeds_of(connection, members, since_ms))
         timezone = timezone_of(events, journey.timezone)

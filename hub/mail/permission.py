@@ -40,14 +40,31 @@ def may_go(
         return Dropped("late")
     members = members_of_all(connection, [due.person])
     said = stated_by(connection, {*members, identifier})
-    for whom in suppressed_among(connection, {*members, identifier}):
-        if whom.reason != UNSUBSCRIBED or granted_ms(said) <= whom.time_ms:
-            return Dropped(whom.reason)
+    if (against := _unwanted(connection, {*members, identifier}, said)) is not None:
+        return against
     most = most_per_week if limits.most_per_week is None else min(limits.most_per_week, most_per_week)
-    if (against := unwilling(said) or _too_often(connection, due, members, said, most, now_ms)) is not None:
+    if (against := _too_often(connection, due, members, said, most, now_ms)) is not None:
         return against
     until_ms = quiet_until(limits.quiet, now_ms)
     return None if until_ms is None else Later(until_ms, "quiet")
+
+
+def unwanted(connection: sa.Connection, due: Due, *, most_per_week: int, now_ms: int) -> Dropped | None:
+    """Why its reader is not written to whatever the mail would say; None: he may be.
+
+    For whoever decides what it says: that costs codes, and is learned from. `may_go` has the last word.
+    """
+    members = members_of_all(connection, [due.person])
+    said = stated_by(connection, members)
+    against = _unwanted(connection, members, said)
+    return against or _too_often(connection, due, members, said, most_per_week, now_ms)
+
+
+def _unwanted(connection: sa.Connection, whose: Collection[SubjectId], said: Preferences) -> Dropped | None:
+    for whom in suppressed_among(connection, set(whose)):
+        if whom.reason != UNSUBSCRIBED or granted_ms(said) <= whom.time_ms:
+            return Dropped(whom.reason)
+    return unwilling(said)
 
 
 def _too_often(  # noqa: PLR0917  # all of it is one question

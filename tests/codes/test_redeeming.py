@@ -93,6 +93,13 @@ def test_a_coupon_of_a_product_counts_too_and_the_minimum_is_asked_before_the_di
     assert redeemer.follow() == Followed(redeemed=1, denied=1)
 
 
+def test_an_amount_that_no_float_holds_holds_up_no_later_order(book: Book, redeemer: Redeemer) -> None:
+    ordered(book, 0, {"order_id": "o-1", "coupon": code(book, 1), "subtotal": 10**400})
+    ordered(book, 1, {"order_id": "o-2", "coupon": code(book, 2), "subtotal": 5, "discount": 10**400}, subject=USER)
+    ordered(book, 2, {"order_id": "o-3", "coupon": code(book, 3, USER), "subtotal": 5}, subject=USER)
+    assert redeemer.follow() == Followed(redeemed=2, denied=1)  # the second presents what was promised to another
+
+
 def test_a_person_may_order_by_another_name_than_he_was_promised_it(book: Book, redeemer: Redeemer) -> None:
     """On another device, logged in: the hub knows that both are one."""
     known = {"anonymousId": DEVICE, "userId": USER}

@@ -306,3 +306,13 @@ def test_a_crash_anywhere_sends_one_at_most(world: JourneyWorld, step: str) -> N
     else:
         assert len(world.way.taken) == 1
     assert len(world.rows()) == 1
+
+
+def test_nothing_is_decided_for_who_is_not_written_to(ledger: Ledger) -> None:
+    """It would promise him a code, and be learned from as a mail that was not sent by choice."""
+    world = JourneyWorld(ledger, release=shop(nothing=True))
+    world.joins(ANN, Consent(marketing=ConsentState.DENIED, personalisation=ConsentState.GRANTED))
+    world.does(ANN, "Product Added", ago_minutes=90)
+    assert world.turn() == {"dropped": 1}
+    assert [row.reason for row in world.rows()] == ["consent"]
+    assert list(ledger.decisions()) == []
