@@ -21,6 +21,7 @@ from figures import (
     p9_catalogue,
     p10_hub,
     p11_replay,
+    page_script,
     receipts,
 )
 from figures.figure import Measured
@@ -42,6 +43,7 @@ FIGURES: Final[dict[str, Callable[[Ground], Measured]]] = {
     "gate": gate.measure,
     "receipts": receipts.measure,
     "fragments": fragments.measure,
+    "page": page_script.measure,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from edgewise.bundle.exploration import Exploration, Greedy, SquareCB
@@ -42,8 +43,11 @@ class Shape(NamedTuple):
 STANDARD: Final = Shape()
 
 
-def policy(shape: Shape) -> Policy:
-    """A hero that ranks its collection, and a wide placement that retrieves first. What is sold out is not shown."""
+def policy(shape: Shape, origins: Sequence[str] = ()) -> Policy:
+    """A hero that ranks its collection, and a wide placement that retrieves first. What is sold out is not shown.
+
+    `origins` are the site's own, whose pages need no write key.
+    """
     curious = SquareCB(gamma=200.0, floor=0.01)
 
     def placed(
@@ -74,6 +78,7 @@ def policy(shape: Shape) -> Policy:
             salt="salt of the figures",
             default_consent=Consent(*[ConsentState.GRANTED] * 3),
             write_key_sha256=[hashlib.sha256(WRITE_KEY.encode()).hexdigest()],
+            origins=list(origins),
         ),
         placements={
             HERO: placed("few", Everything(limit=1_000)),
@@ -87,11 +92,11 @@ def policy(shape: Shape) -> Policy:
     )
 
 
-def build(shape: Shape = STANDARD, *, version: int = 1) -> BuiltBundle:
+def build(shape: Shape = STANDARD, *, version: int = 1, origins: Sequence[str] = ()) -> BuiltBundle:
     """A bundle of the shop, as the hub builds one."""
     made = trees.model(shape.trees)
     contents = SiteContents(
-        policy(shape), catalogue(shape.items), feature_table(), {MODEL: ModelUse(MODEL, "champion")}
+        policy(shape, origins), catalogue(shape.items), feature_table(), {MODEL: ModelUse(MODEL, "champion")}
     )
     artefacts = Artefacts(
         features=made.features,
