@@ -17,6 +17,7 @@ import numpy as np
 from browser import running_chromium
 from playwright.sync_api import Browser
 from proxy_world import serving
+from typing_extensions import override
 
 from edge.browser.script import CLIENT, MOST_CLIENT_BYTES, script
 from figures import shop
@@ -118,7 +119,6 @@ def _percentile(values: list[float], percentile: float) -> float:
 class _Pages(BaseHTTPRequestHandler):
     """The shop's page, from an origin of its own; behind `?` stands the node's address."""
 
-    protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16
 
     def do_GET(self) -> None:
@@ -135,5 +135,6 @@ class _Pages(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(page)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name that it overrides
-        """Say nothing."""
+    @override
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
