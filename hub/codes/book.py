@@ -113,6 +113,9 @@ class CodeBook:
         """
         code, promotion, denial = self._looked_at(text, subjects, purchase.time_ms, purchase.value)
         if denial is not None or code is None or promotion is None:
+            if code is not None and self._ledger.was_redeemed_for(code, purchase.order):
+                # A shop asks again when it has not heard the answer, and the code may have ended since.
+                return Verdict(code, None)
             self._ledger.deny_code(None if code is None else code.promotion, denial or Denial.UNKNOWN)
             return Verdict(code, denial)
         ordered = [subject for subject in subjects if subject]

@@ -48,7 +48,11 @@ def listed(data_dir: DataDir, *, site: SiteFolder = Path(), json: Json = False, 
         found = every(journeys, releases.ledger.journey_states(), _live(releases), counts_of(releases.ledger))
     headings = ["journey", "kind", "state", "by", "since", "placements", "watched", "mails"]
     rows = [_row(of) for of in found.journeys]
-    shown = table(headings, rows) if rows else "the site has no journey; write journeys/NAME.yaml"
+    shown = (
+        table(headings, rows)
+        if rows
+        else "no journey is known; write journeys/NAME.yaml and name the site's folder with --site, or apply it"
+    )
     Terminal(json=json, quiet=quiet).result(found, shown)
 
 
@@ -212,7 +216,8 @@ class _Said(NamedTuple):
         from hub.site.converting import did_you_mean
 
         if name not in self.journeys:
-            cure = did_you_mean(name, self.journeys) if self.journeys else f"write journeys/{name}.yaml"
+            nothing_yet = "name the site's folder with --site, or apply it first (`edgewise site apply DIR`)"
+            cure = did_you_mean(name, self.journeys) if self.journeys else nothing_yet
             raise InputError(f"the site has no journey {name!r}; {cure}")
         return self.journeys[name]
 

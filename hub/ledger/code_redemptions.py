@@ -59,7 +59,7 @@ class CodeRedemptions:
         """Redeem a code once, or say why not; what was denied is counted. The code was verified, and is its owner's."""
         with self.storage.writing() as connection:
             end_leases(connection, now_ms)
-            code, order = shown.code, hashlib.sha256(shown.order.encode()).hexdigest()
+            code, order = shown.code, _digest(shown.order)
             before = _redemption(connection, code)
             if before is not None and before.order_sha256 == order:
                 return Redeemed(None)
@@ -75,6 +75,12 @@ class CodeRedemptions:
             connection.execute(tables.code_holders.insert(), {**row, "subject": subject})
             count_redeemed(connection, code.promotion)
             return Redeemed(None, is_new=True)
+
+    def was_redeemed_for(self, code: Code, order: str) -> bool:
+        """Whether a verified code has been redeemed for this order already."""
+        with self.storage.reading() as connection:
+            before = _redemption(connection, code)
+        return before is not None and before.order_sha256 == _digest(order)
 
     def deny_code(self, promotion: PromotionName | None, denial: Denial) -> None:
         """Count a code that did not get as far as the ledger's own look at it."""
@@ -143,6 +149,10 @@ def count_denial(connection: sa.Connection, promotion: PromotionName, denial: De
         .where(columns.promotion == promotion, columns.reason == denial.value)
         .values(count=columns.count + 1)
     )
+
+
+def _digest(order: str) -> str:
+    return hashlib.sha256(order.encode()).hexdigest()
 
 
 def _denial(connection: sa.Connection, shown: Presented, promotion: Promotion) -> Denial | None:

@@ -68,6 +68,16 @@ def test_a_number_is_redeemed_once_and_the_same_order_again_is_the_same(book: Bo
     assert book.ledger.code_denials() == {(SPRING, Denial.ALREADY_REDEEMED): 2}
 
 
+def test_who_has_not_heard_the_answer_hears_it_again_after_the_last_day(book: Book) -> None:
+    book.lend(20)
+    text = code(book, 1)
+    assert book.book.redeem(text, book.purchase("o-1"), [ANN]).is_new
+    book.later(60)
+    again = book.book.redeem(text, book.purchase("o-1"), [ANN])
+    assert (again.denial, again.is_new) == (None, False)
+    assert book.book.redeem(text, book.purchase("o-2"), [ANN]).denial is Denial.EXPIRED
+
+
 def test_a_restart_goes_on_where_it_ended_and_a_copy_gets_numbers_of_its_own(book: Book) -> None:
     book.lend(20)
     before = held(book, 6)
