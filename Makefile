@@ -26,8 +26,8 @@ tools:
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } || true
 
 # What opens ledgers: beside what `make test` runs on both databases, all of it runs on PostgreSQL in `make test-slow`.
-ON_POSTGRESQL := $(addprefix tests/,contract experiments/test_ramp.py hub imports learning linkage process prove release \
-  rewards/test_view.py sources train webhooks)
+ON_POSTGRESQL := $(addprefix tests/,codes contract experiments/test_ramp.py hub imports journeys learning linkage mail process prove \
+  release rewards/test_view.py sources train webhooks)
 
 # Three at a time on two cores: many tests wait for processes of their own.
 test: setup tools

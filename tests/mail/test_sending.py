@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import empty_ledger
 from hub_records import decision_id, event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from edgewise.errors import InputError, RefusedError
 from edgewise.ids import SubjectId
 from edgewise.profile.state import DAY_MS
 from hub.learning.lease import Held
-from hub.ledger.ledger import Ledger, open_ledger
+from hub.ledger.ledger import Ledger
 from hub.mail.letters import Dropped, Later, Limits
 from hub.mail.quiet import Quiet
 from hub.mail.sending import MOST_TRIES, address_hash, wait_ms
@@ -30,18 +31,9 @@ HOUR_MS = 3_600_000
 STEPS = ("claimed", "written", "handing", "handed", "sent")
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose ledger has its tables: making them takes longer than any of these tests."""
-    folder = tmp_path_factory.mktemp("empty")
-    with open_ledger(folder):
-        return folder
-
-
 @pytest.fixture
-def ledger(empty: Path, tmp_path: Path) -> Iterator[Ledger]:
-    shutil.copytree(empty, tmp_path / "data")
-    with open_ledger(tmp_path / "data") as opened:
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with closing(empty_ledger(tmp_path)) as opened:
         yield opened
 
 
@@ -361,12 +353,10 @@ def test_what_the_ledger_could_not_take_is_written_down_by_the_next_turn(world: 
 @given(deaths=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(STEPS)), max_size=6))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_crash_anywhere_sends_a_mail_twice_or_loses_one(
-    empty: Path, tmp_path_factory: pytest.TempPathFactory, deaths: list[tuple[int, str]]
+    tmp_path_factory: pytest.TempPathFactory, deaths: list[tuple[int, str]]
 ) -> None:
     """Each life dies at the n-th passing of a step; every mail ends sent once, or uncertain and sent at most once."""
-    folder = tmp_path_factory.mktemp("outbox") / "data"
-    shutil.copytree(empty, folder)
-    with open_ledger(folder) as ledger:
+    with closing(empty_ledger(tmp_path_factory.mktemp("outbox"))) as ledger:
         world = MailWorld(ledger)
         keys = [f"cart-{number}" for number in range(4)]
         for number, key in enumerate(keys):
