@@ -71,10 +71,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 
 def days(columns: int, change: Change) -> list[Day]:
     """The latest first; the same chances every day, but for what `change` does to the latest."""
-    rng = np.random.default_rng(21)
+    # Of their own generator, so that another feature of the site does not draw other scores.
+    features, rng = np.random.default_rng(7), np.random.default_rng(21)
     made = []
     for _ in range(DAYS):
-        matrix = rng.lognormal(size=(A_DAY, columns)).astype(np.float32)
+        matrix = features.lognormal(size=(A_DAY, columns)).astype(np.float32)
         score = rng.normal(size=A_DAY)
         made.append(Day(matrix, score, rng.random(A_DAY) < 1 / (1 + np.exp(1 - score))))
     return [change(made[0]), *made[1:]]
