@@ -1,4 +1,4 @@
-"""What is written down of a decision: everything that it takes to decide again, and to learn from it."""
+"""What a node writes down of a decision, and where to: its spool, the profile, its own memory of who may ask why."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from edge.worker.desk import Desk
 from edge.worker.visit import Visit
 from edgewise.bundle.promotions import PromotionName
 from edgewise.decide import Outcome
-from edgewise.decision import canonical_bytes
 from edgewise.ids import SubjectId
 from edgewise.keeping import ALL, kept_for_learning
 from edgewise.profile.reduce import touches_profile
 from edgewise.profile.state import Profile
 from edgewise.question import Question
+from edgewise.recorded import recorded
 from edgewise.records import DecisionRecord, encode_record
 from edgewise.subjects import subject_of
 
@@ -74,35 +74,17 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
     if not desk.spool.has_room(Lane.DEBUG):
         share = 0.0
     is_sampled = exposure.chance < share
-    return DecisionRecord(
+    return recorded(
+        question,
+        outcome,
+        exposure.profile,
+        kept,
         producer=desk.spool.producer,
         seq=desk.spool.next_seq,
-        decision_id=question.decision_id,
         subject=SubjectId(exposure.visit.logged_as),
-        time_ms=exposure.now_ms,
-        bundle_version=outcome.decision.bundle_version,
-        bundle_digest=outcome.decision.bundle_digest,
-        facts_version=outcome.facts_version,
-        placements=question.placements,
-        context=question.context,
-        grants=question.grants,
-        dial=question.dial,
-        degradation=outcome.degradation,
-        applied=exposure.profile.applied,
-        decision=canonical_bytes(outcome.decision),
-        shown=outcome.shown if kept.is_kept else {},
+        now_ms=exposure.now_ms,
+        is_deferred=exposure.is_deferred,
         sampled=outcome.matrices if is_sampled else {},
         sample_probability=share if is_sampled else 0.0,
-        force=question.force,
-        explain=question.explain,
-        deferred=exposure.is_deferred,
-        mute=question.mute,
-        impressions=() if exposure.is_deferred else outcome.impressions,
-        unit=question.unit,
-        shadows=outcome.shadows,
-        learning_probability=kept.probability,
-        is_kept=kept.is_kept,
-        enrolled=outcome.enrolled,
-        unpromised=question.unpromised,
-        promised=dict(exposure.promised),
+        promised=exposure.promised,
     )

@@ -15,7 +15,6 @@ from edgewise.bundle.facts import NO_FACTS
 from edgewise.bundle.promotions import PromotionName
 from edgewise.consent import SILENCE, effective
 from edgewise.decide import Outcome, decide
-from edgewise.decision import canonical_bytes
 from edgewise.dial import DIAL_NOTHING, DIAL_PAGE
 from edgewise.draws import draw_from
 from edgewise.eligibility import may_personalise
@@ -28,6 +27,7 @@ from edgewise.profile.state import Profile, decode_profile
 from edgewise.promises import NO_PROMISES, Promises
 from edgewise.question import Question
 from edgewise.reasons import Reason
+from edgewise.recorded import recorded
 from edgewise.records import DecisionRecord
 from edgewise.request import Context, PlacementRequest
 from hub.codes.mailing import MailCodes
@@ -149,7 +149,18 @@ class Decider(Champions):
             draw=draw_from(site.salt, question.decision_id),
             now_ms=now_ms,
         )
-        return Decided(outcome, bundle, _record(question, outcome, bundle, will.profile, person, now_ms))
+        record = recorded(
+            question,
+            outcome,
+            will.profile,
+            kept_for_learning(site, question.decision_id),
+            producer=_PRODUCER,
+            seq=0,
+            subject=person,
+            now_ms=now_ms,
+            is_deferred=True,
+        )
+        return Decided(outcome, bundle, record)
 
     def promises(self, made: Decided, person: SubjectId, now_ms: int) -> Promises:
         """The codes that come with what was decided; each costs a place of its promotion's total."""
@@ -174,37 +185,3 @@ class Decider(Champions):
     def _score(self, bundle: Bundle, model: ModelName, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         scores = self._child.score(bundle.models[model].onnx, matrix)
         return scores[:, 0] if scores.ndim == 2 and scores.shape[1] == 1 else scores  # noqa: PLR2004
-
-
-def _record(  # noqa: PLR0917  # made in one place
-    question: Question, outcome: Outcome, bundle: Bundle, profile: Profile, person: SubjectId, now_ms: int
-) -> DecisionRecord:
-    """What is written down of it: everything that it takes to decide again, and to learn from it."""
-    kept = kept_for_learning(bundle.policy.site, question.decision_id)
-    return DecisionRecord(
-        producer=_PRODUCER,
-        seq=0,
-        decision_id=question.decision_id,
-        subject=person,
-        time_ms=now_ms,
-        bundle_version=outcome.decision.bundle_version,
-        bundle_digest=outcome.decision.bundle_digest,
-        facts_version=outcome.facts_version,
-        placements=question.placements,
-        context=question.context,
-        grants=question.grants,
-        dial=question.dial,
-        degradation=outcome.degradation,
-        applied=profile.applied,
-        decision=canonical_bytes(outcome.decision),
-        shown=outcome.shown if kept.is_kept else {},
-        deferred=True,
-        mute=question.mute,
-        explain=question.explain,
-        unit=question.unit,
-        shadows=outcome.shadows,
-        learning_probability=kept.probability,
-        is_kept=kept.is_kept,
-        enrolled=outcome.enrolled,
-        unpromised=question.unpromised,
-    )
