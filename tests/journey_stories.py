@@ -24,7 +24,7 @@ from edgewise.clock import ManualClock
 from edgewise.consent import Consent, ConsentState
 from edgewise.ids import ItemId, Producer, SubjectId
 from edgewise.records import EventRecord, PreferenceRecord, Touch, encode_record
-from hub.learning.lease import Held
+from hub.lease import Held
 from hub.ledger import tables
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger

@@ -24,7 +24,7 @@ from hub.journeys.enabling import enable
 from hub.journeys.timing import MINUTE_MS
 from hub.journeys.watching import Step, Watched, Watcher
 from hub.journeys.writing import JourneyWriter
-from hub.learning.lease import Held
+from hub.lease import Held
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ContactRow

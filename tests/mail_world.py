@@ -14,7 +14,7 @@ from edgewise.consent import Consent, ConsentState
 from edgewise.ids import DecisionId, Producer, SubjectId
 from edgewise.profile.state import DAY_MS
 from edgewise.records import Record, encode_record
-from hub.learning.lease import Held
+from hub.lease import Held
 from hub.ledger.batch import Batch
 from hub.ledger.ledger import Ledger
 from hub.log import start_log

@@ -11,20 +11,15 @@ numbers, and what was promised holds on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 import msgspec
 
-from edge.node.bundles import sha256
 from edge.node.claims import hold_file
-from edge.node.durable import replace_file
+from edge.node.digested_file import DigestedFile
 from edge.node.layout import NodePaths
 from edgewise.bundle.promotions import PromotionName
 from edgewise.codes.stock import Number, Stock
 from edgewise.errors import MALFORMED
-
-_DIGEST_BYTES: Final = 65
-"""64 digits and a newline."""
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 _decoder = msgspec.msgpack.Decoder(Stock)
@@ -34,25 +29,17 @@ class StockFile:
     """The file `codes` of a node. Every call blocks for the lock, and for the disk where something changes."""
 
     def __init__(self, paths: NodePaths) -> None:
-        self._path = paths.codes
+        self._file = DigestedFile(paths.codes)
         self._lock = paths.codes_lock
 
     def generation(self) -> object:
         """Equal as long as the file was not replaced; one stat, so it may be asked every few milliseconds."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return (found.st_ino, found.st_mtime_ns)
+        return self._file.generation()
 
     def stock(self) -> Stock:
         """What is there; nothing where there is no file, or a damaged one."""
-        try:
-            data = self._path.read_bytes()
-        except OSError:
-            return Stock()
-        digest, packed = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
-        if digest != f"{sha256(packed)}\n".encode():
+        packed = self._file.read()
+        if packed is None:
             return Stock()
         try:
             return _decoder.decode(packed)
@@ -68,8 +55,7 @@ class StockFile:
             before = self.stock()
             after = change(before)
             if after != before:
-                packed = _encode(after)
-                replace_file(self._path, f"{sha256(packed)}\n".encode() + packed)
+                self._file.replace(_encode(after))
         return after
 
     def take(self, promotion: PromotionName, most: int, now_ms: int) -> list[Number]:

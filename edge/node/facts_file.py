@@ -15,16 +15,13 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from edge.node.bundles import sha256
-from edge.node.durable import replace_file
+from edge.node.digested_file import DigestedFile
 from edge.node.layout import NodePaths
 from edgewise.bundle.facts import FACTS_MOST_BYTES, FactSheet
 from edgewise.errors import MALFORMED
 from edgewise.ids import ItemId
 
 NUMBERS_A_LINE: Final = 2_000
-_DIGEST_BYTES: Final = 65
-"""64 digits and a newline."""
 _MOST_BYTES: Final = 2 * FACTS_MOST_BYTES
 
 
@@ -57,24 +54,16 @@ class FactsFile:
     """The file `trust/facts` of a node."""
 
     def __init__(self, paths: NodePaths) -> None:
-        self._path = paths.facts
+        self._file = DigestedFile(paths.facts, _MOST_BYTES)
 
     def generation(self) -> object:
         """Equal as long as the file was not replaced; one stat, so it may be asked every few milliseconds."""
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return (found.st_ino, found.st_mtime_ns)
+        return self._file.generation()
 
     def kept(self) -> KeptFacts | None:
         """The facts; None where there are none, or what is there is damaged or another program's."""
-        try:
-            with self._path.open("rb") as file:
-                digest, data = file.read(_DIGEST_BYTES), file.read(_MOST_BYTES)
-        except OSError:
-            return None
-        if digest != f"{sha256(data)}\n".encode():
+        data = self._file.read()
+        if data is None:
             return None
         first, *lines = data.split(b"\n")
         columns: dict[str, dict[ItemId, float]] = {}
@@ -100,5 +89,4 @@ class FactsFile:
             numbers = list(column.items())
             starts = range(0, len(numbers), NUMBERS_A_LINE)
             lines += [_encode(_Part(name, dict(numbers[start : start + NUMBERS_A_LINE]))) for start in starts]
-        data = b"\n".join(lines)
-        replace_file(self._path, f"{sha256(data)}\n".encode() + data)
+        self._file.replace(b"\n".join(lines))

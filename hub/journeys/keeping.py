@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -19,7 +17,7 @@ from hub.journeys.deciding import Decider, LiveBundle
 from hub.journeys.watching import Watched, Watcher
 from hub.journeys.worded import Voice
 from hub.journeys.writing import JourneyWriter
-from hub.learning.lease import held
+from hub.lease import held, holder_name
 from hub.ledger.ledger import Ledger
 from hub.log import Log
 from hub.release.releases import Releases
@@ -82,7 +80,7 @@ class JourneyKeeper:
         self._every_ms = every_ms
         self._clock = clock
         self._log = log
-        self._holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
+        self._holder = holder_name()
         self._said = ""
 
     async def run(self) -> None:

@@ -12,11 +12,11 @@ from edgewise.errors import EdgewiseError
 from edgewise.ids import BundleVersion, NodeId
 from hub.learning.canary import CanaryVerdict, Word, judge_canary, look
 from hub.learning.gate import HOUR_MS, is_too_old
-from hub.learning.lease import Held
 from hub.learning.news import plain
 from hub.learning.people import LIVE, NODES, begin_trial
 from hub.learning.plan import LearnPlan
 from hub.learning.writing import LOOP, LoopWriter, Taken
+from hub.lease import Held
 from hub.ledger.learning import StepName, StepState, Turn, TurnState
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseStatus

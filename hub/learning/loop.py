@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -18,10 +15,10 @@ from edgewise.ids import ModelName
 from hub.learning.alerts import Alerts, Told
 from hub.learning.following import Following
 from hub.learning.gathering import Gatherer
-from hub.learning.lease import Held, held
 from hub.learning.people import halted_words
 from hub.learning.plan import LearnPlan
 from hub.learning.turns import Say, TrainAsked, Turns, Workshop, open_turn
+from hub.lease import Held, held, holder_name
 from hub.ledger.learning import OPEN, StepName, Turn, TurnState
 from hub.ledger.ledger import Ledger
 from hub.release.releases import Releases
@@ -79,9 +76,8 @@ def once_around(
     if switch.halted:
         say(halted_words(switch))
         return LearnReport(halted=True, turns=tuple(ledger.turns(OPEN)))
-    holder = f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
     with contextlib.ExitStack() as open_until_the_end:
-        lease = open_until_the_end.enter_context(held(ledger, holder, clock))
+        lease = open_until_the_end.enter_context(held(ledger, holder_name(), clock))
         work = workshop
         if work is None:
             child = open_until_the_end.enter_context(ScoringChild())

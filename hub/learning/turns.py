@@ -20,10 +20,10 @@ from edgewise.ids import ModelName
 from edgewise.profile.state import DAY_MS
 from hub.learning.evidence import GateEvidence, ParityEvidence
 from hub.learning.gate import GateVerdict, judge
-from hub.learning.lease import Held
 from hub.learning.news import News, decided_ms, news_of, plain
 from hub.learning.plan import LearnPlan
 from hub.learning.writing import LOOP, LoopWriter, Taken
+from hub.lease import Held
 from hub.ledger.learning import OPEN, Step, StepName, StepState, Turn, TurnState
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import ReleaseStatus

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from edgewise.clock import Clock
-from hub.learning.lease import Held
+from hub.lease import Held
 from hub.ledger.learning import Step, StepName, StepState, Turn
 from hub.ledger.ledger import Ledger
 from hub.ledger.rows import AuditEntry

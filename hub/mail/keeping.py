@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError, RefusedError
-from hub.learning.lease import held
+from hub.lease import held, holder_name
 from hub.ledger.ledger import Ledger
 from hub.log import Log
 from hub.mail.bounces import take_inbox
@@ -25,11 +22,6 @@ from hub.threads import to_its_end
 
 LEASE: Final = "mail"
 WHAT: Final = "the outbox"
-
-
-def holder_name() -> str:
-    """Another one in every life of every process."""
-    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 class MailKeeper:

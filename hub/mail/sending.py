@@ -44,7 +44,7 @@ _LONGEST_WAIT_MS: Final = 15 * 60_000
 
 
 class Lease(Protocol):
-    """The right to take steps, as long as it lasts (`hub.learning.lease`)."""
+    """The right to take steps, as long as it lasts (`hub.lease`)."""
 
     def check(self) -> None:
         """Raises RefusedError once another has it."""

@@ -18,7 +18,7 @@ from edgewise.ids import ItemId, Producer
 from edgewise.mail_links import MailSeal
 from edgewise.records import Touch
 from hub.journeys.enabling import pause
-from hub.learning.lease import Held
+from hub.lease import Held
 from hub.ledger import tables
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.mail.composing import House, MessageComposer

@@ -18,7 +18,7 @@ from edgewise.clock import SystemClock
 from edgewise.errors import RefusedError
 from hub.admin.journeys import JourneyCollector, JourneyRoutes
 from hub.journeys.keeping import LEASE, JourneyDesk, JourneyKeeper
-from hub.learning.lease import held
+from hub.lease import held
 from hub.ledger.ledger import open_ledger
 from hub.release.releases import Releases
 from hub.site.kept_journeys import keep_journeys

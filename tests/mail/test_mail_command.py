@@ -16,7 +16,7 @@ from mail_world import AnyWriter, MailWorld, letter
 from edgewise.clock import ManualClock
 from edgewise.errors import InputError, RefusedError
 from hub.keys import KeyFolder, make_keys
-from hub.learning.lease import held
+from hub.lease import held
 from hub.ledger.ledger import open_ledger
 from hub.log import start_log
 from hub.mail.keeping import LEASE, MailKeeper, check_configured

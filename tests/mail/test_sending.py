@@ -18,7 +18,7 @@ from edgewise.consent import Consent, ConsentState
 from edgewise.errors import InputError, RefusedError
 from edgewise.ids import SubjectId
 from edgewise.profile.state import DAY_MS
-from hub.learning.lease import Held
+from hub.lease import Held
 from hub.ledger.ledger import Ledger
 from hub.mail.letters import Dropped, Later, Limits
 from hub.mail.quiet import Quiet

@@ -14,10 +14,10 @@ import msgspec
 
 from edge.node.surrogates import key_headers, keys_of
 from edge.worker.answers import DecideAnswer, PlacementAnswer
-from edge.worker.decider import Decider
+from edge.worker.decider import Decided, Decider
 from edge.worker.desk import Desk
 from edge.worker.endpoint import PRIVATE, Exchange
-from edge.worker.fragment_query import asked_by, asks_shared
+from edge.worker.fragment_query import Asked, asked_by, asks_shared
 from edge.worker.identity import Caller
 from edge.worker.live_bundle import Served
 from edge.worker.problems import Answer, Headers, HttpProblem
@@ -28,6 +28,7 @@ from edge.worker.surroundings import Surroundings
 from edgewise.bundle.policy import Shared
 from edgewise.ids import PlacementName
 from edgewise.reasons import Reason
+from edgewise.request import DecideRequest
 
 _PASSING: Final = frozenset(
     {Reason.FALLBACK_DEADLINE, Reason.FALLBACK_OVERLOAD, Reason.FALLBACK_SCORER, Reason.FALLBACK_NO_BUNDLE}
@@ -58,29 +59,14 @@ class FragmentRoute:
         )
         if context is not request.context:
             request = msgspec.structs.replace(request, context=context)
-        decided = self._decider.decide(
-            request,
-            exchange.caller,
-            packed=False,
-            started_ms=exchange.started_ms,
-            waited_ms=exchange.waited_ms,
-            gives_proof=_reaches_browser(exchange),
-        )
-        answer, placed = decided.answer, decided.answer.placements[name]
-        html = html_of(
-            self._desk,
-            served,
-            name,
-            placed,
-            locale=asked.locale,
-            decision_id=answer.decision_id,
-            deferred=request.options.defer_activation,
-        )
-        headers: Headers = [HTML, NO_SNIFF, PRIVATE, *_trace(answer, placed)]
+        decided = self._decide(exchange, request, exchange.caller, gives_proof=_reaches_browser(exchange))
+        placed = decided.answer.placements[name]
+        html = self._html(served, name, decided, asked, deferred=request.options.defer_activation)
+        headers: Headers = [HTML, NO_SNIFF, PRIVATE, *_trace(decided.answer, placed)]
         if decided.proves is not None:
             now_ms = self._desk.clock.now_ms()
             headers.append(self._desk.doorman.cookie(decided.proves, now_ms, secure=exchange.is_secure))
-        return Answer(HTTPStatus.OK.value, html.encode(errors="replace"), headers)
+        return Answer(HTTPStatus.OK.value, html, headers)
 
     def _shared(self, exchange: Exchange, name: PlacementName, served: Served) -> Answer:
         """The fragment that is the same for everybody whose context is the same in the fields that the site lists."""
@@ -89,25 +75,10 @@ class FragmentRoute:
         if shared is None:
             raise HttpProblem(HTTPStatus.FORBIDDEN, "not-shared", f"the site does not share {name!r}; see `shared`")
         asked = asked_by(name, exchange.query, exchange.headers, is_head=exchange.is_head, vary=frozenset(shared.vary))
-        decided = self._decider.decide(
-            asked.request,
-            _nobody(exchange.caller),
-            packed=False,
-            started_ms=exchange.started_ms,
-            waited_ms=exchange.waited_ms,
-            gives_proof=False,
-        )
-        answer, placed = decided.answer, decided.answer.placements[name]
-        html = html_of(
-            self._desk,
-            served,
-            name,
-            placed,
-            locale=asked.locale,
-            decision_id=answer.decision_id,
-            deferred=True,
-        )
-        headers: Headers = [HTML, NO_SNIFF, *_trace(answer, placed)]
+        decided = self._decide(exchange, asked.request, _nobody(exchange.caller), gives_proof=False)
+        placed = decided.answer.placements[name]
+        html = self._html(served, name, decided, asked, deferred=True)
+        headers: Headers = [HTML, NO_SNIFF, *_trace(decided.answer, placed)]
         if placed.reason in _PASSING:
             headers.append(PRIVATE)
         else:
@@ -115,7 +86,29 @@ class FragmentRoute:
             headers += key_headers(keys_of(name, served.bundle.version, [item.id for item in placed.items]))
         if asked.locale_from_header:
             headers.append((b"vary", b"accept-language"))
-        return Answer(HTTPStatus.OK.value, html.encode(errors="replace"), headers)
+        return Answer(HTTPStatus.OK.value, html, headers)
+
+    def _decide(self, exchange: Exchange, request: DecideRequest, caller: Caller, *, gives_proof: bool) -> Decided:
+        return self._decider.decide(
+            request,
+            caller,
+            packed=False,
+            started_ms=exchange.started_ms,
+            waited_ms=exchange.waited_ms,
+            gives_proof=gives_proof,
+        )
+
+    def _html(self, served: Served, name: PlacementName, decided: Decided, asked: Asked, *, deferred: bool) -> bytes:
+        html = html_of(
+            self._desk,
+            served,
+            name,
+            decided.answer.placements[name],
+            locale=asked.locale,
+            decision_id=decided.answer.decision_id,
+            deferred=deferred,
+        )
+        return html.encode(errors="replace")
 
 
 def _nobody(caller: Caller) -> Caller:

@@ -5,6 +5,9 @@ The lease is a row of the ledger that ends by itself, so that a machine that die
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +21,11 @@ from hub.ledger.ledger import Ledger
 LIFE_MS: Final = 120_000
 _RENEWALS: Final = 4
 """In one life: some of them may fail."""
+
+
+def holder_name() -> str:
+    """Another one in every life of every process."""
+    return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 class Held:
@@ -76,7 +84,7 @@ def held(
                 return
             last_ms = clock.monotonic_ms()
 
-    thread = threading.Thread(target=renew, name="learning-lease", daemon=True)
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
     try:
         yield mine
