@@ -246,6 +246,10 @@ def test_an_id_is_kept_only_as_long_as_dial_and_consent_allow(node: LiveNode, ch
         assert page.evaluate("localStorage.edgewise_id") == identity
         page.evaluate("edgewise.dial(2)")
         assert page.evaluate("[localStorage.edgewise_id, sessionStorage.edgewise_id]") == [None, identity]
+        gone = page.evaluate("edgewise.dial(0), [localStorage.edgewise_id, sessionStorage.edgewise_id]")
+        assert gone == [None, None], "at once, whether an answer comes or not"
+        page.evaluate("edgewise.dial(2)")
+        assert page.evaluate("sessionStorage.edgewise_id") not in (None, identity)
         page.evaluate("edgewise.consent({ personalisation: 'denied' })")
         assert stored(page) == {"edgewise_dial": "2"}
         answer = page.evaluate("edgewise.track('Not Told', {}), edgewise.dial(0)")
