@@ -13,6 +13,22 @@ from typing_extensions import override
 Log = structlog.typing.FilteringBoundLogger
 
 
+class Once:
+    """What stands still for one reason is said once, and again only for another one, or once it had gone on."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+
+    def is_new(self, reason: str) -> bool:
+        """Whether it is to be said; from now on it is not."""
+        known, self._reason = self._reason, reason
+        return known != reason
+
+    def over(self) -> None:
+        """It goes on."""
+        self._reason = ""
+
+
 def start_log(level: str) -> Log:
     """The log of this process; what libraries say through `logging` goes the same way."""
     structlog.configure(

@@ -131,15 +131,15 @@ class JourneyWorld:
         for name in self.journeys if enabled else ():
             enable(ledger, name, [], by="Ann", now_ms=now_ms)
 
-    def life(self, at: Callable[[str], None] = lambda _: None) -> tuple[Watcher, Sender]:
+    def life(self, at: Callable[[str], None] = lambda _: None, level: str = "critical") -> tuple[Watcher, Sender]:
         """The next life of the hub's process."""
         self.lives += 1
-        log = start_log("critical")
+        log = start_log(level)
         decider = Decider(self.ledger, lambda: self.release, ScoringChild())
         watcher = Watcher(self.ledger, lambda: self.journeys, decider, log=log, step=Step(at))
         sender = Sender(
             self.ledger,
-            JourneyWriter(self.ledger, lambda: self.journeys, decider),
+            JourneyWriter(self.ledger, lambda: self.journeys, decider, subject_key=KEY),
             self.way,
             self.composer,
             clock=self.clock,

@@ -95,7 +95,9 @@ class MailWorld:
         self.lives = 0
         self._seqs: dict[Producer, int] = {}
 
-    def sender(self, at: Callable[[str], None] = lambda _: None, *, most_per_week: int = 3) -> Sender:
+    def sender(
+        self, at: Callable[[str], None] = lambda _: None, *, most_per_week: int = 3, level: str = "critical"
+    ) -> Sender:
         """The next life."""
         self.lives += 1
         return Sender(
@@ -106,7 +108,7 @@ class MailWorld:
             clock=self.clock,
             subject_key=KEY,
             holder=f"life-{self.lives}",
-            log=start_log("critical"),
+            log=start_log(level),
             most_per_week=most_per_week,
             faults=Faults(at),
         )

@@ -17,9 +17,10 @@ from hub.journeys.deciding import Decider, LiveBundle
 from hub.journeys.watching import Watched, Watcher
 from hub.journeys.worded import Voice
 from hub.journeys.writing import JourneyWriter
+from hub.keys import KeyFolder
 from hub.lease import held, holder_name
 from hub.ledger.ledger import Ledger
-from hub.log import Log
+from hub.log import Log, Once
 from hub.release.releases import Releases
 from hub.scoring_child import ScoringChild
 from hub.site.journey_file import JourneyFile
@@ -49,8 +50,9 @@ class JourneyDesk:
         return Watcher(self._ledger, self.journeys, self._decider(), log=self._log)
 
     def writer(self, voice: Voice = Voice()) -> JourneyWriter:  # noqa: B008  # immutable
-        """Whoever writes them."""
-        return JourneyWriter(self._ledger, self.journeys, self._decider(), voice=voice)
+        """Whoever writes them. Raises UnavailableError where the site's keys cannot be read."""
+        key = KeyFolder(self._data_dir).secrets().subject_key
+        return JourneyWriter(self._ledger, self.journeys, self._decider(), subject_key=key, voice=voice)
 
     def close(self) -> None:
         """End the processes that models ran in."""
@@ -81,18 +83,19 @@ class JourneyKeeper:
         self._clock = clock
         self._log = log
         self._holder = holder_name()
-        self._said = ""
+        self._still = Once()
 
     async def run(self) -> None:
         """Until cancelled."""
         while self._every_ms:
             try:
                 await to_its_end(self.once)
-                self._said = ""
+                self._still.over()
             except RefusedError:
                 pass  # another process is at it
             except EdgewiseError as missing:
-                self._say(str(missing))
+                if self._still.is_new(str(missing)):
+                    self._log.error("the journeys stand still", reason=str(missing))
             except Exception:  # noqa: BLE001  # a mistake of ours here must not leave nodes without a hub
                 self._log.exception("going over the journeys failed")
             await asyncio.sleep(self._every_ms / 1_000)
@@ -103,12 +106,6 @@ class JourneyKeeper:
             return Watched()
         with held(self._ledger, self._holder, self._clock, name=LEASE, what=WHAT) as lease:
             watched = self._watcher.turn(self._clock.now_ms(), lease.check)
-        if watched.put or watched.failed:
-            self._log.info("journeys", found=watched.found, put=watched.put, failed=watched.failed)
+        if watched.put or watched.damaged:
+            self._log.info("journeys", found=watched.found, put=watched.put, failed=watched.damaged)
         return watched
-
-    def _say(self, reason: str) -> None:
-        """Once, as long as it stays the same."""
-        if reason != self._said:
-            self._log.error("the journeys stand still", reason=reason)
-        self._said = reason

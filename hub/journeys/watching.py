@@ -1,17 +1,20 @@
 """One turn of the journeys: who began a run since the last one, and whose mail is due by now.
 
 Everything is derived from stored events and from the outbox, so that a crash anywhere is made good by the next turn.
-What fails for one person is tried again later, and holds up nobody else.
+What fails for one person is tried again later, and holds up nobody else; what is missing for all, such as a release, is
+said once.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import sqlalchemy as sa
 
+from edgewise.errors import UnavailableError
 from edgewise.ids import SubjectId
 from edgewise.records import EventRecord
 from hub.journeys.planning import UNTOLD_MS, Plan, plan_of
@@ -21,7 +24,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.links import members_of_all, people_among
 from hub.ledger.records import reading
 from hub.ledger.watches import Watch, deeds_of, due, find, look_later
-from hub.log import Log
+from hub.log import Log, Once
 from hub.mail.outbox import MailRow, Outbox
 from hub.site.journey_file import JourneyFile
 
@@ -52,6 +55,8 @@ class Watched(msgspec.Struct, frozen=True):
     """Mails that are new in the outbox."""
     failed: int = 0
     """People who could not be looked at."""
+    damaged: int = 0
+    """Of these, not because something is missing for all."""
 
 
 class _Looked(NamedTuple):
@@ -61,6 +66,7 @@ class _Looked(NamedTuple):
     person: SubjectId
     plan: Plan
     failed: bool = False
+    damaged: bool = False
 
 
 class Step(NamedTuple):
@@ -87,6 +93,8 @@ class Watcher:
         self._champions = champions
         self._log = log
         self._at = step.at
+        self._missing: defaultdict[str, Once] = defaultdict(Once)
+        """By journey."""
 
     def turn(self, now_ms: int, check: Callable[[], None] = lambda: None) -> Watched:
         """Go over every mail journey that is enabled. `check` is asked between people, and may raise."""
@@ -135,15 +143,19 @@ class Watcher:
                 look_ms = None if each.plan.look_ms is None else max(each.plan.look_ms, now_ms + 1)
                 look_later(connection, each.watch, look_ms, tries=each.watch.tries + 1 if each.failed else 0)
         self._at("put")
-        return Watched(looked=len(looked), put=put, failed=sum(each.failed for each in looked))
+        failed, damaged = sum(each.failed for each in looked), sum(each.damaged for each in looked)
+        return Watched(looked=len(looked), put=put, failed=failed, damaged=damaged)
 
     def _looked_at(self, watch: Watch, journey: JourneyFile, now_ms: int) -> _Looked:
         try:
             person, plan = self._plan(watch, journey, now_ms)
+        except UnavailableError as missing:
+            if self._missing[watch.journey].is_new(str(missing)):
+                self._log.error("no mail can be planned", journey=watch.journey, reason=str(missing))
+            return _failed(watch, now_ms, damaged=False)
         except Exception:  # noqa: BLE001  # one damaged profile holds up nobody else
             self._log.exception("somebody could not be looked at", journey=watch.journey, subject=watch.subject)
-            wait_ms = min(MINUTE_MS << min(watch.tries, 10), _LONGEST_WAIT_MS)
-            return _Looked(watch, watch.subject, Plan(look_ms=now_ms + wait_ms), failed=True)
+            return _failed(watch, now_ms, damaged=True)
         self._at("planned")
         return _Looked(watch, person, plan)
 
@@ -167,9 +179,11 @@ class Watcher:
         is_asked = bool(soonest.mails) or journey.champion.after_hours < min(
             (step.after_hours for step in journey.steps), default=0.0
         )
-        if not is_asked or not self._champions.is_champion(journey, person, now_ms):
+        if not is_asked:
             return person, soonest
-        return person, plan(is_champion=True)
+        is_champion = self._champions.is_champion(journey, person, now_ms)
+        self._missing[name].over()
+        return person, plan(is_champion=True) if is_champion else soonest
 
 
 def history_ms(journey: JourneyFile) -> int:
@@ -178,7 +192,12 @@ def history_ms(journey: JourneyFile) -> int:
     return FORGOTTEN_MS + UNTOLD_MS + round(latest * HOUR_MS)
 
 
+def _failed(watch: Watch, now_ms: int, *, damaged: bool) -> _Looked:
+    wait_ms = min(MINUTE_MS << min(watch.tries, 10), _LONGEST_WAIT_MS)
+    return _Looked(watch, watch.subject, Plan(look_ms=now_ms + wait_ms), failed=True, damaged=damaged)
+
+
 def _sum(left: Watched, right: Watched) -> Watched:
     return Watched(
-        left.found + right.found, left.looked + right.looked, left.put + right.put, left.failed + right.failed
+        *(mine + his for mine, his in zip(msgspec.structs.astuple(left), msgspec.structs.astuple(right), strict=True))
     )

@@ -34,6 +34,7 @@ from hub.ledger.watches import deeds_of
 from hub.mail.letters import Dropped, Due, Later, Letter, Limits, Writer
 from hub.mail.outbox import Outbox
 from hub.mail.permission import unwanted
+from hub.mail.sending import address_hash
 from hub.mail.shown import PRODUCER
 from hub.mail.states import WENT
 from hub.site.journey_file import JourneyFile, StepFile
@@ -57,12 +58,17 @@ class JourneyWriter(Writer):
         journeys: Callable[[], Mapping[str, JourneyFile]],
         decider: Decider,
         *,
+        subject_key: bytes,
         voice: Voice = Voice(),  # noqa: B008  # immutable
     ) -> None:
-        """`voice`: who writes, and where links lead, an edge that readers can reach."""
+        """`subject_key`: what addresses are hashed with.
+
+        `voice`: who writes, and where links lead, an edge that readers can reach.
+        """
         self._ledger = ledger
         self._journeys = journeys
         self._decider = decider
+        self._subject_key = subject_key
         self._voice = voice
 
     @override
@@ -77,7 +83,8 @@ class JourneyWriter(Writer):
             return Dropped(NO_ADDRESS)
         members = self._ledger.members_of(due.person)
         with self._ledger.storage.writing() as connection:  # what he unsubscribed from is read on the way
-            against = unwanted(connection, due, most_per_week=journey.caps.per_week, now_ms=now_ms)
+            identifier = address_hash(self._subject_key, str(contact[ADDRESS]))
+            against = unwanted(connection, due, identifier, most_per_week=journey.caps.per_week, now_ms=now_ms)
         if against is not None:
             return against
         since_ms = now_ms - history_ms(journey)

@@ -11,7 +11,7 @@ from edgewise.clock import Clock
 from edgewise.errors import EdgewiseError, RefusedError
 from hub.lease import held, holder_name
 from hub.ledger.ledger import Ledger
-from hub.log import Log
+from hub.log import Log, Once
 from hub.mail.bounces import take_inbox
 from hub.mail.configured import is_configured, post_office
 from hub.mail.letters import Writer
@@ -48,7 +48,7 @@ class MailKeeper:
         self._log = log
         self._holder = holder_name()
         self._sender: Sender | None = None
-        self._said = ""
+        self._still = Once()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -61,7 +61,8 @@ class MailKeeper:
             except RefusedError:
                 pass  # another process is at it
             except EdgewiseError as missing:
-                self._say(str(missing))
+                if self._still.is_new(str(missing)):
+                    self._log.error("no mail is sent", reason=str(missing))
             except Exception:  # noqa: BLE001  # a mistake of ours here must not leave nodes without a hub
                 self._log.exception("sending mail failed")
             if not turned.more:
@@ -83,7 +84,7 @@ class MailKeeper:
             turned = self._own_sender().turn(lease)
         if turned.outcomes:
             self._log.info("mail", **turned.outcomes)
-        self._said = ""
+        self._still.over()
         return turned
 
     def _is_any(self) -> bool:
@@ -113,12 +114,6 @@ class MailKeeper:
                 most_per_week=self._settings.mail_most_per_week,
             )
         return self._sender
-
-    def _say(self, reason: str) -> None:
-        """Once, as long as it stays the same."""
-        if reason != self._said:
-            self._log.error("no mail is sent", reason=reason)
-        self._said = reason
 
 
 def check_configured(settings: HubSettings, data_dir: Path, environment: Mapping[str, str]) -> None:

@@ -7,9 +7,10 @@
             |        |-----> dropped    decided against it
             +--------+-----> expired    too late
 
-A row that is `writing` or `handing` names its holder, one life of one process. Whoever holds the outbox's lease knows
-every other holder to be dead, or to have lost it: what those were writing is due again, what they were handing over is
-uncertain. One of them that was only slow cannot do harm: each step looks for its own name in the row first.
+A row that is `writing` or `handing` names its holder, one life of one process. Whoever holds the outbox's lease knows,
+between two turns, that nobody is at any of them: every other holder is dead, or has lost the lease, and his own last
+turn was broken off (the ledger was away). What was being written is due again, what was being handed over is uncertain.
+A holder that was only slow cannot do harm: each step looks for its own name in the row first.
 
 Every function takes the connection of the caller's transaction.
 """
@@ -192,12 +193,14 @@ class Outbox:
     # --- steps ---------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def reclaim(connection: sa.Connection, holder: str, *, now_ms: int) -> tuple[int, int]:
-        """What dead holders left: (how many are due again, how many became uncertain). Only for who has the lease."""
-        others = _columns.holder != holder
-        again = sa.update(tables.mail_outbox).where(_columns.state == MailState.WRITING.value, others)
+    def reclaim(connection: sa.Connection, *, now_ms: int) -> tuple[int, int]:
+        """What was left halfway: (how many are due again, how many became uncertain).
+
+        Only for who has the lease, at the beginning of a turn, with all answers that he has written down.
+        """
+        again = sa.update(tables.mail_outbox).where(_columns.state == MailState.WRITING.value)
         due = connection.execute(again.values(state=MailState.DUE.value, holder="", changed_ms=now_ms)).rowcount
-        lost = sa.update(tables.mail_outbox).where(_columns.state == MailState.HANDING.value, others)
+        lost = sa.update(tables.mail_outbox).where(_columns.state == MailState.HANDING.value)
         # The holder stays in the row: should he be alive after all, he may still say what became of it.
         uncertain = {"state": MailState.UNCERTAIN.value, "reason": "died", "changed_ms": now_ms}
         return due, connection.execute(lost.values(uncertain)).rowcount

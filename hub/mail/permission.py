@@ -38,26 +38,24 @@ def may_go(
     """None: it may. `identifier` is the keyed hash of the address, `most_per_week` the hub's own limit."""
     if now_ms > due.not_after_ms:
         return Dropped("late")
-    members = members_of_all(connection, [due.person])
-    said = stated_by(connection, {*members, identifier})
-    if (against := _unwanted(connection, {*members, identifier}, said)) is not None:
-        return against
     most = most_per_week if limits.most_per_week is None else min(limits.most_per_week, most_per_week)
-    if (against := _too_often(connection, due, members, said, most, now_ms)) is not None:
+    if (against := unwanted(connection, due, identifier, most_per_week=most, now_ms=now_ms)) is not None:
         return against
     until_ms = quiet_until(limits.quiet, now_ms)
     return None if until_ms is None else Later(until_ms, "quiet")
 
 
-def unwanted(connection: sa.Connection, due: Due, *, most_per_week: int, now_ms: int) -> Dropped | None:
+def unwanted(
+    connection: sa.Connection, due: Due, identifier: SubjectId, *, most_per_week: int, now_ms: int
+) -> Dropped | None:
     """Why its reader is not written to whatever the mail would say; None: he may be.
 
     For whoever decides what it says: that costs codes, and is learned from. `may_go` has the last word.
     """
     members = members_of_all(connection, [due.person])
-    said = stated_by(connection, members)
-    against = _unwanted(connection, members, said)
-    return against or _too_often(connection, due, members, said, most_per_week, now_ms)
+    whose = {*members, identifier}
+    said = stated_by(connection, whose)
+    return _unwanted(connection, whose, said) or _too_often(connection, due, members, said, most_per_week, now_ms)
 
 
 def _unwanted(connection: sa.Connection, whose: Collection[SubjectId], said: Preferences) -> Dropped | None:

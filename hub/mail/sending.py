@@ -16,14 +16,14 @@ import msgspec
 import sqlalchemy as sa
 
 from edgewise.clock import Clock
-from edgewise.errors import InputError
+from edgewise.errors import InputError, UnavailableError
 from edgewise.identifiers import EMAIL, normalised
 from edgewise.ids import SubjectId
 from edgewise.profile.state import DAY_MS
 from edgewise.subjects import subject_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.storing import append_decisions
-from hub.log import Log
+from hub.log import Log, Once
 from hub.mail.letters import Dropped, Due, Later, Letter, Writer
 from hub.mail.outbox import MailRow, Outbox, Shown
 from hub.mail.permission import may_go
@@ -41,6 +41,8 @@ KEPT_MS: Final = 400 * DAY_MS
 MOST_TRIES: Final = 12
 _FIRST_WAIT_MS: Final = 60_000
 _LONGEST_WAIT_MS: Final = 15 * 60_000
+_SHORTEST_WAIT_MS: Final = 5_000
+_SHARES: Final = 4
 
 
 class Lease(Protocol):
@@ -102,6 +104,7 @@ class Sender:
         self._most_per_week = most_per_week
         self._at = faults.at
         self._forgot_ms = 0
+        self._missing = Once()
         self._owed: list[tuple[MailRow, Letter, Answer]] = []
         """Answers that the ledger could not take yet; with this process they become uncertain."""
 
@@ -122,7 +125,7 @@ class Sender:
         self._pay(outcomes)
         with self._ledger.storage.writing() as connection:
             now_ms = self._clock.now_ms()
-            _, lost = Outbox.reclaim(connection, self._holder, now_ms=now_ms)
+            _, lost = Outbox.reclaim(connection, now_ms=now_ms)
             expired = Outbox.expire(connection, now_ms=now_ms)
             if now_ms - self._forgot_ms >= DAY_MS:
                 Outbox.forget(connection, before_ms=now_ms - KEPT_MS)
@@ -155,6 +158,10 @@ class Sender:
             )
         except InputError as unfit:
             return self._end(row, Dropped("unfit", str(unfit)))
+        except UnavailableError as missing:
+            if self._missing.is_new(str(missing)):
+                self._log.error("mails cannot be written", journey=row.journey, reason=str(missing))
+            return self._failed(row, str(missing))
         except Exception as failed:  # noqa: BLE001  # one damaged profile holds up nobody else
             self._log.exception("a mail could not be written", key=row.key, journey=row.journey)
             return self._failed(row, f"{type(failed).__name__}: {failed}")
@@ -162,6 +169,7 @@ class Sender:
         if not isinstance(written, Letter):
             return self._end(row, written)
         assert mail is not None
+        self._missing.over()
         against = self._hand(row, due, written, mail)
         if against is not None:
             return self._end(row, against) if isinstance(against, Dropped | Later) else against
@@ -232,7 +240,7 @@ class Sender:
                         letter.on_sent(connection, now_ms)
                 return "sent"
             case NotNow(reason, words) if row.tries < MOST_TRIES:
-                due_ms = now_ms + wait_ms(row.tries)
+                due_ms = now_ms + wait_ms(row.tries, row.not_after_ms - now_ms)
                 found = Outbox.again(connection, key, holder, now_ms=now_ms, due_ms=due_ms, reason=reason, words=words)
                 return _outcome(found)
             case NotNow(reason, words):
@@ -264,7 +272,7 @@ class Sender:
             return self._end(row, Dropped("failed", words))
         with self._ledger.storage.writing() as connection:
             now_ms = self._clock.now_ms()
-            due_ms = now_ms + wait_ms(row.tries)
+            due_ms = now_ms + wait_ms(row.tries, row.not_after_ms - now_ms)
             found = Outbox.again(
                 connection, row.key, self._holder, now_ms=now_ms, due_ms=due_ms, reason="failed", words=words
             )
@@ -275,9 +283,14 @@ def _outcome(state: MailState | None) -> str:
     return TAKEN if state is None else state.value
 
 
-def wait_ms(tries: int) -> int:
-    """How long to wait after so many tries: a minute, then twice as long each time, up to a quarter of an hour."""
-    return min(_FIRST_WAIT_MS << max(0, tries - 1), _LONGEST_WAIT_MS)
+def wait_ms(tries: int, left_ms: int) -> int:
+    """How long to wait after so many tries: a minute, then twice as long each time, up to a quarter of an hour.
+
+    Never more than a quarter of the time that is left to the mail, so that a server which turns everything away at
+    first (greylisting) is asked again several times within a window of minutes, and its last time close to its end.
+    """
+    most_ms = max(_SHORTEST_WAIT_MS, left_ms // _SHARES)
+    return min(_FIRST_WAIT_MS << max(0, tries - 1), _LONGEST_WAIT_MS, most_ms)
 
 
 def address_hash(subject_key: bytes, address: str) -> SubjectId:

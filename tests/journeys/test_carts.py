@@ -22,7 +22,9 @@ from hub.lease import Held
 from hub.ledger import tables
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.mail.composing import House, MessageComposer
+from hub.mail.sending import address_hash
 from hub.mail.states import MailState
+from hub.mail.suppressed import COMPLAINED, suppress
 from hub.mail.ways import Handed, Prepared
 from hub.site.journey_file import QuietHours
 
@@ -82,6 +84,33 @@ def test_the_mail_is_a_whole_message_with_what_was_decided(world: JourneyWorld) 
     assert 'data-edgewise-item="shipping"' in html
     assert 'data-edgewise-item="film-1"' in html
     assert "/v1/mail/" in text, "why, how often and no more"
+
+
+def test_a_release_that_is_missing_is_said_once_and_ends_for_all(
+    world: JourneyWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for who in (ANN, BO, person(3)):
+        world.joins(who)
+        world.does(who, "Product Added")
+    world.later(60)
+    released, world.release = world.release, None
+    watcher, sender = world.life(level="error")
+    for _ in range(3):
+        watched = watcher.turn(world.clock.now_ms())
+        assert (watched.put, watched.failed, watched.damaged) == (0, 3, 0)
+        world.later(5)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "apply the site, approve and promote the release" in line
+    assert "Traceback" not in line
+    world.release = released
+    assert watcher.turn(world.clock.now_ms()).put == 3
+    assert sender.turn(Held()).outcomes == {"sent": 3}
+    world.release = None
+    world.does(BO, "Order Completed")
+    world.does(BO, "Product Added")
+    world.later(60)
+    assert watcher.turn(world.clock.now_ms()).failed == 1
+    assert len(capsys.readouterr().err.splitlines()) == 1, "another time is said again"
 
 
 def test_whoever_ordered_emptied_or_is_there_gets_none(world: JourneyWorld) -> None:
@@ -215,6 +244,18 @@ def test_the_champion_waits_a_day_and_is_who_is_held_out(ledger: Ledger) -> None
     world.joins(BO)
     world.does(BO, "Product Added")
     assert world.turns(24 * 60, every=60) == {}, "never personalised in any journey"
+
+
+def test_nothing_is_decided_for_an_address_that_is_not_written_to(world: JourneyWorld) -> None:
+    world.does(ANN, "Product Added")
+    world.later(60)
+    assert world.watch().put == 1
+    with world.ledger.storage.writing() as connection:
+        suppress(connection, address_hash(KEY, "p1@example.org"), COMPLAINED, "bounce", 1)
+    world.release = None  # whoever decides finds none
+    _, sender = world.life()
+    assert sender.turn(Held()).outcomes == {"dropped": 1}
+    assert world.rows()[0].reason == COMPLAINED
 
 
 def test_nothing_is_a_treatment_that_is_logged(ledger: Ledger) -> None:

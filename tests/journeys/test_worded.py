@@ -69,7 +69,9 @@ def test_a_mail_in_the_sites_own_words(tmp_path: Path, *, fits: bool) -> None:
         fields = {**contact.fields, "first_name": "<b>Ann</b>\r\nBcc: x@y.example", "locale": "de-AT"}
         ledger.keep_contacts([msgspec.structs.replace(contact, fields=fields, time_ms=contact.time_ms + 1)])
         decider = Decider(ledger, lambda: release, ScoringChild())
-        writer = JourneyWriter(ledger, lambda: world.journeys, decider, voice=Voice(Links(EDGE), "Tea & Co"))
+        writer = JourneyWriter(
+            ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE), "Tea & Co")
+        )
         due = world.rows()[0].due()
         letter = writer.write(due, world.clock.now_ms())
     assert isinstance(letter, Letter)

@@ -79,8 +79,8 @@ def test_what_the_dead_were_writing_is_due_again_and_what_they_were_handing_over
     with world.ledger.storage.writing() as connection:
         Outbox.claim(connection, "dead", now_ms=now_ms, most=2)
         assert hand(connection, "b", "dead")
-        assert Outbox.reclaim(connection, "dead", now_ms=now_ms) == (0, 0)
-        assert Outbox.reclaim(connection, "next", now_ms=now_ms) == (1, 1)
+        assert Outbox.reclaim(connection, now_ms=now_ms) == (1, 1)
+        assert Outbox.reclaim(connection, now_ms=now_ms) == (0, 0)
     assert (world.state("a"), world.state("b")) == (MailState.DUE, MailState.UNCERTAIN)
 
 
@@ -89,7 +89,7 @@ def test_who_was_only_slow_does_nothing_with_what_another_has_taken(world: MailW
     now_ms = world.clock.now_ms()
     with world.ledger.storage.writing() as connection:
         Outbox.claim(connection, "slow", now_ms=now_ms, most=1)
-        Outbox.reclaim(connection, "next", now_ms=now_ms)
+        Outbox.reclaim(connection, now_ms=now_ms)
         assert not Outbox.is_mine(connection, "cart-1", "slow", MailState.WRITING)
         assert not hand(connection, "cart-1", "slow")
         assert not Outbox.again(connection, "cart-1", "slow", now_ms=now_ms, due_ms=0, reason="x")
@@ -104,7 +104,7 @@ def test_who_was_taken_for_dead_may_still_say_that_it_was_sent(world: MailWorld)
     with world.ledger.storage.writing() as connection:
         Outbox.claim(connection, "slow", now_ms=now_ms, most=1)
         hand(connection, "cart-1", "slow")
-        Outbox.reclaim(connection, "next", now_ms=now_ms)
+        Outbox.reclaim(connection, now_ms=now_ms)
         assert not Outbox.sent(connection, "cart-1", "next", now_ms=now_ms)
         assert Outbox.sent(connection, "cart-1", "slow", now_ms=now_ms)
         assert not Outbox.sent(connection, "cart-1", "slow", now_ms=now_ms)
@@ -129,7 +129,7 @@ def test_an_open_of_an_uncertain_mail_tells_that_it_was_sent(world: MailWorld) -
         Outbox.claim(connection, "dead", now_ms=now_ms, most=1)
         hand(connection, "cart-1", "dead")
         assert Outbox.resolve(connection, decision_id(7), now_ms=now_ms) is None
-        Outbox.reclaim(connection, "next", now_ms=now_ms)
+        Outbox.reclaim(connection, now_ms=now_ms)
         found = Outbox.resolve(connection, decision_id(7), now_ms=now_ms)
         assert found is not None
         assert found.shown[0].decision_id == decision_id(7)

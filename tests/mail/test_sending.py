@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mail_world import ANN, GRANTED, KEY, Killed, MailWorld, letter
 
 from edgewise.consent import Consent, ConsentState
-from edgewise.errors import InputError, RefusedError
+from edgewise.errors import InputError, RefusedError, UnavailableError
 from edgewise.ids import SubjectId
 from edgewise.profile.state import DAY_MS
 from hub.lease import Held
@@ -27,6 +27,7 @@ from hub.mail.states import MailState
 from hub.mail.suppressed import all_suppressed, suppress, unsuppress
 from hub.mail.ways import Answer, Handed, NotAtAll, NotNow, Prepared, Unknown
 
+MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 STEPS = ("claimed", "written", "handing", "handed", "sent")
 
@@ -84,15 +85,72 @@ def test_what_was_not_taken_does_not_count_as_shown(
 
 def test_what_was_turned_away_before_it_left_is_tried_again_until_it_is_too_late(world: MailWorld) -> None:
     world.way.answer = lambda _: NotNow("greylisted")
-    world.put(not_after_ms=world.clock.now_ms() + 150_000)
+    world.put(not_after_ms=world.clock.now_ms() + 12_000)
     assert world.turn() == {"due": 1}
     assert world.turn() == {}
-    world.clock.advance(60_000)
+    world.clock.advance(6_000)
+    assert world.turn() == {"due": 1}
+    world.clock.advance(5_000)
     assert world.turn() == {"expired": 1}
     world.clock.advance(120_000)
     assert world.turn() == {}
     assert world.row().reason == "greylisted"
     assert world.way.taken == []
+
+
+@pytest.mark.parametrize(("window", "grey"), [(15, 13), (60, 53)])
+def test_a_server_that_turns_everything_away_at_first_is_asked_again_within_the_mails_time(
+    world: MailWorld, window: int, grey: int
+) -> None:
+    began_ms = world.clock.now_ms()
+    world.way.answer = lambda _: (
+        Handed() if world.clock.now_ms() - began_ms >= grey * MINUTE_MS else NotNow("greylisted", "450")
+    )
+    world.put(not_after_ms=began_ms + window * MINUTE_MS)
+    told: list[dict[str, int]] = []
+    while world.clock.now_ms() <= began_ms + window * MINUTE_MS:
+        told.append(world.turn())
+        world.clock.advance(15_000)
+    assert {"sent": 1} in told
+    assert {"expired": 1} not in told
+    assert told.count({"due": 1}) <= MOST_TRIES
+    assert world.way.taken == ["cart-1"]
+
+
+def test_a_turn_that_the_ledger_broke_off_is_gone_on_with_by_the_same_process(world: MailWorld) -> None:
+    away = True
+
+    def at(step: str) -> None:
+        if step == "written" and away:
+            raise UnavailableError("the ledger is away")
+
+    world.put("a")
+    world.put("b")
+    sender = world.sender(at)
+    with pytest.raises(UnavailableError):
+        world.turn(sender)
+    assert [world.state(key) for key in "ab"] == [MailState.WRITING] * 2
+    away = False
+    assert world.turn(sender) == {"sent": 2}
+
+
+def test_what_is_missing_for_every_mail_is_said_once(world: MailWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    def write(_due: object, _: int) -> object:
+        raise UnavailableError("there is no live release")
+
+    world.writer.write_as = write  # type: ignore[assignment]
+    sender = world.sender(level="error")
+    for key in "abc":
+        world.put(key)
+    assert world.turn(sender) == {"due": 3}
+    world.clock.advance(MINUTE_MS)
+    assert world.turn(sender) == {"due": 3}
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "there is no live release" in line
+    assert "Traceback" not in line
+    world.writer.write_as = lambda due, _: letter(due)
+    world.clock.advance(2 * MINUTE_MS)
+    assert world.turn(sender) == {"sent": 3}
 
 
 def test_the_hub_gives_up_on_a_server_that_never_takes_it(world: MailWorld) -> None:
@@ -101,7 +159,7 @@ def test_the_hub_gives_up_on_a_server_that_never_takes_it(world: MailWorld) -> N
     outcome: dict[str, int] = {}
     for tries in range(1, MOST_TRIES + 1):
         outcome = world.turn()
-        world.clock.advance(wait_ms(tries))
+        world.clock.advance(wait_ms(tries, DAY_MS))
     assert outcome == {"refused": 1}
 
 
@@ -128,7 +186,7 @@ def test_a_writer_that_fails_holds_up_nobody_else(world: MailWorld) -> None:
     assert world.row("damaged").words == "ValueError: a damaged profile"
     outcome: dict[str, int] = {}
     for tries in range(1, MOST_TRIES):
-        world.clock.advance(wait_ms(tries))
+        world.clock.advance(wait_ms(tries, DAY_MS))
         outcome = world.turn()
     assert outcome == {"dropped": 1}
 
