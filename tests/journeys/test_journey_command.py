@@ -63,7 +63,7 @@ def test_a_journey_is_listed_held_back_enabled_and_built(
     shop.releases.apply(shop.contents(), by="Ann")
     assert set(kept_journeys(shop.data_dir)) == {"homepage-banner", "abandoned-cart"}
     looked = edgewise(capsys, "journey", "run", *there[:2], "--json").told
-    assert looked == {"found": 0, "looked": 0, "put": 0, "failed": 0}
+    assert looked == {"found": 0, "looked": 0, "put": 0, "failed": 0, "damaged": 0}
     (shop.data_dir / FILE).write_text("{")
     with pytest.raises(UnavailableError, match="`edgewise site apply` writes it again"):
         kept_journeys(shop.data_dir)
