@@ -134,7 +134,5 @@ class GateEvidence(msgspec.Struct, frozen=True, kw_only=True):
     off_policy: OffPolicy | None = None
     no_off_policy: str = ""
     """Why there is none."""
-    calibration: Interval | None = None
-    """Outcomes by what the scores let expect; None where scores are no probabilities."""
     flags: tuple[str, ...] = ()
     """What staff found wrong, and it would show again."""

@@ -47,7 +47,6 @@ class GatePlan(msgspec.Struct, frozen=True, kw_only=True):
     most_dropped: Part = 0.2
     most_learned_gap: Part = 0.5
     """What it does better on what it learned from than on what came later, as part of the former."""
-    calibrated: tuple[float, float] = (0.67, 1.5)
     stale_hours: Annotated[float, Meta(gt=0)] = 168.0
     """Nothing that it learned from is younger: visitors have changed meanwhile."""
 
@@ -247,13 +246,6 @@ def _cautions(evidence: GateEvidence) -> Iterator[str]:
             yield f"{_in_doubt(guardrail)} cannot be told from chance by this log"
 
 
-def _calibration(evidence: GateEvidence, plan: GatePlan) -> Iterator[str]:
-    ratio = evidence.calibration
-    low, high = plan.calibrated
-    if ratio is not None and not (ratio.high >= low and ratio.low <= high):
-        yield f"{ratio.estimate:.2f} outcomes come of each that its scores let expect; expected {low:g} to {high:g}"
-
-
 def _flags(evidence: GateEvidence, _: GatePlan) -> Iterator[str]:
     for flag in evidence.flags:
         yield f"what staff flagged would be shown again: {flag}"
@@ -266,7 +258,6 @@ _RULES: Final[tuple[Rule, ...]] = (
     _support,
     _behaviour,
     _harm,
-    _calibration,
     _flags,
 )
 

@@ -90,8 +90,6 @@ def test_a_proven_lift_with_nothing_against_it_is_recommended() -> None:
         (log(guardrails=(GuardrailEvidence("refunds", Interval(-0.2, -0.39, -0.01), 0.05),)), "surely worse: -20.0%"),
         (log(guardrails=(GuardrailEvidence("refunds", Interval(-0.02, -0.06, 0.02), 0.05),)), "is not ruled out"),
         (log(guardrails=(GuardrailEvidence("refunds", Interval(nan, nan, nan), 0.05),)), "guardrail refunds"),
-        (evidence(calibration=Interval(3.0, 2.5, 3.5)), "3.00 outcomes come of each"),
-        (evidence(calibration=Interval(nan, nan, nan)), "outcomes come of each"),
         (evidence(flags=("flag 3: it stands there again",)), "flag 3"),
     ],
 )
