@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,8 +30,10 @@ from edgewise.question import Question
 from edgewise.reasons import Reason
 from edgewise.recorded import recorded
 from edgewise.records import DecisionRecord
+from edgewise.rendering import ShownItem
 from edgewise.request import Context, PlacementRequest
 from hub.codes.mailing import MailCodes
+from hub.journeys.carts import to_be_had
 from hub.journeys.watching import Champions
 from hub.ledger.ledger import Ledger
 from hub.release.held_back import champion_arm
@@ -107,9 +110,18 @@ class Decider(Champions):
         return Will(decode_profile(stored.profile), decode_preferences(stored.preferences))
 
     def decide(
-        self, person: SubjectId, placements: tuple[PlacementName, ...], *, key: str, now_ms: int, context: Context
+        self,
+        person: SubjectId,
+        placements: tuple[PlacementName, ...],
+        *,
+        key: str,
+        now_ms: int,
+        context: Context,
+        left_out: Mapping[PlacementName, list[ItemId]] = MappingProxyType({}),
     ) -> Decided:
-        """Decide for one person. The same key at the same moment makes the same decision.
+        """Decide for one person, without the items `left_out` of a placement.
+
+        The same key at the same moment makes the same decision.
 
         Raises UnavailableError while no release is live that has the placements.
         """
@@ -132,7 +144,7 @@ class Decider(Champions):
         question = Question(
             decision_id=DecisionId(ulid(now_ms, entropy)),
             unit=person,
-            placements=tuple(PlacementRequest(name) for name in placements),
+            placements=tuple(PlacementRequest(name, exclude=left_out.get(name, [])) for name in placements),
             context=context,
             grants=grants,
             dial=dial,
@@ -161,6 +173,16 @@ class Decider(Champions):
             is_deferred=True,
         )
         return Decided(outcome, bundle, record)
+
+    def cart(
+        self, made: Decided, placement: PlacementName | None, items: Sequence[ItemId], now_ms: int
+    ) -> list[ShownItem]:
+        """What of a cart can still be had, as a placement shows items; nothing without a placement."""
+        if placement is None or not items:
+            return []
+        facts = self._facts_of(made.bundle)
+        bundle = made.bundle if facts is None else facts.at(now_ms)
+        return to_be_had(bundle, placement, items, mute=made.record.mute, now_ms=now_ms)
 
     def promises(self, made: Decided, person: SubjectId, now_ms: int) -> Promises:
         """The codes that come with what was decided; each costs a place of its promotion's total."""

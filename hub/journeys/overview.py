@@ -90,7 +90,7 @@ def _listed(
     for (of, state, reason), count in counts.mails.items():
         if of == name:
             mails[state.value] += count
-            if reason:
+            if reason and state is not MailState.SENT:
                 unsent[reason] += count
     placements = placements_of(journey)
     waits = said is not None and journey.kind == "page" and (live is None or live.created_ms < said.time_ms)

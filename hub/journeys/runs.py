@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from edgewise.events import DONE_TO, Kind, kind_of
-from edgewise.ids import MessageId
+from edgewise.ids import ItemId, MessageId
 from edgewise.profile.state import DAY_MS
 from edgewise.records import EventRecord
 from hub.site.journey_file import ADDED, CART_ENDS, Trigger
@@ -41,6 +41,8 @@ class Run(NamedTuple):
     """When its visitor last did something in it."""
     ended: str = ""
     """`ordered`, `emptied`, `done`; empty: it goes on."""
+    items: tuple[ItemId, ...] = ()
+    """What lies in a cart, in the order in which it was put in."""
 
 
 def runs_of(events: Iterable[EventRecord], trigger: Trigger) -> list[Run]:
@@ -78,7 +80,8 @@ class _Cart:
 
     def ended(self, why: str = "") -> Run:
         """As it is handed on."""
-        return Run(self.first.message_id, frozenset(self._anchors), self.first.time_ms, self.last_ms, why)
+        items = tuple(ItemId(item) for item in self._pieces if item != UNLISTED)
+        return Run(self.first.message_id, frozenset(self._anchors), self.first.time_ms, self.last_ms, why, items)
 
     def _count(self, event: EventRecord, sign: int) -> None:
         pieces = [(str(touch.item), touch.quantity) for touch in event.touches] or [(UNLISTED, 1)]

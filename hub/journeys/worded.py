@@ -1,25 +1,29 @@
-"""A mail by the site's own template: subject, text and HTML of one that a person approved.
+"""The words of a mail: what was decided, by the site's own template, or composed of it without one.
 
-Where there is none, or what was decided does not fit it, the caller composes the mail without it: a mail that is due is
-not kept back by a template.
+A mail that is due is not kept back by a template: where what was decided does not fit it, the mail is composed without
+it, and says so to whoever sends it (`Worded.trouble`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from edgewise.admission.load import Bundle
-from edgewise.bundle.templates import ListVariable, Template
-from edgewise.rendering import Links, ShownItem
-from edgewise.templates.built_in import fitting
+from edgewise.decision import ChosenItem, Decision
+from edgewise.ids import PlacementName
+from edgewise.promises import NO_PROMISES, Promises, promised_content
+from edgewise.rendering import Links, ShownItem, content_of, render_placement, render_undecided
 from edgewise.templates.flaws import Unrenderable
-from edgewise.templates.released import GIVEN_MAIL
+from edgewise.templates.mail_values import Around, Listed, mail_values
+from hub.journeys.planning import placements_of_step
 from hub.mail.composing import PREFERENCES, UNSUBSCRIBE
+from hub.site.journey_file import StepFile
 
 _NAMES: Final = ("name", "first_name")
 """Fields of the vault, the first that is there."""
-_PRODUCTS: Final = "products"
+_IN_CART: Final = "You left it in your cart."
+"""Why, of what nobody decided."""
 
 
 class Voice(NamedTuple):
@@ -30,59 +34,147 @@ class Voice(NamedTuple):
     address: str = ""
 
 
+class Chosen(NamedTuple):
+    """What a mail is about to say."""
+
+    bundle: Bundle
+    decision: Decision
+    promises: Promises = NO_PROMISES
+    cart: Sequence[ShownItem] = ()
+    """What its reader left in the cart: the list of products begins with it."""
+
+    def shown(self, name: PlacementName) -> list[ShownItem]:
+        """The items that were decided for a placement, with their content."""
+        decided = self.decision.placements[name].items
+        return [ShownItem(item.id, item.rank, item.reason, self._content(name, item)) for item in decided]
+
+    def why(self, step: StepFile) -> tuple[str, ...]:
+        """The sentences behind what is shown, each once: a mail brings them along, as no edge knows its decision."""
+        decided = [item for name in placements_of_step(step) for item in self.decision.placements[name].items]
+        sentences = [why.text for item in decided for why in item.why]
+        return tuple(dict.fromkeys([*([_IN_CART] if self.cart else []), *sentences]))
+
+    def _content(self, name: PlacementName, item: ChosenItem) -> Mapping[str, Any] | None:
+        variant = item.variant if isinstance(item.variant, str) else ""
+        content = content_of(self.bundle, item.id, variant, self.bundle.policy.placements[name].format)
+        promise = self.promises.get(item.id)
+        if content is None or promise is None:
+            return content
+        policy = self.bundle.policy
+        return promised_content(content, promise, policy.offers[promise.promotion], policy.site.currency)
+
+
 class Worded(NamedTuple):
     """The parts of a mail."""
 
     subject: str
     text: str
     html: str
+    trouble: str = ""
+    """What could not be said as it was meant, and why; blank: nothing."""
 
 
 def worded(
-    bundle: Bundle,
-    name: str,
-    locale: str,
-    treatment: ShownItem,
-    products: Sequence[tuple[ShownItem, str]],
-    *,
-    contact: Mapping[str, Any],
-    decision_id: str,
-    voice: Voice,
+    chosen: Chosen, step: StepFile, *, journey: str, contact: Mapping[str, Any], locale: str, voice: Voice
 ) -> Worded | None:
-    """The parts of a mail by the template `name` of the release; None: without it.
+    """The parts of a mail; None: nothing is offered.
 
-    `products` come each with why it is there. Links of its reader's own stand as `hub.mail.composing` finds them.
+    Links of its reader's own stand as `hub.mail.composing` finds them. `contact`: fields of the vault; `journey`: the
+    subject of a treatment that says none.
     """
-    parts = bundle.templates.mail(name, locale)
+    offered = chosen.shown(step.treatments)
+    if not offered:
+        return None
+    trouble = ""
+    if step.template:
+        try:
+            return _by_template(chosen, step, offered[0], contact=contact, locale=locale, voice=voice)
+        except Unrenderable as unfit:
+            trouble = f"without its template {step.template!r}: {offered[0].id}: {unfit.message}"
+    parts = [_Part(step.treatments, offered, is_decided=True)]
+    if step.products is not None:
+        parts += [_Part(step.products, chosen.cart, is_decided=False)] if chosen.cart else []
+        parts += [_Part(step.products, chosen.shown(step.products), is_decided=True)]
+    left_out: list[str] = []
+    html = "".join(_html(chosen, part, locale, voice, left_out) for part in parts)
+    return Worded(
+        _subject(offered, journey),
+        _text([item for part in parts for item in part.items]),
+        html,
+        "; ".join([*([trouble] if trouble else []), *left_out]),
+    )
+
+
+class _Part(NamedTuple):
+    placement: PlacementName
+    items: Sequence[ShownItem]
+    is_decided: bool
+
+
+def _by_template(
+    chosen: Chosen, step: StepFile, treatment: ShownItem, *, contact: Mapping[str, Any], locale: str, voice: Voice
+) -> Worded:
+    """Raises Unrenderable."""
+    parts = chosen.bundle.templates.mail(step.template, locale)
     if parts is None:
-        return None
+        raise Unrenderable("the release has no such template that somebody approved")
     base = voice.links.why_base.rstrip("/")
-    given = {
-        **(treatment.content or {}),
-        "locale": locale,
-        "name": next((contact[key] for key in _NAMES if isinstance(contact.get(key), str)), ""),
-        _PRODUCTS: [_product(item, why) for item, why in products],
-        "sender": voice.sender,
-        "address": voice.address,
-        "why_link": Links(base).why(decision_id),
-        "preferences_link": f"{base}{PREFERENCES}",
-        "unsubscribe_link": f"{base}{UNSUBSCRIBE}",
-    }
-    given = dict(fitting(_GIVEN, given))
-    try:
-        said = Worded(parts.subject.render(given).strip(), parts.text.render(given), parts.html.render(given))
-    except Unrenderable:
-        return None
-    return said if said.subject and said.html.strip() else None
+    around = Around(
+        locale=locale,
+        name=next((contact[key] for key in _NAMES if isinstance(contact.get(key), str)), ""),
+        sender=voice.sender,
+        address=voice.address,
+        why_link=Links(base).why(chosen.decision.decision_id),
+        preferences_link=f"{base}{PREFERENCES}",
+        unsubscribe_link=f"{base}{UNSUBSCRIBE}",
+    )
+    given = mail_values(treatment.content or {}, _listed(chosen, step), around)
+    said = Worded(parts.subject.render(given).strip(), parts.text.render(given), parts.html.render(given))
+    if not said.subject or not said.html.strip():
+        raise Unrenderable(f"its {'HTML' if said.subject else 'subject'} is blank")
+    return said
 
 
-_LISTED: Final = GIVEN_MAIL[_PRODUCTS]
-assert isinstance(_LISTED, ListVariable)
-_GIVEN: Final = Template(sources={}, variables=GIVEN_MAIL, kind="mail")
-_PRODUCT: Final = Template(sources={}, variables=dict(_LISTED.of), kind="mail")
-"""What is given is not the template's to require: what is not as it is declared is left out."""
+def _listed(chosen: Chosen, step: StepFile) -> Iterator[Listed]:
+    if step.products is None:
+        return
+    for item in chosen.cart:
+        yield Listed(item.id, item.content or {}, _IN_CART)
+    whys = {item.id: item.why for item in chosen.decision.placements[step.products].items}
+    for item in chosen.shown(step.products):
+        yield Listed(item.id, item.content or {}, next((why.text for why in whys[item.id]), ""))
 
 
-def _product(item: ShownItem, why: str) -> Mapping[str, Any]:
-    said = {**(item.content or {}), "id": item.id, "why": why}
-    return fitting(_PRODUCT, {key: value for key, value in said.items() if key in _PRODUCT.variables})
+def _html(chosen: Chosen, part: _Part, locale: str, voice: Voice, left_out: list[str]) -> str:
+    def trouble(item: str, why: str) -> None:
+        left_out.append(f"its HTML has no {item}: {why}")
+
+    if not part.is_decided:
+        return render_undecided(chosen.bundle, part.placement, part.items, locale=locale, trouble=trouble)
+    return render_placement(
+        chosen.bundle,
+        part.placement,
+        part.items,
+        locale=locale,
+        decision_id=chosen.decision.decision_id,
+        deferred=False,
+        links=voice.links,
+        trouble=trouble,
+    )
+
+
+def _subject(items: Sequence[ShownItem], journey: str) -> str:
+    content = items[0].content or {}
+    return next((_word(content, key) for key in ("subject", "title") if _word(content, key)), journey)
+
+
+def _text(items: Sequence[ShownItem]) -> str:
+    """The plain part: title, text, code and link of each, a blank line between."""
+    keys = ("title", "text", "code", "link")
+    parts = ([_word(item.content, key) for key in keys] for item in items if item.content is not None)
+    return "\n\n".join("\n".join(line for line in lines if line) for lines in parts if any(lines))
+
+
+def _word(content: Mapping[str, Any], key: str) -> str:
+    value = content.get(key, "")
+    return value if isinstance(value, str) else ""

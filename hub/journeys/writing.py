@@ -1,30 +1,27 @@
 """Writes the mails of journeys: what each says is decided when it is sent, and whether it is still needed asked last.
 
-The text comes from the treatment that was decided (`subject`, `title`, `text`, `link` of its content) and from the
-products beside it; the HTML is what pages get of the same placements.
+The text comes from the treatment that was decided (`subject`, `title`, `text`, `link` of its content), from what its
+reader left in the cart and from the products beside it; the HTML is what pages get of the same placements.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 from typing_extensions import override
 
-from edgewise.admission.load import Bundle
-from edgewise.decision import ChosenItem, PlacementDecision
-from edgewise.ids import PlacementName, SubjectId
-from edgewise.promises import Promises, promised_content
-from edgewise.rendering import ShownItem, content_of, render_placement
+from edgewise.ids import SubjectId
 from edgewise.request import Context
+from hub.journeys.carts import in_cart, left_out
 from hub.journeys.deciding import Decided, Decider
 from hub.journeys.planning import BACK, base_ms, is_same, placements_of_step, run_of, step_of
 from hub.journeys.runs import DONE, did_since, runs_of
 from hub.journeys.timing import quiet_of, timezone_of, window
 from hub.journeys.watching import history_ms
-from hub.journeys.worded import Voice, Worded, worded
+from hub.journeys.worded import Chosen, Voice, worded
 from hub.ledger.journeys import JourneyState
 from hub.ledger.ledger import Ledger
 from hub.ledger.links import members_of_all
@@ -37,7 +34,7 @@ from hub.mail.permission import unwanted
 from hub.mail.sending import address_hash
 from hub.mail.shown import PRODUCER
 from hub.mail.states import WENT
-from hub.site.journey_file import JourneyFile, StepFile
+from hub.site.journey_file import JourneyFile
 
 ADDRESS: Final = "email"
 """Field of the vault."""
@@ -90,26 +87,24 @@ class JourneyWriter(Writer):
         since_ms = now_ms - history_ms(journey)
         events = reading(self._ledger.storage, lambda connection: deeds_of(connection, members, since_ms))
         timezone = timezone_of(events, journey.timezone)
-        placements = placements_of_step(step.of)
+        cart = in_cart(due.payload, events, journey)
         locale = str(contact.get(LOCALE) or "")
         made = self._decider.decide(
             due.person,
-            placements,
+            placements_of_step(step.of),
             key=f"{due.key}/{due.tries}",
             now_ms=now_ms,
             context=Context(locale=locale, timezone=timezone),
+            left_out=left_out(step.of.products, cart),
         )
-        offered = made.outcome.decision.placements[step.of.treatments]
         promises = self._decider.promises(made, due.person, now_ms)
-        shown = {name: _shown(made, name, promises) for name in placements}
-        if not shown[step.of.treatments]:
+        decision = made.outcome.decision
+        chosen = Chosen(made.bundle, decision, promises, self._decider.cart(made, step.of.products, cart, now_ms))
+        said = worded(chosen, step.of, journey=due.journey, contact=contact, locale=locale, voice=self._voice)
+        if said is None:
             self._note_nothing(made, now_ms)
+            offered = decision.placements[step.of.treatments]
             return Dropped(NOTHING, f"{offered.policy}: {offered.reason}")
-        said = self._worded(made, step.of, shown, contact, locale) or Worded(
-            _subject(shown[step.of.treatments], due.journey),
-            _text([item for name in placements for item in shown[name]]),
-            "".join(self._html(made, name, shown[name], locale) for name in placements),
-        )
         return Letter(
             to=str(contact[ADDRESS]),
             subject=said.subject,
@@ -121,7 +116,8 @@ class JourneyWriter(Writer):
                     made.record, promised={promise.promotion: promise.number for promise in promises.values()}
                 ),
             ),
-            why=_why(made, placements),
+            why=chosen.why(step.of),
+            trouble=said.trouble,
             limits=Limits(journey.caps.per_week, quiet_of(journey, timezone)),
         )
 
@@ -164,80 +160,3 @@ class JourneyWriter(Writer):
         """To send nothing is a decision as any other, which is learned from."""
         with self._ledger.storage.writing() as connection:
             append_decisions(connection, PRODUCER, [msgspec.structs.replace(made.record, deferred=False)], now_ms)
-
-    def _worded(
-        self,
-        made: Decided,
-        step: StepFile,
-        shown: Mapping[PlacementName, Sequence[ShownItem]],
-        contact: Mapping[str, Any],
-        locale: str,
-    ) -> Worded | None:
-        """By the template that the step names; None: it names none, or what was decided does not fit it."""
-        if not step.template:
-            return None
-        decision = made.outcome.decision
-        products = () if step.products is None else shown[step.products]
-        listed = () if step.products is None else decision.placements[step.products].items
-        whys = {item.id: next((why.text for why in item.why), "") for item in listed}
-        return worded(
-            made.bundle,
-            step.template,
-            locale,
-            shown[step.treatments][0],
-            [(item, whys.get(item.id, "")) for item in products],
-            contact=contact,
-            decision_id=decision.decision_id,
-            voice=self._voice,
-        )
-
-    def _html(self, made: Decided, name: PlacementName, items: Sequence[ShownItem], locale: str) -> str:
-        return render_placement(
-            made.bundle,
-            name,
-            items,
-            locale=locale,
-            decision_id=made.outcome.decision.decision_id,
-            deferred=False,
-            links=self._voice.links,
-        )
-
-
-def _why(made: Decided, placements: Sequence[PlacementName]) -> tuple[str, ...]:
-    """The sentences behind what is shown, each once: the mail brings them with it, as no edge knows its decision."""
-    decided = (made.outcome.decision.placements[name] for name in placements)
-    return tuple(dict.fromkeys(why.text for each in decided for item in each.items for why in item.why))
-
-
-def _shown(made: Decided, name: PlacementName, promises: Promises) -> list[ShownItem]:
-    decided: PlacementDecision = made.outcome.decision.placements[name]
-    return [
-        ShownItem(item.id, item.rank, item.reason, _content(made.bundle, name, item, promises))
-        for item in decided.items
-    ]
-
-
-def _content(bundle: Bundle, name: PlacementName, item: ChosenItem, promises: Promises) -> Mapping[str, Any] | None:
-    variant = item.variant if isinstance(item.variant, str) else ""
-    content = content_of(bundle, item.id, variant, bundle.policy.placements[name].format)
-    promise = promises.get(item.id)
-    if content is None or promise is None:
-        return content
-    return promised_content(content, promise, bundle.policy.offers[promise.promotion], bundle.policy.site.currency)
-
-
-def _subject(items: Sequence[ShownItem], journey: str) -> str:
-    content = items[0].content or {}
-    return next((_word(content, key) for key in ("subject", "title") if _word(content, key)), journey)
-
-
-def _text(items: Sequence[ShownItem]) -> str:
-    """The plain part: title, text, code and link of each, a blank line between."""
-    keys = ("title", "text", "code", "link")
-    parts = ([_word(item.content, key) for key in keys] for item in items if item.content is not None)
-    return "\n\n".join("\n".join(line for line in lines if line) for lines in parts if any(lines))
-
-
-def _word(content: Mapping[str, Any], key: str) -> str:
-    value = content.get(key, "")
-    return value if isinstance(value, str) else ""

@@ -67,6 +67,8 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     here; the first one is what opens and clicks belong to."""
     why: tuple[str, ...] = ()
     """Why it says what it says, in sentences for its reader."""
+    trouble: str = ""
+    """What could not be said as it was meant, and why: for operators, and no reason not to send it."""
     limits: Limits = Limits()
     on_sent: Callable[[sa.Connection, int], None] | None = None
     """Called once it is sent, in the transaction that writes that down."""

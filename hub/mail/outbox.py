@@ -33,6 +33,8 @@ from hub.mail.states import FOLLOWS, OPEN, WENT, MailState
 
 _columns: Final = tables.mail_outbox.c
 MOST_WORDS: Final = 500
+UNFIT: Final = "unfit"
+"""Reason of what did not fit: of a mail that was sent, its template, and of one that was dropped, any message."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -154,12 +156,12 @@ class Outbox:
 
     @staticmethod
     def counts(connection: sa.Connection) -> dict[tuple[str, MailState, str], int]:
-        """How many there are, by journey, state and, of those that were not sent, the reason."""
+        """How many there are, by journey, state and reason: why it was not sent, or not as it was meant (`UNFIT`)."""
         columns = (_columns.journey, _columns.state, _columns.reason)
         query = sa.select(*columns, sa.func.count()).group_by(*columns).order_by(*columns)
         found: dict[tuple[str, MailState, str], int] = {}
         for journey, state, reason, count in connection.execute(query):
-            key = (journey, MailState(state), "" if state in {"sent", "due"} else reason)
+            key = (journey, MailState(state), "" if state == MailState.DUE else reason)
             found[key] = found.get(key, 0) + count
         return found
 
@@ -272,10 +274,14 @@ class Outbox:
         )
 
     @staticmethod
-    def sent(connection: sa.Connection, key: str, holder: str, *, now_ms: int) -> bool:
-        """Write down that it was taken; also of one that somebody else took for uncertain meanwhile."""
+    def sent(connection: sa.Connection, key: str, holder: str, *, now_ms: int, trouble: str = "") -> bool:
+        """Write down that it was taken; also of one that somebody else took for uncertain meanwhile.
+
+        `trouble`: what it did not say as it was meant to.
+        """
         own = _own(key, holder, (MailState.HANDING, MailState.UNCERTAIN))
-        return _set(connection, (own,), MailState.SENT, now_ms, reason="", words="")
+        reason = UNFIT if trouble else ""
+        return _set(connection, (own,), MailState.SENT, now_ms, reason=reason, words=trouble[:MOST_WORDS])
 
     @staticmethod
     def again(

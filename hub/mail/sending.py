@@ -25,7 +25,7 @@ from hub.ledger.ledger import Ledger
 from hub.ledger.storing import append_decisions
 from hub.log import Log, Once
 from hub.mail.letters import Dropped, Due, Later, Letter, Writer
-from hub.mail.outbox import MailRow, Outbox, Shown
+from hub.mail.outbox import UNFIT, MailRow, Outbox, Shown
 from hub.mail.permission import may_go
 from hub.mail.shown import PRODUCER, count_as_shown
 from hub.mail.states import MailState
@@ -41,6 +41,7 @@ KEPT_MS: Final = 400 * DAY_MS
 MOST_TRIES: Final = 12
 _FIRST_WAIT_MS: Final = 60_000
 _LONGEST_WAIT_MS: Final = 15 * 60_000
+_MOST_TOLD: Final = 1_000
 _SHORTEST_WAIT_MS: Final = 5_000
 _SHARES: Final = 4
 
@@ -105,6 +106,7 @@ class Sender:
         self._at = faults.at
         self._forgot_ms = 0
         self._missing = Once()
+        self._told: set[tuple[str, str]] = set()
         self._owed: list[tuple[MailRow, Letter, Answer]] = []
         """Answers that the ledger could not take yet; with this process they become uncertain."""
 
@@ -157,7 +159,7 @@ class Sender:
                 else None
             )
         except InputError as unfit:
-            return self._end(row, Dropped("unfit", str(unfit)))
+            return self._end(row, Dropped(UNFIT, str(unfit)))
         except UnavailableError as missing:
             if self._missing.is_new(str(missing)):
                 self._log.error("mails cannot be written", journey=row.journey, reason=str(missing))
@@ -170,6 +172,7 @@ class Sender:
             return self._end(row, written)
         assert mail is not None
         self._missing.over()
+        self._tell(row.journey, written.trouble)
         against = self._hand(row, due, written, mail)
         if against is not None:
             return self._end(row, against) if isinstance(against, Dropped | Later) else against
@@ -180,6 +183,12 @@ class Sender:
         outcomes: Counter[str] = Counter()
         self._pay(outcomes)
         return next(iter(outcomes), "owed")
+
+    def _tell(self, journey: str, trouble: str) -> None:
+        """Each kind of trouble once in a life, so that a template which fits nothing does not fill the log."""
+        if trouble and (journey, trouble) not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add((journey, trouble))
+            self._log.warning("a mail does not say what it was meant to", journey=journey, reason=trouble)
 
     def _hand(self, row: MailRow, due: Due, letter: Letter, mail: Prepared) -> Dropped | Later | str | None:
         """The transaction that lets it go, or says why not; text: it is not ours any more."""
@@ -234,7 +243,7 @@ class Sender:
         key, holder = row.key, self._holder
         match answer:
             case Handed():
-                if Outbox.sent(connection, key, holder, now_ms=now_ms):
+                if Outbox.sent(connection, key, holder, now_ms=now_ms, trouble=letter.trouble):
                     count_as_shown(connection, key, self._way.activation, now_ms=now_ms)
                     if letter.on_sent is not None:
                         letter.on_sent(connection, now_ms)

@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 
 from edgewise.bundle.exploration import Exploration
-from edgewise.bundle.items import UNKNOWN
 from edgewise.bundle.policy import ByFormula, External
 from edgewise.consent import Grants
 from edgewise.decision import NOTHING as NO_ITEM
@@ -287,13 +286,7 @@ def _may_show(item: ItemId, entry: Entry, asked: Asked) -> bool:
     brought = entry.brought.get(item)
     if brought is not None:
         return not blocks.is_muted(item, attributes_of(items, brought))
-    code, gone = items.code_of.get(item, UNKNOWN), entry.catalogued.gone
-    if gone is not None and gone[code]:
-        return False
-    is_open = items.open_at(np.array([code]), asked.now_ms)[0]
-    return bool(items.approved_in(entry.placement.format)[code] and is_open) and not blocks.is_muted(
-        item, items.attributes(code)
-    )
+    return entry.catalogued.may_show(item, blocks, asked.now_ms)
 
 
 def _digest(item: ItemId, entry: Entry, asked: Asked) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from edgewise.attributes import number_of, texts_of
 from edgewise.bundle.clocks import CompiledSchedule
-from edgewise.bundle.items import ItemTable
+from edgewise.bundle.items import UNKNOWN, ItemTable
 from edgewise.bundle.learned import UNNAMED
 from edgewise.bundle.policy import (
     ByAttribute,
@@ -236,6 +236,20 @@ class Catalogued:
     def is_open(self, now_ms: int) -> bool:
         """Whether anything is chosen for the placement at this moment, or its fallback is shown."""
         return self._hours is None or self._hours.is_open(now_ms)
+
+    def may_show(self, item: ItemId, blocks: Blocks, now_ms: int) -> bool:
+        """Whether an item of the catalogue may be shown without being ranked: approved, open, there and not muted.
+
+        The placement's collection and its rules have no say.
+        """
+        items = self._items
+        code = items.code_of.get(item, UNKNOWN)
+        if item in self.sold_out or (self.gone is not None and self.gone[code]):
+            return False
+        is_open = items.open_at(np.array([code]), now_ms)[0]
+        return bool(items.approved_in(self.placement.format)[code] and is_open) and not blocks.is_muted(
+            item, items.attributes(code)
+        )
 
     def _warm(self) -> None:
         """Make the columns that the arms will ask for, so that no request pays for them."""

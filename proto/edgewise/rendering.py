@@ -81,6 +81,13 @@ def render_placement(
     return _Rendering(bundle, name, locale).html(items, attributes, why_link=links.why(decision_id), trouble=trouble)
 
 
+def render_undecided(
+    bundle: Bundle, name: PlacementName, items: Sequence[ShownItem], *, locale: str, trouble: Trouble | None = None
+) -> str:
+    """The HTML of items that nobody decided, as a placement shows its own: no decision is named around them."""
+    return _Rendering(bundle, name, locale).html(items, "", trouble=trouble)
+
+
 def render_fallback(bundle: Bundle | None, name: PlacementName, *, locale: str = "") -> str:
     """The HTML of a placement's fallback, which nobody decided: approved items, the same for everybody.
 
@@ -109,7 +116,7 @@ def _fallback(bundle: Bundle, name: PlacementName, locale: str) -> str:
         for rank, item in enumerate(placement.fallback[: placement.count], 1)
     ]
     shown = [item for item in items if item.content is not None]
-    return _Rendering(bundle, name, locale).html(shown, "")
+    return render_undecided(bundle, name, shown, locale=locale)
 
 
 class _Rendering:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from contextlib import closing
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -10,13 +12,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from journeys_world import CART, JOURNEY, JourneyWorld, person, shop
+from databases import empty_ledger
+from journeys_world import CART, JOURNEY, PRODUCTS, TREATMENTS, JourneyWorld, person, shop
 from mail_world import KEY
 
 from edgewise.bundle.templates import Template, Templates, TextVariable, UrlVariable, template_sha256
+from edgewise.decision import Decision
 from edgewise.errors import SiteError
-from edgewise.ids import TemplateName
+from edgewise.ids import ItemId, TemplateName
 from edgewise.mail_links import MailSeal
+from edgewise.records import Touch
 from edgewise.rendering import Links
 from edgewise.templates.released import ReadyTemplates
 from hub.journeys.deciding import Decider
@@ -78,7 +83,10 @@ def test_a_mail_in_the_sites_own_words(tmp_path: Path, *, fits: bool) -> None:
     if not fits:
         assert letter.subject == "About your cart: shipping"
         assert "data-edgewise-placement" in letter.html
+        assert letter.trouble.startswith("without its template 'cart': shipping: ")
+        assert "lost" in letter.trouble
         return
+    assert not letter.trouble
     assert letter.subject == "shipping, wie gesagt"
     house = House("shop@shop.example", "Tea & Co", EDGE)
     sealed = MessageComposer(house, MailSeal(KEY), KEY).compose(due, letter, "m" * 32, 1)
@@ -89,6 +97,49 @@ def test_a_mail_in_the_sites_own_words(tmp_path: Path, *, fits: bool) -> None:
     assert f'<a href="{sealed.unsubscribe}">no more</a>' in sealed.html
     assert f"End: {sealed.unsubscribe} Why: {EDGE}/v1/mail/why/" in sealed.text
     assert sealed.text.startswith("Tea & Co to <b>Ann")
+
+
+@pytest.mark.parametrize("own_words", [True, False])
+def test_what_lies_in_the_cart_comes_first_and_is_not_decided(tmp_path: Path, *, own_words: bool) -> None:
+    release = copy.copy(shop())
+    release.templates = ReadyTemplates(Templates({CARD: made()}))
+    template = CARD if own_words else TemplateName("")
+    journey = msgspec.structs.replace(JOURNEY, steps=[msgspec.structs.replace(JOURNEY.steps[0], template=template)])
+    with closing(empty_ledger(tmp_path)) as ledger:
+        world = JourneyWorld(ledger, {CART: journey}, release=release)
+        ann = world.joins(person(1))
+        world.states(ann, mute={"items": ["film-8"]})
+        for name in ("film-7", "unheard-of", "film-0", "film-9", "film-8"):
+            world.does(ann, "Product Added", ago_minutes=90, touches=(Touch(ItemId(name)),))
+        world.does(ann, "Product Removed", ago_minutes=80, touches=(Touch(ItemId("film-9")),))
+        assert world.watch().put == 1
+        decider = Decider(ledger, lambda: release, ScoringChild())
+        writer = JourneyWriter(ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE)))
+        letter = writer.write(world.rows()[0].due(), world.clock.now_ms())
+    assert isinstance(letter, Letter)
+    listed = [int(number) for number in re.findall(r"<(?:p|h3)>Film (\d+)", letter.html)]
+    assert listed == [7, 0, 1, 2], "what the cart has, as far as there is any; then what was decided without it"
+    (record,) = letter.decisions
+    asked = {each.name: each.exclude for each in record.placements}
+    assert asked == {TREATMENTS: [], PRODUCTS: ["film-7", "unheard-of", "film-0", "film-8"]}
+    decided = msgspec.json.decode(record.decision, type=Decision).placements[PRODUCTS].items
+    assert [item.id for item in decided] == ["film-1", "film-2"]
+    assert letter.why[0] == "You left it in your cart."
+    if not own_words:
+        around = [part.partition(">")[0] for part in letter.html.split("data-edgewise-placement=")[1:]]
+        assert [("data-edgewise-decision" in each) for each in around] == [True, False, True]
+
+
+UNFIT = (
+    ("title: {type: text}, lead: {type: text, required: true}", "<p>{{ lead }}</p>", "cart-forgotten"),
+    ("title: {type: text, most_characters: 20}", "<p>{{ title }}</p>", "cart-forgotten"),
+    ("title: {type: text}", "{% if products %}<p>{{ title }}</p>{% endif %}", "cart-forgotten"),
+    (
+        "title: {type: text}",
+        "<p>{{ title }}</p>{% for each in products %}{{ each.image.src }}{% endfor %}",
+        "house-blend",
+    ),
+)
 
 
 def test_a_template_that_cannot_word_mails_is_refused(tmp_path: Path) -> None:
@@ -104,6 +155,18 @@ def test_a_template_that_cannot_word_mails_is_refused(tmp_path: Path) -> None:
     assert "nobody approved 'cart'" in refusal(folder)
     approve_templates(folder, "Ann")
     assert load_site(folder).journeys["abandoned-cart"].steps[0].template == "cart"
+    coffees = folder / "items/coffees.yaml"
+    coffees.write_text(coffees.read_text().replace(" image: /images/house-blend.webp,", ""))
+    for variables, template, item in UNFIT:
+        (folder / "templates/cart.yaml").write_text(f"kind: mail\nvariables: {{{variables}}}\n")
+        (folder / "templates/cart.html").write_text(template)
+        approve_templates(folder, "Ann")
+        with pytest.raises(SiteError) as refused:
+            load_site(folder)
+        problem = next(each for each in refused.value.problems if "cannot be shown" in each.message)
+        assert re.fullmatch(r"items/[a-z_]+\.yaml:\d+.*", problem.path)
+        assert f": {item!r} cannot be shown by templates/cart.html" in problem.message
+        assert problem.message.endswith("; mend it here, or the template")
 
 
 def refusal(folder: Path) -> str:

@@ -21,6 +21,7 @@ from edgewise.profile.state import DAY_MS
 from hub.lease import Held
 from hub.ledger.ledger import Ledger
 from hub.mail.letters import Dropped, Later, Limits
+from hub.mail.outbox import Outbox
 from hub.mail.quiet import Quiet
 from hub.mail.sending import MOST_TRIES, address_hash, wait_ms
 from hub.mail.states import MailState
@@ -161,6 +162,21 @@ def test_the_hub_gives_up_on_a_server_that_never_takes_it(world: MailWorld) -> N
         outcome = world.turn()
         world.clock.advance(wait_ms(tries, DAY_MS))
     assert outcome == {"refused": 1}
+
+
+def test_what_a_mail_could_not_say_as_it_was_meant_is_counted_and_said_once(
+    world: MailWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.writer.write_as = lambda due, _: letter(due, trouble="without its template 'cart': no title")
+    sender = world.sender(level="warning")
+    world.put("a")
+    world.put("b")
+    assert world.turn(sender) == {"sent": 2}
+    with world.ledger.storage.reading() as connection:
+        assert Outbox.counts(connection) == {("abandoned-cart", MailState.SENT, "unfit"): 2}
+    assert world.row("a").words == "without its template 'cart': no title"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no title" in line
 
 
 def test_an_address_that_nobody_has_is_not_written_to_again(world: MailWorld) -> None:
