@@ -15,7 +15,7 @@ from edgewise.codes.refusals import Denial, denial_of
 from edgewise.codes.stock import Lease
 from edgewise.ids import NodeId, SubjectId
 from edgewise.profile.state import DAY_MS
-from hub.ledger.code_leases import Held
+from hub.ledger.code_leases import Held, LeaseRow
 from hub.ledger.code_redemptions import Presented
 from hub.ledger.ledger import Ledger
 
@@ -105,6 +105,18 @@ class CodeBook:
             names=[self._entropy(_ID_BYTES).hex() for _ in wants],
         )
         return Lent(leases, keys, self._ledger.revoked_codes())
+
+    def promise_one(self, lease: str, name: PromotionName, node: NodeId) -> tuple[LeaseRow, CodeKey] | None:
+        """One number that counts as promised from now on; the same one again for the same `lease`.
+
+        None where there is none. Raises EdgewiseError when the ledger or the release is away.
+        """
+        promotion, now_ms = self._promotions().get(name), self._clock.now_ms()
+        if promotion is None:
+            return None
+        (key,) = self._ledger.code_keys({name: promotion}, [self._entropy(KEY_BYTES)], now_ms)
+        lent = self._ledger.lend_code(lease, node, name, promotion, lease_ms=self._lease_ms, now_ms=now_ms)
+        return None if lent is None else (lent, key)
 
     def redeem(self, text: str, purchase: Purchase, subjects: Collection[SubjectId]) -> Verdict:
         """Redeem a code for an order; the same order again is the same redemption. `subjects` are the person's.

@@ -117,9 +117,10 @@ class Decider(Champions):
         key: str,
         now_ms: int,
         context: Context,
+        mail: str = "",
         left_out: Mapping[PlacementName, list[ItemId]] = MappingProxyType({}),
     ) -> Decided:
-        """Decide for one person, without the items `left_out` of a placement.
+        """Decide for one person, without the items `left_out` of a placement; `mail` keeps the code that it has.
 
         The same key at the same moment makes the same decision.
 
@@ -150,7 +151,7 @@ class Decider(Champions):
             dial=dial,
             mute=will.preferences.mute.value,
             explain=True,
-            unpromised=self._codes.unpromised(offers, now_ms) if self._codes and may_know else tuple(offers),
+            unpromised=self._codes.unpromised(offers, mail, now_ms) if self._codes and may_know else tuple(offers),
         )
         outcome = decide(
             question,
@@ -184,15 +185,15 @@ class Decider(Champions):
         bundle = made.bundle if facts is None else facts.at(now_ms)
         return to_be_had(bundle, placement, items, mute=made.record.mute, now_ms=now_ms)
 
-    def promises(self, made: Decided, person: SubjectId, now_ms: int) -> Promises:
-        """The codes that come with what was decided; each costs a place of its promotion's total."""
+    def promises(self, made: Decided, person: SubjectId, mail: str, now_ms: int) -> Promises:
+        """The codes that come with what was decided; each costs a place of its promotion's total, once a mail."""
         shown: dict[ItemId, PromotionName] = {}
         for placed in made.outcome.decision.placements.values():
             for chosen in placed.items:
                 item = made.bundle.item(chosen.id) if chosen.content_digest else None
                 if item is not None and item.promotion is not None and item.promotion not in made.record.unpromised:
                     shown[chosen.id] = item.promotion
-        return NO_PROMISES if self._codes is None or not shown else self._codes.promise(shown, person, now_ms)
+        return NO_PROMISES if self._codes is None or not shown else self._codes.promise(shown, person, mail, now_ms)
 
     def _facts_of(self, bundle: Bundle) -> LiveFacts | None:
         newest = self._ledger.newest_facts()

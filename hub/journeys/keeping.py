@@ -69,7 +69,7 @@ class JourneyDesk:
             return {} if live is None else live.policy.offers
 
         book = CodeBook(self._ledger, released, SystemClock(), os.urandom)
-        return Decider(self._ledger, bundle, child, MailCodes(self._ledger, book, os.urandom))
+        return Decider(self._ledger, bundle, child, MailCodes(self._ledger, book))
 
 
 class JourneyKeeper:

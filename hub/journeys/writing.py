@@ -93,11 +93,12 @@ class JourneyWriter(Writer):
             due.person,
             placements_of_step(step.of),
             key=f"{due.key}/{due.tries}",
+            mail=due.key,
             now_ms=now_ms,
             context=Context(locale=locale, timezone=timezone),
             left_out=left_out(step.of.products, cart),
         )
-        promises = self._decider.promises(made, due.person, now_ms)
+        promises = self._decider.promises(made, due.person, due.key, now_ms)
         decision = made.outcome.decision
         chosen = Chosen(made.bundle, decision, promises, self._decider.cart(made, step.of.products, cart, now_ms))
         said = worded(chosen, step.of, journey=due.journey, contact=contact, locale=locale, voice=self._voice)

@@ -147,6 +147,41 @@ class CodeLeases:
                 for row in sorted(mine, key=lambda row: (row.until_ms, row.first))
             ]
 
+    def lend_code(
+        self, lease: str, node: NodeId, name: PromotionName, promotion: Promotion, *, lease_ms: int, now_ms: int
+    ) -> LeaseRow | None:
+        """One number, lent and taken at once, under a name of the caller's choice; the same one for the same name.
+
+        None: nothing is left, it is not the promotion's time, or codes of this lease have ended.
+        """
+        with self.storage.writing() as connection:
+            end_leases(connection, now_ms)
+            known = _lease(connection, lease)
+            if known is not None:
+                return None if known.state == OVER else known
+            if not promotion.is_open(now_ms):
+                return None
+            asked = LeaseRow(
+                lease,
+                name,
+                node,
+                incarnation=lease,
+                first=0,
+                last=1,
+                taken=1,
+                until_ms=now_ms + lease_ms,
+                last_day=0,
+                ends_ms=0,
+                state=SETTLED,
+            )
+            return _lend(connection, asked, promotion)
+
+    def is_code_lent(self, lease: str) -> bool:
+        """Whether codes of a lease may still be redeemed."""
+        with self.storage.reading() as connection:
+            row = _lease(connection, lease)
+        return row is not None and row.state != OVER
+
     def code_keys(
         self, promotions: Mapping[PromotionName, Promotion], fresh: Sequence[bytes], now_ms: int
     ) -> list[CodeKey]:
@@ -217,6 +252,12 @@ def _of_node(connection: sa.Connection, node: NodeId) -> dict[str, LeaseRow]:
     columns = tables.code_leases.c
     query = sa.select(tables.code_leases).where(columns.node == node, columns.state == LENT)
     return {row["lease"]: typed(row, LeaseRow) for row in connection.execute(query).mappings()}
+
+
+def _lease(connection: sa.Connection, lease: str) -> LeaseRow | None:
+    query = sa.select(tables.code_leases).where(tables.code_leases.c.lease == lease)
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else typed(row, LeaseRow)
 
 
 def _hear(connection: sa.Connection, row: LeaseRow, said: Held, incarnation: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 from codes_world import ANN, NODE, SPRING, Book, opened_book, promotion
 from journeys_world import TREATMENTS, shop, treatment
@@ -33,7 +32,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 @pytest.fixture
 def codes(book: Book) -> MailCodes:
-    return MailCodes(book.ledger, book.book, np.random.default_rng(3).bytes)
+    return MailCodes(book.ledger, book.book)
 
 
 def release(offer: str) -> Bundle:
@@ -48,7 +47,7 @@ def release(offer: str) -> Bundle:
 
 def test_every_code_is_a_number_of_its_own_that_counts_at_once(book: Book, codes: MailCodes) -> None:
     now_ms = book.clock.time_ms
-    made = [codes.promise({SHIPPING: SPRING}, ANN, now_ms)[SHIPPING] for _ in range(2)]
+    made = [codes.promise({SHIPPING: SPRING}, ANN, mail, now_ms)[SHIPPING] for mail in ("m-1", "m-2")]
     assert [promise.number for promise in made] == [1, 2]
     assert book.budget() == (6, 2, 0)
     read = verify(made[0].text, keys_of([book.key()]))
@@ -57,13 +56,26 @@ def test_every_code_is_a_number_of_its_own_that_counts_at_once(book: Book, codes
     assert book.book.redeem(made[0].text, book.purchase("o-1"), [ANN]).is_new
 
 
+def test_a_mail_that_is_written_again_has_the_number_that_it_had(book: Book, codes: MailCodes) -> None:
+    first = codes.promise({SHIPPING: SPRING}, ANN, "m-1", book.clock.time_ms)
+    while codes.promise({SHIPPING: SPRING}, ANN, f"m-{book.budget()}", book.clock.time_ms):
+        pass
+    assert book.budget() == (0, 8, 0)
+    assert codes.unpromised(book.promotions, "another", book.clock.time_ms) == (SPRING,)
+    assert codes.unpromised(book.promotions, "m-1", book.clock.time_ms) == ()
+    assert codes.promise({SHIPPING: SPRING}, ANN, "m-1", book.clock.time_ms) == first
+    assert book.budget() == (0, 8, 0)
+    book.later(60)
+    assert codes.promise({SHIPPING: SPRING}, ANN, "m-1", book.clock.time_ms) == {}, "nobody could redeem it"
+
+
 def test_with_nodes_it_never_promises_more_than_the_total(book: Book, codes: MailCodes) -> None:
     while book.lend(9, node=NODE, incarnation=f"i-{book.budget() if book.ledger.budgets() else ''}"):
         pass
     before = book.budget()
     assert before[0] == 0
-    assert codes.promise({SHIPPING: SPRING}, ANN, book.clock.time_ms) == {}
-    assert codes.unpromised(book.promotions, book.clock.time_ms) == (SPRING,)
+    assert codes.promise({SHIPPING: SPRING}, ANN, "m-1", book.clock.time_ms) == {}
+    assert codes.unpromised(book.promotions, "m-1", book.clock.time_ms) == (SPRING,)
     assert book.budget() == before
 
 
@@ -72,13 +84,13 @@ def test_a_mail_is_decided_with_its_code_or_without_its_item(book: Book, codes: 
     alone = Decider(book.ledger, lambda: made, ScoringChild())
     decided = alone.decide(ANN, (TREATMENTS,), key="k", now_ms=now_ms, context=Context())
     assert [item.id for item in decided.outcome.decision.placements[TREATMENTS].items] == ["guide"]
-    assert alone.promises(decided, ANN, now_ms) == {}
+    assert alone.promises(decided, ANN, "m-1", now_ms) == {}
     assert decided.record.unpromised == (SPRING,)
 
     decider = Decider(book.ledger, lambda: made, ScoringChild(), codes)
     decided = decider.decide(ANN, (TREATMENTS,), key="k", now_ms=now_ms, context=Context())
     assert [item.id for item in decided.outcome.decision.placements[TREATMENTS].items] == [SHIPPING]
-    promise = decider.promises(decided, ANN, now_ms)[SHIPPING]
+    promise = decider.promises(decided, ANN, "m-1", now_ms)[SHIPPING]
     content = promised_content(treatment("shipping").content, promise, book.promotions[SPRING], "EUR")
     assert content["code"] == promise.text
     assert content["discount"] == "15 %"

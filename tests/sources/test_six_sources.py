@@ -127,7 +127,7 @@ _SETTINGS: dict[str, Any] = {
 
 
 @given(parts=deliveries())
-@settings(max_examples=4, **_SETTINGS)
+@settings(max_examples=2, **_SETTINGS)
 def test_everybody_is_known_alike_in_any_order(parts: list[Part], expected: Known) -> None:
     check_any_order(parts, expected)
 

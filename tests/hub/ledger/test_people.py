@@ -115,7 +115,7 @@ def store(ledger: Ledger, history: Sequence[Sequence[str]], order: Sequence[int]
 
 
 @mostly_sqlite
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.too_slow])
 @given(histories, deeds, st.data())
 def test_people_computed_on_arrival_are_those_of_the_whole_whatever_the_order(
     history: list[list[str]], said: list[tuple[bool, list[str]]], data: st.DataObject
