@@ -34,6 +34,7 @@ class _Wanted(NamedTuple):
     locale: str
     arm: str | None
     at_ms: int | None
+    site: str
 
 
 def preview(
@@ -85,8 +86,8 @@ def preview(
     terminal = Terminal(json=json, quiet=quiet)
     demand_folders(out)
     who = Somebody(visitor, viewed=viewed or (), cart=cart or (), calls=lines_of(events))
-    wanted = _Wanted(journey, str(step), who, pairs(attributes or []), locale, arm, moment(at))
     settings = load_settings(config, os.environ)
+    wanted = _Wanted(journey, str(step), who, pairs(attributes or []), locale, arm, moment(at), settings.mail_site)
     said = house_of(settings) if settings.mail_from else UNKNOWN_HOUSE
     house = said._replace(counts_opens=False, counts_clicks=False, links=said.links or UNKNOWN_HOUSE.links)
     with previewing.opened(data_dir) as opened:
@@ -129,6 +130,7 @@ def _see(opened: Opened, folder: Path, wanted: _Wanted, house: House) -> tuple[A
         reader,
         context_of(wanted.attributes, locale),
         locale,
+        wanted.site,
         None if wanted.arm is None else ArmName(wanted.arm),
     )
     return asked, see_mail(bundle, asked, house, opened.run, now_ms=now_ms, entropy=entropy())

@@ -64,6 +64,8 @@ class AskedMail(NamedTuple):
     reader: Reader
     context: Context
     locale: str = ""
+    site: str = ""
+    """Where relative addresses lead (`mail_site`)."""
     arm: ArmName | None = None
     """Of the treatments, forced; None: the one that he would get."""
 
@@ -129,7 +131,7 @@ def see_mail(bundle: Bundle, asked: AskedMail, house: House, run: Run, *, now_ms
         {item.id: bundle.items.title(item.id) for placed in decision.placements.values() for item in placed.items},
         [item.id for item in kept],
     )
-    voice = Voice(Links(house.links), house.sender_name, house.imprint)
+    voice = Voice(Links(house.links), house.sender_name, house.imprint, asked.site)
     contact = {**asked.reader.contact, "locale": asked.locale}
     said = worded(chosen, step, journey=asked.journey, contact=contact, locale=asked.locale, voice=voice)
     if said is None:

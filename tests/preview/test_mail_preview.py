@@ -41,12 +41,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "history.jsonl").write_text("".join(json.dumps(call) + "\n" for call in calls))
     of = ["events", str(folder / "history.jsonl"), *there, "--consent", "granted", "--site", str(folder / "site")]
     assert RUN.invoke(imports, of).exit_code == 0
+    (folder / "hub.toml").write_text('mail_site = "https://shop.example/"\n')
     return folder
 
 
 def asked(shop: Path, *more: str) -> dict[str, Any]:
     at = ["preview", str(shop / "site"), "--data-dir", str(shop / "data"), "--journey", "abandoned-cart"]
-    shown = RUN.invoke(app, [*at, "--json", "--arm", "champion", *more], catch_exceptions=False)
+    shown = RUN.invoke(
+        app, [*at, "--config", str(shop / "hub.toml"), "--json", "--arm", "champion", *more], catch_exceptions=False
+    )
     assert shown.exit_code == 0, shown.output
     told: dict[str, Any] = json.loads(shown.output)
     return told
@@ -58,6 +61,7 @@ def test_of_a_cart(shop: Path) -> None:
     assert told["cart"] == ["sencha", "house-blend"]
     assert told["text"].index("Sencha") < told["text"].index("House Blend")
     assert "house-blend" not in [item["id"] for item in told["items"]], "it is there already"
+    assert "https://shop.example/tea/sencha" in told["text"], "a link of a page leads to the page"
     assert "0000" in told["text"], "an example of a code"
     assert "Abmelden: https://edge.example.org/v1/mail/unsubscribe/" in told["text"]
     page = (shop / "mail.html").read_text()
