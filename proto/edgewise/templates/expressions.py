@@ -88,7 +88,7 @@ def _parts(expression: nodes.Node) -> Iterator[nodes.Expr]:
         yield inner
 
 
-def work_of(expression: nodes.Expr, scope: Scope) -> float:
+def work_of(expression: nodes.Node, scope: Scope) -> float:
     """What it costs to work out a checked expression: its parts, each as long as the longest text that it may hold."""
     parts = [expression, *expression.find_all(nodes.Expr)]
     longest = max((_most_characters(scope.get(part.name)) for part in parts if isinstance(part, nodes.Name)), default=0)

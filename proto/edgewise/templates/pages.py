@@ -119,7 +119,7 @@ class _Page:
             refuse_template(node.lineno, message)
 
     # --- what it costs -----------------------------------------------------------------------------------------------
-    def _ask(self, expression: nodes.Expr, scope: Scope) -> Known | None:
+    def _ask(self, expression: nodes.Node, scope: Scope) -> Known | None:
         """What an expression is, and count what it costs to find out."""
         known = check_expression(expression, scope)
         self._count(expression.lineno, work_of(expression, scope))
