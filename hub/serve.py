@@ -201,7 +201,8 @@ async def serve(
 
 def _voice(settings: HubSettings) -> Voice:
     """Who writes mails."""
-    return Voice(Links(settings.mail_links), parseaddr(settings.mail_from)[0], settings.mail_imprint)
+    name = parseaddr(settings.mail_from)[0]
+    return Voice(Links(settings.mail_links), name, settings.mail_imprint, settings.mail_site)
 
 
 def _hooks(

@@ -127,6 +127,8 @@ class HubSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """https://HOST under which readers reach an edge: links to unsubscribe, to the dial, to why, and counted clicks."""
     mail_imprint: str = ""
     """Name and postal address below every mail, where the law asks for them."""
+    mail_site: str = ""
+    """https://HOST/ of the site's own pages: where relative links and pictures of its contents lead in a mail."""
     mail_counts_opens: bool = True
     """Put a picture of one dot into mails, so that an open is told; only of readers who granted analytics."""
     mail_counts_clicks: bool = True

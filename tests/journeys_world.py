@@ -23,6 +23,7 @@ from hub.journeys.deciding import Decider
 from hub.journeys.enabling import enable
 from hub.journeys.timing import MINUTE_MS
 from hub.journeys.watching import Step, Watched, Watcher
+from hub.journeys.worded import Voice
 from hub.journeys.writing import JourneyWriter
 from hub.lease import Held
 from hub.ledger.batch import Batch
@@ -139,7 +140,9 @@ class JourneyWorld:
         watcher = Watcher(self.ledger, lambda: self.journeys, decider, log=log, step=Step(at))
         sender = Sender(
             self.ledger,
-            JourneyWriter(self.ledger, lambda: self.journeys, decider, subject_key=KEY),
+            JourneyWriter(
+                self.ledger, lambda: self.journeys, decider, subject_key=KEY, voice=Voice(site="https://shop.example/")
+            ),
             self.way,
             self.composer,
             clock=self.clock,

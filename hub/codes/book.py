@@ -45,6 +45,8 @@ class Lent(NamedTuple):
     leases: list[Lease]
     keys: list[CodeKey]
     revoked: list[tuple[PromotionName, int]]
+    forgotten: Sequence[str] = ()
+    """Leases that the node has from this hub, and that its ledger does not know: it was restored from a backup."""
 
 
 class Purchase(NamedTuple):
@@ -104,7 +106,8 @@ class CodeBook:
             now_ms=now_ms,
             names=[self._entropy(_ID_BYTES).hex() for _ in wants],
         )
-        return Lent(leases, keys, self._ledger.revoked_codes())
+        forgotten = self._ledger.forgotten_leases(held) if held else []
+        return Lent(leases, keys, self._ledger.revoked_codes(), forgotten)
 
     def promise_one(self, lease: str, name: PromotionName, node: NodeId) -> tuple[LeaseRow, CodeKey] | None:
         """One number that counts as promised from now on; the same one again for the same `lease`.

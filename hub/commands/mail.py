@@ -1,4 +1,4 @@
-"""`edgewise mail`: what waits and what became of it, who is not written to, and whether mail arrives at all."""
+"""`edgewise mail`: what waits and what became of it, who is not written to, how mails look, and whether they arrive."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ import typer
 from edgewise.clock import utc_minute
 from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.mail_preview import preview
 from hub.commands.options import By
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
     from hub.mail.overview import MailCount, ShownMail
 
-app = typer.Typer(no_args_is_help=True, help="Mail: the outbox, who is not written to, a test.")
+app = typer.Typer(no_args_is_help=True, help="Mail: the outbox, who is not written to, a preview, a test.")
 Config = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="The hub's settings in TOML.")]
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="NAME@DOMAIN, or the 32 digits of its keyed hash.")]
 _SHOWN = 200
@@ -26,7 +27,7 @@ _HASH_DIGITS = 32
 
 @app.callback()
 def mail() -> None:
-    """Mail: the outbox, who is not written to, a test."""
+    """Mail: the outbox, who is not written to, a preview, a test."""
 
 
 @app.command()
@@ -108,6 +109,9 @@ def bounces(
     said = f"{read} messages: {found} reports on mails of this hub, {suppressed_now} of them end them for their reader"
     told = {"messages": read, "reports": found, "suppressed": suppressed_now}
     Terminal(json=json, quiet=quiet).result(told, said)
+
+
+app.command()(preview)
 
 
 @app.command("send-test")

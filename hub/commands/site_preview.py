@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands import previewing
 from hub.commands.options import demand_folders, put
+from hub.commands.previewing import Somebody, changed, entropy, lines_of, moment, pairs
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
-    from edgewise.admission.load import Bundle
-    from hub.ledger.ledger import Ledger
-    from hub.preview.deciding import Asked, Run, Seen
+    from hub.commands.previewing import Opened
+    from hub.preview.deciding import Asked, Seen
 
-_ENTROPY_BYTES = 10
+_HINT = "?locale=de, ?visitor=ID, ?viewed=ITEM,ITEM, ?arm= or ?placement="
 
 
 class _Wanted(NamedTuple):
     """What is asked for; a served page's address may ask for others."""
 
     placement: str
-    visitor: str | None
-    viewed: list[str]
-    calls: list[bytes]
+    who: Somebody
     attributes: Mapping[str, str]
     locale: str
     most: int | None
@@ -84,122 +81,48 @@ def preview(
     demand_folders(out)
     wanted = _Wanted(
         placement,
-        visitor,
-        list(viewed or ()),
-        [] if events is None else [line for line in events.read_bytes().splitlines() if line.strip()],
-        _pairs(attributes or []),
+        Somebody(visitor, viewed=viewed or (), calls=lines_of(events)),
+        pairs(attributes or []),
         locale,
         count,
         arm,
-        _moment(at),
+        moment(at),
     )
     look = Look(tuple(style or ()), base)
-    with _opened(data_dir, folder) as opened:
+    with previewing.opened(data_dir) as opened:
         if serve:
-            _serve(opened, wanted, port, terminal, lambda asked, seen: preview_page(asked, seen, look))
+
+            def show(query: Mapping[str, str]) -> str:
+                texts = {name: query[name] for name in ("placement", "locale", "arm") if name in query}
+                other = wanted._replace(who=changed(wanted.who, query), **texts)  # type: ignore[arg-type]  # all texts
+                return preview_page(*_see(opened, folder, other), look)
+
+            previewing.serve(port, show, terminal, _HINT)
             return
-        asked, seen = opened.see(wanted)
+        asked, seen = _see(opened, folder, wanted)
         if out is not None:
             put(out, preview_page(asked, seen, look))
         terminal.result(_plain(asked, seen, out), *_shown(asked, seen, out))
 
 
-class _Opened:
-    """The site and the hub's data, for one or many looks."""
+def _see(opened: Opened, folder: Path, wanted: _Wanted) -> tuple[Asked, Seen]:
+    """Read the site as it is now, and decide."""
+    from edgewise.clock import SystemClock
+    from edgewise.ids import ArmName, PlacementName
+    from hub.preview.deciding import Asked, see
+    from hub.preview.visitors import context_of
 
-    def __init__(self, folder: Path, build: Callable[[Path], Bundle], ledger: Ledger, key: bytes, run: Run) -> None:
-        self._folder = folder
-        self._build = build
-        self._ledger = ledger
-        self._key = key
-        self._run = run
-
-    def see(self, wanted: _Wanted) -> tuple[Asked, Seen]:
-        """Read the site as it is now, and decide."""
-        from edgewise.clock import SystemClock
-        from edgewise.ids import ArmName, ItemId, PlacementName
-        from hub.preview.deciding import Asked, see
-        from hub.preview.visitors import context_of, invented_visitor, known_visitor
-
-        bundle = self._build(self._folder)
-        now_ms = SystemClock().now_ms() if wanted.at_ms is None else wanted.at_ms
-        if wanted.visitor is not None:
-            somebody = known_visitor(self._ledger, self._key, wanted.visitor, bundle)
-        else:
-            viewed = [ItemId(item) for item in wanted.viewed]
-            somebody = invented_visitor(bundle, now_ms, viewed=viewed, calls=wanted.calls)
-        asked = Asked(
-            PlacementName(wanted.placement),
-            somebody,
-            context_of(wanted.attributes, wanted.locale),
-            wanted.locale,
-            wanted.most,
-            None if wanted.arm is None else ArmName(wanted.arm),
-        )
-        return asked, see(bundle, asked, self._run, now_ms=now_ms, entropy=secrets.token_bytes(_ENTROPY_BYTES))
-
-
-@contextmanager
-def _opened(data_dir: Path, folder: Path) -> Iterator[_Opened]:
-    from edgewise.admission.load import load_bundle
-    from hub.keys import KeyFolder
-    from hub.ledger.ledger import open_ledger
-    from hub.release.releases import NOTHING_TRAINED, Releases
-    from hub.scoring_child import ScoringChild
-    from hub.site.loading import load_site
-
-    with open_ledger(data_dir) as ledger, ScoringChild() as child:
-        releases = Releases(data_dir, ledger)
-
-        def build(site: Path) -> Bundle:
-            built = releases.preview(load_site(site, as_if_all_approved=True), NOTHING_TRAINED)
-            return load_bundle(built.manifest, built.digest, built.resources)
-
-        yield _Opened(folder, build, ledger, KeyFolder(data_dir).secrets().subject_key, child.score)
-
-
-def _serve(opened: _Opened, wanted: _Wanted, port: int, terminal: Terminal, page: Callable[[Asked, Seen], str]) -> None:
-    from hub.preview.serving import HOST, preview_server
-
-    def show(query: Mapping[str, str]) -> str:
-        texts = {name: query[name] for name in ("placement", "visitor", "locale", "arm") if name in query}
-        changed = wanted._replace(**texts)  # type: ignore[arg-type]  # texts, all of them
-        if "viewed" in query:
-            changed = changed._replace(visitor=None, viewed=[item for item in query["viewed"].split(",") if item])
-        return page(*opened.see(changed))
-
-    with preview_server(port, show) as server:
-        address = f"http://{HOST}:{server.server_address[1]}/"
-        terminal.result(
-            {"url": address},
-            f"preview at {address} until Ctrl-C; add ?locale=de, ?visitor=ID, ?viewed=ITEM,ITEM, ?arm= or ?placement=",
-        )
-        with suppress(KeyboardInterrupt):
-            server.serve_forever()
-
-
-def _pairs(given: list[str]) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not equals or not name:
-            raise typer.BadParameter(f"{text!r}; expected NAME=VALUE", param_hint="--attributes")
-        pairs[name] = value
-    return pairs
-
-
-def _moment(text: str | None) -> int | None:
-    import datetime as dt
-
-    if text is None:
-        return None
-    try:
-        moment = dt.datetime.fromisoformat(text)
-    except ValueError as wrong:
-        raise typer.BadParameter(f"{text!r} is no moment; write 2026-12-01T09:00+01:00", param_hint="--at") from wrong
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no time zone; write {text}+01:00 or {text}Z", param_hint="--at")
-    return round(moment.timestamp() * 1_000)
+    _, bundle = opened.read(folder)
+    now_ms = SystemClock().now_ms() if wanted.at_ms is None else wanted.at_ms
+    asked = Asked(
+        PlacementName(wanted.placement),
+        opened.visitor(wanted.who, bundle, now_ms),
+        context_of(wanted.attributes, wanted.locale),
+        wanted.locale,
+        wanted.most,
+        None if wanted.arm is None else ArmName(wanted.arm),
+    )
+    return asked, see(bundle, asked, opened.run, now_ms=now_ms, entropy=entropy())
 
 
 def _plain(asked: Asked, seen: Seen, out: Path | None) -> dict[str, Any]:

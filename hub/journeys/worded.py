@@ -16,6 +16,7 @@ from edgewise.promises import NO_PROMISES, Promises, promised_content
 from edgewise.rendering import Links, ShownItem, content_of, render_placement, render_undecided
 from edgewise.templates.flaws import Unrenderable
 from edgewise.templates.mail_values import Around, Listed, mail_values
+from hub.journeys.addresses import addresses_in, relative_in, whole
 from hub.journeys.planning import placements_of_step
 from hub.mail.composing import PREFERENCES, UNSUBSCRIBE
 from hub.site.journey_file import StepFile
@@ -32,6 +33,8 @@ class Voice(NamedTuple):
     links: Links = Links()
     sender: str = ""
     address: str = ""
+    site: str = ""
+    """Where relative addresses of contents lead: `https://shop.example/`."""
 
 
 class Chosen(NamedTuple):
@@ -42,11 +45,18 @@ class Chosen(NamedTuple):
     promises: Promises = NO_PROMISES
     cart: Sequence[ShownItem] = ()
     """What its reader left in the cart: the list of products begins with it."""
+    site: str = ""
+    addresses: Mapping[PlacementName, frozenset[str]] = {}
+    """Names of contents whose addresses are made whole by `site`."""
 
     def shown(self, name: PlacementName) -> list[ShownItem]:
         """The items that were decided for a placement, with their content."""
-        decided = self.decision.placements[name].items
-        return [ShownItem(item.id, item.rank, item.reason, self._content(name, item)) for item in decided]
+        names = self.addresses.get(name, ())
+        items = (
+            ShownItem(item.id, item.rank, item.reason, self._content(name, item))
+            for item in self.decision.placements[name].items
+        )
+        return [whole(item, names, self.site) for item in items]
 
     def why(self, step: StepFile) -> tuple[str, ...]:
         """The sentences behind what is shown, each once: a mail brings them along, as no edge knows its decision."""
@@ -82,15 +92,18 @@ def worded(
     Links of its reader's own stand as `hub.mail.composing` finds them. `contact`: fields of the vault; `journey`: the
     subject of a treatment that says none.
     """
+    chosen, nowhere = _with_whole_addresses(chosen, step, voice.site)
     offered = chosen.shown(step.treatments)
     if not offered:
         return None
-    trouble = ""
+    relative = [f"{nowhere} leads nowhere in a mail: write all of it, or set mail_site"] if nowhere else []
+    trouble: list[str] = []
     if step.template:
         try:
-            return _by_template(chosen, step, offered[0], contact=contact, locale=locale, voice=voice)
+            said = _by_template(chosen, step, offered[0], contact=contact, locale=locale, voice=voice)
+            return said._replace(trouble="; ".join(relative))
         except Unrenderable as unfit:
-            trouble = f"without its template {step.template!r}: {offered[0].id}: {unfit.message}"
+            trouble = [f"without its template {step.template!r}: {offered[0].id}: {unfit.message}"]
     parts = [_Part(step.treatments, offered, is_decided=True)]
     if step.products is not None:
         parts += [_Part(step.products, chosen.cart, is_decided=False)] if chosen.cart else []
@@ -101,8 +114,18 @@ def worded(
         _subject(offered, journey),
         _text([item for part in parts for item in part.items]),
         html,
-        "; ".join([*([trouble] if trouble else []), *left_out]),
+        "; ".join([*trouble, *left_out, *relative]),
     )
+
+
+def _with_whole_addresses(chosen: Chosen, step: StepFile, site: str) -> tuple[Chosen, str]:
+    """The same with addresses that lead somewhere, and one that does not all the same; blank: all do."""
+    names = {name: addresses_in(chosen.bundle, step.template, name) for name in placements_of_step(step)}
+    listed = names[step.products] if step.products is not None else frozenset[str]()
+    cart = [whole(item, listed, site) for item in chosen.cart]
+    chosen = chosen._replace(site=site, addresses=names, cart=cart)
+    shown = [(item, listed) for item in cart] + [(item, names[name]) for name in names for item in chosen.shown(name)]
+    return chosen, next(filter(None, (relative_in(item, of) for item, of in shown)), "")
 
 
 class _Part(NamedTuple):

@@ -176,6 +176,14 @@ class CodeLeases:
             )
             return _lend(connection, asked, promotion)
 
+    def forgotten_leases(self, held: Sequence[Held]) -> list[str]:
+        """What a node says that it has, and nobody was ever lent by this ledger: it was set back, for rows stay."""
+        said, columns = {one.lease for one in held}, tables.code_leases.c
+        with self.storage.reading() as connection:
+            for some in chunks(sorted(said)):
+                said -= set(connection.execute(sa.select(columns.lease).where(columns.lease.in_(some))).scalars())
+        return sorted(said)
+
     def is_code_lent(self, lease: str) -> bool:
         """Whether codes of a lease may still be redeemed."""
         with self.storage.reading() as connection:

@@ -45,9 +45,20 @@ def post_office(settings: HubSettings, data_dir: Path, environment: Mapping[str,
         raise InputError(
             "no way to send mail; expected mail_url: smtp://[USER@]HOST[:PORT], smtps://… or a platform's https URL"
         )
-    name, sender = parseaddr(settings.mail_from)
+    house = house_of(settings)
     secrets = KeyFolder(data_dir).secrets()
-    house = House(
+    try:
+        composer = MessageComposer(house, MailSeal(secrets.visitor_key), secrets.subject_key)
+    except InputError as wrong:
+        raise InputError(f"mail_from or mail_reply_to cannot be used: {wrong}") from wrong
+    way = _way(settings, data_dir, environment, house.sender.rpartition("@")[2])
+    return PostOffice(way, composer, secrets.subject_key)
+
+
+def house_of(settings: HubSettings) -> House:
+    """Who writes, by the settings."""
+    name, sender = parseaddr(settings.mail_from)
+    return House(
         sender=sender,
         sender_name=name,
         links=settings.mail_links,
@@ -56,11 +67,6 @@ def post_office(settings: HubSettings, data_dir: Path, environment: Mapping[str,
         counts_opens=settings.mail_counts_opens,
         counts_clicks=settings.mail_counts_clicks,
     )
-    try:
-        composer = MessageComposer(house, MailSeal(secrets.visitor_key), secrets.subject_key)
-    except InputError as wrong:
-        raise InputError(f"mail_from or mail_reply_to cannot be used: {wrong}") from wrong
-    return PostOffice(_way(settings, data_dir, environment, sender.rpartition("@")[2]), composer, secrets.subject_key)
 
 
 def _way(settings: HubSettings, data_dir: Path, environment: Mapping[str, str], domain: str) -> Way:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle
-from edgewise.decide import decide
+from edgewise.decide import Outcome, decide
 from edgewise.decision import Assignment, ChosenItem, Why
 from edgewise.draws import draw_from
 from edgewise.explain import why_plain
@@ -56,33 +56,12 @@ def see(bundle: Bundle, asked: Asked, run: Run, *, now_ms: int, entropy: bytes) 
 
     Raises UnknownPlacement and InputError as `decide`, and what `run` raises.
     """
-    visitor = asked.visitor
-    decision_id = DecisionId(ulid(now_ms, entropy))
     force: Force = {} if asked.arm is None else {asked.placement: asked.arm}
-    question = Question(
-        decision_id=decision_id,
-        unit=visitor.unit,
-        placements=(PlacementRequest(asked.placement, count=asked.most),),
-        context=asked.context,
-        grants=visitor.grants,
-        dial=visitor.dial,
-        mute=dict(visitor.mute),
-        force=force,
-        explain=True,
+    placements = [PlacementRequest(asked.placement, count=asked.most)]
+    outcome = decided(
+        bundle, asked.visitor, placements, asked.context, force=force, run=run, now_ms=now_ms, entropy=entropy
     )
-
-    def score(model: ModelName, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-        said = run(bundle.models[model].onnx, matrix)
-        return said[:, 0] if said.ndim == 2 and said.shape[1] == 1 else said  # noqa: PLR2004
-
-    outcome = decide(
-        question,
-        visitor.profile,
-        bundle=bundle,
-        score=score,
-        draw=draw_from(bundle.policy.site.salt, decision_id),
-        now_ms=now_ms,
-    )
+    decision_id = outcome.decision.decision_id
     placed = outcome.decision.placements[asked.placement]
     format_name = bundle.policy.placements[asked.placement].format
     left_out: dict[ItemId, str] = {}
@@ -115,6 +94,45 @@ def see(bundle: Bundle, asked: Asked, run: Run, *, now_ms: int, entropy: bytes) 
         items=list(placed.items),
         titles={item.id: bundle.items.title(item.id) for item in placed.items},
         left_out=left_out,
+    )
+
+
+def decided(
+    bundle: Bundle,
+    visitor: Visitor,
+    placements: Sequence[PlacementRequest],
+    context: Context,
+    *,
+    force: Force,
+    run: Run,
+    now_ms: int,
+    entropy: bytes,
+) -> Outcome:
+    """What would be decided for somebody, with reasons; nothing of it is kept. Raises as `see`."""
+    decision_id = DecisionId(ulid(now_ms, entropy))
+    question = Question(
+        decision_id=decision_id,
+        unit=visitor.unit,
+        placements=tuple(placements),
+        context=context,
+        grants=visitor.grants,
+        dial=visitor.dial,
+        mute=dict(visitor.mute),
+        force=force,
+        explain=True,
+    )
+
+    def score(model: ModelName, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        said = run(bundle.models[model].onnx, matrix)
+        return said[:, 0] if said.ndim == 2 and said.shape[1] == 1 else said  # noqa: PLR2004
+
+    return decide(
+        question,
+        visitor.profile,
+        bundle=bundle,
+        score=score,
+        draw=draw_from(bundle.policy.site.salt, decision_id),
+        now_ms=now_ms,
     )
 
 

@@ -6,9 +6,12 @@ the preview's looks are not the site's.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Final, NamedTuple
 
+from edgewise.decision import ChosenItem
+from edgewise.ids import ItemId
 from hub.preview.deciding import Asked, Seen
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline' http: https:; img-src http: https:; frame-src 'self'"
@@ -47,15 +50,20 @@ def preview_page(asked: Asked, seen: Seen, look: Look = PLAIN) -> str:
         f"<p>{escape(_told(asked, seen))}</p>",
         *(f'<p class="warning">{escape(item)} is left out: {escape(why)}</p>' for item, why in seen.left_out.items()),
         "<h2>What would be seen</h2>",
-        _frame(seen.html, asked.locale, look, f"{asked.placement}, wide"),
+        frame(seen.html, asked.locale, look, f"{asked.placement}, wide"),
         "<h2>The same on a telephone</h2>",
-        _frame(seen.html, asked.locale, look, f"{asked.placement}, narrow", "narrow"),
+        frame(seen.html, asked.locale, look, f"{asked.placement}, narrow", "narrow"),
         "<h2>Why</h2>",
-        _why(seen),
+        why_table(seen.items, seen.titles),
         "<h2>What stands in where nothing can be decided</h2>",
-        _frame(seen.fallback, asked.locale, look, f"{asked.placement}, fallback"),
+        frame(seen.fallback, asked.locale, look, f"{asked.placement}, fallback"),
         f"<details><summary>HTML</summary><pre>{escape(seen.html)}</pre></details>",
     ]
+    return document(title, parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A page of a preview; `parts` are HTML."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
@@ -75,7 +83,8 @@ def _told(asked: Asked, seen: Seen) -> str:
     return f"{seen.reason}, {arm}{taking_part}; locale {asked.locale or 'for everybody'}; the visitor {allows}"
 
 
-def _frame(html: str, locale: str, look: Look, title: str, kind: str = "") -> str:
+def frame(html: str, locale: str, look: Look, title: str, kind: str = "") -> str:
+    """HTML in a frame of its own, in which nothing runs."""
     links = "".join(f'<link rel="stylesheet" href="{escape(style)}">' for style in look.styles)
     base = f'<base href="{escape(look.base)}">' if look.base else ""
     inner = (
@@ -86,14 +95,15 @@ def _frame(html: str, locale: str, look: Look, title: str, kind: str = "") -> st
     return f'<iframe sandbox title="{escape(title)}" class="{kind}" srcdoc="{escape(inner)}"></iframe>'
 
 
-def _why(seen: Seen) -> str:
-    if not seen.items:
+def why_table(items: Sequence[ChosenItem], titles: Mapping[ItemId, str]) -> str:
+    """What was chosen, and why."""
+    if not items:
         return "<p>Nothing was chosen.</p>"
     rows = "".join(
-        f"<tr><td>{item.rank}</td><td>{escape(seen.titles[item.id])}<br><small>{escape(item.id)}</small></td>"
+        f"<tr><td>{item.rank}</td><td>{escape(titles[item.id])}<br><small>{escape(item.id)}</small></td>"
         f"<td>{escape(item.reason)}</td><td>{item.score:.4g}</td><td>{item.propensity:.3g}</td>"
         f"<td>{'<br>'.join(escape(why.text) for why in item.why)}</td></tr>"
-        for item in seen.items
+        for item in items
     )
     head = "".join(f"<th>{name}</th>" for name in ("rank", "item", "reason", "score", "probability", "why"))
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

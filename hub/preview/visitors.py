@@ -59,9 +59,14 @@ def known_visitor(ledger: Ledger, subject_key: bytes, name: str, bundle: Bundle)
 
 
 def invented_visitor(
-    bundle: Bundle, now_ms: int, *, viewed: Iterable[ItemId] = (), calls: Iterable[bytes] = ()
+    bundle: Bundle,
+    now_ms: int,
+    *,
+    viewed: Iterable[ItemId] = (),
+    cart: Iterable[ItemId] = (),
+    calls: Iterable[bytes] = (),
 ) -> Visitor:
-    """Somebody who agrees to everything, and did this: sent these Segment calls, then looked at these items.
+    """Somebody who agrees to everything, and did this: sent these Segment calls, looked at items, filled his cart.
 
     Raises InputError: an item is not in the catalogue, or a call is none.
     """
@@ -70,10 +75,12 @@ def invented_visitor(
     if len(sent) > MOST_CALLS:
         raise InputError(f"{len(sent)} events; a preview takes at most {MOST_CALLS}")
     looks: list[bytes] = []
-    for item in viewed:
+    did_with = [("Product Viewed", item) for item in viewed]
+    put_in = [("Product Added", item) for item in cart]
+    for name, item in [*did_with, *put_in]:
         if items.item(item) is None:
             raise InputError(f"no item {item!r} in the catalogue; say one that a visitor can have looked at")
-        looks.append(_encoded({"type": "track", "event": "Product Viewed", "properties": {"product_id": item}}))
+        looks.append(_encoded({"type": "track", "event": name, "properties": {"product_id": item}}))
     allowed = Grants(personalisation=True, analytics=True, marketing=True)
 
     def attributes_of(item: ItemId) -> Mapping[str, AttributeValue]:
@@ -101,7 +108,8 @@ def invented_visitor(
             raise InputError(f"event {seq}: {wrong.message}", where) from wrong
         apply(profile, record)
     did = (
-        f", who sent {len(sent)} events and looked at {len(looks)} items"
+        f", who sent {len(sent)} events and looked at {len(did_with)} items"
+        f"{f' and put {len(put_in)} into his cart' if put_in else ''}"
         if sent or looks
         else ", of whom nothing is known"
     )

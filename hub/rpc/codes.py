@@ -51,7 +51,15 @@ class Codes(CodesServicer):
             )
         held = [Held(one.id, one.incarnation, one.taken, one.finished) for one in request.held]
         wants = {PromotionName(one.promotion): one.count for one in request.wanted}
-        return self._book.lend(node, request.incarnation, held, wants)
+        lent = self._book.lend(node, request.incarnation, held, wants)
+        if lent.forgotten:
+            self._log.error(
+                "a node has codes that this ledger never lent: was it restored from a backup? It has forgotten what "
+                "was redeemed since; raise `generation` of the promotions, which ends all earlier codes",
+                node=node,
+                leases=len(lent.forgotten),
+            )
+        return lent
 
 
 def _response(lent: Lent) -> pb.ExchangeResponse:

@@ -214,3 +214,15 @@ def test_erasing_a_person_does_not_bring_his_code_back(book: Book) -> None:
     assert book.ledger.erase(ANN, book.clock.time_ms)["code_holders"] == 1
     assert book.book.redeem(code(book, 1), book.purchase("o-2"), [ANN]).denial is Denial.ALREADY_REDEEMED
     assert book.budget() == (91, 8, 1)
+
+
+def test_a_hub_that_was_restored_hears_of_leases_that_it_has_forgotten(tmp_path: Path) -> None:
+    with opened_book(tmp_path / "before") as before:
+        (lost,) = before.book.lend(NODE, "i1", [], {SPRING: 5}).leases
+        known = [Held(lost.id, "i1", 2)]
+        assert before.book.lend(NODE, "i1", known, {}).forgotten == []
+        before.later(400)
+        assert before.book.lend(NODE, "i1", known, {}).forgotten == [], "over, and not forgotten"
+    with opened_book(tmp_path / "restored") as restored:
+        lent = restored.book.lend(NODE, "i1", known, {})
+        assert (lent.forgotten, lent.leases) == ([lost.id], [])

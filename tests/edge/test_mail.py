@@ -139,6 +139,18 @@ def test_a_link_lowers_and_never_raises(shop: tuple[TestClient, Desk]) -> None:
     assert (raised.dial.value, raised.mail_days) == (3, 0)
 
 
+def test_the_frequency_is_a_preference_as_any_other(shop: tuple[TestClient, Desk]) -> None:
+    client, desk = shop
+    client.post(path("preferences"), data={"days": "30"})
+    assert client.get("/v1/preferences", headers=proof()).json()["mailDays"] == 30
+    told = client.put("/v1/preferences", json={"mailDays": 7}, headers=proof()).json()
+    assert told["mailDays"] == 7
+    assert desk.cache.preferences(READER).mail_days == 7
+    assert "mailDays" not in client.put("/v1/preferences", json={"mailDays": 0}, headers=proof()).json()
+    refused = client.put("/v1/preferences", json={"mailDays": 366}, headers=proof())
+    assert (refused.status_code, refused.json()["errors"][0]["path"]) == (400, "$.mailDays")
+
+
 @pytest.mark.parametrize("data", [{}, {"dial": "9", "days": "5"}, {"dial": "-1"}, {"dial": "²"}, {"days": "7" * 900}])
 def test_a_form_that_says_nothing_changes_nothing(shop: tuple[TestClient, Desk], data: dict[str, str]) -> None:
     client, desk = shop

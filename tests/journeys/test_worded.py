@@ -36,6 +36,7 @@ from hub.site.loading import load_site
 from hub.site.starting import start_site
 
 EDGE = "https://edge.shop.example"
+SHOP = "https://shop.example/"
 CARD = TemplateName("cart")
 HTML = (
     "<h1>{{ title }}</h1><p>Dear {{ name }}</p>{% for product in products %}<p>{{ product.title }}</p>"
@@ -75,7 +76,7 @@ def test_a_mail_in_the_sites_own_words(tmp_path: Path, *, fits: bool) -> None:
         ledger.keep_contacts([msgspec.structs.replace(contact, fields=fields, time_ms=contact.time_ms + 1)])
         decider = Decider(ledger, lambda: release, ScoringChild())
         writer = JourneyWriter(
-            ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE), "Tea & Co")
+            ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE), "Tea & Co", site=SHOP)
         )
         due = world.rows()[0].due()
         letter = writer.write(due, world.clock.now_ms())
@@ -116,7 +117,14 @@ def test_what_lies_in_the_cart_comes_first_and_is_not_decided(tmp_path: Path, *,
         decider = Decider(ledger, lambda: release, ScoringChild())
         writer = JourneyWriter(ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE)))
         letter = writer.write(world.rows()[0].due(), world.clock.now_ms())
+        elsewhere = JourneyWriter(
+            ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE), site=SHOP)
+        ).write(world.rows()[0].due(), world.clock.now_ms())
     assert isinstance(letter, Letter)
+    assert isinstance(elsewhere, Letter)
+    assert (letter.trouble.partition(" ")[0], elsewhere.trouble) == ("/films/7.jpg", "")
+    if not own_words:
+        assert f'<img src="{SHOP}films/7.jpg"' in elsewhere.html
     listed = [int(number) for number in re.findall(r"<(?:p|h3)>Film (\d+)", letter.html)]
     assert listed == [7, 0, 1, 2], "what the cart has, as far as there is any; then what was decided without it"
     (record,) = letter.decisions

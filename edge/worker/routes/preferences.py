@@ -24,6 +24,7 @@ from edgewise.records import PreferenceRecord
 from edgewise.subjects import subject_of
 
 Values = Annotated[list[Annotated[str, Meta(min_length=1, max_length=200)]], Meta(max_length=MAX_MUTED)]
+MailDays = Annotated[int, Meta(ge=0, le=365)]
 Dial = Annotated[int, Meta(ge=DIAL_NOTHING, le=DIAL_EVERYTHING)]
 
 
@@ -55,7 +56,7 @@ class MuteBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return all(getattr(self, kind) is not None for kind in MUTE_KINDS)
 
 
-class PreferencesAnswer(msgspec.Struct, frozen=True):
+class PreferencesAnswer(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """What the visitor has stated, defaults where he has not."""
 
     dial: int
@@ -64,6 +65,8 @@ class PreferencesAnswer(msgspec.Struct, frozen=True):
     more: list[str]
     less: list[str]
     consent: Consent
+    mail_days: int = 0
+    """At least so many days between two mails; 0, which is left out: as they come."""
 
 
 class PreferencesBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -74,6 +77,8 @@ class PreferencesBody(msgspec.Struct, frozen=True, rename="camel", forbid_unknow
     more: Values | None = None
     less: Values | None = None
     consent: Consent = Consent()
+    mail_days: MailDays | None = None
+    """At least so many days between two mails; 0: as they come."""
     anonymous_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
     """Whose preferences these are; only a server may say so."""
 
@@ -117,6 +122,7 @@ class PreferencesRoute:
             more=None if body.more is None else tuple(body.more),
             less=None if body.less is None else tuple(body.less),
             consent=body.consent,
+            mail_days=body.mail_days,
         )
         if desk.spool.append(record) is None:
             raise SpoolFullError("the disk of the node is full")
@@ -164,4 +170,5 @@ def _shown(preferences: Preferences) -> PreferencesAnswer:
         more=list(preferences.more.value),
         less=list(preferences.less.value),
         consent=preferences.stored_consent,
+        mail_days=preferences.mail_days,
     )

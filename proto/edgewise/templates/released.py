@@ -6,6 +6,7 @@ Templates that nobody approved are not there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from edgewise.bundle.templates import (
@@ -114,6 +115,11 @@ class ReadyTemplates:
         """The template that a placement names, else that of its format; None where there is none."""
         ready = self._ready.get(TemplateName(name)) if name else self._of_format.get(shown_format)
         return ready if ready is not None and ready.template.kind == "fragment" else None
+
+    def variables(self, name: TemplateName) -> Mapping[str, Variable]:
+        """What a template declares; nothing for one that there is not."""
+        ready = self._ready.get(name)
+        return {} if ready is None else ready.template.variables
 
     def mail(self, name: str, locale: str) -> MailParts | None:
         """The parts of a mail; None where there is no such template."""
