@@ -29,6 +29,7 @@ from edgewise.ids import ArmName, BundleVersion, DecisionId, ItemId, ModelName, 
 from edgewise.live_facts import LiveFacts
 from edgewise.question import question_of
 from edgewise.reasons import Reason
+from edgewise.recorded import counted
 from edgewise.records import DecisionRecord, FeatureRows, Shadow
 from hub.ledger.ledger import Ledger
 from hub.past_profile import PastProfile, past_profile
@@ -175,7 +176,7 @@ class Replayer:
             decision=outcome.decision,
             shown=outcome.shown if record.is_kept else {},
             sampled=outcome.matrices if record.sampled or record.sample_probability > 0 else {},
-            impressions=() if record.deferred else outcome.impressions,
+            impressions=counted(outcome.impressions, record.unrendered, is_deferred=record.deferred),
             shadows=outcome.shadows,
             enrolled=outcome.enrolled,
             missing=past.missing,

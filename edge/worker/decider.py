@@ -16,13 +16,13 @@ import numpy as np
 
 from edge.profiles.cache_file import CacheError
 from edge.worker.admission import Stage
-from edge.worker.answers import DecideAnswer, PlacementAnswer, bundle_answer, placement_answers
+from edge.worker.answers import DecideAnswer, bundle_answer, placement_answers
 from edge.worker.desk import Desk
 from edge.worker.exposures import Exposure, write_exposure
 from edge.worker.identity import Caller
 from edge.worker.live_bundle import Served
 from edge.worker.metrics import NO_PLACEMENT
-from edge.worker.pieces import placements_with_html, visitor_answer
+from edge.worker.pieces import Pieces, placements_with_html, visitor_answer
 from edge.worker.problems import HttpProblem
 from edge.worker.promising import promises_with, unpromised_to
 from edge.worker.reception import Offer, Reception, Taken
@@ -35,7 +35,7 @@ from edgewise.draws import draw_from
 from edgewise.eligibility import may_personalise
 from edgewise.errors import InputError, Problem
 from edgewise.fallback import fallback_decision
-from edgewise.ids import DecisionId, PlacementName, ulid
+from edgewise.ids import DecisionId, ulid
 from edgewise.profile.reduce import apply
 from edgewise.profile.state import Profile
 from edgewise.promises import Promises
@@ -130,6 +130,7 @@ class Decider:
         outcome, applied = self._outcome(question, profile, served, now_ms, is_late)
         decision = fallback_decision(question) if outcome is None else outcome.decision
         promises = promises_with(desk, decision, question, visit, served)
+        pieces = self._placements(decision, served, promises, request, packed=packed)
         proves = None
         if not options.dry_run:
             if gives_proof and visit.may_be_known_again and caller.visitor is None and not caller.is_server:
@@ -140,14 +141,22 @@ class Decider:
                 chance = 1.0 if is_brief else asking.chance
                 promised = {promise.promotion: promise.number for promise in promises.values()}
                 exposure = Exposure(
-                    question, outcome, visit, applied, now_ms, chance, options.defer_activation, promised
+                    question,
+                    outcome,
+                    visit,
+                    applied,
+                    now_ms,
+                    chance,
+                    options.defer_activation,
+                    promised,
+                    pieces.left_out,
                 )
                 write_exposure(desk, exposure, proves=proves)
             self._count(decision, served, started_ms)
         answer = DecideAnswer(
             decision_id=decision.decision_id,
             bundle=bundle_answer(served, desk.state(served), now_ms),
-            placements=self._placements(decision, served, promises, request, packed=packed),
+            placements=pieces.placements,
             took_ms=desk.clock.monotonic_ms() - started_ms,
             visitor=visitor_answer(visit, caller) if options.render else msgspec.UNSET,
         )
@@ -284,10 +293,10 @@ class Decider:
 
     def _placements(
         self, decision: Decision, served: Served | None, promises: Promises, request: DecideRequest, *, packed: bool
-    ) -> dict[PlacementName, PlacementAnswer]:
+    ) -> Pieces:
         options = request.options
         if served is None or not options.render:
-            return placement_answers(decision, served, promises, packed=packed)
+            return Pieces(placement_answers(decision, served, promises, packed=packed), {})
         return placements_with_html(
             self._desk,
             decision,

@@ -14,7 +14,7 @@ from edge.worker.desk import Desk
 from edge.worker.visit import Visit
 from edgewise.bundle.promotions import PromotionName
 from edgewise.decide import Outcome
-from edgewise.ids import SubjectId
+from edgewise.ids import ItemId, PlacementName, SubjectId
 from edgewise.keeping import ALL, kept_for_learning
 from edgewise.profile.reduce import touches_profile
 from edgewise.profile.state import Profile
@@ -38,6 +38,8 @@ class Exposure(NamedTuple):
     is_deferred: bool
     promised: Mapping[PromotionName, int] = {}
     """Numbers of the codes that come with the answer."""
+    unrendered: Mapping[PlacementName, tuple[ItemId, ...]] = {}
+    """What is left out of the answer, because no template could show it."""
 
 
 def write_exposure(desk: Desk, exposure: Exposure, *, proves: str | None) -> None:
@@ -87,4 +89,5 @@ def _record(desk: Desk, exposure: Exposure) -> DecisionRecord:
         sampled=outcome.matrices if is_sampled else {},
         sample_probability=share if is_sampled else 0.0,
         promised=exposure.promised,
+        unrendered=exposure.unrendered,
     )

@@ -56,9 +56,6 @@ class Asked(NamedTuple):
     """One fragment's request."""
 
     request: DecideRequest
-    locale: str
-    is_shared: bool
-    """The page wants the one that is the same for everybody."""
     locale_from_header: bool = False
     """The locale is not in the address, so that `Accept-Language` tells it, also by not being there."""
 
@@ -115,6 +112,7 @@ def asked_by(
             "deferActivation": vary is not None or is_prefetched or _flag(said, "defer"),
             "explain": vary is None and _flag(said, "explain"),
             "dryRun": is_head,
+            "render": True,
             **({"deadlineMs": said["deadlineMs"]} if said.get("deadlineMs") else {}),
         },
     }
@@ -126,8 +124,6 @@ def asked_by(
     consent = NOBODY if vary is not None else consent_of(headers)
     return Asked(
         msgspec.structs.replace(request, consent=consent),
-        request.context.locale,
-        is_shared=vary is not None,
         locale_from_header=asks_header,
     )
 

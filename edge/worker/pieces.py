@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,10 +14,16 @@ from edge.worker.rendered import html_of
 from edge.worker.visit import CLOSED, Visit
 from edgewise.decision import Decision
 from edgewise.dial import DIAL_SESSION
-from edgewise.ids import PlacementName
+from edgewise.ids import ItemId, PlacementName
 from edgewise.promises import Promises
 
-_ITEM: Final = " data-edgewise-item="
+
+class Pieces(NamedTuple):
+    """An answer for a page."""
+
+    placements: dict[PlacementName, PlacementAnswer]
+    left_out: dict[PlacementName, tuple[ItemId, ...]]
+    """Placement -> items of it that could not be rendered; only placements that have some."""
 
 
 def placements_with_html(
@@ -29,18 +35,23 @@ def placements_with_html(
     locale: str,
     deferred: bool,
     packed: bool,
-) -> dict[PlacementName, PlacementAnswer]:
+) -> Pieces:
     """As `placement_answers`, with the HTML of each; without it where none of the items can be rendered.
 
     The page then keeps what it shows where no node answers, which is more than an empty place.
     """
     read = placement_answers(decision, served, promises, packed=False)
     sent = placement_answers(decision, served, promises, packed=True) if packed else read
+    left_out: dict[PlacementName, tuple[ItemId, ...]] = {}
     for name, placed in read.items():
-        html = html_of(desk, served, name, placed, locale=locale, decision_id=decision.decision_id, deferred=deferred)
-        if _ITEM in html or not placed.items:
+        html, missing = html_of(
+            desk, served, name, placed, locale=locale, decision_id=decision.decision_id, deferred=deferred
+        )
+        if missing:
+            left_out[name] = missing
+        if len(missing) < len(placed.items) or not placed.items:
             sent[name] = msgspec.structs.replace(sent[name], html=html)
-    return sent
+    return Pieces(sent, left_out)
 
 
 def visitor_answer(visit: Visit, caller: Caller) -> VisitorAnswer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +16,14 @@ LINKS = Links()
 """On the page's own host: a proxy, or the node itself, answers `/v1/why/` there."""
 
 
+class Rendered(NamedTuple):
+    """One placement for a page."""
+
+    html: str
+    left_out: tuple[ItemId, ...]
+    """Items that could not be rendered."""
+
+
 def html_of(
     desk: Desk,
     served: Served,
@@ -25,9 +33,16 @@ def html_of(
     locale: str,
     decision_id: DecisionId,
     deferred: bool,
-) -> str:
+) -> Rendered:
     """One placement of an answer in JSON as HTML; an item that cannot be rendered is left out, logged and counted."""
-    return render_placement(
+    left_out: list[ItemId] = []
+
+    def tell(item: ItemId, why: str) -> None:
+        left_out.append(item)
+        desk.counts.failed("render")
+        desk.log.error("an item cannot be rendered", placement=name, item=item, reason=why)
+
+    html = render_placement(
         served.bundle,
         name,
         [shown_item(item) for item in placed.items],
@@ -35,8 +50,9 @@ def html_of(
         decision_id=decision_id,
         deferred=deferred,
         links=LINKS,
-        trouble=partial(_tell, desk, name),
+        trouble=tell,
     )
+    return Rendered(html, tuple(left_out))
 
 
 def shown_item(item: ItemAnswer) -> ShownItem:
@@ -44,8 +60,3 @@ def shown_item(item: ItemAnswer) -> ShownItem:
     return ShownItem(
         item.id, item.rank, item.reason, msgspec.json.decode(item.content), tuple(why.text for why in item.why)
     )
-
-
-def _tell(desk: Desk, name: PlacementName, item: ItemId, why: str) -> None:
-    desk.counts.failed("render")
-    desk.log.error("an item cannot be rendered", placement=name, item=item, reason=why)

@@ -42,6 +42,8 @@ class Dropped(StrEnum):
     """It was kept with a probability that is none, so that nobody knows for how many it stands."""
     NOT_SHOWN = "not-shown"
     """Deferred, and no activation came."""
+    UNRENDERED = "unrendered"
+    """A template could not show all of it: the visitor saw something else than what was decided."""
 
 
 class Slot(NamedTuple):
@@ -205,6 +207,8 @@ def _exposure(
         dropped = Dropped.CLOCK_JUMP
     elif record.deferred and activation is None:
         dropped = Dropped.NOT_SHOWN
+    elif placement in record.unrendered:
+        dropped = Dropped.UNRENDERED
     elif not 0 < record.learning_probability <= 1:
         dropped = Dropped.LEARNING_PROBABILITY
     else:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from edgewise.bundle.promotions import PromotionName
 from edgewise.decide import Outcome
 from edgewise.decision import canonical_bytes
-from edgewise.ids import PlacementName, Producer, SubjectId
+from edgewise.ids import ItemId, PlacementName, Producer, SubjectId
 from edgewise.keeping import Kept
 from edgewise.profile.state import Profile
 from edgewise.question import Question
@@ -19,6 +19,7 @@ from edgewise.records import DecisionRecord, FeatureRows
 
 _NO_MATRICES: Mapping[PlacementName, FeatureRows] = {}
 _NO_PROMISES: Mapping[PromotionName, int] = {}
+_ALL_RENDERED: Mapping[PlacementName, tuple[ItemId, ...]] = {}
 
 
 def recorded(
@@ -35,11 +36,13 @@ def recorded(
     sampled: Mapping[PlacementName, FeatureRows] = _NO_MATRICES,
     sample_probability: float = 0.0,
     promised: Mapping[PromotionName, int] = _NO_PROMISES,
+    unrendered: Mapping[PlacementName, tuple[ItemId, ...]] = _ALL_RENDERED,
 ) -> DecisionRecord:
     """The record of one decision.
 
     `profile` is the one that was read, `now_ms` the clock's reading of the decision, `sampled` its whole feature
-    matrices where they were drawn, with `sample_probability`; `promised` the numbers of codes that came with it.
+    matrices where they were drawn, with `sample_probability`; `promised` the numbers of codes that came with it;
+    `unrendered` what no template could show.
     A deferred decision counts as shown, also against caps, only when something says that it was.
     """
     return DecisionRecord(
@@ -65,7 +68,7 @@ def recorded(
         explain=question.explain,
         deferred=is_deferred,
         mute=question.mute,
-        impressions=() if is_deferred else outcome.impressions,
+        impressions=counted(outcome.impressions, unrendered, is_deferred=is_deferred),
         unit=question.unit,
         shadows=outcome.shadows,
         learning_probability=kept.probability,
@@ -73,4 +76,15 @@ def recorded(
         enrolled=outcome.enrolled,
         unpromised=question.unpromised,
         promised=dict(promised),
+        unrendered=dict(unrendered),
     )
+
+
+def counted(
+    impressions: tuple[ItemId, ...], unrendered: Mapping[PlacementName, tuple[ItemId, ...]], *, is_deferred: bool
+) -> tuple[ItemId, ...]:
+    """What of a decision's impressions counts at once: nothing that waits to be seen, or that nobody can have seen."""
+    if is_deferred:
+        return ()
+    hidden = {item for items in unrendered.values() for item in items}
+    return tuple(item for item in impressions if item not in hidden) if hidden else impressions

@@ -177,6 +177,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, tag="decision", tag_field="rec
     """As of the question."""
     promised: dict[PromotionName, int] = {}
     """Numbers of the codes that came with what was shown."""
+    unrendered: dict[PlacementName, tuple[ItemId, ...]] = {}
+    """Items that were decided and that no template could show: left out, so that these placements were not what was
+    decided."""
 
 
 class GapRecord(msgspec.Struct, frozen=True, tag="gap", tag_field="record"):

@@ -80,9 +80,13 @@ def test_the_language_that_is_wanted_most(header: str, language: str) -> None:
 def test_the_address_goes_before_headers() -> None:
     headers = {b"accept-language": b"de", b"edgewise-page": b"/cart?secret=1"}
     silent = asked_by("hero", b"utm_source=mail", headers)
-    assert (silent.locale, silent.request.context.page.path) == ("de", "/cart")
+    assert (silent.request.context.locale, silent.request.context.page.path) == ("de", "/cart")
     said = asked_by("hero", b"locale=fr&path=/sale", headers)
-    assert (said.locale, said.request.context.page.path, said.locale_from_header) == ("fr", "/sale", False)
+    assert (said.request.context.locale, said.request.context.page.path, said.locale_from_header) == (
+        "fr",
+        "/sale",
+        False,
+    )
     # A proxy's cache knows the address, not what the proxy has added to it.
     assert asked_by("hero", b"", headers, vary=["page.path"]).request.context.page.path == ""
 

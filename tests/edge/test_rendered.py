@@ -9,14 +9,21 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from edge_world import VISITOR, decisions, events, node, profile_of, viewed
+from edge_world import VISITOR, bundle_files, decisions, events, install, node, profile_of, viewed
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
-from world import HERO, LIST
+from world import HERO, LIST, placement, policy
 
+from edge.node.layout import NodePaths
 from edge.worker.desk import Desk
+from edgewise.bundle.manifest import TEMPLATES
+from edgewise.bundle.policy import Cap
+from edgewise.bundle.templates import Template, Templates, TextVariable, encode_templates, template_sha256
 from edgewise.dial import DIAL_NOTHING, dial_of_header, stricter
+from edgewise.ids import TemplateName
+
+CARD = TemplateName("card")
 
 
 def ask(client: TestClient, *placements: str, status: int = 200, headers: Any = None, **fields: Any) -> dict[str, Any]:
@@ -78,6 +85,42 @@ def test_an_item_that_the_caller_brought_is_an_empty_element_of_its_own(tmp_path
         brought = {"name": LIST, "candidates": [{"id": 'x"<b>'}]}
         told = ask(client, placements=[brought], options={"render": True})
         assert 'data-edgewise-item="x&quot;&lt;b&gt;"></div>' in told["placements"][LIST]["html"]
+
+
+# --- what no template can show
+def short_titles(folder: Path, *, most: int) -> None:
+    """A release whose template takes shorter titles than some films have."""
+    card = Template(sources={"html": {"": "{{ title }}"}}, variables={"title": TextVariable(most_characters=most)})
+    card = msgspec.structs.replace(card, approved_sha256=template_sha256(card), approved_by="Ann")
+    capped = placement(count=5, template=CARD, cap=Cap(impressions=3, days=7))
+    files = bundle_files(policy({LIST: capped, HERO: placement(template=CARD)}))
+    files[TEMPLATES] = encode_templates(Templates({CARD: card}))
+    install(NodePaths(folder), files)
+
+
+def test_what_no_template_could_show_is_not_written_down_as_shown(tmp_path: Path) -> None:
+    short_titles(tmp_path, most=len("Film 1"))
+    with node(tmp_path, bundle=False) as (client, desk):
+        asked = {"name": LIST, "exclude": [f"film-{number}" for number in range(8)]}
+        placed = ask(client, placements=[asked], options={"render": True})["placements"][LIST]
+        decided, seen = [item["id"] for item in placed["items"]], shown_in(placed["html"])
+        assert 0 < len(seen) < len(decided)
+        record = decisions(desk)[-1]
+        hidden = [item for item in decided if item not in seen]
+        assert record.unrendered == {LIST: tuple(hidden)}
+        assert list(record.impressions) == seen, "only what was there counts against a cap"
+        fragment = client.get(f"/v1/fragment/{LIST}?exclude={','.join(asked['exclude'])}")
+        assert shown_in(fragment.text)
+        assert decisions(desk)[-1].unrendered.keys() == {LIST}
+
+
+def test_a_fragment_of_which_nothing_can_be_shown_is_the_fallback(tmp_path: Path) -> None:
+    short_titles(tmp_path, most=1)
+    with node(tmp_path, bundle=False) as (client, desk):
+        fragment = client.get(f"/v1/fragment/{HERO}")
+        assert (fragment.status_code, fragment.headers["edgewise-fallback"]) == (200, "unrenderable")
+        assert "html" not in ask(client, options={"render": True})["placements"][HERO]
+        assert all(HERO in record.unrendered for record in decisions(desk))
 
 
 # --- what a page must know of the visitor

@@ -9,7 +9,7 @@ from hub_records import NOW_MS
 from rewards_world import ASIDE, CLICKS, HOME, HOUR_MS, join, said, shown
 
 from edgewise.bundle.rewards import RewardDefinition, Worth
-from edgewise.ids import DecisionId, SubjectId
+from edgewise.ids import DecisionId, ItemId, PlacementName, SubjectId
 from edgewise.records import DecisionRecord
 from hub.rewards.definition import CLICKED, NO_ITEM
 from hub.rewards.joined import RowState
@@ -235,6 +235,14 @@ def test_a_decision_that_stands_for_nobody_knows_how_many_is_left_out(probabilit
 
     assert found.decision_id == (good.decision_id,)
     assert found.counts.dropped == {"learning-probability": 1}
+
+
+def test_a_placement_that_no_template_could_show_whole_teaches_nothing() -> None:
+    """Another placement of the same decision does."""
+    made = shown(1, "a", "b", others={ASIDE: ("c",)}, unrendered={PlacementName(HOME): (ItemId("b"),)})
+    found = join([made], [])
+    assert (found.item, found.counts.dropped) == ((), {"unrendered": 1})
+    assert join([made], [], placement=ASIDE).item == ("c",)
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,12 @@ from edge.worker.answers import DecideAnswer, PlacementAnswer
 from edge.worker.decider import Decided, Decider
 from edge.worker.desk import Desk
 from edge.worker.endpoint import PRIVATE, Exchange
-from edge.worker.fragment_query import Asked, asked_by, asks_shared
+from edge.worker.fragment_query import asked_by, asks_shared
 from edge.worker.identity import Caller
 from edge.worker.live_bundle import Served
 from edge.worker.problems import Answer, Headers, HttpProblem
 from edge.worker.reception import Reception
 from edge.worker.refusals import HTML, NO_SNIFF
-from edge.worker.rendered import html_of
 from edge.worker.surroundings import Surroundings
 from edgewise.bundle.policy import Shared
 from edgewise.ids import PlacementName
@@ -61,7 +60,7 @@ class FragmentRoute:
             request = msgspec.structs.replace(request, context=context)
         decided = self._decide(exchange, request, exchange.caller, gives_proof=_reaches_browser(exchange))
         placed = decided.answer.placements[name]
-        html = self._html(served, name, decided, asked, deferred=request.options.defer_activation)
+        html = _html(placed)
         headers: Headers = [HTML, NO_SNIFF, PRIVATE, *_trace(decided.answer, placed)]
         if decided.proves is not None:
             now_ms = self._desk.clock.now_ms()
@@ -77,7 +76,7 @@ class FragmentRoute:
         asked = asked_by(name, exchange.query, exchange.headers, is_head=exchange.is_head, vary=frozenset(shared.vary))
         decided = self._decide(exchange, asked.request, _nobody(exchange.caller), gives_proof=False)
         placed = decided.answer.placements[name]
-        html = self._html(served, name, decided, asked, deferred=True)
+        html = _html(placed)
         headers: Headers = [HTML, NO_SNIFF, *_trace(decided.answer, placed)]
         if placed.reason in _PASSING:
             headers.append(PRIVATE)
@@ -98,17 +97,12 @@ class FragmentRoute:
             gives_proof=gives_proof,
         )
 
-    def _html(self, served: Served, name: PlacementName, decided: Decided, asked: Asked, *, deferred: bool) -> bytes:
-        html = html_of(
-            self._desk,
-            served,
-            name,
-            decided.answer.placements[name],
-            locale=asked.locale,
-            decision_id=decided.answer.decision_id,
-            deferred=deferred,
-        )
-        return html.encode(errors="replace")
+
+def _html(placed: PlacementAnswer) -> bytes:
+    """Raises HttpProblem where nothing of it can be rendered: the fallback is more than an empty place."""
+    if placed.html is msgspec.UNSET:
+        raise HttpProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "unrenderable", "no template could show what was decided")
+    return placed.html.encode(errors="replace")
 
 
 def _nobody(caller: Caller) -> Caller:
