@@ -31,7 +31,7 @@ def check_contents(files: Files, folder: Path, shown_in: Mapping[PlacementName, 
         if not placement.limits:
             continue
         items = [files.items[item][0] for item in dict.fromkeys(shown_in.get(name, ())) if item in files.items]
-        yield from _unknown_fields(placement, items, place.problem)
+        yield from _limits(placement, items, place.problem)
         check = _Check(folder, name)
         for item in items:
             for path, content in _shown(item, placement.format):
@@ -53,11 +53,16 @@ def _shown(item: ItemFile, format_name: str) -> Iterator[tuple[tuple[str | int, 
         yield ("variants", position, "content"), variant.content
 
 
-def _unknown_fields(placement: Placement, items: list[ItemFile], say: Say) -> Iterator[Problem]:
+def _limits(placement: Placement, items: list[ItemFile], say: Say) -> Iterator[Problem]:
     known = {field for item in items for _, content in _shown(item, placement.format) for field in content}
     for field in placement.limits:
         if items and field not in known:
             yield say(("limits", field), f"no content that is shown here has {field!r}; {did_you_mean(field, known)}")
+    for field, limit in placement.limits.items():
+        for side, span in (("width", limit.width), ("height", limit.height)):
+            if isinstance(span, Span) and span.least is not None and span.most is not None and span.least > span.most:
+                message = f"no picture has at least {span.least} and at most {span.most} pixels; exchange them"
+                yield say(("limits", field, side), message)
 
 
 class _Check:

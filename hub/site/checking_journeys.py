@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import zoneinfo
 from collections.abc import Iterator
 from typing import Final
 
 from edgewise.bundle.templates import is_approved_template
 from edgewise.errors import Problem
+from edgewise.events import CONVERSIONS, KIND_OF
 from edgewise.ids import PlacementName
 from hub.site.checking_templates import templates_of
 from hub.site.converting import did_you_mean
@@ -18,6 +20,8 @@ from hub.site.reading import Files
 SHIPPED: Final = ("homepage-banner", "abandoned-cart", "content-hub")
 """Journeys whose needs are built in (`hub.data_audit.needs`)."""
 Steps = tuple[str | int, ...]
+_ALL_BUT: Final = 0.95
+"""Alike as `difflib` has it: a letter more, less or exchanged."""
 _OF_MAILS: Final = ("steps", "reasons", "quiet_hours")
 
 
@@ -52,6 +56,7 @@ def _of_kind(journey: JourneyFile, say: Say) -> Iterator[Problem]:
         elif journey.trigger.event in journey.trigger.unless:
             message = f"{journey.trigger.event!r} begins a run and ends it"
             yield say(("trigger", "unless"), f"{message}; name what makes the mail needless")
+        yield from _events(journey, say)
         if not journey.steps:
             yield say((), "this mail journey sends nothing; write `steps: [{treatments: PLACEMENT}]`")
         return
@@ -60,6 +65,21 @@ def _of_kind(journey: JourneyFile, say: Say) -> Iterator[Problem]:
     for key in _OF_MAILS:
         if getattr(journey, key):
             yield say((key,), f"`{key}` is of mails; say `kind: mail`, or remove it")
+    if not journey.placements:
+        yield say((), "this page journey changes nothing; write `placements: [PLACEMENT]`")
+
+
+def _events(journey: JourneyFile, say: Say) -> Iterator[Problem]:
+    """A site may have events of its own; what is all but a known name would never come."""
+    if journey.trigger is None:
+        return
+    known = {name.casefold(): name for name in (*KIND_OF, *CONVERSIONS)}
+    named: list[tuple[Steps, str]] = [(("trigger", "event"), journey.trigger.event)]
+    named += [(("trigger", "unless", place), name) for place, name in enumerate(journey.trigger.unless)]
+    for path, name in named:
+        close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=_ALL_BUT)
+        if close and known[close[0]] != name:
+            yield say(path, f"no event {name!r} is known; did you mean {known[close[0]]!r}?")
 
 
 def _placement(files: Files, journey: JourneyFile, name: PlacementName, path: Steps, say: Say) -> Iterator[Problem]:

@@ -7,6 +7,7 @@ in a file that a person writes, an unknown key is a typing error.
 from __future__ import annotations
 
 import difflib
+import enum
 import functools
 import types
 import typing
@@ -51,7 +52,7 @@ def _wrong(value: Any, into: Any, path: tuple[str | int, ...]) -> Iterator[Wrong
         try:
             msgspec.convert(value, into)
         except msgspec.ValidationError as wrong:
-            yield Wrong(path, _sentence(str(wrong), value))
+            yield Wrong(path, _sentence(str(wrong), value, into))
 
 
 def _wrong_inside(value: Any, into: Any, path: tuple[str | int, ...]) -> Iterator[Wrong]:
@@ -122,7 +123,18 @@ def _bare(into: Any) -> Any:
     return into
 
 
-def _sentence(message: str, value: Any) -> str:
+def _words(into: Any) -> tuple[str, ...]:
+    """The words of a closed list that a type is, or may be."""
+    into = _bare(into)
+    if typing.get_origin(into) is typing.Literal:
+        return tuple(word for word in typing.get_args(into) if isinstance(word, str))
+    if isinstance(into, type) and issubclass(into, enum.Enum):
+        return tuple(str(member.value) for member in into)
+    is_union = typing.get_origin(into) in (types.UnionType, typing.Union)
+    return tuple(word for member in typing.get_args(into) for word in _words(member)) if is_union else ()
+
+
+def _sentence(message: str, value: Any, into: Any) -> str:
     """What msgspec found, with a cure where there is a usual one."""
     said = message.partition(" - at `")[0].replace("`", "")
     said = said[:1].lower() + said[1:]
@@ -130,6 +142,10 @@ def _sentence(message: str, value: Any) -> str:
         return f"{value!r} is no name; write small letters, digits, - and _, at most 64"
     if "[0-5][0-9]" in said:
         return f'{value!r} is no time; write one as "08:00", or with its date as 2026-12-01T09:00'
+    if said.startswith("invalid enum value") and (words := _words(into)):
+        said += f"; {did_you_mean(str(value), words)}"
+    if said.startswith("invalid RFC3339"):
+        return f"{value!r} is no moment; write one with its zone, as 2026-12-01T09:00:00+01:00"
     if said.startswith("expected str, got") and isinstance(value, (bool, int, float)):
         said += f"; put quotes around {value}"
     return said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -210,6 +211,10 @@ class _Reader:
 
     def _document(self, file: str) -> Document | None:
         path = self._folder / file
+        if os.path.lexists(path) and not path.is_file():
+            self._read_already.add(file)
+            self.problems.append(Problem(f"{file}:1", "is no file that can be read; write one, or remove it"))
+            return None
         try:
             text = path.read_text("utf-8")
         except FileNotFoundError:

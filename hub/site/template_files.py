@@ -120,6 +120,8 @@ def _read(path: Path, declared: Mapping[TemplateName, object]) -> tuple[SourceFi
 
 def _text(path: Path) -> tuple[str, str]:
     """A file's text, with line ends as they are everywhere: an approval holds wherever git puts the file."""
+    if not path.is_file():
+        return "", "is no file that can be read; write one, or remove it"
     try:
         size = path.stat().st_size
         if size > _MOST_BYTES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -83,6 +84,18 @@ def test_a_folder_without_a_site_says_how_to_start(tmp_path: Path) -> None:
     (problem,) = refused.value.problems
     assert problem.path == "site.yaml:1"
     assert "edgewise site init" in problem.message
+
+
+@pytest.mark.parametrize("file", ["items/pipe.yaml", "templates/pipe.html"])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, approved: dict[str, bytes], file: str) -> None:
+    """Nobody writes into this pipe."""
+    write_files(tmp_path, approved)
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / file)
+    with pytest.raises(SiteError) as refused:
+        load_site(tmp_path)
+    said = f"{file}:1: is no file that can be read; write one, or remove it"
+    assert said in [f"{problem.path}: {problem.message}" for problem in refused.value.problems]
 
 
 def test_all_problems_are_said_at_once(tmp_path: Path, approved: dict[str, bytes]) -> None:
