@@ -13,6 +13,7 @@ from edgewise.admission.load import Bundle, load_bundle
 from edgewise.bundle.manifest import TEMPLATES, encode_manifest
 from edgewise.bundle.policy import encode_policy
 from edgewise.bundle.templates import (
+    ListVariable,
     Template,
     Templates,
     TextVariable,
@@ -92,6 +93,20 @@ def test_a_bundle_is_refused_with_its_template(changes: dict[str, Any], says: st
         bundle(card=template(**changes))
     assert refused.value.code == "template"
     assert says in refused.value.message
+
+
+def test_what_would_keep_a_node_busy() -> None:
+    """A template that writes nothing is stopped by no limit of what is written: with 100 kB this took a minute."""
+    texts = ListVariable(most=50, most_characters=5_000)
+    looks = "{% if a | lower | upper == b %}{% endif %}"
+
+    def page(times: int) -> dict[str, Any]:
+        source = "{% for a in texts %}{% for b in texts %}" + looks * times + "{% endfor %}{% endfor %}"
+        return {"sources": {"html": {"": f"<b>x</b>\n{source}"}}, "variables": {"texts": texts}}
+
+    assert len(bundle(card=template(**page(2))).templates) == 1
+    with pytest.raises(BundleRefused, match=r"card: html, line 2: .* more than 200000 values .* lower `most`"):
+        bundle(card=template(**page(3)))
 
 
 def test_the_parts_of_a_mail() -> None:

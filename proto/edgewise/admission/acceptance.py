@@ -17,6 +17,7 @@ import numpy as np
 
 from edgewise.admission.check_features import check_features
 from edgewise.admission.check_policy import check_policy
+from edgewise.admission.check_promotions import check_promotions
 from edgewise.admission.check_representations import check_representations
 from edgewise.admission.check_schedules import check_schedules
 from edgewise.admission.check_scores import check_scores
@@ -145,6 +146,7 @@ def check_contents(
         message = f"a weight of {loudest:g}, at most {LOUDEST:g} is taken"
         require(loudest <= LOUDEST, "invalid", neighbours_path(name), message, "$.weights")
     check_schedules(policy, catalogue)
+    check_promotions(policy, catalogue)
     items = {item.id for item in catalogue.items}
     for name, vectors in learned.vectors.items():
         message = f"vectors of {len(vectors.items)} items, at most {limits.items} are taken"

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.admission.acceptance import LIMITS, Limits, check_contents, check_manifest
+from edgewise.admission.check_templates import check_templates
 from edgewise.assign import CompiledExperiment, compile_experiments
 from edgewise.bundle.catalogue import Item, decode_catalogue
 from edgewise.bundle.golden import Golden, decode_golden
@@ -254,6 +255,8 @@ def _learned(manifest: Manifest, resources: Mapping[str, bytes]) -> Learned:
 def _templates(manifest: Manifest, resources: Mapping[str, bytes]) -> ReadyTemplates:
     """Compiled, all of them, so that no request finds one that does not compile."""
     told = _decode(TEMPLATES, resources[TEMPLATES], decode_templates) if TEMPLATES in manifest.resources else None
+    if told is not None:
+        check_templates(told)
     try:
         return ReadyTemplates(told)
     except TemplateRefused as refused:

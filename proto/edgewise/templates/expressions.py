@@ -25,6 +25,8 @@ from edgewise.templates.flaws import meant, refuse_template
 
 MOST_DEPTH: Final = 12
 """Of expressions in expressions."""
+_CHARACTERS: Final = 1_000
+"""To go through so many costs as much as to look at a value."""
 TEXT: Final = TextVariable()
 NUMBER: Final = NumberVariable()
 
@@ -84,6 +86,25 @@ def _parts(expression: nodes.Node) -> Iterator[nodes.Expr]:
         inner = part.expr if isinstance(part, nodes.Operand) else part
         assert isinstance(inner, nodes.Expr)
         yield inner
+
+
+def work_of(expression: nodes.Node, scope: Scope) -> float:
+    """What it costs to work out a checked expression: its parts, each as long as the longest text that it may hold."""
+    parts = [expression, *expression.find_all(nodes.Expr)]
+    longest = max((_most_characters(scope.get(part.name)) for part in parts if isinstance(part, nodes.Name)), default=0)
+    return len(parts) * (1 + longest / _CHARACTERS)
+
+
+def _most_characters(known: Known | None) -> int:
+    match known:
+        case TextVariable(most_characters=most):
+            return most
+        case ListVariable(of=of, most=entries, most_characters=most):
+            return 0 if of else entries * most
+        case Entry(of=of):
+            return max(map(_most_characters, of.values()), default=0)
+        case _:
+            return 0
 
 
 def is_plain(known: Known | None) -> bool:

@@ -17,12 +17,14 @@ from edgewise.bundle.templates import ListVariable
 from edgewise.templates.dialect import DATA, FREE, SIZED, Dialect
 from edgewise.templates.expressions import (
     LOOP,
+    Known,
     Scope,
     check_expression,
     check_written,
     entry_of,
     is_choice,
     is_number,
+    work_of,
 )
 from edgewise.templates.filters import LINK, LINK_PART, LINK_START
 from edgewise.templates.flaws import refuse_template
@@ -31,6 +33,9 @@ from edgewise.templates.markup import MarkupReader, Mode, Spot, check_literal_li
 MOST_NESTED: Final = 12
 MOST_LOOPS: Final = 2
 """Loops in each other."""
+MOST_WORK: Final = 200_000
+"""What one rendering may look at in all, written or not: a value counts one, and one a thousand characters that it may
+have, in a loop as often as its list may have entries. A node is busy with it for some 50 ms at most."""
 
 
 def check_page(template: nodes.Template, scope: Scope, dialect: Dialect | None) -> None:
@@ -48,6 +53,9 @@ class _Page:
     def __init__(self, reader: MarkupReader | None) -> None:
         self._reader = reader
         self._loops = 0
+        self._turns = 1
+        """How often what stands here is gone through at most."""
+        self._work = 0.0
 
     def body(self, body: list[nodes.Node], spot: Spot, scope: Scope, depth: int) -> Spot:
         """Go through statements from a spot in the page; the spot behind them."""
@@ -69,17 +77,17 @@ class _Page:
     # --- conditions and loops ----------------------------------------------------------------------------------------
     def _if(self, node: nodes.If, spot: Spot, scope: Scope, depth: int) -> Spot:
         self._not_in_link(node, spot)
-        check_expression(node.test, scope)
+        self._ask(node.test, scope)
         ends = [self.body(node.body, spot, scope, depth + 1)]
         for other in node.elif_:
-            check_expression(other.test, scope)
+            self._ask(other.test, scope)
             ends.append(self.body(other.body, spot, scope, depth + 1))
         ends.append(self.body(node.else_, spot, scope, depth + 1))
         return _joined(node, ends)
 
     def _for(self, node: nodes.For, spot: Spot, scope: Scope, depth: int) -> Spot:
         self._not_in_link(node, spot)
-        listed = check_expression(node.iter, scope)
+        listed = self._ask(node.iter, scope)
         if not isinstance(listed, ListVariable):
             refuse_template(node.lineno, "a loop goes over a variable that is declared as a list")
         if not isinstance(node.target, nodes.Name) or node.target.name in {*scope, "loop"}:
@@ -89,13 +97,17 @@ class _Page:
         if node.recursive:
             refuse_template(node.lineno, "a recursive loop is not allowed; remove `recursive`")
         inner = {**scope, node.target.name: entry_of(listed), "loop": LOOP}
+        outer_turns = self._turns
+        self._turns *= listed.most
+        self._count(node.lineno, 1)
         if node.test is not None:
-            check_expression(node.test, inner)
+            self._ask(node.test, inner)
         self._loops += 1
         if self._loops > MOST_LOOPS:
             refuse_template(node.lineno, f"more than {MOST_LOOPS} loops in each other; flatten them")
         again = self.body(node.body, spot, inner, depth + 1)
         self._loops -= 1
+        self._turns = outer_turns
         # What a turn adds to a tag is there for the next turn.
         if again.attributes != spot.attributes:
             refuse_template(node.lineno, "a loop writes attributes; write the element in the loop")
@@ -106,6 +118,19 @@ class _Page:
             message = f"a statement inside the address in {spot.attribute}; put it around the whole element"
             refuse_template(node.lineno, message)
 
+    # --- what it costs -----------------------------------------------------------------------------------------------
+    def _ask(self, expression: nodes.Node, scope: Scope) -> Known | None:
+        """What an expression is, and count what it costs to find out."""
+        known = check_expression(expression, scope)
+        self._count(expression.lineno, work_of(expression, scope))
+        return known
+
+    def _count(self, line: int, work: float) -> None:
+        self._work += work * self._turns
+        if self._work > MOST_WORK:
+            cure = "ask less in its loops, or lower `most` and `most_characters` of the variables"
+            refuse_template(line, f"by here it may look at more than {MOST_WORK} values in one rendering; {cure}")
+
     # --- what is written ---------------------------------------------------------------------------------------------
     def _output(self, node: nodes.Output, spot: Spot, scope: Scope) -> Spot:
         made: list[nodes.Expr] = []
@@ -114,7 +139,7 @@ class _Page:
             if isinstance(part, nodes.TemplateData):
                 spot = self._literal(part, spot, link, made)
                 continue
-            known = check_expression(part, scope)
+            known = self._ask(part, scope)
             check_written(part, known)
             if spot.is_link:
                 link.value(part)

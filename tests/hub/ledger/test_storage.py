@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -23,6 +24,8 @@ from hub.ledger.batch import Batch
 from hub.ledger.canonical import rebuild
 from hub.ledger.ledger import Ledger, open_ledger
 from hub.ledger.migrate import HEAD, SCRIPTS
+from hub.ledger.opening import storage_at
+from hub.ledger.place import ledger_url
 from hub.ledger.sqlite import wal_reset_bug
 from hub.ledger.tables import metadata
 
@@ -31,6 +34,30 @@ from hub.ledger.tables import metadata
 def test_migrations_make_exactly_the_tables_that_the_code_names(tmp_path: Path) -> None:
     with open_ledger(tmp_path) as ledger, ledger.storage.writing() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+@pytest.mark.usefixtures("either_database")
+def test_a_ledger_from_before_journeys_is_upgraded_with_its_rows(tmp_path: Path) -> None:
+    """As the release before wrote it: the steps up to its own, and what visitors did."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    storage = storage_at(ledger_url(tmp_path), tmp_path / "lake")
+    with storage.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0012")
+    before = Ledger(storage)
+    before.store([Batch(Producer("n-a/1/0"), payloads(event(0), event(1)))], NOW_MS)
+    kept = list(before.events())
+    profile = before.profile(SubjectId("5" * 32))
+    before.close()
+    with open_ledger(tmp_path) as after:
+        assert list(after.events()) == kept
+        assert profile is not None
+        assert after.profile(SubjectId("5" * 32)) == profile
+        after.store([Batch(Producer("n-a/1/0"), payloads(event(2)))], NOW_MS)
+        assert after.totals().events == 3
+        with after.storage.writing() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
 def test_the_newest_revision_is_the_one_that_is_looked_for() -> None:
