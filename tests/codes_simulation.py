@@ -1,16 +1,18 @@
 """A fleet that promises codes while everything goes wrong, before a real book on a real ledger; by a seed.
 
 Nodes are cut off, killed, copied, set back to an older disk, their clocks and the hub's jump, requests and answers are
-lost or come late; a thief has the key and forges codes for numbers of his choice. The judge counts on his own what the
-hub has redeemed: by number and order, from the answers alone, never from the ledger's own sums.
+lost or come late; a thief has the key and forges codes for numbers of his choice. Most codes are presented as who
+means to cheat would: in date, by their owner, for several orders at the same moment, in threads that race. The judge
+counts on his own what the hub has redeemed: by number and order, from the answers alone, never from the ledger's sums.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from codes_world import NOW_MS, SPRING, Book, opened_book, promotion
@@ -22,15 +24,18 @@ from edgewise.codes.stock import Number, Stock
 from edgewise.ids import NodeId, SubjectId
 from edgewise.profile.state import DAY_MS
 from hub.codes.book import Lent
+from hub.codes.book import Verdict as Answer
 from hub.ledger.code_leases import Held
 
 HAND: Final = 4
 NODES: Final = 5
 MOST_NODES: Final = 9
 PEOPLE: Final = 400
+MOST_AT_ONCE: Final = 5
+"""Orders for which one code is presented at the same moment."""
 PAIRS: Final = (
-    ("promise", 0.30),
-    ("redeem", 0.36),
+    ("promise", 0.36),
+    ("redeem", 0.25),
     ("exchange", 0.20),
     ("cut", 0.03),
     ("crash", 0.03),
@@ -54,10 +59,23 @@ class SimulatedNode:
     ahead_ms: int = 0
     """How wrong its clock is."""
     is_cut: bool = False
+    is_doubtful: bool = False
+    """A copy, or set back to an older disk, at some time."""
     kept: list[Stock] = field(default_factory=list)
     """Backups of its disk."""
     late: list[Lent] = field(default_factory=list)
     """Answers of the hub that are still on their way."""
+
+
+class Presented(NamedTuple):
+    """A code in a customer's hands."""
+
+    text: str
+    person: SubjectId
+    number: int
+    last_day: int
+    is_doubtful: bool
+    """Its node was cut off, or is a copy, or was set back, when it promised it."""
 
 
 @dataclass
@@ -65,6 +83,9 @@ class Verdict:
     """What the judge has counted."""
 
     attempts: int = 0
+    contested: int = 0
+    """Attempts with a code in date, its owner's, not redeemed before, and for one of the reasons in `why`."""
+    why: Counter[str] = field(default_factory=Counter)
     redeemed: Counter[tuple[int, str]] = field(default_factory=Counter)
     """(number, order) -> fresh redemptions."""
     over: int = 0
@@ -84,26 +105,30 @@ class Simulation:
     def __init__(self, book: Book, rng: np.random.Generator, total: int) -> None:
         self.book = book
         self.rng = rng
-        self.terms: Promotion = promotion(total, valid_days=3, per_person=1_000)
+        self.terms: Promotion = promotion(total, valid_days=14, per_person=1_000)
         book.promotions = {SPRING: self.terms}
         self.nodes = [SimulatedNode(NodeId(f"n-{index}"), f"i-{index}") for index in range(NODES)]
-        self.wallet: list[tuple[str, SubjectId]] = []
+        self.wallet: list[Presented] = []
+        self.fresh: list[Presented] = []
+        """Promised, and not presented yet."""
         self.orders = 0
         self.starts = 0
         self.numbers: dict[int, str] = {}
         self.key: CodeKey | None = None
         self.verdict = Verdict(total=total)
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE)
         self._names = [name for name, _ in PAIRS]
         weights = np.array([weight for _, weight in PAIRS])
         self._weights = weights / weights.sum()
 
     def run(self, attempts: int) -> Verdict:
         """Let things happen until so many codes were presented."""
-        while self.verdict.attempts < attempts:
-            for step in self.rng.choice(self._names, 256, p=self._weights):
-                getattr(self, f"_{step}")()
-                if self.verdict.attempts >= attempts:
-                    break
+        with self._threads:
+            while self.verdict.attempts < attempts:
+                for step in self.rng.choice(self._names, 256, p=self._weights):
+                    getattr(self, f"_{step}")()
+                    if self.verdict.attempts >= attempts:
+                        break
         self.verdict.left_over = self._left_over()
         return self.verdict
 
@@ -128,7 +153,10 @@ class Simulation:
             return
         person = SubjectId(f"{int(self.rng.integers(PEOPLE)):032x}")
         last_day = min(number.last_day, day_of(now_ms + self.terms.valid_days * DAY_MS))
-        self.wallet.append((write_code(key, number.number, last_day, person), person))
+        text = write_code(key, number.number, last_day, person)
+        promised = Presented(text, person, number.number, last_day, node.is_cut or node.is_doubtful)
+        self.wallet.append(promised)
+        self.fresh.append(promised)
         self.verdict.promised += 1
 
     def _exchange(self) -> None:
@@ -174,6 +202,7 @@ class Simulation:
         """The folder runs a second time, under its own name, and both go on."""
         original = self._node()
         copy = SimulatedNode(original.id, "", original.disk, ahead_ms=original.ahead_ms, kept=list(original.kept))
+        original.is_doubtful = copy.is_doubtful = True
         self._start(copy)
         if len(self.nodes) < MOST_NODES:
             self.nodes.append(copy)
@@ -188,6 +217,7 @@ class Simulation:
         node = self._node()
         if node.kept:
             node.disk = node.kept[int(self.rng.integers(len(node.kept)))]
+            node.is_doubtful = True
             self._start(node)
 
     def _jump(self) -> None:
@@ -203,27 +233,53 @@ class Simulation:
     def _redeem(self) -> None:
         if not self.wallet:
             return
-        self.orders += 1
-        text, person = self.wallet[int(self.rng.integers(max(0, len(self.wallet) - 300), len(self.wallet)))]
         kind = self.rng.random()
-        if kind < 0.15:  # the thief: a true key, a number and a day of his choice
+        if kind < 0.7:
+            if self.fresh:
+                self._present_at_once(self.fresh.pop(int(self.rng.integers(len(self.fresh)))))
+            return
+        shown = self.wallet[int(self.rng.integers(max(0, len(self.wallet) - 300), len(self.wallet)))]
+        text, person = shown.text, shown.person
+        if kind < 0.82:  # the thief: a true key, a number and a day of his choice
             number = int(self.rng.integers(1, 2 * self.verdict.total + 50))
             day = day_of(self.book.clock.time_ms) + int(self.rng.integers(40))
             self.key = self.key or self.book.key()
             text = write_code(self.key, number, day, person)
-        elif kind < 0.2:
+        elif kind < 0.85:
             person = SubjectId("f" * 32)
-        order = f"o-{self.orders}" if kind < 0.9 else f"o-{int(self.rng.integers(1, self.orders + 1))}"
-        verdict = self.book.book.redeem(text, self.book.purchase(order), [person])
+        order = self._order() if kind < 0.95 else f"o-{int(self.rng.integers(1, self.orders + 2))}"
+        self._judge_answer(self._ask(text, person, order), order, is_honest=kind >= 0.85)
+
+    def _present_at_once(self, shown: Presented) -> None:
+        """Two to five orders race for one code; the thief may have had its number before."""
+        orders = [self._order() for _ in range(int(self.rng.integers(2, MOST_AT_ONCE + 1)))]
+        if shown.number not in self.numbers and day_of(self.book.clock.time_ms) <= shown.last_day:
+            self.verdict.contested += len(orders)
+            self.verdict.why["at the same moment"] += len(orders)
+            self.verdict.why["of a node cut off, copied or set back"] += len(orders) * shown.is_doubtful
+            is_nearly_out = len(self.numbers) >= 0.9 * self.verdict.total
+            self.verdict.why["with a tenth of the total left"] += len(orders) * is_nearly_out
+        answers = list(self._threads.map(lambda order: self._ask(shown.text, shown.person, order), orders))
+        for order, answer in zip(orders, answers, strict=True):
+            self._judge_answer(answer, order, is_honest=True)
+
+    def _order(self) -> str:
+        self.orders += 1
+        return f"o-{self.orders}"
+
+    def _ask(self, text: str, person: SubjectId, order: str) -> Answer:
+        return self.book.book.redeem(text, self.book.purchase(order), [person])
+
+    def _judge_answer(self, answer: Answer, order: str, *, is_honest: bool) -> None:
         self.verdict.attempts += 1
-        if verdict.denial is not None:
-            self.verdict.denied[verdict.denial] += 1
-            self.verdict.disappointed += kind >= 0.2 and verdict.denial in {Denial.RETURNED, Denial.UNKNOWN}
+        if answer.denial is not None:
+            self.verdict.denied[answer.denial] += 1
+            self.verdict.disappointed += is_honest and answer.denial in {Denial.RETURNED, Denial.UNKNOWN}
             return
-        assert verdict.code is not None
-        if verdict.is_new:
-            self._judge(verdict.code.number, order)
-        elif self.numbers.get(verdict.code.number) != order:
+        assert answer.code is not None
+        if answer.is_new:
+            self._judge(answer.code.number, order)
+        elif self.numbers.get(answer.code.number) != order:
             self.verdict.over += 1  # it says that it was redeemed for this order before, and it was not
 
     def _judge(self, number: int, order: str) -> None:

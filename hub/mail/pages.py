@@ -59,7 +59,7 @@ def with_below(content: str, below: Below) -> str:
 
 def text_with_below(text: str, below: Below) -> str:
     """The plain part, with the same lines."""
-    lines = "\n".join(f"{words}: {url}" for words, url in below.lines)
+    lines = "\n".join(f"{words}\n{url}" for words, url in below.lines)
     imprint = f"\n\n{below.imprint}" if below.imprint else ""
     return f"{text.rstrip()}\n\n-- \n{lines}{imprint}\n"
 

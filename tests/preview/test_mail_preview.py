@@ -63,7 +63,7 @@ def test_of_a_cart(shop: Path) -> None:
     assert "house-blend" not in [item["id"] for item in told["items"]], "it is there already"
     assert "https://shop.example/tea/sencha" in told["text"], "a link of a page leads to the page"
     assert "0000" in told["text"], "an example of a code"
-    assert "Abmelden: https://edge.example.org/v1/mail/unsubscribe/" in told["text"]
+    assert "Abmelden\nhttps://edge.example.org/v1/mail/unsubscribe/" in told["text"]
     page = (shop / "mail.html").read_text()
     assert page.count("<iframe sandbox") == 2
     assert "<h2>We pay for the parcel</h2>" in page

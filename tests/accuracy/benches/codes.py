@@ -1,8 +1,9 @@
 """Whether a promotion's total holds while everything goes wrong, and what guessing codes comes to.
 
 Fleets of up to nine nodes promise codes and are cut off, killed, copied and set back to older disks, clocks jump, a
-thief has the key: 100,000 codes are presented at the hub in all, and a judge of his own counts what it redeems. Then a
-million guesses, with a check letter that is right, are held against the keys of ten promotions.
+thief has the key: 100,000 times a code is presented at the hub, mostly for several orders that race for it, and a judge
+of his own counts what it redeems. Then a million guesses, with a check letter that is right, are held against the keys
+of ten promotions.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from edgewise.bundle.promotions import PromotionName
 from edgewise.codes.code import LETTERS, CodeKey, keys_of, lettered, verify
 
 ATTEMPTS: Final = 100_000
-TOTALS: Final = (1, 3, 10, 40, 150, 600)
+TOTALS: Final = (1, 10, 100, 500, 1500, 3000)
+"""Attempts are shared out by these, so that each total is nearly used up, and fought for."""
+LEAST: Final = 100
 FLEETS: Final = 24
 GUESSES: Final = 1_000_000
 PROMOTIONS: Final = 10
@@ -37,9 +40,13 @@ def measure(ground: Ground) -> list[Claim]:
         ground.terminal.note(f"codes: fleet {fleet + 1} of {FLEETS}")
         folder = ground.folder / f"fleet-{fleet}"
         total = TOTALS[fleet % len(TOTALS)]
-        found.append(simulated(folder, seed=SEED + fleet, total=total, attempts=-(-ATTEMPTS // FLEETS)))
+        found.append(simulated(folder, seed=SEED + fleet, total=total, attempts=_attempts(total)))
     ground.terminal.note("codes: guesses")
     return [*_kept(found), _guessed()]
+
+
+def _attempts(total: int) -> int:
+    return max(LEAST, -(-ATTEMPTS * total * len(TOTALS) // (FLEETS * sum(TOTALS))))
 
 
 def _kept(found: list[Verdict]) -> list[Claim]:
@@ -48,6 +55,8 @@ def _kept(found: list[Verdict]) -> list[Claim]:
     redeemed = sum(len(verdict.redeemed) for verdict in found)
     promised = sum(verdict.promised for verdict in found)
     disappointed = sum(verdict.disappointed for verdict in found)
+    contested = sum(verdict.contested for verdict in found)
+    why = sum((verdict.why for verdict in found), Counter())
     detail = {"attempts": attempts, "promised": promised, "redeemed": redeemed, "denied": dict(denied)}
     return [
         Claim(
@@ -57,6 +66,15 @@ def _kept(found: list[Verdict]) -> list[Claim]:
             source="issue 7",
             protocol=STORY,
             detail=detail,
+        ),
+        Claim(
+            what=f"attempts with a valid code that was fought for ({contested:,})",
+            value=contested / attempts,
+            at_least=0.5,
+            source="what is refused by its day says nothing of the total",
+            protocol="in date, its owner's, not redeemed before, and presented for 2 to 5 orders in racing threads; "
+            + STORY,
+            detail={reason: count / attempts for reason, count in why.items()},
         ),
         Claim(
             what=f"redeemed of all totals ({redeemed:,} of {sum(verdict.total for verdict in found):,})",
