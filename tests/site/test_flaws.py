@@ -90,7 +90,8 @@ def test_a_folder_without_a_site_says_how_to_start(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, approved: dict[str, bytes], file: str) -> None:
     """Nobody writes into this pipe."""
     write_files(tmp_path, approved)
-    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / "templates").mkdir(exist_ok=True)
+    (tmp_path / "templates" / "pipe.yaml").write_text("variables: {title: {type: text}}\n")
     os.mkfifo(tmp_path / file)
     with pytest.raises(SiteError) as refused:
         load_site(tmp_path)
