@@ -1487,6 +1487,23 @@ FLAWS = [
         "name what makes the mail needless",
     ),
     Flaw(
+        "mail_that_begins_with_a_misspelt_event",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger: {event: Product added}\nsteps: [{treatments: home_hero}]\n",
+        2,
+        "nobody sends an event 'Product added'",
+        "did you mean 'Product Added'?",
+    ),
+    Flaw(
+        "mail_that_a_misspelt_event_ends",
+        "journeys/abandoned-cart.yaml",
+        "kind: mail\ntrigger:\n  event: Product Added\n  unless:\n    - Checkout Starte\n"
+        "steps: [{treatments: home_hero}]\n",
+        5,
+        "nobody sends an event 'Checkout Starte'",
+        "did you mean 'Checkout Started'?",
+    ),
+    Flaw(
         "mails_out_of_order",
         "journeys/abandoned-cart.yaml",
         "kind: mail\ntrigger: {event: Product Added}\n"

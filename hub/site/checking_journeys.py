@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import zoneinfo
 from collections.abc import Iterator
 from typing import Final
 
 from edgewise.bundle.templates import is_approved_template
 from edgewise.errors import Problem
+from edgewise.events import CONVERSIONS, KIND_OF
 from edgewise.ids import PlacementName
 from hub.site.checking_templates import templates_of
 from hub.site.converting import did_you_mean
@@ -18,6 +20,9 @@ from hub.site.reading import Files
 SHIPPED: Final = ("homepage-banner", "abandoned-cart", "content-hub")
 """Journeys whose needs are built in (`hub.data_audit.needs`)."""
 Steps = tuple[str | int, ...]
+_SPECIFIED: Final = KIND_OF.keys() | CONVERSIONS
+_ALIKE: Final = 0.85
+"""From which nearness on (`difflib`, 1 is the same) a name is taken for a misspelt one."""
 _OF_MAILS: Final = ("steps", "reasons", "quiet_hours")
 
 
@@ -40,6 +45,7 @@ def check_journeys(files: Files) -> Iterator[Problem]:
             yield from _step(files, journey, step, position, say)
         if journey.reasons is not None and journey.reasons not in files.models:
             yield say(("reasons",), f"no model {journey.reasons!r}; {did_you_mean(journey.reasons, files.models)}")
+        yield from _events(journey, say)
         yield from _times(journey, say)
 
 
@@ -96,6 +102,27 @@ def _template(files: Files, step: StepFile, path: Steps, say: Say) -> Iterator[P
         by = files.templates[name][0].approved
         what = f"the template {name!r} changed since {by.by} approved it" if by else f"nobody approved {name!r}"
         yield say(path, f"{what}; read it, then `edgewise site approve DIR`")
+
+
+def _events(journey: JourneyFile, say: Say) -> Iterator[Problem]:
+    """Names that are nearly one of the specified ones: the event would never come, and nothing would ever say so.
+
+    A site's own event may be called anything; one whose name is as near as that is among what the journey `needs`.
+    """
+    named: list[tuple[Steps, str]] = []
+    if journey.trigger is not None:
+        named.append((("trigger", "event"), journey.trigger.event))
+        named += [(("trigger", "unless", at), event) for at, event in enumerate(journey.trigger.unless)]
+    for position, step in enumerate(journey.steps):
+        named += [(("steps", position, "unless", at), event) for at, event in enumerate(step.unless)]
+    own = {need.name for need in journey.needs if need.kind == "event"}
+    lowered = {event.lower(): event for event in _SPECIFIED}
+    for path, event in named:
+        near = difflib.get_close_matches(event.lower(), lowered, n=1, cutoff=_ALIKE)
+        if event in _SPECIFIED or event in own or not near:
+            continue
+        cure = f"did you mean {lowered[near[0]]!r}? An event of your own is named in `needs`"
+        yield say(path, f"nobody sends an event {event!r}; {cure}")
 
 
 def _times(journey: JourneyFile, say: Say) -> Iterator[Problem]:
