@@ -59,6 +59,7 @@ def _bundle(contents: SiteContents) -> Bundle:
         site=contents.policy.site,
         placements={name: _undecided(placement) for name, placement in contents.policy.placements.items()},
         collections=contents.policy.collections,
+        promotions=contents.policy.promotions,
     )
     files = {
         POLICY: encode_policy(policy),

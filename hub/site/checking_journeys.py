@@ -20,8 +20,9 @@ from hub.site.reading import Files
 SHIPPED: Final = ("homepage-banner", "abandoned-cart", "content-hub")
 """Journeys whose needs are built in (`hub.data_audit.needs`)."""
 Steps = tuple[str | int, ...]
-_ALL_BUT: Final = 0.95
-"""Alike as `difflib` has it: a letter more, less or exchanged."""
+_SPECIFIED: Final = KIND_OF.keys() | CONVERSIONS
+_ALIKE: Final = 0.85
+"""From which nearness on (`difflib`, 1 is the same) a name is taken for a misspelt one."""
 _OF_MAILS: Final = ("steps", "reasons", "quiet_hours")
 
 
@@ -44,6 +45,7 @@ def check_journeys(files: Files) -> Iterator[Problem]:
             yield from _step(files, journey, step, position, say)
         if journey.reasons is not None and journey.reasons not in files.models:
             yield say(("reasons",), f"no model {journey.reasons!r}; {did_you_mean(journey.reasons, files.models)}")
+        yield from _events(journey, say)
         yield from _times(journey, say)
 
 
@@ -56,7 +58,6 @@ def _of_kind(journey: JourneyFile, say: Say) -> Iterator[Problem]:
         elif journey.trigger.event in journey.trigger.unless:
             message = f"{journey.trigger.event!r} begins a run and ends it"
             yield say(("trigger", "unless"), f"{message}; name what makes the mail needless")
-        yield from _events(journey, say)
         if not journey.steps:
             yield say((), "this mail journey sends nothing; write `steps: [{treatments: PLACEMENT}]`")
         return
@@ -67,19 +68,6 @@ def _of_kind(journey: JourneyFile, say: Say) -> Iterator[Problem]:
             yield say((key,), f"`{key}` is of mails; say `kind: mail`, or remove it")
     if not journey.placements:
         yield say((), "this page journey changes nothing; write `placements: [PLACEMENT]`")
-
-
-def _events(journey: JourneyFile, say: Say) -> Iterator[Problem]:
-    """A site may have events of its own; what is all but a known name would never come."""
-    if journey.trigger is None:
-        return
-    known = {name.casefold(): name for name in (*KIND_OF, *CONVERSIONS)}
-    named: list[tuple[Steps, str]] = [(("trigger", "event"), journey.trigger.event)]
-    named += [(("trigger", "unless", place), name) for place, name in enumerate(journey.trigger.unless)]
-    for path, name in named:
-        close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=_ALL_BUT)
-        if close and known[close[0]] != name:
-            yield say(path, f"no event {name!r} is known; did you mean {known[close[0]]!r}?")
 
 
 def _placement(files: Files, journey: JourneyFile, name: PlacementName, path: Steps, say: Say) -> Iterator[Problem]:
@@ -116,6 +104,27 @@ def _template(files: Files, step: StepFile, path: Steps, say: Say) -> Iterator[P
         by = files.templates[name][0].approved
         what = f"the template {name!r} changed since {by.by} approved it" if by else f"nobody approved {name!r}"
         yield say(path, f"{what}; read it, then `edgewise site approve DIR`")
+
+
+def _events(journey: JourneyFile, say: Say) -> Iterator[Problem]:
+    """Names that are nearly one of the specified ones: the event would never come, and nothing would ever say so.
+
+    A site's own event may be called anything; one whose name is as near as that is among what the journey `needs`.
+    """
+    named: list[tuple[Steps, str]] = []
+    if journey.trigger is not None:
+        named.append((("trigger", "event"), journey.trigger.event))
+        named += [(("trigger", "unless", at), event) for at, event in enumerate(journey.trigger.unless)]
+    for position, step in enumerate(journey.steps):
+        named += [(("steps", position, "unless", at), event) for at, event in enumerate(step.unless)]
+    own = {need.name for need in journey.needs if need.kind == "event"}
+    lowered = {event.lower(): event for event in _SPECIFIED}
+    for path, event in named:
+        near = difflib.get_close_matches(event.lower(), lowered, n=1, cutoff=_ALIKE)
+        if event in _SPECIFIED or event in own or not near:
+            continue
+        cure = f"did you mean {lowered[near[0]]!r}? An event of your own is named in `needs`"
+        yield say(path, f"nobody sends an event {event!r}; {cure}")
 
 
 def _times(journey: JourneyFile, say: Say) -> Iterator[Problem]:

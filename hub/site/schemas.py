@@ -86,9 +86,12 @@ def write_schemas(folder: Path) -> list[str]:
 
 
 def with_modeline(file: str, content: bytes) -> bytes:
-    """A YAML file that tells editors where its schema lies; unchanged where it is of no kind that has one."""
+    """A YAML file that tells editors where its schema lies; unchanged where it is of no kind that has one.
+
+    The sources of a template lie in a folder with a kind, too, but a line above them would be shown on pages.
+    """
     kind = kind_of(file)
-    if kind not in KINDS:
+    if kind not in KINDS or not file.endswith(".yaml"):
         return content
     up = "../" * file.count("/")
     return f"# yaml-language-server: $schema={up}{FOLDER}/{kind}.json\n".encode() + content

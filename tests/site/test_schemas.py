@@ -137,3 +137,5 @@ def test_a_new_site_brings_the_schemas_that_its_files_name(tmp_path: Path) -> No
         (named,) = re.findall(r"^# yaml-language-server: \$schema=(\S+)$", path.read_text().partition("\n")[0])
         kind = kind_of(path.relative_to(site).as_posix())
         assert (path.parent / named).resolve().read_bytes() == encoded(kind)
+    for source in site.rglob("*.html"):
+        assert "$schema" not in source.read_text(), "visitors would read it"
