@@ -66,7 +66,8 @@ def _of_kind(journey: JourneyFile, say: Say) -> Iterator[Problem]:
     for key in _OF_MAILS:
         if getattr(journey, key):
             yield say((key,), f"`{key}` is of mails; say `kind: mail`, or remove it")
-    if not journey.placements:
+    # One that says what it needs may be there to be audited first.
+    if not journey.placements and not journey.needs:
         yield say((), "this page journey changes nothing; write `placements: [PLACEMENT]`")
 
 
