@@ -118,6 +118,8 @@ class Profiles(ProfilesServicer):
             await asyncio.sleep(poll_ms / 1_000)
             try:
                 while changes := await loop.run_in_executor(self._reader, self._ledger.changed_since, seen):
+                    # Whatever of our own was among them has been told once its writer is free: nothing is said twice.
+                    await loop.run_in_executor(self._writer, _nothing_more)
                     told = set(self._told)
                     news = [change.subject for change in changes if change.revision not in told]
                     people = await loop.run_in_executor(self._reader, self._ledger.people_of, news)
@@ -182,6 +184,10 @@ class Profiles(ProfilesServicer):
         said = await self._in_reader(feed.heard, follower, request)
         if said is not None and not await self._in_reader(feed.is_written, node, said):
             await asyncio.get_running_loop().run_in_executor(self._writer, feed.confirm, node, said)
+
+
+def _nothing_more() -> None:
+    """The last of a queue."""
 
 
 def _subject(text: str) -> SubjectId:
