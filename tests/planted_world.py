@@ -22,7 +22,7 @@ from edgewise.bundle.exploration import EpsilonGreedy, Exploration, Greedy, Squa
 from edgewise.policy import pmf
 from hub.evaluation.logged import LoggedDecisions
 from hub.evaluation.policies import Target
-from hub.learning.evidence import DataEvidence, GateEvidence, HeldOut, Interval, ParityEvidence
+from hub.learning.evidence import DataEvidence, GateEvidence, HeldOut, ParityEvidence
 from hub.learning.gate import GatePlan, alpha_of_look, judge
 from hub.learning.off_policy import Watched, off_policy
 
@@ -569,12 +569,6 @@ def unsettled(seed: int) -> Planted:
     return Planted(world, [replace(made, changes={"data": data})])
 
 
-def miscalibrated(seed: int) -> Planted:
-    """Better, and its scores promise three times what comes: whoever weighs it against a threshold is misled."""
-    world, (made,) = better(seed)
-    return Planted(world, [replace(made, changes={"calibration": Interval(0.33, 0.31, 0.35)})])
-
-
 GOOD: Final = (better, better_learned)
 BAD: Final = (
     worse,
@@ -607,7 +601,6 @@ BAD: Final = (
     skewed,
     flagged,
     unsettled,
-    miscalibrated,
 )
 
 

@@ -73,7 +73,7 @@ def test_a_left_cart_is_one_mail_and_its_link_ends_them(tmp_path: Path, monkeypa
             assert part is not None
             html = part.get_content()
             assert 'data-edgewise-placement="cart_products"' in html
-            assert len(re.findall("data-edgewise-item=", html)) == 1 + 3
+            assert len(re.findall("data-edgewise-item=", html)) == 1 + 1 + 3, "treatment, cart, products"
             unsubscribe(node, str(mail["List-Unsubscribe"]).strip("<>"))
             # what was bought is over, and with it its cart; what comes after is another
             does(shop, node, cookie, "Order Completed", ago_minutes=85)

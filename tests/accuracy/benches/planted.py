@@ -1,4 +1,4 @@
-"""The gate of the learning loop before planted challengers: bad ones of 31 kinds, and better ones, ten worlds each.
+"""The gate of the learning loop before planted challengers: bad ones of 30 kinds, and better ones, ten worlds each.
 
 What the gate sees is made by the hub's own code from logs of a world whose truth is known (`tests/planted_world.py`).
 """
