@@ -12,7 +12,21 @@ import typer
 from edgewise.terminal import Json, Quiet, Terminal
 from hub.commands import previewing
 from hub.commands.options import demand_folders, put
-from hub.commands.previewing import Somebody, changed, entropy, lines_of, moment, pairs
+from hub.commands.previewing import (
+    Arm,
+    At,
+    Events,
+    Serve,
+    SiteFolder,
+    Somebody,
+    Viewed,
+    VisitorId,
+    changed,
+    entropy,
+    lines_of,
+    moment,
+    pairs,
+)
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -38,37 +52,29 @@ class _Wanted(NamedTuple):
 
 
 def preview(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)],
+    folder: SiteFolder,
     data_dir: DataDir,
     *,
     journey: Annotated[str, typer.Option("--journey", metavar="NAME", help="Whose mail.")],
     step: Annotated[int, typer.Option("--step", min=1, max=100, help="Its first mail, its second…")] = 1,
-    visitor: Annotated[
-        str | None, typer.Option("--visitor", metavar="ID", help="Somebody the hub knows, by any identifier.")
-    ] = None,
+    visitor: VisitorId = None,
     cart: Annotated[
         list[str] | None, typer.Option("--cart", metavar="ITEM", help="It lies in the cart; repeatable.")
     ] = None,
-    viewed: Annotated[
-        list[str] | None, typer.Option("--viewed", metavar="ITEM", help="A made-up visitor looked at it; repeatable.")
-    ] = None,
-    events: Annotated[
-        Path | None, typer.Option("--events", metavar="FILE", help="What he did, a Segment envelope a line.")
-    ] = None,
+    viewed: Viewed = None,
+    events: Events = None,
     attributes: Annotated[
         list[str] | None, typer.Option("--attributes", metavar="NAME=VALUE", help="Of the context: weather=sunny.")
     ] = None,
     locale: Annotated[str, typer.Option("--locale", metavar="TAG", help="As de or de-AT; else the reader's own.")] = "",
-    arm: Annotated[str | None, typer.Option("--arm", metavar="NAME", help="As this arm would have it.")] = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="MOMENT", help="As of 2026-12-01T09:00+01:00.")] = None,
+    arm: Arm = None,
+    at: At = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", metavar="FILE", help="The hub's settings: who writes."),
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write a page of it to a file.")] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Serve it here until Ctrl-C, made anew at each reload.")
-    ] = False,
+    serve: Serve = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="With --serve; 0: any.")] = 8095,
     json: Json = False,
     quiet: Quiet = False,

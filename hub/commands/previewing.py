@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from hub.preview.deciding import Run
     from hub.preview.visitors import Visitor
     from hub.site.loading import SiteContents
+
+SiteFolder = Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)]
+VisitorId = Annotated[
+    str | None, typer.Option("--visitor", metavar="ID", help="Somebody the hub knows, by any identifier.")
+]
+Viewed = Annotated[
+    list[str] | None, typer.Option("--viewed", metavar="ITEM", help="A made-up visitor looked at it; repeatable.")
+]
+Events = Annotated[
+    Path | None, typer.Option("--events", metavar="FILE", help="What he did, a Segment envelope a line.")
+]
+Arm = Annotated[str | None, typer.Option("--arm", metavar="NAME", help="As this arm would have it.")]
+At = Annotated[str | None, typer.Option("--at", metavar="MOMENT", help="As of 2026-12-01T09:00+01:00.")]
+Serve = Annotated[bool, typer.Option("--serve", help="Serve it here until Ctrl-C, made anew at each reload.")]
 
 _ENTROPY_BYTES = 10
 

@@ -11,7 +11,21 @@ import typer
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands import previewing
 from hub.commands.options import demand_folders, put
-from hub.commands.previewing import Somebody, changed, entropy, lines_of, moment, pairs
+from hub.commands.previewing import (
+    Arm,
+    At,
+    Events,
+    Serve,
+    SiteFolder,
+    Somebody,
+    Viewed,
+    VisitorId,
+    changed,
+    entropy,
+    lines_of,
+    moment,
+    pairs,
+)
 from hub.data_dir import DataDir
 
 if TYPE_CHECKING:
@@ -34,27 +48,21 @@ class _Wanted(NamedTuple):
 
 
 def preview(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The site's folder.", file_okay=False)],
+    folder: SiteFolder,
     data_dir: DataDir,
     *,
     placement: Annotated[str, typer.Option("--placement", metavar="NAME", help="What to look at.")],
-    visitor: Annotated[
-        str | None, typer.Option("--visitor", metavar="ID", help="Somebody the hub knows, by any identifier.")
-    ] = None,
-    viewed: Annotated[
-        list[str] | None, typer.Option("--viewed", metavar="ITEM", help="A made-up visitor looked at it; repeatable.")
-    ] = None,
-    events: Annotated[
-        Path | None, typer.Option("--events", metavar="FILE", help="What he did, a Segment envelope a line.")
-    ] = None,
+    visitor: VisitorId = None,
+    viewed: Viewed = None,
+    events: Events = None,
     attributes: Annotated[
         list[str] | None,
         typer.Option("--attributes", metavar="NAME=VALUE", help="Of the page view: device.type=mobile, weather=sunny."),
     ] = None,
     locale: Annotated[str, typer.Option("--locale", metavar="TAG", help="As de or de-AT.")] = "",
     count: Annotated[int | None, typer.Option("--count", min=1, max=100, help="How many items.")] = None,
-    arm: Annotated[str | None, typer.Option("--arm", metavar="NAME", help="As this arm would have it.")] = None,
-    at: Annotated[str | None, typer.Option("--at", metavar="MOMENT", help="As of 2026-12-01T09:00+01:00.")] = None,
+    arm: Arm = None,
+    at: At = None,
     style: Annotated[
         list[str] | None, typer.Option("--style", metavar="URL", help="A style sheet of the site; repeatable.")
     ] = None,
@@ -63,9 +71,7 @@ def preview(
         typer.Option("--base", metavar="URL", help="Where pictures of relative addresses are: https://shop.example/"),
     ] = "",
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the page to a file.")] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Serve it here until Ctrl-C, made anew at each reload.")
-    ] = False,
+    serve: Serve = False,
     port: Annotated[int, typer.Option("--port", min=0, max=65_535, help="With --serve; 0: any.")] = 8094,
     json: Json = False,
     quiet: Quiet = False,

@@ -6,7 +6,7 @@ reader left in the cart and from the products beside it; the HTML is what pages 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -75,10 +75,10 @@ class JourneyWriter(Writer):
         step = None if journey is None else step_of(due.payload, journey)
         if journey is None or step is None:
             return Dropped(OFF, f"the journey {due.journey} is not enabled, or has no such mail any more")
-        contact = self._contact(due.person)
+        members = self._ledger.members_of(due.person)
+        contact = contact_of(self._ledger, members)
         if contact is None:
             return Dropped(NO_ADDRESS)
-        members = self._ledger.members_of(due.person)
         with self._ledger.storage.writing() as connection:  # what he unsubscribed from is read on the way
             identifier = address_hash(self._subject_key, str(contact[ADDRESS]))
             against = unwanted(connection, due, identifier, most_per_week=journey.caps.per_week, now_ms=now_ms)
@@ -152,12 +152,12 @@ class JourneyWriter(Writer):
         journey = self._journeys().get(due.journey)
         return journey if journey is not None and journey.kind == "mail" and journey.trigger is not None else None
 
-    def _contact(self, person: SubjectId) -> dict[str, Any] | None:
-        """The newest contact of a person that has an address."""
-        found = self._ledger.contacts_of(self._ledger.members_of(person))
-        return next((row.fields for row in found if row.fields.get(ADDRESS)), None)
-
     def _note_nothing(self, made: Decided, now_ms: int) -> None:
         """To send nothing is a decision as any other, which is learned from."""
         with self._ledger.storage.writing() as connection:
             append_decisions(connection, PRODUCER, [msgspec.structs.replace(made.record, deferred=False)], now_ms)
+
+
+def contact_of(ledger: Ledger, members: Collection[SubjectId]) -> dict[str, Any] | None:
+    """The newest contact of a person, by all of his subjects, that has an address."""
+    return next((row.fields for row in ledger.contacts_of(members) if row.fields.get(ADDRESS)), None)

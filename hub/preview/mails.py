@@ -27,7 +27,7 @@ from hub.journeys.planning import placements_of_step
 from hub.journeys.runs import runs_of
 from hub.journeys.watching import history_ms
 from hub.journeys.worded import Chosen, Voice, worded
-from hub.journeys.writing import ADDRESS
+from hub.journeys.writing import contact_of
 from hub.ledger.ledger import Ledger
 from hub.ledger.records import reading
 from hub.ledger.watches import deeds_of
@@ -97,7 +97,7 @@ def known_reader(ledger: Ledger, visitor: Visitor, journey: JourneyFile, now_ms:
     since_ms = now_ms - history_ms(journey)
     events: list[EventRecord] = reading(ledger.storage, lambda connection: deeds_of(connection, members, since_ms))
     runs = [] if journey.trigger is None else runs_of(events, journey.trigger)
-    contact = next((row.fields for row in ledger.contacts_of(members) if row.fields.get(ADDRESS)), None)
+    contact = contact_of(ledger, members)
     said = decode_preferences(ledger.person_profiles([person])[person].preferences)
     against = unwilling(said)
     reasons = [] if against is None else [f"{against.reason}: {against.words}"]
