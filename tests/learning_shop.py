@@ -36,7 +36,6 @@ from edgewise.bundle.manifest import (
 from edgewise.bundle.policy import Arm, ByModel, ByPriority, Placement, Policy, Site, encode_policy
 from edgewise.consent import Grants
 from edgewise.decide import decide
-from edgewise.decision import canonical_bytes
 from edgewise.draws import draw_from
 from edgewise.features.encodings import Code
 from edgewise.features.table import FeatureTable, encode_features
@@ -54,8 +53,10 @@ from edgewise.ids import (
     SubjectId,
     ulid,
 )
+from edgewise.keeping import ALL
 from edgewise.profile.state import DAY_MS, Profile, Trait
 from edgewise.question import Question
+from edgewise.recorded import recorded
 from edgewise.records import DecisionRecord, EventRecord, Record, Touch, encode_record
 from edgewise.request import Context, Device, PlacementRequest
 from hub.export.linear import export_linear
@@ -210,24 +211,16 @@ class Served:
         )
         (item,) = outcome.decision.placements[HERO].items
         self.propensity = item.propensity
-        record = DecisionRecord(
+        record = recorded(
+            question,
+            outcome,
+            profile,
+            ALL,
             producer=NODE,
             seq=seq,
-            decision_id=question.decision_id,
             subject=SubjectId(question.unit),
-            time_ms=now_ms,
-            bundle_version=outcome.decision.bundle_version,
-            bundle_digest=outcome.decision.bundle_digest,
-            facts_version=outcome.facts_version,
-            placements=question.placements,
-            context=question.context,
-            grants=question.grants,
-            dial=question.dial,
-            degradation=outcome.degradation,
-            applied=profile.applied,
-            decision=canonical_bytes(outcome.decision),
-            shown=outcome.shown,
-            unit=question.unit,
+            now_ms=now_ms,
+            is_deferred=False,
         )
         return record, ITEM_IDS.index(item.id)
 
