@@ -152,6 +152,16 @@ def test_the_dial_is_honoured_at_once(shop: str, chromium: Browser) -> None:
         assert films(page) == nobody, "a click of nobody teaches nothing"
 
 
+@pytest.mark.parametrize("path", ["/", "/reading"])
+def test_a_shorter_fallback_moves_nothing(shop: str, chromium: Browser, path: str) -> None:
+    """Nobody touched the page, so that each shift would count; `visit` looks at them."""
+    with visit(chromium, f"{shop}{path}") as page:
+        page.evaluate("edgewise.options.deadlineMs = 0.001")
+        with next_decision(page):
+            page.evaluate("edgewise.refresh()")
+        assert "(FALLBACK_DEADLINE)" in page.inner_text("#arm")
+
+
 def test_the_article_hub_follows_what_was_read_without_a_reload(shop: str, chromium: Browser) -> None:
     with visit(chromium, f"{shop}/reading") as page:
         page.evaluate("window.sameDocument = true")
