@@ -26,7 +26,10 @@ def test_a_code_is_shown_verified_and_redeemed_once(tmp_path: Path, monkeypatch:
     coffees = shop.site / "items" / "coffees.yaml"
     coffees.write_text(coffees.read_text().replace(f"- id: {ITEM}\n", f"- id: {ITEM}\n  promotion: spring\n"))
     hero = shop.site / "placements" / "home_hero.yaml"
-    hero.write_text(hero.read_text().replace("cap: {impressions: 5, days: 1}\n", ""))
+    always_the_same = hero.read_text().replace("cap: {impressions: 5, days: 1}\n", "")
+    explores = "    exploration: {policy: epsilon-greedy, epsilon: 0.1}\n"
+    assert explores in always_the_same
+    hero.write_text(always_the_same.replace(explores, ""))
     shop.release()
     shop.run("release", "promote", "1")
     with shop.hub() as hub, shop.node("one", hub.said["hub"]) as node:
