@@ -44,9 +44,13 @@ def test_every_record_is_stored_once_wherever_connections_end(folder: Path, endi
         # Each is found only by its silence: a few will do.
         cuts = [cut for cut in cuts if cut.after_bytes in {120, 550, 100}]
 
+    # Only silence is found by it; where a connection ends, a busy machine may take longer than that to answer, and the
+    # next one would end before it has come to where it is to be cut.
+    patience_ms = 100 if ending is Ending.HALF_OPEN else 5_000
+
     async def story() -> None:
         async with FakeHub(SITE) as hub, FaultProxy(hub.port, cuts=cuts) as proxy:
-            async with shipping(folder, proxy.address, answer_timeout_ms=100):
+            async with shipping(folder, proxy.address, answer_timeout_ms=patience_ms):
                 worker = Worker(NodePaths(folder), 0)
                 await recording(worker, proxy, len(cuts))
                 worker.kill()
