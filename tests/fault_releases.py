@@ -7,6 +7,7 @@ history's to say.
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import onnx
 from fault_network import Network
+from fault_seeds import Random
 from onnx import TensorProto, helper, numpy_helper
 from tuf.api.exceptions import DownloadError, DownloadHTTPError
 from typing_extensions import override
@@ -36,6 +38,8 @@ SITE = SiteName("shop")
 RANKER = ModelName("ranker")
 ALL = CollectionName("all")
 UNAPPROVED = ItemId("unapproved")
+SIGNED = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
+"""When everything was signed: what expires is judged by the machine's clock, which the histories do not move."""
 BAD = 5
 """A release whose model does not give the scores that it was trained to."""
 SCRIPT = [1, 2, 3, 2, 4, BAD, 4, 6, 7, 6]
@@ -142,8 +146,8 @@ def _times(factor: float) -> bytes:
 
 @cache
 def site() -> SignedSite:
-    """Whose nodes they all are."""
-    return SignedSite(SITE)
+    """Whose nodes they all are; its bytes are the same in each process, so that a bit of them that flips is, too."""
+    return SignedSite(SITE, entropy=Random(1).randbytes, now=lambda: SIGNED)
 
 
 @cache
@@ -155,7 +159,7 @@ def steps() -> tuple[Step, ...]:
 @cache
 def foreign_site() -> SignedSite:
     """Somebody else, under the same name, with keys of his own."""
-    return SignedSite(SITE)
+    return SignedSite(SITE, entropy=Random(2).randbytes, now=lambda: SIGNED)
 
 
 @cache

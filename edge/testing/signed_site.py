@@ -6,8 +6,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+from collections.abc import Callable
 from typing import Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import (
     DelegatedRole,
@@ -32,18 +35,30 @@ ROLES: Final = ("root", "targets", "snapshot", "timestamp", "assignment", FACTS)
 LIFE: Final = dt.timedelta(days=1)
 
 
-class SignedSite:
-    """A site's keys, its releases, and who is to run which."""
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC).replace(microsecond=0)
 
-    def __init__(self, name: str) -> None:
+
+class SignedSite:
+    """A site's keys, its releases, and who is to run which.
+
+    `entropy` gives the bytes of its keys, and `now` the moment (UTC, in whole seconds) at which it signs: with both of
+    them fixed, everything that it signs is the same bytes each time.
+    """
+
+    def __init__(
+        self, name: str, *, entropy: Callable[[int], bytes] = os.urandom, now: Callable[[], dt.datetime] = _now
+    ) -> None:
         self.name: Final = name
         self.files: dict[str, bytes] = {}
         self.subject_key: Final = name.encode().ljust(32, b"s")
         self.visitor_key: Final = name.encode().ljust(32, b"v")
-        self.signers: Final = {role: CryptoSigner.generate_ed25519() for role in ROLES}
+        self._entropy = entropy
+        self._now = now
+        self.signers: Final = {role: self._signer() for role in ROLES}
         self.life = LIFE
         """From now on until metadata expires that is signed next; negative: it has expired when it is signed."""
-        root = Root(consistent_snapshot=True, expires=_now() + dt.timedelta(days=365))
+        root = Root(consistent_snapshot=True, expires=now() + dt.timedelta(days=365))
         for role in ("root", "targets", "snapshot", "timestamp"):
             root.add_key(self.signers[role].public_key, role)
         paths = {"assignment": [ASSIGNMENT], FACTS: [f"{FACTS}/*"]}
@@ -105,7 +120,7 @@ class SignedSite:
     def rotate_root(self) -> None:
         """Hand over to a root with a new key; the old key and the new one both sign it."""
         old = self.signers["root"]
-        self.signers["root"] = new = CryptoSigner.generate_ed25519()
+        self.signers["root"] = new = self._signer()
         self.root.signed.revoke_key(old.public_key.keyid, "root")
         self.root.signed.add_key(new.public_key, "root")
         self.root.signed.version += 1
@@ -125,10 +140,13 @@ class SignedSite:
         self.timestamp.signed.snapshot_meta = MetaFile.from_data(self.snapshot.signed.version, snapshot, ["sha256"])
         self.files["metadata/timestamp.json"] = self._next("timestamp", self.timestamp)
 
+    def _signer(self) -> CryptoSigner:
+        return CryptoSigner(Ed25519PrivateKey.from_private_bytes(self._entropy(32)))
+
     def _next(self, role: str, metadata: Metadata[Targets] | Metadata[Snapshot] | Metadata[Timestamp]) -> bytes:
         if metadata.signatures:
             metadata.signed.version += 1
-        metadata.signed.expires = _now() + self.life
+        metadata.signed.expires = self._now() + self.life
         return self._signed(role, metadata)
 
     def _signed(
@@ -141,7 +159,3 @@ class SignedSite:
 def _prefixed(path: str, target: TargetFile) -> str:
     folder, slash, name = path.rpartition("/")
     return f"{folder}{slash}{target.hashes['sha256']}.{name}"
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC).replace(microsecond=0)
