@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 
 from edgewise.events import Kind, affinity_weight, kind_of
-from edgewise.ids import ItemId, Producer, SubjectId
+from edgewise.ids import ItemId, Producer, SubjectId, ulid_time_ms
 from edgewise.profile.buckets import Buckets
 from edgewise.profile.cart import Cart, CartOperation
 from edgewise.profile.state import NO_ORDERS, Impression, LastTouch, Orders, Profile, Trait
@@ -93,13 +93,26 @@ def _items(events: list[EventRecord]) -> dict[ItemId, LastTouch]:
 
 
 def _impressions(events: list[EventRecord]) -> list[Impression]:
-    shown = {
-        Impression(event.time_ms, event.producer, event.seq, touch.item)
-        for event in events
-        if _kind(event) is Kind.IMPRESSION
-        for touch in event.touches
-    }
+    shown = set()
+    for event in events:
+        made_ms = _decided_ms(event)
+        for touch in event.touches:
+            if made_ms is not None and event.name in {"Promotion Viewed", "Content Viewed", "Email Delivered"}:
+                shown.add(Impression(made_ms, Producer(str(event.decision_id)), 0, touch.item))
+            elif _kind(event) is Kind.IMPRESSION:
+                shown.add(Impression(event.time_ms, event.producer, event.seq, touch.item))
     return sorted(shown)
+
+
+def _decided_ms(event: EventRecord) -> int | None:
+    """When its decision was made, where it can have been."""
+    if event.type != "track" or event.decision_id is None:
+        return None
+    try:
+        made_ms = ulid_time_ms(event.decision_id)
+    except ValueError:
+        return None
+    return made_ms if made_ms <= event.received_ms + 3_600_000 else None
 
 
 def _paid(event: EventRecord) -> int:

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from edgewise.consent import Grants
-from edgewise.ids import ItemId, MessageId, Producer, SubjectId
+from edgewise.ids import DecisionId, ItemId, MessageId, Producer, SubjectId, ulid
 from edgewise.profile.state import DAY_MS
 from edgewise.records import EventRecord, Touch
 
@@ -22,6 +22,7 @@ NAMES = [
     "Order Completed",
     "Product Reviewed",
     "Promotion Viewed",
+    "Content Viewed",
     "Something Else",
     "Product Added to Wishlist",
     "Product Removed",
@@ -34,6 +35,11 @@ NAMES = [
     "Ticket Closed",
 ]
 TOPICS = ["tea", "milk", "sugar"]
+DECISIONS = [
+    None,
+    *(DecisionId(ulid(START_MS + later_ms, b"0" * 10)) for later_ms in (0, 1, 600 * DAY_MS)),
+    DecisionId("of-somebody-else"),
+]
 
 touches = st.builds(
     Touch,
@@ -71,6 +77,7 @@ def histories(draw: st.DrawFn, *, producers: int = 3, most: int = 12) -> dict[Pr
                 received_ms=START_MS + 500 * DAY_MS,
                 grants=Grants(personalisation=draw(st.integers(0, 9)) > 0),
                 touches=tuple(draw(st.lists(touches, max_size=2))),
+                decision_id=draw(st.sampled_from(DECISIONS)),
                 currency=draw(st.sampled_from(["", "", "JPY", "EUR"])),
                 engaged_ms=draw(st.sampled_from([0, 0, 1_500, 20_000])),
                 topics=tuple(draw(st.lists(st.sampled_from(TOPICS), max_size=2))),

@@ -465,6 +465,23 @@ def test_a_deferred_decision_counts_no_impression_before_its_activation(tmp_path
         assert sorted(impression.item for impression in profile.impressions) == sorted(shown)
 
 
+@pytest.mark.parametrize("deferred", [True, False])
+@pytest.mark.parametrize("name", ["Promotion Viewed", "Content Viewed"])
+def test_a_decision_counts_as_shown_once_however_often_a_page_says_so(
+    tmp_path: Path, name: str, *, deferred: bool
+) -> None:
+    with node(tmp_path) as (client, desk):
+        told = ask(client, HERO, options={"deferActivation": deferred})
+        item = told["placements"][HERO]["items"][0]["id"]
+        of_it = {"decisionId": told["decisionId"], "placement": HERO, "itemId": item}
+        for _ in range(3):
+            answer = client.post("/v1/track", json={"anonymousId": VISITOR, "event": name, "properties": of_it})
+            assert answer.json() == {"success": True}
+        profile = profile_of(desk)
+        assert profile is not None
+        assert [impression.item for impression in profile.impressions] == [item]
+
+
 def test_a_release_moves_nobody_who_was_in_an_experiment(tmp_path: Path) -> None:
     def arms(client: TestClient, names: Sequence[str]) -> dict[str, str]:
         told = {name: ask(client, anonymousId=name)["placements"][HERO] for name in names}

@@ -17,6 +17,7 @@ from edgewise.events import DIMENSIONS, DONE_TO, IN_CART, TOUCHING, VISITING, Ki
 from edgewise.ids import ItemId, SubjectId
 from edgewise.profile.buckets import Buckets, add_to_day, add_to_tally, drop_until, mark_in_day
 from edgewise.profile.cart import Cart, put
+from edgewise.profile.impressions import of_decision, of_event
 from edgewise.profile.sketch import add_hash, has_place, hash64
 from edgewise.profile.state import (
     AFFINITY_HORIZON_DAYS,
@@ -117,8 +118,8 @@ def _advance(profile: Profile, record: EventRecord | DecisionRecord | Preference
         return False
     applied[producer] = seq
     if isinstance(record, DecisionRecord):
-        for item in record.impressions:
-            _show(profile, Impression(record.time_ms, producer, seq, item))
+        for impression in of_decision(record):
+            _show(profile, impression)
         for experiment, arm in record.enrolled.items():
             enrol(profile, experiment, Enrolment(record.time_ms, arm))
     return True
@@ -179,9 +180,9 @@ def _event(profile: Profile, event: EventRecord) -> None:  # noqa: C901, PLR0912
     if event.touches:
         if kind in TOUCHING:
             _touch_all(profile, event, kind, day, today - AFFINITY_HORIZON_DAYS)
-        elif kind is Kind.IMPRESSION:
-            for touch in event.touches:
-                _show(profile, Impression(time_ms, event.producer, event.seq, touch.item))
+        if kind is Kind.IMPRESSION or event.decision_id is not None:
+            for impression in of_event(event):
+                _show(profile, impression)
     if kind in _DEALING:
         _deal(profile, event, kind, day, today)
     if event.engaged_ms:

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from edgewise.events import Kind
-from edgewise.ids import ArmName, ItemId, Producer, SubjectId
+from edgewise.ids import ArmName, DecisionId, ItemId, Producer, SubjectId
 from edgewise.profile.buckets import Buckets, Tally
 from edgewise.profile.cart import Cart
 from edgewise.profile.sketch import Sketch, keep_smallest
@@ -50,11 +50,13 @@ class LastTouch(msgspec.Struct, frozen=True, array_like=True, order=True, gc=Fal
 
 
 class Impression(msgspec.Struct, frozen=True, array_like=True, order=True, gc=False):
-    """One time that an item was shown."""
+    """One time that an item was shown (`edgewise.profile.impressions`)."""
 
     time_ms: int
-    producer: Producer
+    said_by: DecisionId | Producer
+    """The decision; of what the page shows without one, the producer of the event that says so."""
     seq: int
+    """Of that event; 0 of a decision."""
     item: ItemId
 
 
