@@ -8,11 +8,12 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from edge.worker.answers import DecideAnswer
 from edge.worker.desk import Desk
@@ -41,6 +42,9 @@ from edge.worker.upkeep import Upkeep
 from edge.worker.why import WhyAnswer
 from edgewise.intake import Envelope
 from edgewise.request import DecideRequest
+
+CONSENT: Final = ("Edgewise-Consent", "What the visitor allows, as personalisation=granted, analytics=denied")
+UNCHANGED: Final = ("If-None-Match", "The tag of the answer that is known")
 
 
 def routes(desk: Desk) -> list[RouteSpec]:
@@ -77,6 +81,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
                     "A placement as HTML; whatever is wrong, its fallback",
                     "text/html",
                     query=PARAMETERS,
+                    headers=(CONSENT,),
                 ),
             ),
         ),
@@ -95,12 +100,13 @@ def routes(desk: Desk) -> list[RouteSpec]:
                 "tracking",
                 (Operation("POST", tracking.post_batch, "Several calls", BatchAnswer, Batch, problems=(503,)),),
             )
-            for path in ("batch", "b")
+            # The older clients, of Java with a slash behind it, say import.
+            for path in ("batch", "b", "import", "import/")
         ),
         RouteSpec(
             "/v1/why/{decision_id}",
             "visitor",
-            (Operation("GET", why.get, "Why this was shown", WhyAnswer, problems=(400, 404)),),
+            (Operation("GET", why.get, "Why this was shown", WhyAnswer, problems=(400, 404), as_page=True),),
         ),
         RouteSpec(
             "/v1/preferences",
@@ -163,6 +169,8 @@ def routes(desk: Desk) -> list[RouteSpec]:
                     failure=FlagFailure,
                     problems=(503,),
                     is_body_optional=True,
+                    headers=(CONSENT, UNCHANGED),
+                    is_cached=True,
                 ),
             ),
         ),
@@ -179,6 +187,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
                     failure=FlagFailure,
                     problems=(404, 503),
                     is_body_optional=True,
+                    headers=(CONSENT,),
                 ),
             ),
         ),
@@ -186,7 +195,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
         RouteSpec(
             "/health/ready",
             "anybody",
-            (Operation("GET", health.ready, "Whether there is anything to answer with", Health),),
+            (Operation("GET", health.ready, "Whether there is anything to answer with", Health, unready=True),),
         ),
         RouteSpec("/status", "operator", (Operation("GET", operator.status, "The whole node, merged", StatusAnswer),)),
         RouteSpec("/metrics", "operator", (Operation("GET", operator.metrics, "For Prometheus", PROMETHEUS),)),
@@ -238,10 +247,15 @@ def make_app(desk: Desk) -> Starlette:
     )
     # No redirects to a path without its slash: they would repeat whatever Host a caller has sent.
     app.router.redirect_slashes = False
-    app.router.default = _nothing_here
+    app.router.default = _nothing_here(refusals)
     return app
 
 
-async def _nothing_here(scope: Scope, _: Receive, send: Send) -> None:
-    detail = f"there is nothing under {scope['path']}"
-    await respond(send, answer_of(HttpProblem(HTTPStatus.NOT_FOUND, "not-found", detail)))
+def _nothing_here(telling: Refusals) -> ASGIApp:
+    """What answers where no route is; also below fragments and flags, whose names have no slash."""
+
+    async def answer(scope: Scope, _: Receive, send: Send) -> None:
+        problem = HttpProblem(HTTPStatus.NOT_FOUND, "not-found", f"there is nothing under {scope['path']}")
+        await respond(send, telling(scope["path"], problem) or answer_of(problem))
+
+    return answer

@@ -227,6 +227,15 @@ def _bounded(value: bytes | None) -> str | None:
     return value.decode("utf-8", "replace")
 
 
+def unproven(needed: str) -> HttpProblem:
+    """Who asks for what is one visitor's does not prove that he is that visitor; `needed` is what would do.
+
+    Challenged for the token, and not for a password: browsers would ask the visitor for one.
+    """
+    challenge = (b"www-authenticate", b'Bearer realm="edgewise"')
+    return HttpProblem(HTTPStatus.UNAUTHORIZED, "unproven", f"needs {needed}", headers=[challenge])
+
+
 def _unauthorised(detail: str, scheme: bytes) -> HttpProblem:
     challenge = (b"www-authenticate", scheme + b' realm="edgewise"')
     return HttpProblem(HTTPStatus.UNAUTHORIZED, "unauthorised", detail, headers=[challenge])

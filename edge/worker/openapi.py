@@ -14,6 +14,7 @@ from edge.worker.problems import ProblemDetails
 
 _REF: Final = "#/components/schemas/{name}"
 _TYPES: Final = "application/json"
+BAD_REQUEST: Final = 400
 
 
 class Operation(NamedTuple):
@@ -35,6 +36,14 @@ class Operation(NamedTuple):
     """Struct of the answer to what is refused."""
     query: tuple[tuple[str, str], ...] = ()
     """Names of what may stand behind the path's `?`, and what each means."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """The same of request headers that are its own."""
+    as_page: bool = False
+    """The answer is a page for whoever would rather have HTML."""
+    is_cached: bool = False
+    """Whoever names the tag of what he has is told that nothing has changed."""
+    unready: bool = False
+    """Answered with 503, and the same struct, while there is nothing to answer with."""
 
 
 class RouteSpec(NamedTuple):
@@ -77,6 +86,7 @@ def document(routes: Sequence[RouteSpec]) -> dict[str, Any]:
 
 def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     name = re.sub(r"[^A-Za-z0-9]+", "_", f"{operation.method.lower()}{route.path}").strip("_")
+    name += "_" * route.path.endswith("/")  # two paths of one name but for the slash are two operations
     described: dict[str, Any] = {
         "operationId": name,
         "summary": operation.summary,
@@ -84,8 +94,11 @@ def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict
         "responses": {
             str(operation.status): {
                 "description": _MEANING[operation.status],
-                "content": _content(operation, operation.answer, schema_of),
+                "content": _content(operation, operation.answer, schema_of)
+                | ({"text/html": {}} if operation.as_page else {}),
             },
+            **({"304": {"description": _MEANING[304]}} if operation.is_cached else {}),
+            **({"503": _unready(operation, schema_of)} if operation.unready else {}),
             **{str(status): _problem(status, operation.failure, schema_of) for status in _statuses(route, operation)},
         },
     }
@@ -93,8 +106,9 @@ def _operation(route: RouteSpec, operation: Operation, schema_of: dict[Any, dict
         {"name": parameter, "in": "path", "required": True, "schema": {"type": "string"}}
         for parameter in re.findall(r"{(\w+)}", route.path)
     ] + [
-        {"name": name, "in": "query", "description": meaning, "schema": {"type": "string"}}
-        for name, meaning in operation.query
+        {"name": name, "in": place, "description": meaning, "schema": {"type": "string"}}
+        for place, named in (("query", operation.query), ("header", operation.headers))
+        for name, meaning in named
     ]
     if parameters:
         described["parameters"] = parameters
@@ -112,9 +126,14 @@ def _content(operation: Operation, struct: Any, schema_of: dict[Any, dict[str, A
     return {media: {"schema": schema_of[struct]} for media in (_TYPES, *operation.also)}
 
 
+def _unready(operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
+    return {"description": _MEANING[503], "content": _content(operation, operation.answer, schema_of)}
+
+
 def _problem(status: int, failure: Any, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     media = "application/problem+json" if failure is ProblemDetails else _TYPES
-    return {"description": _MEANING[status], "content": {media: {"schema": schema_of[failure]}}}
+    meaning = _MEANING[status] if failure is ProblemDetails or status != BAD_REQUEST else "The request is wrong."
+    return {"description": meaning, "content": {media: {"schema": schema_of[failure]}}}
 
 
 def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
@@ -130,8 +149,9 @@ def _statuses(route: RouteSpec, operation: Operation) -> list[int]:
 
 _MEANING: Final = {
     200: "OK",
-    302: "It is elsewhere; Location says where.",
     202: "Accepted; it goes on elsewhere.",
+    302: "It is elsewhere; Location says where.",
+    304: "What has this tag is still so.",
     400: "The request is wrong; `errors` says where.",
     401: "Nobody may ask this without a key, an allowed origin, or a proof.",
     403: "Not for this caller.",

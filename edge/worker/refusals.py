@@ -26,6 +26,7 @@ MOST_NAME: Final = 200
 """Characters of a placement's name; a longer one is nobody's."""
 _ERROR_CODES: Final = {
     "unknown-flag": "FLAG_NOT_FOUND",
+    "not-found": "FLAG_NOT_FOUND",
     "no-targeting-key": "TARGETING_KEY_MISSING",
     "context": "INVALID_CONTEXT",
     "invalid": "PARSE_ERROR",
@@ -58,9 +59,7 @@ class Refusals:
             return _flags(path.removeprefix(FLAGS), problem)
         return None
 
-    def _fragment(self, name: str, problem: HttpProblem) -> Answer | None:
-        if "/" in name:
-            return None  # never a fragment's address: what caches may take for a file must not be one
+    def _fragment(self, name: str, problem: HttpProblem) -> Answer:
         self._desk.counts.fell_back(problem.code)
         headers: Headers = [HTML, NO_SNIFF, PRIVATE, (b"edgewise-fallback", problem.code.encode())]
         headers += [header for header in problem.headers if header[0] == b"connection"]

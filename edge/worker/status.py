@@ -26,6 +26,7 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel"):
     """What answers."""
 
     version: int
+    """0: nothing does, until a bundle comes; then the digest is blank."""
     digest: str
     age_seconds: float
 
@@ -130,7 +131,7 @@ class StatusAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
     node: str
     state: State
-    bundle: BundleStatus | None
+    bundle: BundleStatus
     live_facts: LiveFactsStatus
     placements: list[PlacementName]
     hub: HubStatus
@@ -166,14 +167,11 @@ def node_status(desk: Desk) -> StatusAnswer:
     now_ms = desk.clock.now_ms()
     count, size_bytes = _figures(desk)
     seen_ms = condition.last_seen_ms
-    bundle = None
-    if served is not None:
-        told = bundle_answer(served, desk.state(served), now_ms)
-        bundle = BundleStatus(told.version, told.digest, told.age_seconds)
+    told = bundle_answer(served, desk.state(served), now_ms)
     return StatusAnswer(
         node=desk.node,
         state=desk.state(served),
-        bundle=bundle,
+        bundle=BundleStatus(told.version, told.digest, told.age_seconds),
         live_facts=_live_facts(desk, now_ms),
         placements=[] if served is None else sorted(served.bundle.placements),
         hub=HubStatus(

@@ -129,8 +129,7 @@ def settle(edges: Sequence[str], clock: Clock) -> None:
 
 
 def _running(client: NodeClient) -> int:
-    bundle = client.status()["bundle"]
-    return -1 if bundle is None else int(bundle["version"])
+    return int(client.status()["bundle"]["version"])
 
 
 def _drained(clients: Sequence[NodeClient], clock: Clock) -> int:

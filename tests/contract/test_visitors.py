@@ -148,6 +148,7 @@ def test_preferences_are_the_proven_visitors_alone(shop: Node) -> None:
             assert set(answer.json()) == PREFERENCES
             assert answer.headers["cache-control"] == PERSONAL
         else:
+            assert answer.headers["www-authenticate"].endswith(' realm="edgewise"')
             assert problem(answer, 401).detail
         assert shop.ask("PUT", "/v1/preferences", json={"more": ["tea"]}, **options).status_code == status
 

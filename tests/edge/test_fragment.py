@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from edge_world import KEYS, STRANGER, VISITOR, bundle_files, decisions, install, node, open_desk, profile_of, viewed
@@ -174,10 +174,15 @@ class _Container(HTMLParser):
 
 @pytest.mark.parametrize("suffix", ["/x.css", "/", "//", "/%2e%2e/openapi.json"])
 def test_no_address_behind_a_fragment_is_one(site: tuple[TestClient, Desk], suffix: str) -> None:
-    """What a cache may take for a file must never hold what is one visitor's."""
+    """What a cache may take for a file must never hold what is one visitor's; nor is it an error page."""
     client, _ = site
     answer = client.get(f"/v1/fragment/{HERO}{suffix}")
-    assert (answer.status_code, answer.headers["cache-control"]) == (404, "no-store")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "private, no-store")
+    assert answer.headers["edgewise-fallback"] == "not-found"
+    container = _Container()
+    container.feed(answer.text)
+    assert container.opened == [unquote(HERO + suffix)]
+    assert "data-edgewise-item" not in answer.text
 
 
 def test_a_node_without_a_bundle_answers_with_an_empty_container(tmp_path: Path) -> None:

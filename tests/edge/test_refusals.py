@@ -94,6 +94,19 @@ def test_a_fragment_that_is_refused_before_anybody_looks_at_it_is_the_fallback(t
         assert f'data-edgewise-placement="{HERO}"><div data-edgewise-item="film-20">' in body
 
 
+def test_a_byte_that_a_target_may_not_have_makes_no_error_page_of_a_fragment(tmp_path: Path) -> None:
+    """As a proxy sends it that passes a page's address on undone: `käse` in UTF-8."""
+    query = f"{FRAGMENT}?path=/k\xc3\xa4se{END}"
+    name = f"GET /v1/fragment/k\xc3\xa4se{END}"
+    flag = f"POST /ofrep/v1/evaluate/flags/k\xc3\xa4se{END}"
+    ((asked,), (nobody,), (nothing,), (behind, page)) = told(tmp_path, [query], [name], [flag], [FRAGMENT + END, name])
+    assert (asked[0], asked[1]["edgewise-fallback"]) == (200, "malformed-request")
+    assert 'data-edgewise-item="film-20"' in asked[2]
+    assert (nobody[0], nobody[1]["content-type"]) == (200, "text/html; charset=utf-8")
+    assert (nothing[0], json.loads(nothing[2])["errorCode"]) == (400, "GENERAL")
+    assert (behind[0], page[0]) == (200, 200)
+
+
 def test_what_is_wrong_behind_a_fragment_is_no_fragment(tmp_path: Path) -> None:
     ((fragment, garbage),) = told(tmp_path, [FRAGMENT + END, "what is this\r\n\r\n"])
     assert (fragment[0], fragment[1]["content-type"]) == (200, "text/html; charset=utf-8")

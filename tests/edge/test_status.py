@@ -73,6 +73,13 @@ def test_a_new_agent_has_not_lost_what_the_one_before_heard(tmp_path: Path) -> N
     assert (made.last_seen_ms, made.is_connected) == (NOW_MS, False)
 
 
+def test_the_status_of_a_node_without_a_bundle_has_the_same_shape(tmp_path: Path) -> None:
+    with node(tmp_path, bundle=False) as (client, _):
+        told = client.get("/status").json()
+        assert told["bundle"] == {"version": 0, "digest": "", "ageSeconds": 0.0}
+        assert (told["state"], told["placements"]) == ("ERROR", [])
+
+
 def test_status_has_the_shape_that_operators_rely_on(tmp_path: Path) -> None:
     with node(tmp_path) as (client, desk):
         client.post("/v1/decide", json={**BODY, "events": [viewed("film-3")]})
@@ -227,7 +234,7 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
         assert told["openapi"] == "3.1.0"
         assert {
             "/v1/decide", "/v1/track", "/v1/identify", "/v1/page", "/v1/screen", "/v1/group", "/v1/alias", "/v1/batch",
-            "/v1/t", "/v1/i", "/v1/p", "/v1/s", "/v1/g", "/v1/a", "/v1/b",
+            "/v1/t", "/v1/i", "/v1/p", "/v1/s", "/v1/g", "/v1/a", "/v1/b", "/v1/import", "/v1/import/",
             "/v1/fragment/{placement}", "/ofrep/v1/evaluate/flags", "/ofrep/v1/evaluate/flags/{key}",
             "/v1/why/{decision_id}", "/v1/preferences", "/v1/privacy/erase", "/v1/privacy/export",
             "/health/live", "/health/ready", "/status", "/metrics",
@@ -247,3 +254,11 @@ def test_openapi_describes_every_route_with_schemas_that_exist(tmp_path: Path) -
         assert schemas["PlacementAnswer"]["properties"]["reason"] == {"$ref": "#/components/schemas/Reason"}
         ids = [one["operationId"] for path in told["paths"].values() for one in path.values()]
         assert len(ids) == len(set(ids))
+        why, ready = (told["paths"][path]["get"] for path in ("/v1/why/{decision_id}", "/health/ready"))
+        assert set(why["responses"]["200"]["content"]) == {"application/json", "text/html"}
+        assert ready["responses"]["503"]["content"] == ready["responses"]["200"]["content"]
+        flags = told["paths"]["/ofrep/v1/evaluate/flags"]["post"]
+        assert "304" in flags["responses"]
+        fragment = told["paths"]["/v1/fragment/{placement}"]["get"]
+        for one in (flags, fragment):
+            assert "Edgewise-Consent" in [named["name"] for named in one["parameters"] if named["in"] == "header"]

@@ -154,6 +154,23 @@ def test_what_a_batch_says_of_time_and_consent_holds_for_its_calls(tmp_path: Pat
         assert (second.subject, second.grants.personalisation, second.grants.analytics) == ("", False, False)
 
 
+@pytest.mark.parametrize("sent_at", ["xx", 1760000000, ""])
+def test_a_batch_whose_moment_of_sending_cannot_be_read_is_taken_by_its_calls_own_times(
+    tmp_path: Path, sent_at: object
+) -> None:
+    with node(tmp_path) as (client, desk):
+        told = post(client, "batch", batch=[{**viewed("film-1", "b-1"), "anonymousId": VISITOR}], sentAt=sent_at)
+        assert told == {"success": True, "rejected": []}
+        assert len(events(desk)) == 1
+
+
+@pytest.mark.parametrize("path", ["batch", "b", "import", "import/"])
+def test_older_clients_call_a_batch_otherwise(tmp_path: Path, path: str) -> None:
+    with node(tmp_path) as (client, desk):
+        assert post(client, path, batch=[{**viewed("film-1", "b-1"), "anonymousId": VISITOR}])["rejected"] == []
+        assert len(events(desk)) == 1
+
+
 def test_other_identifiers_count_only_where_they_are_proven(tmp_path: Path) -> None:
     """Whoever could name another's user id or e-mail address without proof would merge himself into him."""
     claim: dict[str, Any] = {"userId": "u-1", "traits": {"email": "U@example.org", "plan": "gold"}}

@@ -29,9 +29,9 @@ from edge.worker.guard import (
     malformed,
     target_too_long,
 )
-from edge.worker.http1.cycle import Cycle, encode_answer
+from edge.worker.http1.cycle import Cycle
 from edge.worker.http1.deadlines import Entry
-from edge.worker.http1.head import CONTINUE, END_OF_HEAD, body_length, check_expectation, path_of, place_of
+from edge.worker.http1.head import CONTINUE, END_OF_HEAD, body_length, check_expectation, path_of, place_of, target_in
 from edge.worker.http1.limits import (
     BODIES_BYTES,
     LINGER_MS,
@@ -40,7 +40,7 @@ from edge.worker.http1.limits import (
     WRITE_BUFFER_BYTES,
     WRITE_MS,
 )
-from edge.worker.problems import CLOSE, RETRY_AFTER, HttpProblem, answer_of
+from edge.worker.problems import CLOSE, RETRY_AFTER, HttpProblem
 
 if TYPE_CHECKING:
     from edge.worker.http1.server import Server
@@ -80,6 +80,8 @@ class Connection(asyncio.Protocol):
         # Of the request that is being read:
         self._read_ms = 0.0
         self._began_here = False
+        self._opens = False
+        """What has just come begins with its request line."""
         self._head_bytes = 0
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -169,6 +171,7 @@ class Connection(asyncio.Protocol):
             self._throw_away(len(data))
             return
         self._read_ms = self._server.turn()
+        self._opens = self._phase == _IDLE
         try:
             if len(data) <= MAX_HEADER_BYTES and self._phase == _IDLE:
                 try:
@@ -180,6 +183,8 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserCallbackError as failed:
             self._refuse_problem(_cause(failed))
         except httptools.HttpParserError as wrong:
+            if self._opens and not self._target:
+                self._target = target_in(data)  # a byte in it is none of HTTP's; it still says who reads the refusal
             self._refuse_problem(malformed(f"not HTTP/1.1: {wrong}"))
         except HttpProblem as refused:
             self._refuse_problem(refused)
@@ -312,6 +317,7 @@ class Connection(asyncio.Protocol):
             self._body_size = 0
         self._phase = _IDLE if self._keeps else _DEAF
         self._target = b""  # what is wrong from here on is not about it
+        self._opens = False
         scope = self._scope
         if self._running is None and not self._waiting and self._server.refuses(scope["method"], scope["path"]):
             refusal = self._server.overloaded(scope["path"], closes=not self._keeps)
@@ -395,11 +401,11 @@ class Connection(asyncio.Protocol):
         self._server.failed(path, error)
 
     # --- the end ------------------------------------------------------------------------------------------------------
-    def refuse_now(self) -> None:
+    def refuse_now(self, path: str) -> None:
         """The application has not answered."""
         detail = "an error of ours; it was logged"
         problem = HttpProblem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", detail, headers=[CLOSE])
-        self._refuse(encode_answer(answer_of(problem), closes=True))
+        self._refuse(self._server.refusal(path, problem))
 
     def leave(self) -> None:
         """The worker ends: close now, or behind the answer to what has begun."""

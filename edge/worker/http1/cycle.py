@@ -54,7 +54,7 @@ class Cycle:
             if self._status and self._headers is None:
                 connection.abort()
             else:
-                connection.refuse_now()
+                connection.refuse_now(self.scope["path"])
         connection.finish(self)
 
     async def receive(self) -> Message:

@@ -52,6 +52,12 @@ def place_of(target: bytes, host: bytes) -> Place:
     return Place(unquote(path) if "%" in path else path, raw_path, query)
 
 
+def target_in(data: bytes) -> bytes:
+    """What stands where a target does in bytes that begin with a request line of which the parser made nothing."""
+    _, _, rest = data.partition(b"\r\n")[0].partition(b" ")
+    return rest.partition(b" ")[0]
+
+
 def path_of(target: bytes) -> str:
     """The path of a target that may be broken off, or wrong; for whoever is to be told that it is."""
     return unquote(target.partition(b"?")[0].decode("latin-1"), errors="replace")

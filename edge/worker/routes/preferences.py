@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
@@ -13,7 +12,8 @@ from msgspec import Meta
 from edge.spool.writer import SpoolFullError
 from edge.worker.desk import Desk
 from edge.worker.endpoint import PRIVATE, Exchange, json_answer
-from edge.worker.problems import Answer, HttpProblem
+from edge.worker.identity import unproven
+from edge.worker.problems import Answer
 from edge.worker.visit import standing
 from edgewise.consent import Consent
 from edgewise.dial import DIAL_EVERYTHING, DIAL_NOTHING
@@ -155,11 +155,7 @@ class PreferencesRoute:
         caller = exchange.caller
         anonymous_id = (named or caller.pseudonym or caller.visitor) if caller.is_server else caller.visitor
         if anonymous_id is None:
-            raise HttpProblem(
-                HTTPStatus.UNAUTHORIZED,
-                "unproven",
-                "needs the cookie ew_id, a visitor token, or a server key together with Edgewise-Id",
-            )
+            raise unproven("the cookie ew_id, a visitor token, or a server key together with Edgewise-Id")
         return subject_of(self._desk.keys.subject_key, "anonymousId", anonymous_id)
 
 

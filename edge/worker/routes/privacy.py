@@ -12,6 +12,7 @@ from edge.profiles.recent import RecentDecisions
 from edge.spool.writer import SpoolFullError
 from edge.worker.desk import Desk
 from edge.worker.endpoint import PRIVATE, Exchange, json_answer
+from edge.worker.identity import unproven
 from edge.worker.problems import Answer, HttpProblem
 from edgewise.decision import Decision
 from edgewise.errors import MALFORMED
@@ -135,11 +136,7 @@ class PrivacyRoutes:
                 raise HttpProblem(HTTPStatus.FORBIDDEN, "not-yours", detail)
             named = caller.visitor
         if named is None:
-            raise HttpProblem(
-                HTTPStatus.UNAUTHORIZED,
-                "unproven",
-                "needs the cookie ew_id, a visitor token, or a server key together with Edgewise-Id",
-            )
+            raise unproven("the cookie ew_id, a visitor token, or a server key together with Edgewise-Id")
         return subject_of(key, "anonymousId", named)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Annotated, Any, Final, get_args
 
 import msgspec
@@ -26,7 +27,7 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """Several calls; `sentAt` and `context` hold for those that say nothing else."""
 
     batch: Annotated[list[msgspec.Raw], Meta(max_length=MAX_BATCH)]
-    sent_at: str | None = None
+    sent_at: str | float | None = None
     context: dict[str, Any] | None = None
 
 
@@ -107,9 +108,18 @@ def _fallback_id(exchange: Exchange) -> str | None:
 
 
 def _around(batch: Batch) -> Call:
-    """What a batch says for all its calls, read as a call of its own, so that consent is spelled alike in both."""
-    envelope = {"type": "page", "anonymousId": "batch", "sentAt": batch.sent_at, "context": batch.context}
-    return decode_call(msgspec.json.encode(envelope), type=None)
+    """What a batch says for all its calls, read as a call of its own, so that consent is spelled alike in both.
+
+    A moment of sending that cannot be read costs no call: their own times then stand as they are.
+
+    Raises:
+        InputError: what it says of consent is wrong; then none of its calls may be taken.
+    """
+    envelope = {"type": "page", "anonymousId": "batch", "context": batch.context}
+    around = decode_call(msgspec.json.encode(envelope), type=None)
+    with contextlib.suppress(InputError):
+        around = decode_call(msgspec.json.encode({**envelope, "sentAt": batch.sent_at}), type=None)
+    return around
 
 
 def _sent_at(call: Call, around: Call) -> Call:

@@ -11,8 +11,10 @@ import lmdb
 import msgspec
 
 from edge.profiles.recent import RememberedDecision
+from edge.worker.accepted import prefers
 from edge.worker.desk import Desk
 from edge.worker.endpoint import PRIVATE, Exchange, json_answer
+from edge.worker.identity import unproven
 from edge.worker.problems import Answer, HttpProblem
 from edge.worker.why import WhyAnswer, WhyPlacement, explained
 from edgewise.consent import Consent, ConsentState, effective
@@ -60,7 +62,7 @@ class WhyRoute:
         record = decode_record(remembered.record)
         assert isinstance(record, DecisionRecord)
         answer = explained(record, self._desk.live.served, self._readable(exchange, record))
-        if b"text/html" in exchange.headers.get(b"accept", b""):
+        if prefers(exchange.headers.get(b"accept", b""), "text/html", to="application/json"):
             return Answer(200, _page(answer).encode(), list(_PAGE_HEADERS))
         return json_answer(answer, headers=[PRIVATE])
 
@@ -73,8 +75,7 @@ class WhyRoute:
         if caller.is_operator or caller.is_server:
             return
         if caller.visitor is None:
-            detail = "needs the cookie ew_id, a visitor token, a server key, or an operator"
-            raise HttpProblem(HTTPStatus.UNAUTHORIZED, "unproven", detail)
+            raise unproven("the cookie ew_id, a visitor token, a server key, or an operator")
         if remembered is None or not remembered.owners:
             return  # made for nobody: nothing in it is about anybody
         if subject_of(self._desk.keys.subject_key, "anonymousId", caller.visitor) not in remembered.owners:
