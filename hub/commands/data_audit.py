@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,11 +25,12 @@ def audit(
     *,
     data_dir: DataDir,
     journey: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="NAME", help="Of the site's journeys/NAME.yaml, or homepage-banner, abandoned-cart, content-hub."
+            metavar="NAME",
+            help="Of the site's journeys/NAME.yaml, or homepage-banner, abandoned-cart, content-hub; without, each.",
         ),
-    ] = "homepage-banner",
+    ] = None,
     site: Annotated[
         Path, typer.Option(metavar="DIR", file_okay=False, exists=True, help="The site's folder; by default this one.")
     ] = Path(),
@@ -40,10 +42,12 @@ def audit(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Audit a journey's data: who has what from where, how fresh it is, how well sources join, what to mend first."""
+    """Audit what journeys need: who has what from where, how fresh it is, how well sources join, what to mend first."""
+    import msgspec
+
     from edgewise.clock import SystemClock
     from hub.data_audit.audit import audit as audited
-    from hub.data_audit.needs import needs_of
+    from hub.data_audit.needs import audited_journeys, needs_of
     from hub.data_audit.page import page
     from hub.keys import KeyFolder
     from hub.ledger.ledger import open_ledger
@@ -52,25 +56,31 @@ def audit(
     demand_folders(report)
     now_ms = SystemClock().now_ms() if as_of is None else _end_of(as_of)
     contents = _contents(site)
-    needs = needs_of(journey, {} if contents is None else contents.journeys)
+    written = {} if contents is None else contents.journeys
+    names = audited_journeys(written) if journey is None else [journey]
+    needs = {name: needs_of(name, written) for name in names}
     subject_key = KeyFolder(data_dir).secrets().subject_key
     with open_ledger(data_dir) as ledger, terminal.working("reading the ledger") as working:
-        found = audited(
-            ledger,
-            journey,
-            needs,
-            subject_key=subject_key,
-            now_ms=now_ms,
-            active_days=active_days,
-            catalogue=None if contents is None else contents.catalogue,
-            working=working,
-        )
+        first, *others = [
+            audited(
+                ledger,
+                name,
+                needs[name],
+                subject_key=subject_key,
+                now_ms=now_ms,
+                active_days=active_days,
+                catalogue=None if contents is None else contents.catalogue,
+                working=working,
+            )
+            for name in names
+        ]
+    found = msgspec.structs.replace(first, others=others)
     if report is not None:
         try:
             report.write_text(page(found), encoding="utf-8")
         except OSError as refused:
             raise UnavailableError(f"{report}: cannot be written: {refused.strerror}") from None
-    terminal.result(found, *_shown(found))
+    terminal.result(found, *chain.from_iterable(_shown(one) for one in (first, *others)))
 
 
 def _end_of(day: str) -> int:

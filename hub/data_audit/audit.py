@@ -92,6 +92,8 @@ class Audit(msgspec.Struct, frozen=True):
     """The three with most effect, of `fixes`."""
     estimate: str
     """How worth is estimated."""
+    others: list[Audit] = []
+    """Of the site's further journeys, where none was named."""
 
 
 def audit(

@@ -50,6 +50,11 @@ BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
 }
 
 
+def audited_journeys(written: Mapping[str, JourneyFile]) -> list[str]:
+    """Where none is named: the site's journeys, or of a site without any those that are built in."""
+    return sorted(written or BUILT_IN)
+
+
 def needs_of(journey: str, written: Mapping[str, JourneyFile]) -> tuple[Need, ...]:
     """What a journey needs, by the site's file, else as built in. Raises InputError for one that nobody knows."""
     if journey in written and written[journey].needs:

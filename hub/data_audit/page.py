@@ -25,13 +25,21 @@ _CELL: Final = 70
 
 
 def page(audit: Audit) -> str:
-    """HTML 5, encoded as UTF-8 by the caller."""
-    when = dt.datetime.fromtimestamp(audit.as_of_ms / 1_000, dt.UTC)
-    fixes = "".join(f"<li>{escape(fix.sentence)} <span class=hint>(+{fix.effect:.1%})</span>" for fix in audit.first)
-    title = f"Data of the journey {audit.journey}"
+    """HTML 5, encoded as UTF-8 by the caller: a journey, and the others behind it."""
+    each = [audit, *audit.others]
+    title = f"Data of the {'journey' if len(each) == 1 else 'journeys'} {', '.join(one.journey for one in each)}"
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
-        f"<h1>{escape(title)}</h1><p>{when:%Y-%m-%d %H:%M} UTC; {audit.active_people:,} people active within "
+        f"{''.join(_journey(one) for one in each)}</html>\n"
+    )
+
+
+def _journey(audit: Audit) -> str:
+    when = dt.datetime.fromtimestamp(audit.as_of_ms / 1_000, dt.UTC)
+    fixes = "".join(f"<li>{escape(fix.sentence)} <span class=hint>(+{fix.effect:.1%})</span>" for fix in audit.first)
+    return (
+        f"<h1>Data of the journey {escape(audit.journey)}</h1>"
+        f"<p>{when:%Y-%m-%d %H:%M} UTC; {audit.active_people:,} people active within "
         f"{audit.active_days} days; {audit.join_rate:.0%} of all people are known to two sources or more.</p>"
         f"<h2>What to do first</h2><ol>{fixes or '<li>Nothing: all is there, fresh and joined.'}</ol>"
         f"<p class=hint>{escape(audit.estimate)}</p>"
@@ -39,7 +47,7 @@ def page(audit: Audit) -> str:
         f"<p class=hint>Green: who has it; red: the effect that is lost for want of it.</p>"
         f"{_points(audit.points)}{_table(audit)}<h2>Sources</h2>{_sources(audit)}"
         "<h2>Who is found where</h2><p class=hint>Of the people of the source on the left, the share that the source "
-        f"above knows, too.</p>{_joins(audit)}</html>\n"
+        f"above knows, too.</p>{_joins(audit)}"
     )
 
 

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from audit_world import AS_OF, PEOPLE, AuditWorld
 
+from hub.data_audit.needs import BUILT_IN
+
 
 @pytest.fixture
 def world(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> AuditWorld:
@@ -149,6 +151,22 @@ def test_an_empty_ledger_has_everything_absent(world: AuditWorld) -> None:
     assert told["active_people"] == 0
     assert all(point["coverage"] == 0 for point in told["points"])
     assert {fix["kind"] for fix in told["fixes"]} == {"absent"}
+
+
+def test_without_a_name_each_journey_of_the_site_is_audited(world: AuditWorld, tmp_path: Path) -> None:
+    world.fill()
+    page = tmp_path / "audit.html"
+    told: Any = world.run("--json", "--report", page).told
+    assert [told["journey"], *(one["journey"] for one in told["others"])] == sorted(BUILT_IN)
+    alone: Any = world.audit(journey=told["others"][0]["journey"])
+    assert alone == told["others"][0]
+    assert page.read_text(encoding="utf-8").count("<h1>") == len(told["others"]) + 1
+    (world.site / "journeys").mkdir()
+    (world.site / "journeys" / "tea.yaml").write_text(
+        "needs: [{kind: event, name: Product Viewed, worth: 1.0}]\n", encoding="utf-8"
+    )
+    told = world.run("--json").told
+    assert (told["journey"], told["others"]) == ("tea", [])
 
 
 def test_people_read_tables_and_a_page(world: AuditWorld, tmp_path: Path) -> None:
