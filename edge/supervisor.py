@@ -40,7 +40,7 @@ from edge.settings import ENROL_TOKEN, FIXED, EdgeSettings
 from edge.systemd import Notifier
 from edge.tls import check_tls
 from edgewise.clock import Clock
-from edgewise.errors import BundleRefused, EdgewiseError, InputError, UnavailableError
+from edgewise.errors import BundleRefused, EdgewiseError, InputError, Problem, UnavailableError
 from edgewise.ids import NodeId
 
 ENROLMENT_PATIENCE_MS: Final = 3_000
@@ -159,7 +159,8 @@ class Supervisor:
         if settings.hub is None:
             return
         if settings.bundle is not None:
-            raise InputError("a hub or a bundle of your own: --hub and --bundle exclude one another")
+            what = "a hub or a bundle of your own: --hub and --bundle exclude one another"
+            raise InputError(what, (Problem("--bundle", what),))
         if settings.trust is not None:
             before = load_site_keys(paths)
             take_over(paths, read_enrolment(Path(settings.trust).expanduser()))

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import MALFORMED, InputError, ModelRefused
+from hub.origin import Origin
 from hub.score_page import Distribution
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_content, read_table, require_columns
 from hub.topics.model import PARTS
 from hub.topics.words import counts
 from hub.train.scoring.columns import Cells, Column, cells
-from hub.train.scoring.origin import Origin
 
 MOST_BATCH_ROWS = 100_000
 SCORE = "score"

@@ -12,6 +12,7 @@ from edgewise.clock import SystemClock
 from edgewise.errors import UnavailableError
 from edgewise.profile.state import DAY_MS
 from edgewise.terminal import Json, Quiet, Terminal, table
+from hub.commands.options import Delimiter, separator
 from hub.data_dir import DataDir
 from hub.evaluation.names import IntervalName
 
@@ -56,6 +57,7 @@ def evaluate(
     days: Annotated[float, typer.Option(min=0.01, help="Of our own decisions: how far back.")] = 90.0,
     most: Annotated[int, typer.Option(min=1, help="Of our own decisions: the latest so many.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    delimiter: Delimiter = None,
     html: Annotated[Path | None, typer.Option(help="Also write a page with the weights drawn.", dir_okay=False)] = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -89,11 +91,20 @@ def evaluate(
                 window=Window(now_ms - round(days * DAY_MS), now_ms + 1, now_ms, most, arm),
                 seed=seed,
                 interval=interval,
+                delimiter=separator(delimiter),
                 progress=lambda done, of: progress("decisions", done, of),
             )
     else:
         with terminal.working(f"evaluating {policy} on {decisions}"):
-            evaluated = evaluation.evaluate(data_dir, decisions, policy, names, seed=seed, interval=interval)
+            evaluated = evaluation.evaluate(
+                data_dir,
+                decisions,
+                policy,
+                names,
+                seed=seed,
+                interval=interval,
+                delimiter=separator(delimiter),
+            )
     if html is not None:
         try:
             html.write_text(html_report(evaluated), encoding="utf-8")

@@ -10,7 +10,7 @@ import typer
 
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.experiment_analyse import METHODS, TUNED_TO_UNITS, choice, read_weights
-from hub.commands.options import Delimiter, demand_folders, put, separator
+from hub.commands.options import Delimiter, demand_folders, put, separator, usage
 
 if TYPE_CHECKING:
     from hub.statistics.planning import Planned
@@ -75,8 +75,12 @@ def power(
         if history is not None and metric is not None:
             today = baseline_of(history, metric, unit=unit, covariate=covariate, delimiter=separator(delimiter))
         else:
-            today = stated(baseline or 0.0, stddev, rho)
-        found = planned(today, design, lift=lift, units=units, wanted=wanted, per_day=per_day)
+            with usage("--baseline"):
+                today = stated(baseline or 0.0, stddev, rho)
+        with usage("--lift"):
+            found = planned(today, design, lift=lift, units=units, wanted=wanted, per_day=per_day)
+    for warning in today.warnings:
+        terminal.note(f"warning: {warning}")
     if html is not None:
         put(html, power_page(found))
     terminal.result(found, *_shown(found))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edgewise.errors import InputError
 from edgewise.terminal import Json, Quiet, Terminal, table
 from hub.commands.options import separator
 from hub.data_dir import DataDir
@@ -55,6 +56,8 @@ def decisions(
     from hub.imports.dsjson_import import import_dsjson, is_dsjson
 
     terminal = Terminal(json=as_json, quiet=quiet)
+    if file.is_dir():
+        raise InputError(f"{file}: a folder, expected a file")
     if form is DecisionFormat.DSJSON or (form is None and is_dsjson(file)):
         if delimiter is not None:
             raise typer.BadParameter("a dsjson log has none", param_hint="--delimiter")

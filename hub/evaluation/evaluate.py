@@ -81,6 +81,7 @@ def evaluate(
     seed: int = 0,
     resamples: int = RESAMPLES,
     interval: IntervalName = IntervalName.BOOTSTRAP,
+    delimiter: str | None = None,
 ) -> Evaluated:
     """What `policy` would have earned on the imported log `decisions`.
 
@@ -91,7 +92,7 @@ def evaluate(
     return evaluate_log(
         log,
         policy,
-        target_policy(policy, log),
+        target_policy(policy, log, delimiter),
         estimators,
         rng=np.random.default_rng(seed),
         resamples=resamples,

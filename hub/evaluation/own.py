@@ -42,6 +42,7 @@ def evaluate_placement(
     seed: int = 0,
     resamples: int = RESAMPLES,
     interval: IntervalName = IntervalName.BOOTSTRAP,
+    delimiter: str | None = None,
     progress: Progress = lambda _done, _of: None,
 ) -> Evaluated:
     """What `policy` would have earned in a placement, in rewards a slot, by the live release's reward definition.
@@ -63,7 +64,7 @@ def evaluate_placement(
     )
     rng = np.random.default_rng(seed)
     if not asks_a_bundle(policy):
-        target = target_policy(policy, made.log)
+        target = target_policy(policy, made.log, delimiter)
         return evaluate_log(made.log, policy, target, estimators, rng=rng, resamples=resamples, interval=interval)
     asked = asked_of(policy, placement, releases)
     with ScoringChild() as child:
@@ -95,6 +96,7 @@ def evaluate_own(
     window: Window,
     seed: int = 0,
     interval: IntervalName = IntervalName.BOOTSTRAP,
+    delimiter: str | None = None,
     progress: Progress = lambda _done, _of: None,
 ) -> Evaluated:
     """As `evaluate_placement`, in a data folder."""
@@ -102,5 +104,13 @@ def evaluate_own(
 
     with open_releases(data_dir) as releases:
         return evaluate_placement(
-            releases, placement, policy, estimators, window=window, seed=seed, interval=interval, progress=progress
+            releases,
+            placement,
+            policy,
+            estimators,
+            window=window,
+            seed=seed,
+            interval=interval,
+            delimiter=delimiter,
+            progress=progress,
         )

@@ -78,6 +78,8 @@ class Target:
 def is_policy(text: str) -> bool:
     """Whether `text` is written like a policy, whatever it names."""
     kind, colon, argument = text.partition(":")
+    if kind == "bundle":
+        return argument.partition(":")[0].isdecimal()
     if colon:
         return bool(argument) and kind in {"constant", "probabilities", *_OF_BUNDLES}
     return kind in {"logged", "uniform"}
@@ -88,8 +90,10 @@ def asks_a_bundle(text: str) -> bool:
     return text.partition(":")[0] in _OF_BUNDLES
 
 
-def target_policy(text: str, log: LoggedDecisions) -> Target | None:
+def target_policy(text: str, log: LoggedDecisions, delimiter: str | None = None) -> Target | None:
     """The policy that `text` names, on this log; None for `logged`, whose weights are 1 by definition.
+
+    `delimiter`: of a file of probabilities, where it is not found out.
 
     Raises InputError for an unknown policy, and as `from_file`.
     """
@@ -104,7 +108,7 @@ def target_policy(text: str, log: LoggedDecisions) -> Target | None:
         case "constant":
             return constant(log, argument)
         case "probabilities":
-            return from_file(log, Path(argument))
+            return from_file(log, Path(argument), delimiter)
         case _:
             cure = "evaluate it on our own decisions, `--decisions placement:NAME`"
             raise InputError(f"policy {text!r}: an imported log does not say what a model would have seen; {cure}")
@@ -132,13 +136,13 @@ def constant(log: LoggedDecisions, action: str) -> Target:
     return _everywhere(f"constant:{action}", log, chosen, 1 - chosen.sum())
 
 
-def from_file(log: LoggedDecisions, path: Path) -> Target:
+def from_file(log: LoggedDecisions, path: Path, delimiter: str | None = None) -> Target:
     """Probabilities from a file, for every position and decision that the log has.
 
     An action without a line has probability 0. Raises InputError when the file is none of probabilities, or has
     none for a situation of the log.
     """
-    table = read_probabilities(path)
+    table = read_probabilities(path, delimiter)
     index = {action: place for place, action in enumerate(log.actions)}
     # one more column gathers what the log does not know
     place = np.array([index.get(action, len(index)) for action in table.actions], np.int64)[table.action]

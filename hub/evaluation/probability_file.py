@@ -13,6 +13,7 @@ from typing_extensions import override
 from edgewise.errors import InputError, Problem
 from hub.evaluation.logged import Floats, Integers, LoggedDecisions
 from hub.imports.cells import Mask, missing, numbers, texts, whole_numbers
+from hub.origin import Origin
 from hub.tables import read_table, require_columns
 
 if TYPE_CHECKING:
@@ -83,22 +84,25 @@ class Probabilities:
     probability: Floats
 
 
-def read_probabilities(path: Path) -> Probabilities:
-    """Read CSV, Parquet or JSON lines.
+def read_probabilities(path: Path, delimiter: str | None = None) -> Probabilities:
+    """Read CSV, Parquet or JSON lines; `delimiter` as `hub.tables.read_table` has it.
 
     Raises InputError when a column or value is missing, a value is no probability, an action occurs twice in a
     situation, or the probabilities of a situation do not add up to 1 within 0.01.
     """
-    table = read_table(path, text=["action", "decision_id"])
+    table = read_table(path, delimiter=delimiter, text=["action", "decision_id"])
     require_columns(table, ["action", "probability"], where=str(path))
     if table.num_rows == 0:
         raise InputError(f"{path}: no rows")
     by_decision, by_position = "decision_id" in table.column_names, "position" in table.column_names
     problems: list[Problem] = []
+    origin = Origin.of(path, table.num_rows)
 
     def refuse(column: str, wrong: Mask, expected: str) -> None:
-        rows = np.flatnonzero(wrong)[:_PROBLEMS_SHOWN]
-        problems.extend(Problem(f"row {row + 1}, column {column}", f"expected {expected}") for row in rows)
+        for row in np.flatnonzero(wrong)[:_PROBLEMS_SHOWN].tolist():
+            came = table.column(column)[row].as_py()
+            said = "nothing, or a word for it" if came is None else repr(came)
+            problems.append(Problem(origin.place(row, column), f"{said}, expected {expected}"))
 
     action, actions = _encoded(table, "action", refuse)
     probability = numbers(table.column("probability"))
@@ -112,32 +116,32 @@ def read_probabilities(path: Path) -> Probabilities:
         raise InputError(f"{path}: not a table of probabilities", tuple(problems))
     situations = Situations.group(table.num_rows, decision, ids, position)
     found = Probabilities(by_decision, by_position, situations.distinct, situations.row, actions, action, probability)
-    _check_unique(path, found)
+    _check_unique(origin, found)
     _check_sums(path, found)
     return found
 
 
 def _encoded(table: pa.Table, name: str, refuse: Callable[[str, Mask, str], None]) -> tuple[Integers, tuple[str, ...]]:
     column = texts(table.column(name))
-    refuse(name, missing(column), "text, got nothing")
+    refuse(name, missing(column), "text")
     encoded = column.combine_chunks().dictionary_encode()
     return encoded.indices.fill_null(0).to_numpy().astype(np.int64), tuple(encoded.dictionary.to_pylist())
 
 
-def _check_unique(path: Path, found: Probabilities) -> None:
+def _check_unique(origin: Origin, found: Probabilities) -> None:
     key = found.situation * len(found.actions) + found.action
     _, first = np.unique(key, return_index=True)
     repeated = np.ones(len(key), np.bool_)
     repeated[first] = False
     problems = tuple(
         Problem(
-            f"row {row + 1}",
+            f"row {origin.rows[row]}",
             f"{found.situations[found.situation[row]]}: action {found.actions[found.action[row]]!r} again",
         )
         for row in np.flatnonzero(repeated)[:_PROBLEMS_SHOWN]
     )
     if problems:
-        raise InputError(f"{path}: an action has more than one probability", problems)
+        raise InputError(f"{origin.file}: an action has more than one probability", problems)
 
 
 def _check_sums(path: Path, found: Probabilities) -> None:

@@ -143,7 +143,9 @@ def pause(ledger: Ledger, name: str, *, by: str, reason: str, now_ms: int) -> Jo
     """A person pauses a journey: its mails end at once, its pages with the next release. Raises as `enable`."""
     said = ledger.journey_states().get(name)
     if said is None or said.state is not JourneyState.ENABLED:
-        raise InputError(f"the journey {name!r} is not enabled")
+        running = [each for each, of in ledger.journey_states().items() if of.state is JourneyState.ENABLED]
+        there = f"; {', '.join(sorted(running))} is" if running else "; none is"
+        raise InputError(f"the journey {name!r} is not enabled{there}")
     return _say(ledger, name, JourneyState.PAUSED, (), by=by, reason=reason, now_ms=now_ms)
 
 

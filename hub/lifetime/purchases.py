@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from edgewise.errors import InputError, Problem
 from hub.lifetime.history import Floats, Ints, Purchases
+from hub.origin import Origin
 from hub.tables import read_table, require_columns
 from hub.train.scoring.columns import kind_of, texts
-from hub.train.scoring.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from edgewise.errors import InputError, problem_of
+from edgewise.errors import InputError, Problem, problem_of
 
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -52,4 +52,5 @@ def sized(*, quick: bool, **asked: float | None) -> Order:
         return msgspec.convert(usual | given, Order)
     except msgspec.ValidationError as wrong:
         problem = problem_of(str(wrong))
-        raise InputError(f"{problem.path.removeprefix('$.')}: {problem.message}", (problem,)) from None
+        option = f"--{problem.path.removeprefix('$.').removesuffix('_s')}"
+        raise InputError(f"{option}: {problem.message}", (Problem(option, problem.message),)) from None

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgewise.errors import InputError, Problem
+from hub.origin import Origin
 from hub.recommend.interactions import Interactions, encode
 from hub.tables import read_table
 
@@ -116,7 +117,7 @@ def _part(path: Path, columns: Columns, delimiter: str | None) -> _Part:
         user=_ids(table, named[columns.user], path),
         item=_ids(table, named[columns.item], path),
         time=nothing if columns.time is None else _numbers(table, named[columns.time], path, dates=True),
-        weight=nothing if columns.weight is None else _numbers(table, named[columns.weight], path, dates=False),
+        weight=nothing if columns.weight is None else _weights(table, named[columns.weight], path),
         rating=nothing if columns.rating is None else _numbers(table, named[columns.rating], path, dates=False),
     )
 
@@ -157,8 +158,19 @@ def _numbers(table: pa.Table, name: str, path: Path, *, dates: bool) -> npt.NDAr
         values = column.to_pylist()
         # one wrong cell makes words of a whole column: name that one, and not a good one above it
         row = next((row for row, value in enumerate(values) if not _reads(value, dates=dates)), 0)
-        raise InputError(f"{path}: row {row + 1}, column {name}: {values[row]!r}, expected {expected}")
+        place = Origin.of(path, len(values)).place(row, name)
+        raise InputError(f"{path}: {place}: {values[row]!r}, expected {expected}")
     return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def _weights(table: pa.Table, name: str, path: Path) -> npt.NDArray[np.float64]:
+    """Raises InputError for one that is not above 0; said here, where its place in the file is known."""
+    weights = _numbers(table, name, path, dates=False)
+    wrong = np.flatnonzero(~(np.isfinite(weights) & (weights > 0)))
+    if len(wrong):
+        place = Origin.of(path, len(weights)).place(int(wrong[0]), name)
+        raise InputError(f"{path}: {place}: {weights[wrong[0]]:g}, expected a number above 0")
+    return weights
 
 
 def _reads(value: object, *, dates: bool) -> bool:
@@ -181,8 +193,8 @@ def _reads(value: object, *, dates: bool) -> bool:
 
 def _refuse_missing(column: Any, name: str, path: Path) -> None:
     if column.null_count:
-        row = column.is_null().to_pylist().index(True) + 1
+        origin, row = Origin.of(path, len(column)), column.is_null().to_pylist().index(True)
         raise InputError(
-            f"{path}: column {name} has {column.null_count} empty values, the first in row {row}",
-            (Problem(f"row {row}, column {name}", "empty, expected a value"),),
+            f"{path}: column {name} has {column.null_count} empty values, the first in row {origin.rows[row]}",
+            (Problem(origin.place(row, name), "empty, or a word for nothing such as NA or nan; expected a value"),),
         )

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from edgewise.errors import InputError
+from edgewise.errors import InputError, Problem
 from hub.statistics.compare import Kind
 
 SYNTAX: Final = "COL, COL:binary, COL:mean or COL:ratio:DENOMINATOR"
@@ -69,7 +69,7 @@ def read_metrics(texts: Sequence[str]) -> list[Measured]:
     for at, text in enumerate(texts):
         written = _WRITTEN.fullmatch(text)
         if not text.strip() or text.endswith((":ratio", ":ratio:", ":")):
-            raise InputError(f"{text!r}, expected {SYNTAX}")
+            raise _unreadable(f"{text!r}, expected {SYNTAX}")
         column = written["column"] if written else text
         kind = Kind.MEAN
         if written:
@@ -78,11 +78,16 @@ def read_metrics(texts: Sequence[str]) -> list[Measured]:
         if column in found:
             name = text if written else f"{column}:{kind.value}"
         if name in found or text in texts[:at]:
-            raise InputError(f"{text!r} twice, expected each metric once")
+            raise _unreadable(f"{text!r} twice, expected each metric once")
         found[name] = Measured(
             name=name, column=column, kind=kind, denominator=written["denominator"] if written else None
         )
     return list(found.values())
+
+
+def _unreadable(what: str) -> InputError:
+    """Wrong by itself, whatever the file holds: a mistake on the command line."""
+    return InputError(what, (Problem("--metric", what),))
 
 
 def is_attention(name: str) -> bool:

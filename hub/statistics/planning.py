@@ -76,6 +76,7 @@ def baseline_of(
         stddev=math.sqrt(summary.variance),
         is_binary=measured.kind is Kind.BINARY,
         rho=_correlation(summary),
+        warnings=units.warnings,
     )
 
 

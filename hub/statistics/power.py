@@ -35,6 +35,8 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Then a lift moves the variance along."""
     rho: float = 0.0
     """Correlation with a covariate from before: CUPED leaves 1 - rho^2 of the variance."""
+    warnings: tuple[str, ...] = ()
+    """What of the file that it was taken from was left out."""
 
     def variance(self, lift: float) -> float:
         """A unit's, once a relative lift is there."""

@@ -10,12 +10,12 @@ import numpy as np
 
 from edgewise.errors import InputError
 from hub.imports import cells
+from hub.origin import Origin
 from hub.statistics.compare import Kind
 from hub.statistics.metrics import Measured
 from hub.statistics.summary import Floats
 from hub.statistics.units import EXCLUDED, Columns, Ints, Rows, Units, Values, per_unit, sum_by_unit
 from hub.tables import read_table, require_columns
-from hub.train.scoring.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

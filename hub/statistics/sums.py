@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from edgewise.errors import InputError
 from hub.imports import cells
+from hub.origin import Origin
 from hub.statistics.compare import Kind
 from hub.statistics.evidence import ByArm, Evidence
 from hub.statistics.metrics import Measured
 from hub.statistics.summary import Floats, Summary
 from hub.tables import read_table, require_columns
-from hub.train.scoring.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

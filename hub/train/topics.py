@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgewise.errors import InputError
 from hub.export.sklearn import export_matrix_pipeline
+from hub.origin import Origin
 from hub.parity import Parity, compare
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_table, require_columns
@@ -22,7 +23,6 @@ from hub.train.scoring.choices import ModelName, ScoreKind
 from hub.train.scoring.columns import texts
 from hub.train.scoring.judging import Measured, folds, over_folds, over_rows
 from hub.train.scoring.metrics import Floats, Metric, accuracy, f1_macro, log_loss
-from hub.train.scoring.origin import Origin
 from hub.train.scoring.settings import Setting, check_setting
 from hub.train.scoring.target import Target, read_target
 

@@ -11,7 +11,7 @@ import sys
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import TYPE_CHECKING
 
-from edgewise.errors import EdgewiseError, InputError
+from edgewise.errors import EdgewiseError, InputError, Problem, UnavailableError
 from edgewise.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -39,15 +39,18 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(0)
     point = known.get(words[0])
     if point is None:
-        terminal.error(f"no command {words[0]!r}; there are: {', '.join(sorted(known))}")
+        terminal.problem(InputError(f"no command {words[0]!r}; there are: {', '.join(sorted(known))}"))
         sys.exit(USAGE_ERROR)
     try:
         app: typer.Typer = point.load()
+        if terminal.json:
+            sys.exit(_for_a_program(app, words, terminal))
         app(words[1:], prog_name=f"edgewise {words[0]}")
     except ModuleNotFoundError as missing:
         # commands import what is heavy where they need it, so a package may turn out missing only now
         side = point.value.partition(".")[0]
-        terminal.error(f"`edgewise {words[0]}` needs {missing.name}, which is not here: pip install 'edgewise[{side}]'")
+        cure = f"pip install 'edgewise[{side}]'"
+        terminal.problem(UnavailableError(f"`edgewise {words[0]}` needs {missing.name}, which is not here: {cure}"))
         sys.exit(REFUSED)
     except EdgewiseError as refused:
         terminal.problem(refused)
@@ -59,8 +62,26 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as failed:
         # a full disk, a missing right: what the machine says is the message, and a traceback would hide it
         where = f": {failed.filename}" if failed.filename else ""
-        terminal.error(f"{failed.strerror or failed}{where}")
+        terminal.problem(UnavailableError(f"{failed.strerror or failed}{where}"))
         sys.exit(REFUSED)
+
+
+def _for_a_program(app: typer.Typer, words: list[str], terminal: Terminal) -> int:
+    """Run a command under `--json`, and return its exit code; a wrong word on the command line is told as an object."""
+    # Typer keeps the exceptions of its parser to itself, and gives no other way to say them in one's own words.
+    from typer import Abort
+    from typer._click.exceptions import UsageError
+
+    try:
+        code = app(words[1:], prog_name=f"edgewise {words[0]}", standalone_mode=False)
+    except UsageError as wrong:
+        message = wrong.format_message() or "a command or an option is missing; --help lists them"
+        where = wrong.ctx.command_path if wrong.ctx else f"edgewise {words[0]}"
+        terminal.problem(InputError(f"{where}: {message}", (Problem(where, message),)))
+        return USAGE_ERROR
+    except Abort:
+        return REFUSED
+    return code if isinstance(code, int) else 0
 
 
 def _is_of_an_option(refused: EdgewiseError) -> bool:

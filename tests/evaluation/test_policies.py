@@ -94,17 +94,17 @@ def test_probabilities_by_decision_from_parquet(tmp_path: Path) -> None:
     [
         ("action,p\na,1\n", "no column 'probability'", ["column probability"]),
         ("action,probability\n", "no rows", []),
-        ("action,probability\na,1.5\nb,x\n", "not a table", ["row 1, column probability", "row 2, column probability"]),
-        ("action,probability\na,NaN\n", "not a table", ["row 1, column probability"]),
+        ("action,probability\na,1.5\nb,x\n", "not a table", ["row 2, column probability", "row 3, column probability"]),
+        ("action,probability\na,NaN\n", "not a table", ["row 2, column probability"]),
         (
             "action,probability\na,-0.1\nb,1.1\n",
             "not a table",
-            ["row 1, column probability", "row 2, column probability"],
+            ["row 2, column probability", "row 3, column probability"],
         ),
-        ("action,probability\na,1\n,0\n", "not a table", ["row 2, column action"]),
-        ("action,probability,position\na,1,left\n", "not a table", ["row 1, column position"]),
-        ("action,probability,decision_id\na,1,\n", "not a table", ["row 1, column decision_id"]),
-        ("action,probability\na,0.5\na,0.5\n", "more than one probability", ["row 2"]),
+        ("action,probability\na,1\n,0\n", "not a table", ["row 3, column action"]),
+        ("action,probability,position\na,1,left\n", "not a table", ["row 2, column position"]),
+        ("action,probability,decision_id\na,1,\n", "not a table", ["row 2, column decision_id"]),
+        ("action,probability\na,0.5\na,0.5\n", "more than one probability", ["row 3"]),
         ("action,probability\na,0.5\nb,0.3\n", "do not add up to 1", ["every decision"]),
         ("action,probability,position\na,1,1\na,0.9,2\n", "do not add up to 1", ["position 2"]),
         ("action,probability,position\na,1,1\n", "no probabilities for 1 situations of the log, first: position 2", []),
@@ -119,6 +119,20 @@ def test_a_file_that_is_no_policy_is_refused(tmp_path: Path, text: str, message:
     with pytest.raises(InputError, match=message) as refused:
         from_text(tmp_path, text)
     assert [problem.path for problem in refused.value.problems] == places
+
+
+def test_what_came_is_said_beside_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refused:
+        from_text(tmp_path, "action,probability\na,1.5\nb,x\n")
+    assert [problem.message.partition(",")[0] for problem in refused.value.problems] == ["'1.5'", "'x'"]
+
+
+def test_a_file_may_be_delimited_by_any_character(tmp_path: Path) -> None:
+    path = tmp_path / "policy.csv"
+    path.write_text("action|probability\na|0.75\nb|0.25\n", encoding="utf-8")
+    found = target_policy(f"probabilities:{path}", LOG, "|")
+    assert found is not None
+    assert found.table.tolist() == [[0.75, 0.25, 0.0]]
 
 
 def test_probabilities_rounded_to_four_digits_still_add_up(tmp_path: Path) -> None:

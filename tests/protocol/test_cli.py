@@ -54,6 +54,24 @@ def test_an_unknown_option_is_a_usage_error() -> None:
     assert run("site", "check", "--frobnicate").returncode == 2
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evaluate", "--policy", "uniform"], "--decisions"),
+        (["release", "show", "x"], "VERSION"),
+        (["edge", "serve", "--port", "x"], "--port"),
+        (["release", "--nonsense"], "--nonsense"),
+        (["nonsense"], "no command 'nonsense'"),
+    ],
+)
+def test_a_program_is_told_of_a_usage_error_by_one_object(words: list[str], message: str) -> None:
+    ended = run(*words, "--json")
+    assert ended.returncode == 2
+    (line,) = ended.stdout.splitlines()
+    assert message in json.loads(line)["error"]["message"]
+    assert message in ended.stderr
+
+
 def test_what_the_machine_refuses_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     refused = run("keys", "init", "--data-dir", str(tmp_path / "file" / "hub"))

@@ -21,8 +21,9 @@ def test_what_is_asked_for_takes_the_place_of_the_usual_sizes() -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("kills", 0), ("away_s", 0.0), ("workers", -1)])
 def test_a_size_that_makes_no_sense_is_named(name: str, value: float) -> None:
-    with pytest.raises(InputError, match=name):
+    with pytest.raises(InputError, match=f"--{name.removesuffix('_s')}: ") as refused:
         sized(quick=False, **{name: value})
+    assert refused.value.problems[0].path == f"--{name.removesuffix('_s')}"
 
 
 def test_scenarios_run_in_their_own_order_and_all_of_them_for_none() -> None:

@@ -77,12 +77,12 @@ def test_a_catalogue_adds_items_and_counts_strangers(tmp_path: Path) -> None:
         ("u,i\n", Columns("u", "i"), "a header and no row"),
         ("u,i\n1,2\n", Columns("user", "i"), "no column 'user'; there are: 'u', 'i'"),
         ("u,i\n1,2\n", Columns("u", "i", "t"), "no column 't'"),
-        ("u,i\n1,2\n,3\n", Columns("u", "i"), "column u has 1 empty values, the first in row 2"),
-        ("u,i,t\n1,2,2024-01-01\n1,3,soon\n", Columns("u", "i", "t"), "row 2, column t: 'soon', expected a number or"),
-        ("u,i,w\n1,2,3\n1,3,much\n", Columns("u", "i", weight="w"), "row 2, column w: 'much', expected a number"),
-        ("u,i,t\n1,2,soon\n", Columns("u", "i", "t"), "row 1, column t: 'soon', expected a number or a date"),
+        ("u,i\n1,2\n,3\n", Columns("u", "i"), "column u has 1 empty values, the first in row 3"),
+        ("u,i,t\n1,2,2024-01-01\n1,3,soon\n", Columns("u", "i", "t"), "row 3, column t: 'soon', expected a number or"),
+        ("u,i,w\n1,2,3\n1,3,much\n", Columns("u", "i", weight="w"), "row 3, column w: 'much', expected a number"),
+        ("u,i,t\n1,2,soon\n", Columns("u", "i", "t"), "row 2, column t: 'soon', expected a number or a date"),
         ("u,i,w\n1,2,2026-01-01\n", Columns("u", "i", weight="w"), "column w: .* expected a number"),
-        ("u,i,w\n1,2,1\n1,3,0\n", Columns("u", "i", weight="w"), "row 2: weight is 0"),
+        ("u,i,w\n1,2,1\n1,3,0\n", Columns("u", "i", weight="w"), "row 3, column w: 0, expected a number above 0"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_place(tmp_path: Path, text: str, columns: Columns, message: str) -> None:

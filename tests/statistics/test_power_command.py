@@ -55,8 +55,8 @@ def test_from_today(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("--lift", 0.1), 2, "--baseline"),
         (("--baseline", 0.1), 2, "--lift"),
-        (("--baseline", 3, "--lift", 0.1), 1, "expected its --stddev"),
-        (("--baseline", 0.5, "--lift", 3), 1, "expected a proportion"),
+        (("--baseline", 3, "--lift", 0.1), 2, "--stddev"),
+        (("--baseline", 0.5, "--lift", 3), 2, "proportion"),
         (("--baseline", 0.1, "--lift", 0.1, "--weights", "A=1"), 2, "at least two arms"),
         (("--baseline", 0.1, "--lift", 0.1, "--method", "bayesian"), 2, "fixed, sequential"),
         (("nowhere.csv", "--lift", 0.1), 2, "--metric"),

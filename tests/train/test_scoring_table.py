@@ -12,10 +12,10 @@ import pytest
 from shop_visits import OUTCOMES, visits, with_column
 
 from edgewise.errors import InputError
+from hub.origin import Origin
 from hub.train.scoring.cautions import judge_table
 from hub.train.scoring.choices import ScoreKind
 from hub.train.scoring.columns import Column, cells, choose_features, numbers, texts
-from hub.train.scoring.origin import Origin
 from hub.train.scoring.target import read_target
 
 

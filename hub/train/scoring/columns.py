@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError, Problem
-from hub.train.scoring.origin import Origin
+from hub.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.errors import InputError, Problem
+from hub.origin import Origin
 from hub.train.scoring.choices import ScoreKind
 from hub.train.scoring.columns import PROBLEMS_SHOWN, kind_of, numbers, texts
-from hub.train.scoring.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

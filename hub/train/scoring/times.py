@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgewise.errors import InputError
+from hub.origin import Origin
 from hub.train.scoring.columns import kind_of
 from hub.train.scoring.metrics import Floats
-from hub.train.scoring.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa

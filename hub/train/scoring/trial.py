@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edgewise.errors import InputError
 from hub.export.sklearn import Input, export_pipeline
+from hub.origin import Origin
 from hub.packages import packages_digest
 from hub.scoring_child import ScoringChild, scorer
 from hub.tables import read_table, require_columns
@@ -23,7 +24,6 @@ from hub.train.scoring.columns import Cells, Column, cells, choose_features, tex
 from hub.train.scoring.groups import by_group, check_groups
 from hub.train.scoring.judging import Measured, folds, over_folds, over_rows
 from hub.train.scoring.metrics import METRICS, Floats, measure
-from hub.train.scoring.origin import Origin
 from hub.train.scoring.parity import check_table_parity
 from hub.train.scoring.pipelines import Examples, fit_pipeline, predict
 from hub.train.scoring.report import FeatureUse, ScoringReport, Window
