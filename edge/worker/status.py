@@ -26,7 +26,7 @@ class BundleStatus(msgspec.Struct, frozen=True, rename="camel"):
     """What answers."""
 
     version: int
-    """0: nothing does, until a bundle comes; then the digest is blank."""
+    """0: the starter bundle; or nothing yet, and then the digest is blank."""
     digest: str
     age_seconds: float
 

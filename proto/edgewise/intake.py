@@ -8,16 +8,18 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from edgewise.consent import Consent, ConsentState, Grants
-from edgewise.errors import InputError, Problem, problem_of
+from edgewise.errors import InputError, Problem
 from edgewise.ids import DecisionId, MessageId, PlacementName, Producer
 from edgewise.money import SITE_CURRENCY
 from edgewise.naming import identifiers_of, names_of, subject_of_call
+from edgewise.pointing import problem_in
 from edgewise.profile.state import EARLIEST_MS
 from edgewise.records import ANONYMOUS, EventRecord
 from edgewise.subjects import subject_of
@@ -134,7 +136,7 @@ def decode_call(
         envelope = _decoder.decode(raw)
         context = msgspec.convert({"context": envelope.context or {}}, _Within).context
     except msgspec.ValidationError as wrong:
-        problem = problem_of(str(wrong))
+        problem = problem_in(wrong, partial(msgspec.json.decode, raw))
         raise _wrong(problem.path, problem.message) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
         raise _wrong("$", f"not JSON: {broken}") from None

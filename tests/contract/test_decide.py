@@ -106,6 +106,11 @@ BAD: dict[str, tuple[bytes, int, str | None]] = {
     "nothing": (b"", 400, "$"),
     "another type": (b"[]", 400, "$"),
     "no placements": (b"{}", 400, "$"),
+    "an attribute that is an object": (
+        b'{"placements":[{"name":"home_hero"}],"context":{"attributes":{"ok":1,"weather":{}}}}',
+        400,
+        "$.context.attributes.weather",
+    ),
     "NaN": (b'{"placements":[{"name":"home_hero"}],"context":{"attributes":{"t":NaN}}}', 400, "$"),
     "a number as name": (asked(placements=[{"name": 7}]), 400, "$.placements[0].name"),
     "the second is wrong": (asked(placements=[{"name": "home_hero"}, {"name": ""}]), 400, "$.placements[1].name"),

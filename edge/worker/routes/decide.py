@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -15,6 +16,7 @@ from edge.worker.problems import Answer, Headers
 from edge.worker.reception import Reception
 from edge.worker.surroundings import Surroundings
 from edgewise.errors import InputError, Problem
+from edgewise.pointing import problem_in
 from edgewise.request import Attributes, DecideRequest
 
 MSGPACK: Final = b"application/msgpack"
@@ -37,11 +39,14 @@ class DecideRoute:
     async def post(self, exchange: Exchange) -> Answer:
         """No await between decoding and encoding; only for events that came along the disk is waited for."""
         packed = exchange.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() == MSGPACK
+        try:
+            request = (_msgpack_decoder if packed else _json_decoder).decode(exchange.body)
+        except msgspec.ValidationError as wrong:
+            plainly = msgspec.msgpack.decode if packed else msgspec.json.decode
+            problem = problem_in(wrong, partial(plainly, exchange.body))
+            raise InputError(problem.message, (problem,)) from None
         if packed:
-            request = _msgpack_decoder.decode(exchange.body)
             _refuse_nan(request)
-        else:
-            request = _json_decoder.decode(exchange.body)
         context = self._surroundings.completed(
             request.context, exchange.peer, exchange.headers, self._desk.clock.now_ms()
         )
