@@ -16,7 +16,7 @@ class Origin(NamedTuple):
 
     file: str
     rows: NDArray[np.int64]
-    """As an editor or an import counts them: from 1, and the header of delimited text is row 1."""
+    """From 1, and the header of delimited text is row 1; lines that hold nothing are none."""
 
     @classmethod
     def of(cls, path: Path, count: int) -> Self:

@@ -13,6 +13,7 @@ from edgewise.records import EventRecord, Touch
 DAY_MS = 86_400_000
 TASTES = {Kind.VIEW, Kind.CLICK, Kind.ADD, Kind.ORDER, Kind.REVIEW}
 VISITS = {*TASTES, Kind.REMOVE, Kind.PAGE, Kind.SEARCH, Kind.CART, Kind.CHECKOUT}
+SAYING_SHOWN = {"Promotion Viewed", "Content Viewed", "Email Delivered", "Email Sent"}
 PASSIVE = {Kind.REFUND, Kind.EMAIL_DELIVERED, Kind.EMAIL_BOUNCED, Kind.TICKET_CLOSED}
 
 
@@ -97,7 +98,7 @@ def _impressions(events: list[EventRecord]) -> list[Impression]:
     for event in events:
         made_ms = _decided_ms(event)
         for touch in event.touches:
-            if made_ms is not None and event.name in {"Promotion Viewed", "Content Viewed", "Email Delivered"}:
+            if made_ms is not None and event.name in SAYING_SHOWN:
                 shown.add(Impression(made_ms, Producer(str(event.decision_id)), 0, touch.item))
             elif _kind(event) is Kind.IMPRESSION:
                 shown.add(Impression(event.time_ms, event.producer, event.seq, touch.item))
@@ -106,7 +107,7 @@ def _impressions(events: list[EventRecord]) -> list[Impression]:
 
 def _decided_ms(event: EventRecord) -> int | None:
     """When its decision was made, where it can have been."""
-    if event.type != "track" or event.decision_id is None:
+    if event.type != "track" or event.decision_id is None or event.decision_id != event.decision_id.upper():
         return None
     try:
         made_ms = ulid_time_ms(event.decision_id)

@@ -30,6 +30,7 @@ NAMES = [
     "Offline Purchase",
     "Order Refunded",
     "Email Delivered",
+    "Email Sent",
     "Email Opened",
     "Ticket Opened",
     "Ticket Closed",
@@ -39,6 +40,7 @@ DECISIONS = [
     None,
     *(DecisionId(ulid(START_MS + later_ms, b"0" * 10)) for later_ms in (0, 1, 600 * DAY_MS)),
     DecisionId("of-somebody-else"),
+    DecisionId(ulid(START_MS, b"0" * 10).lower()),
 ]
 
 touches = st.builds(

@@ -151,7 +151,9 @@ class Admission:
 
 
 _SHEDDABLE: Final = ("/v1/decide", "/v1/fragment/", "/v1/why/", "/ofrep/")
-_TRACKING: Final = frozenset(f"/v1/{path}" for name in (*get_args(CallType), "batch") for path in (name, name[0]))
+_TRACKING: Final = frozenset(
+    f"/v1/{path}" for name in (*get_args(CallType), "batch", "import/") for path in (name, name[0], name.rstrip("/"))
+)
 
 
 def is_sheddable(path: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,7 +78,8 @@ def power(
         else:
             with usage("--baseline"):
                 today = stated(baseline or 0.0, stddev, rho)
-        with usage("--lift"):
+        # Of a mean that was typed, too, the words alone are wrong; of a file's it is the file that does not fit.
+        with usage("--units" if lift is None else "--lift") if history is None else nullcontext():
             found = planned(today, design, lift=lift, units=units, wanted=wanted, per_day=per_day)
     for warning in today.warnings:
         terminal.note(f"warning: {warning}")

@@ -51,8 +51,8 @@ BUILT_IN: Final[dict[str, tuple[Need, ...]]] = {
 
 
 def audited_journeys(written: Mapping[str, JourneyFile]) -> list[str]:
-    """Where none is named: the site's journeys, or of a site without any those that are built in."""
-    return sorted(written or BUILT_IN)
+    """Where none is named: the site's journeys that say what they need, or of a site without any those built in."""
+    return sorted(name for name, file in written.items() if file.needs or name in BUILT_IN) or sorted(BUILT_IN)
 
 
 def needs_of(journey: str, written: Mapping[str, JourneyFile]) -> tuple[Need, ...]:
@@ -61,5 +61,7 @@ def needs_of(journey: str, written: Mapping[str, JourneyFile]) -> tuple[Need, ..
         return tuple(written[journey].needs)
     if journey in BUILT_IN:
         return BUILT_IN[journey]
+    if journey in written:
+        raise InputError(f"journeys/{journey}.yaml does not say what the journey needs to know; write `needs`")
     known = did_you_mean(journey, {*written, *BUILT_IN})
     raise InputError(f"there is no journey {journey!r} (journeys/{journey}.yaml of the site); {known}")

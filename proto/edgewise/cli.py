@@ -62,25 +62,28 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as failed:
         # a full disk, a missing right: what the machine says is the message, and a traceback would hide it
         where = f": {failed.filename}" if failed.filename else ""
-        terminal.problem(UnavailableError(f"{failed.strerror or failed}{where}"))
+        refusal = UnavailableError(f"{failed.strerror or failed}{where}")
+        try:
+            terminal.problem(refusal)
+        except OSError:  # it is standard output that takes nothing; what is left in its buffer would be tried again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(REFUSED)
 
 
 def _for_a_program(app: typer.Typer, words: list[str], terminal: Terminal) -> int:
     """Run a command under `--json`, and return its exit code; a wrong word on the command line is told as an object."""
-    # Typer keeps the exceptions of its parser to itself, and gives no other way to say them in one's own words.
-    from typer import Abort
-    from typer._click.exceptions import UsageError
+    from typer import Abort, BadParameter
 
     try:
         code = app(words[1:], prog_name=f"edgewise {words[0]}", standalone_mode=False)
-    except UsageError as wrong:
-        message = wrong.format_message() or "a command or an option is missing; --help lists them"
-        where = wrong.ctx.command_path if wrong.ctx else f"edgewise {words[0]}"
-        terminal.problem(InputError(f"{where}: {message}", (Problem(where, message),)))
-        return USAGE_ERROR
     except Abort:
         return REFUSED
+    except BadParameter.__bases__ as wrong:  # its parser's usage errors, whose name Typer keeps to itself
+        message = str(getattr(wrong, "format_message", str)()) or "a command or an option is missing; --help lists them"
+        context = getattr(wrong, "ctx", None)
+        where = str(context.command_path) if context else f"edgewise {words[0]}"
+        terminal.problem(InputError(f"{where}: {message}", (Problem(where, message),)))
+        return USAGE_ERROR
     return code if isinstance(code, int) else 0
 
 

@@ -51,7 +51,7 @@ def _places(value: Any, rest: str, kind: str) -> Iterator[str]:
     elif segment["some"]:
         inner = {f".{key}": each for key, each in value.items()}
     else:
-        inner = {segment[0]: value.get(segment["name"])}
+        inner = {segment[0]: value[segment["name"]]} if segment["name"] in value else {}
     for step, each in inner.items():
         for place in _places(each, behind, kind):
             yield step + place

@@ -96,7 +96,7 @@ def test_a_fragment_that_is_refused_before_anybody_looks_at_it_is_the_fallback(t
 
 def test_a_byte_that_a_target_may_not_have_makes_no_error_page_of_a_fragment(tmp_path: Path) -> None:
     """As a proxy sends it that passes a page's address on undone: `käse` in UTF-8."""
-    query = f"{FRAGMENT}?path=/k\xc3\xa4se{END}"
+    query = f"\r\n{FRAGMENT}?path=/k\xc3\xa4se{END}"
     name = f"GET /v1/fragment/k\xc3\xa4se{END}"
     flag = f"POST /ofrep/v1/evaluate/flags/k\xc3\xa4se{END}"
     ((asked,), (nobody,), (nothing,), (behind, page)) = told(tmp_path, [query], [name], [flag], [FRAGMENT + END, name])

@@ -154,14 +154,16 @@ def test_what_a_batch_says_of_time_and_consent_holds_for_its_calls(tmp_path: Pat
         assert (second.subject, second.grants.personalisation, second.grants.analytics) == ("", False, False)
 
 
-@pytest.mark.parametrize("sent_at", ["xx", 1760000000, ""])
+@pytest.mark.parametrize("sent_at", ["xx", 1760000000, "", True, {}])
 def test_a_batch_whose_moment_of_sending_cannot_be_read_is_taken_by_its_calls_own_times(
     tmp_path: Path, sent_at: object
 ) -> None:
     with node(tmp_path) as (client, desk):
-        told = post(client, "batch", batch=[{**viewed("film-1", "b-1"), "anonymousId": VISITOR}], sentAt=sent_at)
+        call = {**viewed("film-1", "b-1"), "anonymousId": VISITOR, "timestamp": "2025-10-09T07:00:00Z"}
+        told = post(client, "batch", batch=[call], sentAt=sent_at)
         assert told == {"success": True, "rejected": []}
-        assert len(events(desk)) == 1
+        (taken,) = events(desk)
+        assert taken.time_ms == 1_759_993_200_000
 
 
 @pytest.mark.parametrize("path", ["batch", "b", "import", "import/"])

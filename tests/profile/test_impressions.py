@@ -4,13 +4,17 @@ from typing import Any
 
 import pytest
 from hub_records import decision, event
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edgewise.events import Kind
-from edgewise.ids import DecisionId, ItemId, ulid
+from edgewise.ids import DecisionId, ItemId, Producer, ulid
 from edgewise.profile.impressions import AHEAD_MS, of_decision, of_event
+from edgewise.profile.merge import merge
 from edgewise.profile.reduce import fold
-from edgewise.profile.state import Profile
-from edgewise.records import Touch
+from edgewise.profile.state import Profile, encode_profile
+from edgewise.recorded import counted
+from edgewise.records import DecisionRecord, EventRecord, Touch
 
 MADE_MS = 1_700_000_000_000
 DECISION = DecisionId(ulid(MADE_MS, b"0123456789"))
@@ -69,5 +73,35 @@ def test_an_id_that_no_decision_can_have_leaves_what_the_event_says_by_itself(of
     assert (impression.time_ms, impression.said_by, impression.seq) == (one.time_ms, one.producer, 4)
 
 
-def test_a_decision_that_waits_to_be_seen_counts_nothing() -> None:
-    assert list(of_decision(decision(0, deferred=True, impressions=()))) == []
+@pytest.mark.parametrize("is_deferred", [True, False])
+def test_a_decision_that_waits_to_be_seen_counts_nothing(*, is_deferred: bool) -> None:
+    of = decision(0, decision_id=DECISION, time_ms=MADE_MS, impressions=counted((MUG,), {}, is_deferred=is_deferred))
+    assert [impression.item for impression in of_decision(of)] == [MUG] * (not is_deferred)
+
+
+TOLD = st.lists(st.sampled_from(["Promotion Viewed", "Content Viewed", "Product Viewed"]), max_size=4)
+
+
+@given(TOLD, TOLD, st.booleans(), st.data())
+def test_in_any_order_and_any_split_a_decision_and_who_tells_of_it_are_one(
+    here: list[str],
+    there: list[str],
+    is_deferred: bool,  # noqa: FBT001  # hypothesis gives it
+    data: st.DataObject,
+) -> None:
+    fields: dict[str, Any] = {"touches": (Touch(MUG),), "decision_id": DECISION, "received_ms": MADE_MS + 9_000}
+    shown = counted((MUG,), {}, is_deferred=is_deferred)
+    first: list[EventRecord | DecisionRecord] = [
+        decision(0, decision_id=DECISION, time_ms=MADE_MS, impressions=shown),
+        *(event(seq, name=name, time_ms=MADE_MS + seq, **fields) for seq, name in enumerate(here, 1)),
+    ]
+    other = Producer("n-2/1/0")
+    second: list[EventRecord | DecisionRecord] = [
+        event(seq, name=name, producer=other, time_ms=MADE_MS, **fields) for seq, name in enumerate(there)
+    ]
+    cut = data.draw(st.integers(0, len(second)))
+    woven = fold(Profile(), [*second[:cut], *first, *second[cut:]])
+    assert encode_profile(woven) == encode_profile(fold(fold(Profile(), first), second))
+    assert encode_profile(woven) == encode_profile(merge(fold(Profile(), first), fold(Profile(), second)))
+    says = {"Promotion Viewed", "Content Viewed"} & {*here, *there}
+    assert [impression.item for impression in woven.impressions] == [MUG] * bool(says or not is_deferred)

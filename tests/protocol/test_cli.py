@@ -81,6 +81,16 @@ def test_what_the_machine_refuses_is_said_in_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_an_output_that_takes_nothing_is_said_in_one_line(flags: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        words: list[str | Path] = [EDGEWISE, "experiment", "power", "--baseline", "0.1", "--lift", "0.1", *flags]
+        ended = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert "No space left" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_reader_who_has_seen_enough_is_not_told_of_a_broken_pipe() -> None:
     with subprocess.Popen([EDGEWISE, "config", "schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as talking:
         assert talking.stdout is not None

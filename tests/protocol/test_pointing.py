@@ -39,6 +39,7 @@ def told(value: Any) -> Problem:
         ({"inner": [{}, {"attributes": {"x": 1, "y": [1]}}]}, "$.inner[1].attributes.y"),
         ({"named": {"one": {}, "two": {"attributes": {"x": {}}}}}, "$.named.two.attributes.x"),
         ({"named": {"one": {}, "two": None}}, "$.named.two"),
+        ({"named": {"one": {}, "two": {"attributes": None}}}, "$.named.two.attributes"),
         ({"attributes": 7}, "$.attributes"),
     ],
 )

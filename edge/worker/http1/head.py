@@ -54,7 +54,7 @@ def place_of(target: bytes, host: bytes) -> Place:
 
 def target_in(data: bytes) -> bytes:
     """What stands where a target does in bytes that begin with a request line of which the parser made nothing."""
-    _, _, rest = data.partition(b"\r\n")[0].partition(b" ")
+    _, _, rest = data.lstrip(b"\r\n").partition(b"\r\n")[0].partition(b" ")
     return rest.partition(b" ")[0]
 
 

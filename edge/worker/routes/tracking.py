@@ -27,7 +27,8 @@ class Batch(msgspec.Struct, frozen=True, rename="camel"):
     """Several calls; `sentAt` and `context` hold for those that say nothing else."""
 
     batch: Annotated[list[msgspec.Raw], Meta(max_length=MAX_BATCH)]
-    sent_at: str | float | None = None
+    sent_at: Any = None
+    """ISO 8601; whatever else it may be costs no call."""
     context: dict[str, Any] | None = None
 
 

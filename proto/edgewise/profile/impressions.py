@@ -39,7 +39,9 @@ def of_event(event: EventRecord) -> Iterator[Impression]:
 
 
 def _made_ms(decision_id: DecisionId, event: EventRecord) -> int | None:
-    """When a decision was made, by its id; None where the id is none of ours."""
+    """When a decision was made, by its id; None where the id is none of ours, which are in capitals."""
+    if decision_id != decision_id.upper():
+        return None
     try:
         made_ms = ulid_time_ms(decision_id)
     except ValueError:
