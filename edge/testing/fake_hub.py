@@ -82,6 +82,9 @@ class FakeHub:
         self.endless: set[str] = set()
         """Paths whose data never ends."""
         self.endless_bytes = 0
+        """So many were sent of them."""
+        self.endless_readers = 0
+        """So many of them are being sent: nobody has stopped them yet."""
         self.records: dict[ProducerKey, list[Record]] = {}
         self.marks: dict[ProducerKey, int] = {}
         self.batches: list[list[bytes]] = []
@@ -302,9 +305,13 @@ class _Distribution(DistributionServicer):
         assert data is not None
         for start in range(request.offset, max(len(data), 1), CHUNK_BYTES):
             yield FetchResponse(data=data[start : start + CHUNK_BYTES], total_bytes=len(data))
-        while request.path in hub.endless:
-            hub.endless_bytes += CHUNK_BYTES
-            yield FetchResponse(data=bytes(CHUNK_BYTES), total_bytes=len(data))
+        hub.endless_readers += 1
+        try:
+            while request.path in hub.endless:
+                hub.endless_bytes += CHUNK_BYTES
+                yield FetchResponse(data=bytes(CHUNK_BYTES), total_bytes=len(data))
+        finally:
+            hub.endless_readers -= 1
 
 
 class _Uplink(UplinkServicer):
