@@ -76,7 +76,8 @@ class Announcer:
         self._assignment: Assignment | None = None
         self._unread = False
         """Whether the assignment could not be read when it should have been."""
-        self._watching: set[asyncio.Event] = set()
+        self._watching: dict[asyncio.Event, None] = {}
+        """In the order in which they came, as all who are told of something: a set's would be another one each time."""
 
     def version_for(self, node: NodeId) -> BundleVersion:
         """The release that a node is to run, for logs."""
@@ -84,11 +85,11 @@ class Announcer:
 
     def watch(self, wake: asyncio.Event) -> None:
         """Have an event set at every change."""
-        self._watching.add(wake)
+        self._watching[wake] = None
 
     def unwatch(self, wake: asyncio.Event) -> None:
         """Leave."""
-        self._watching.discard(wake)
+        self._watching.pop(wake, None)
 
     def look(self) -> None:
         """Compare with what was seen last; a file of some hundred bytes is read faster than a thread is asked."""
@@ -177,7 +178,7 @@ class Distribution(DistributionServicer):
         self._meters = meters
         self._log = log
         self._nonces = itertools.count(1)
-        self._watchers: set[_Watcher] = set()
+        self._watchers: dict[_Watcher, None] = {}
         self._draining = False
 
     @override
@@ -207,7 +208,7 @@ class Distribution(DistributionServicer):
             except InputError as wrong:
                 await refuse(context, wrong)
             self._fleet.connect(watcher.node, hello.bundle_version, hello.bundle_digest, hello.protocol_version)
-            self._watchers.add(watcher)
+            self._watchers[watcher] = None
             self._announcer.watch(watcher.wake)
             listening = asyncio.create_task(self._listen(request_iterator, watcher))
             try:
@@ -227,7 +228,7 @@ class Distribution(DistributionServicer):
             finally:
                 listening.cancel()
                 self._announcer.unwatch(watcher.wake)
-                self._watchers.discard(watcher)
+                self._watchers.pop(watcher, None)
                 self._fleet.disconnect(watcher.node)
             if listening.done() and not listening.cancelled() and (fault := listening.result()) is not None:
                 await refuse(context, fault)

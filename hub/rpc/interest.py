@@ -53,17 +53,17 @@ class Interest:
         self._followers: dict[SubjectId, dict[Follower, None]] = {}
         """In the order in which they came: sets of objects would make every simulated history another one."""
         self._followed = 0
-        self.open: set[Follower] = set()
+        self.open: dict[Follower, None] = {}
 
     def enter(self) -> Follower:
         """A stream opened."""
         follower = Follower()
-        self.open.add(follower)
+        self.open[follower] = None
         return follower
 
     def leave(self, follower: Follower) -> None:
         """A stream ended."""
-        self.open.discard(follower)
+        self.open.pop(follower, None)
         self.unfollow(follower, list(follower.subjects))
 
     def follow(self, follower: Follower, subjects: Iterable[SubjectId]) -> None:

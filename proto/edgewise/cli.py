@@ -78,7 +78,9 @@ def _for_a_program(app: typer.Typer, words: list[str], terminal: Terminal) -> in
         code = app(words[1:], prog_name=f"edgewise {words[0]}", standalone_mode=False)
     except Abort:
         return REFUSED
-    except BadParameter.__bases__ as wrong:  # its parser's usage errors, whose name Typer keeps to itself
+    except Exception as wrong:
+        if not isinstance(wrong, BadParameter.__bases__):  # of its parser's usage errors Typer keeps the name to itself
+            raise
         message = str(getattr(wrong, "format_message", str)()) or "a command or an option is missing; --help lists them"
         context = getattr(wrong, "ctx", None)
         where = str(context.command_path) if context else f"edgewise {words[0]}"
