@@ -120,6 +120,5 @@ class Shop:
 
 
 def version(node: Started) -> int:
-    """What all workers of a node serve; -1 for nothing."""
-    bundle = ask(f"{node.said['url']}/status")["bundle"]
-    return -1 if bundle is None or bundle["version"] is None else int(bundle["version"])
+    """What all workers of a node serve; 0 for nothing."""
+    return int(ask(f"{node.said['url']}/status")["bundle"]["version"])

@@ -76,7 +76,7 @@ class Node(NamedTuple):
         Raises:
             TimeoutError: it did not in time.
         """
-        until(lambda: (self.status()["bundle"] or {}).get("version") == version, most_s=START_S)
+        until(lambda: self.status()["bundle"]["version"] == version, most_s=START_S)
 
     def wait_for_load(self) -> None:
         """Wait until requests arrive: what is done to the node next happens under load.

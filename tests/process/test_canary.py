@@ -16,8 +16,7 @@ pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 
 def versions(nodes: list[Started]) -> list[int]:
-    bundles = [ask(f"{node.said['url']}/status")["bundle"] for node in nodes]
-    return sorted(-1 if bundle is None else bundle["version"] for bundle in bundles)
+    return sorted(ask(f"{node.said['url']}/status")["bundle"]["version"] for node in nodes)
 
 
 def learn(shop: LoopShop, *words: str) -> dict[str, object]:
