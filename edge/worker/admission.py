@@ -25,7 +25,7 @@ import math
 from enum import IntEnum
 from typing import Final, get_args
 
-from edgewise.intake import CallType
+from edgewise.intake import BATCHES, CallType
 
 INTERVAL_MS: Final = 20.0
 """How long the minimum is taken over. Short, because a queue of 10 ms is already too long."""
@@ -152,7 +152,7 @@ class Admission:
 
 _SHEDDABLE: Final = ("/v1/decide", "/v1/fragment/", "/v1/why/", "/ofrep/")
 _TRACKING: Final = frozenset(
-    f"/v1/{path}" for name in (*get_args(CallType), "batch", "import/") for path in (name, name[0], name.rstrip("/"))
+    f"/v1/{path}" for path in (*BATCHES, *(path for name in get_args(CallType) for path in (name, name[0])))
 )
 
 

@@ -40,7 +40,7 @@ from edge.worker.routes.why import WhyRoute
 from edge.worker.status import StatusAnswer
 from edge.worker.upkeep import Upkeep
 from edge.worker.why import WhyAnswer
-from edgewise.intake import Envelope
+from edgewise.intake import BATCHES, Envelope
 from edgewise.request import DecideRequest
 
 CONSENT: Final = ("Edgewise-Consent", "What the visitor allows, as personalisation=granted, analytics=denied")
@@ -100,8 +100,7 @@ def routes(desk: Desk) -> list[RouteSpec]:
                 "tracking",
                 (Operation("POST", tracking.post_batch, "Several calls", BatchAnswer, Batch, problems=(503,)),),
             )
-            # The older clients, of Java with a slash behind it, say import.
-            for path in ("batch", "b", "import", "import/")
+            for path in BATCHES
         ),
         RouteSpec(
             "/v1/why/{decision_id}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +15,6 @@ from edge.worker.problems import ProblemDetails
 
 _REF: Final = "#/components/schemas/{name}"
 _TYPES: Final = "application/json"
-BAD_REQUEST: Final = 400
 
 
 class Operation(NamedTuple):
@@ -132,7 +132,8 @@ def _unready(operation: Operation, schema_of: dict[Any, dict[str, Any]]) -> dict
 
 def _problem(status: int, failure: Any, schema_of: dict[Any, dict[str, Any]]) -> dict[str, Any]:
     media = "application/problem+json" if failure is ProblemDetails else _TYPES
-    meaning = _MEANING[status] if failure is ProblemDetails or status != BAD_REQUEST else "The request is wrong."
+    has_no_places = status == HTTPStatus.BAD_REQUEST and failure is not ProblemDetails
+    meaning = "The request is wrong." if has_no_places else _MEANING[status]
     return {"description": meaning, "content": {media: {"schema": schema_of[failure]}}}
 
 

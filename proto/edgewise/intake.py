@@ -29,6 +29,8 @@ MAX_CALL_BYTES: Final = 32 * 1024
 """Segment's own limit for one call."""
 
 CallType = Literal["track", "identify", "page", "screen", "group", "alias"]
+BATCHES: Final = ("batch", "b", "import", "import/")
+"""What clients call several calls at once; the older ones say import, of Java with a slash behind it."""
 
 _Id = Annotated[str, Meta(min_length=1, max_length=200)] | int
 _Number = int | float | None

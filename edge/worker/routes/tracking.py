@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Annotated, Any, Final, get_args
 
 import msgspec
@@ -117,10 +116,10 @@ def _around(batch: Batch) -> Call:
         InputError: what it says of consent is wrong; then none of its calls may be taken.
     """
     envelope = {"type": "page", "anonymousId": "batch", "context": batch.context}
-    around = decode_call(msgspec.json.encode(envelope), type=None)
-    with contextlib.suppress(InputError):
-        around = decode_call(msgspec.json.encode({**envelope, "sentAt": batch.sent_at}), type=None)
-    return around
+    try:
+        return decode_call(msgspec.json.encode({**envelope, "sentAt": batch.sent_at}), type=None)
+    except InputError:
+        return decode_call(msgspec.json.encode(envelope), type=None)
 
 
 def _sent_at(call: Call, around: Call) -> Call:
