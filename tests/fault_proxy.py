@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections import deque
 from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple, Self
@@ -47,6 +48,7 @@ class _Connection:
         self.node = node
         self.hub = hub
         self.passed = dict.fromkeys(Way, 0)
+        self.is_cut = False
         self.is_silent = False
 
     def end(self, ending: Ending) -> None:
@@ -65,7 +67,11 @@ class FaultProxy:
     """Use in `async with`; `address` is what a node is given as its hub."""
 
     def __init__(self, hub_port: int, *, cuts: Iterable[Cut] = ()) -> None:
-        """`cuts` happen to the first connections, one to each; later ones are well."""
+        """`cuts` happen to the first connections, one to each; later ones are well.
+
+        A connection that ends by itself before its cut (a client on a busy machine gives an attempt up) leaves it to
+        the next one: every cut happens.
+        """
         self.address = ""
         self.accepted_s: list[float] = []
         """When connections came, in the loop's time."""
@@ -82,7 +88,7 @@ class FaultProxy:
         self.passed_bytes = dict.fromkeys(Way, 0)
         """On all connections together."""
         self._hub_port = hub_port
-        self._cuts = iter(cuts)
+        self._cuts = deque(cuts)
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
@@ -126,10 +132,10 @@ class FaultProxy:
             except OSError:
                 to_node.transport.abort()  # there is no hub: the node is to hear of it
                 return
-            connection = _Connection(None if self.is_refusing else next(self._cuts, None), to_node, to_hub)
             if self.is_refusing:
-                connection.end(Ending.RESET)
+                _Connection(None, to_node, to_hub).end(Ending.RESET)
                 return
+            connection = _Connection(self._cuts.popleft() if self._cuts else None, to_node, to_hub)
             self._connections.add(connection)
             try:
                 async with asyncio.TaskGroup() as both:
@@ -137,6 +143,8 @@ class FaultProxy:
                     both.create_task(self._pass(connection, Way.TO_NODE, from_hub, to_node))
             finally:
                 self._connections.discard(connection)
+                if connection.cut is not None and not connection.is_cut:
+                    self._cuts.appendleft(connection.cut)
                 for writer in (to_hub, to_node):
                     writer.close()
 
@@ -157,8 +165,9 @@ class FaultProxy:
                 if connection.is_silent or way in self.silent:
                     continue
                 if limit == 0:
-                    self.cuts_done += 1
                     assert connection.cut is not None
+                    connection.is_cut = True
+                    self.cuts_done += 1
                     connection.end(connection.cut.ending)
                     if connection.cut.ending is Ending.HALF_OPEN:
                         continue
