@@ -89,6 +89,7 @@ def server() -> str:
             connection.execute(f"ALTER SYSTEM SET {name} = off")
         connection.execute(f"ALTER SYSTEM SET max_connections = {_MOST_CONNECTIONS}")
     pg_ctl(["restart", "-w", "-m", "fast", "-l", str(running.log)], pgdata=running.pgdata, user=running.system_user)
+    running.ensure_postgres_running()  # it ends at exit what it knows, which was the process before
     return url
 
 
