@@ -1,12 +1,12 @@
 """Codes in mails: the hub promises out of the same budget as nodes do, one number a mail and promotion.
 
-The lease's name is made of the mail's key, so that a mail that is written again, after a crash or because its receiver
-was busy, comes with the number that it had. The number of a mail that is never sent comes back when its lease ends.
+The lease's name is made of the mail's key (`lease_of_mail`), so that a mail that is written again, after a crash or
+because its receiver was busy, comes with the number that it had. The number of a mail that is never sent comes back
+when its lease ends.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -17,6 +17,7 @@ from edgewise.ids import ItemId, NodeId, SubjectId
 from edgewise.profile.state import DAY_MS
 from edgewise.promises import Promise
 from hub.codes.book import CodeBook
+from hub.ledger.code_leases import lease_of_mail
 from hub.ledger.ledger import Ledger
 
 MAIL: Final = NodeId("hub-mail")
@@ -41,7 +42,7 @@ class MailCodes:
             name
             for name, promotion in offers.items()
             if not promotion.is_open(now_ms)
-            or (free.get(name, promotion.total) <= 0 and not self._ledger.is_code_lent(_lease(mail, name)))
+            or (free.get(name, promotion.total) <= 0 and not self._ledger.is_code_lent(lease_of_mail(mail, name)))
         )
 
     def promise(
@@ -53,7 +54,7 @@ class MailCodes:
 
     def _promise(self, name: PromotionName, subject: SubjectId, mail: str, now_ms: int) -> Promise | None:
         try:
-            found = self._book.promise_one(_lease(mail, name), name, MAIL)
+            found = self._book.promise_one(lease_of_mail(mail, name), name, MAIL)
         except EdgewiseError:
             return None
         if found is None:
@@ -65,8 +66,3 @@ class MailCodes:
         if promotion.ends_ms is not None:
             ends_ms = min(ends_ms, promotion.ends_ms)
         return Promise(name, lease.first, write_code(key, lease.first, last_day, subject), ends_ms)
-
-
-def _lease(mail: str, name: PromotionName) -> str:
-    """The lease's name; a hash, because a mail's key names a person."""
-    return hashlib.sha256(f"mail/{name}/{mail}".encode()).hexdigest()[:32]

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from edgewise.ids import SubjectId
 from edgewise.records import EventRecord, decode_record, encode_record
 from hub.ledger import canonical, grouping, links, tables
+from hub.ledger.code_leases import unname_mails
 from hub.ledger.dialect import chunks, upsert
 from hub.ledger.lake import mark_stale
 from hub.ledger.records import columns_of, whole
@@ -73,6 +74,7 @@ def erase(
     kept = _kept_later(connection, subjects, until_ms)
     revision = take(connection, POSITION, 1)
     elsewhere = _erase_named_elsewhere(connection, subjects, until_ms, gone)
+    unname_mails(connection, _mails(connection, subjects))
     for table, columns in personal_tables():
         if table.name in IDENTITY:
             gone[table.name] = Removed(_count(connection, table, columns, subjects))
@@ -95,6 +97,16 @@ def erase(
     upsert(connection, tables.erasures, rows, update=("time_ms", "revision", "forever"))
     canonical.refold(connection, sorted(kept | elsewhere), revision=revision, now_ms=time_ms)
     return {name: removed for name, removed in gone.items() if removed != Removed()}
+
+
+def _mails(connection: sa.Connection, subjects: Sequence[SubjectId]) -> list[str]:
+    """Keys of all mails to a person in the outbox."""
+    columns = tables.mail_outbox.c
+    found: list[str] = []
+    for some in chunks(subjects):
+        named = sa.or_(columns.subject.in_(some), columns.identifier.in_(some))
+        found += connection.execute(sa.select(columns.key).where(named)).scalars()
+    return found
 
 
 def _kept_later(connection: sa.Connection, subjects: Sequence[SubjectId], until_ms: int | None) -> set[SubjectId]:

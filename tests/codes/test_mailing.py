@@ -7,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from codes_world import ANN, NODE, SPRING, Book, opened_book, promotion
+import sqlalchemy as sa
+from codes_world import ANN, BO, NODE, SPRING, Book, opened_book, promotion
 from journeys_world import TREATMENTS, shop, treatment
+from mail_world import MailWorld
 from world import bundle, catalogue
 
 from edgewise.admission.load import Bundle
@@ -18,6 +20,8 @@ from edgewise.promises import promised_content
 from edgewise.request import Context
 from hub.codes.mailing import MailCodes
 from hub.journeys.deciding import Decider
+from hub.ledger import tables
+from hub.ledger.code_leases import lease_of_mail
 from hub.scoring_child import ScoringChild
 
 SHIPPING = ItemId("shipping")
@@ -67,6 +71,27 @@ def test_a_mail_that_is_written_again_has_the_number_that_it_had(book: Book, cod
     assert book.budget() == (0, 8, 0)
     book.later(60)
     assert codes.promise({SHIPPING: SPRING}, ANN, "m-1", book.clock.time_ms) == {}, "nobody could redeem it"
+
+
+def test_the_lease_of_an_erased_person_s_mail_names_nobody(book: Book, codes: MailCodes) -> None:
+    """The number stays taken and is redeemed; whose mail it was in cannot be found out from its lease."""
+    outbox = MailWorld(book.ledger)
+    for key, person in (("cart-1", ANN), ("cart-2", BO)):
+        assert outbox.put(key, person=person)
+    promise, others = (
+        codes.promise({SHIPPING: SPRING}, person, key, book.clock.time_ms)[SHIPPING]
+        for key, person in (("cart-1", ANN), ("cart-2", BO))
+    )
+    before = book.budget()
+    assert book.ledger.is_code_lent(lease_of_mail("cart-1", SPRING))
+    book.ledger.erase(ANN, book.clock.time_ms)
+    with book.ledger.storage.reading() as connection:
+        columns = tables.code_leases.c
+        named = connection.execute(sa.select(columns.lease, columns.incarnation).order_by(columns.first)).all()
+    assert named == [("spring/1", "spring/1"), (lease_of_mail("cart-2", SPRING),) * 2]
+    assert book.budget() == before
+    assert book.book.redeem(promise.text, book.purchase("o-1"), [ANN]).is_new
+    assert codes.promise({SHIPPING: SPRING}, BO, "cart-2", book.clock.time_ms)[SHIPPING] == others
 
 
 def test_with_nodes_it_never_promises_more_than_the_total(book: Book, codes: MailCodes) -> None:
