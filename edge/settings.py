@@ -92,6 +92,9 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     trial_memory_bytes: Annotated[int, Meta(ge=256 << 20)] = 2 << 30
     """Address space of the child process that tries a new bundle."""
     trial_cpu_seconds: Annotated[int, Meta(ge=1)] = 60
+    trial_idle_ms: Annotated[int, Meta(ge=0, le=600_000)] = 10_000
+    """How long a trial makes do with processor time that nobody else wants, before it takes its part: a little of
+    visitors' answers. 0 on a node without a pause, where it would wait in vain."""
     spool_most_bytes: Annotated[int, Meta(ge=1 << 20)] = 1 << 30
     """What waits for the hub, of all workers together. As it nears this, or the disk its end, less and less is taken:
     from 50 % on no feature matrices, from 75 % no impressions, from 90 % no exposures, from 95 % only conversions and

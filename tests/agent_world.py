@@ -70,6 +70,7 @@ def settings_of(folder: Path, hub: str, **values: Any) -> EdgeSettings:
         "reconnect_ms": 10,
         "reconnect_most_ms": 100,
         "heartbeat_ms": 100,
+        "trial_idle_ms": 0,
         "log_level": "error",
     }
     return EdgeSettings(**quick | {"data_dir": str(folder), "hub": hub} | values)

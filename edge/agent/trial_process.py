@@ -1,4 +1,9 @@
-"""Runs `edge.agent.trial` for the agent, and puts into words how it ended."""
+"""Runs `edge.agent.trial` for the agent, and puts into words how it ended.
+
+First with processor time that nobody else wants (`trial_idle_ms`): the kernel gives a process that is only nice 4 ms
+whenever a worker has worked for as long without a pause, and visitors wait for that. A trial that never gets any, on a
+node without a pause, is tried again as a nice one.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +20,6 @@ from edge.agent.trial import Verdict
 from edge.settings import EdgeSettings
 from edgewise.errors import MALFORMED
 
-IDLE_S: Final = 10.0
-"""How long a trial makes do with processor time that nobody else wants. The kernel gives a process that is only nice
-4 ms whenever a worker has worked for as long without a pause, and visitors wait for that; one that never gets any, on a
-node without a pause, is tried again as a nice one."""
 START_S: Final = 30.0
 """What a process may take to start on a busy machine, on top of the processor time that its trial may use."""
 _ANSWER_MOST_BYTES: Final = 64 << 10
@@ -27,15 +28,14 @@ _ANSWER_MOST_BYTES: Final = 64 << 10
 class TrialProcess:
     """Tries staged bundles, each in a child of its own."""
 
-    def __init__(self, settings: EdgeSettings, *, idle_s: float = IDLE_S) -> None:
+    def __init__(self, settings: EdgeSettings) -> None:
         self._settings = settings
-        self._idle_s = idle_s
 
     async def __call__(self, digest: str) -> Verdict:
         """What the trial says; a child that died or hung is a verdict, too."""
-        most_s = self._settings.trial_cpu_seconds + START_S
+        idle_s, most_s = self._settings.trial_idle_ms / 1_000, self._settings.trial_cpu_seconds + START_S
         return (
-            await self._try(digest, self._idle_s, is_idle=True)
+            (await self._try(digest, idle_s, is_idle=True) if idle_s else None)
             or await self._try(digest, most_s, is_idle=False)
             or Verdict("trial_timeout", f"the trial took longer than {most_s:.0f} s")
         )

@@ -35,7 +35,7 @@ def policies() -> list[int]:
 def test_a_trial_takes_processor_time_that_nobody_else_wants(tmp_path: Path) -> None:
     async def story() -> None:
         digest = staged(tmp_path)
-        trial = asyncio.create_task(TrialProcess(settings_of(tmp_path, ""))(digest))
+        trial = asyncio.create_task(TrialProcess(settings_of(tmp_path, "", trial_idle_ms=30_000))(digest))
         await eventually(lambda: os.SCHED_IDLE in policies())
         assert await trial == Verdict()
 
@@ -46,7 +46,7 @@ def test_a_trial_takes_processor_time_that_nobody_else_wants(tmp_path: Path) -> 
 def test_a_trial_that_gets_none_is_made_at_the_workers_cost(tmp_path: Path) -> None:
     async def story() -> None:
         digest = staged(tmp_path)
-        assert await TrialProcess(settings_of(tmp_path, ""), idle_s=0.0)(digest) == Verdict()
+        assert await TrialProcess(settings_of(tmp_path, "", trial_idle_ms=1))(digest) == Verdict()
 
     patiently(story())
 
