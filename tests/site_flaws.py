@@ -36,6 +36,7 @@ TILE = (
     "fallback: [sencha]\n"
 )
 """A placement of all items."""
+SHOWS_PRICES = "name: kettle-and-bean\nlive_facts: {price: {shown: true}}\n"
 RULE = "{match: compare, of: item.stock, op: gt, to: 0}"
 
 FLAWS = [
@@ -112,6 +113,45 @@ FLAWS = [
         "the least, 3, is above the most, 2",
         "exchange them",
         "origins: []",
+    ),
+    Flaw(
+        "live_shown_nowhere",
+        "site.yaml",
+        "origins: []\nlive_facts: {price: {shown: true}}",
+        23,
+        "no content has a 'price' to show",
+        "add it to contents as a number",
+        "origins: []",
+    ),
+    Flaw(
+        "live_shown_as_text",
+        TEAS,
+        "content: {title: Peppermint, price: 5.00 €,",
+        33,
+        "'5.00 €', but live_facts shows price, and that is 5 here",
+        "write 5, and what belongs around it in the template",
+        "content: {title: Peppermint,",
+        also=("site.yaml", SHOWS_PRICES),
+    ),
+    Flaw(
+        "live_shown_of_another_number",
+        TEAS,
+        "content: {title: Earl Grey, price: 7.5,",
+        8,
+        "7.5, but live_facts shows price, and that is 7 here",
+        "write 7,",
+        "content: {title: Earl Grey,",
+        also=("site.yaml", SHOWS_PRICES),
+    ),
+    Flaw(
+        "live_shown_without_a_number",
+        TEAS,
+        "content: {title: Rooibos, weight: 100,",
+        28,
+        "a live weight follows the item's attribute 'weight', which is no number",
+        "add it",
+        "content: {title: Rooibos,",
+        also=("site.yaml", SHOWS_PRICES.replace("price:", "weight:")),
     ),
     # --- scores, formulas, copies ---
     Flaw(

@@ -110,24 +110,31 @@ def bundle_answer(served: Served | None, state: State, now_ms: int) -> BundleAns
 
 
 def placement_answers(
-    decision: Decision, served: Served | None, promises: Promises = NO_PROMISES, *, packed: bool
+    decision: Decision, served: Served | None, promises: Promises = NO_PROMISES, *, now_ms: int, packed: bool
 ) -> dict[PlacementName, PlacementAnswer]:
-    """A decision with its contents, and the codes that come with items; `packed` for MessagePack."""
-    return {name: _placement(placed, served, promises, packed=packed) for name, placed in decision.placements.items()}
+    """A decision of `now_ms` with its contents, and the codes that come with items; `packed` for MessagePack."""
+    return {
+        name: _placement(placed, served, promises, now_ms=now_ms, packed=packed)
+        for name, placed in decision.placements.items()
+    }
 
 
 def _placement(
-    placed: PlacementDecision, served: Served | None, promises: Promises, *, packed: bool
+    placed: PlacementDecision, served: Served | None, promises: Promises, *, now_ms: int, packed: bool
 ) -> PlacementAnswer:
-    items = [] if served is None else [_item(item, served, promises, packed=packed) for item in placed.items]
+    items = []
+    if served is not None:
+        items = [_item(item, served, promises, now_ms=now_ms, packed=packed) for item in placed.items]
     return PlacementAnswer(
         items, placed.reason, placed.policy, _experiment(placed.experiment), _nothing(placed.nothing)
     )
 
 
-def _item(item: ChosenItem, served: Served, promises: Promises, *, packed: bool) -> ItemAnswer:
+def _item(item: ChosenItem, served: Served, promises: Promises, *, now_ms: int, packed: bool) -> ItemAnswer:
     promise = promises.get(item.id)
-    content = served.content(item.id, item.variant or "", item.representation or "", packed=packed and promise is None)
+    content = served.content(
+        item.id, item.variant or "", item.representation or "", now_ms=now_ms, packed=packed and promise is None
+    )
     if promise is not None:
         content = _promised(content, promise, served, packed=packed)
     return ItemAnswer(

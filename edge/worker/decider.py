@@ -130,7 +130,7 @@ class Decider:
         outcome, applied = self._outcome(question, profile, served, now_ms, is_late)
         decision = fallback_decision(question) if outcome is None else outcome.decision
         promises = promises_with(desk, decision, question, visit, served)
-        pieces = self._placements(decision, served, promises, request, packed=packed)
+        pieces = self._placements(decision, served, promises, request, now_ms=now_ms, packed=packed)
         proves = None
         if not options.dry_run:
             if gives_proof and visit.may_be_known_again and caller.visitor is None and not caller.is_server:
@@ -292,11 +292,18 @@ class Decider:
         return outcome, profile
 
     def _placements(
-        self, decision: Decision, served: Served | None, promises: Promises, request: DecideRequest, *, packed: bool
+        self,
+        decision: Decision,
+        served: Served | None,
+        promises: Promises,
+        request: DecideRequest,
+        *,
+        now_ms: int,
+        packed: bool,
     ) -> Pieces:
         options = request.options
         if served is None or not options.render:
-            return Pieces(placement_answers(decision, served, promises, packed=packed), {})
+            return Pieces(placement_answers(decision, served, promises, now_ms=now_ms, packed=packed), {})
         return placements_with_html(
             self._desk,
             decision,
@@ -304,6 +311,7 @@ class Decider:
             promises,
             locale=request.context.locale,
             deferred=options.defer_activation,
+            now_ms=now_ms,
             packed=packed,
         )
 

@@ -56,7 +56,8 @@ class Served:
             for name, model in bundle.models.items()
             if model.attribution is not None
         }
-        self._packed: dict[tuple[ItemId, str, str], msgspec.Raw] = {}
+        self._packed: dict[tuple[ItemId, str, str], tuple[bytes, msgspec.Raw]] = {}
+        """The last content as JSON, and the same as MessagePack."""
         for name, scorer in self._scorers.items():
             self._check(name, scorer)
 
@@ -73,20 +74,23 @@ class Served:
         """
         return self._scorers[model].score(matrix)
 
-    def content(self, item: ItemId, variant: str = "", format_name: str = "", *, packed: bool) -> msgspec.Raw:
+    def content(
+        self, item: ItemId, variant: str = "", format_name: str = "", *, now_ms: int, packed: bool
+    ) -> msgspec.Raw:
         """The approved content, that of a variant, or the representation of a format, to be pasted into an answer.
 
-        JSON, or MessagePack if `packed`.
+        JSON, or MessagePack if `packed`; its numbers are those of a moment, where the site shows live ones.
         """
+        content = self.facts.at(now_ms).content_json(item, variant, format_name)
         if not packed:
-            return msgspec.Raw(self.bundle.content_json(item, variant, format_name))
+            return msgspec.Raw(content)
         key = (item, variant, format_name)
-        made = self._packed.get(key)
-        if made is None:
-            content = self.bundle.content_json(item, variant, format_name)
-            made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(content)))
-            if self.bundle.item(item) is not None:
-                self._packed[key] = made
+        known = self._packed.get(key)
+        if known is not None and known[0] is content:
+            return known[1]
+        made = msgspec.Raw(msgspec.msgpack.encode(msgspec.json.decode(content)))
+        if self.bundle.item(item) is not None:
+            self._packed[key] = content, made
         return made
 
     def attribute(self, model: ModelName, matrix: Matrix) -> Matrix:

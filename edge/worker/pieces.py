@@ -34,14 +34,17 @@ def placements_with_html(
     *,
     locale: str,
     deferred: bool,
+    now_ms: int,
     packed: bool,
 ) -> Pieces:
     """As `placement_answers`, with the HTML of each; without it where none of the items can be rendered.
 
     The page then keeps what it shows where no node answers, which is more than an empty place.
     """
-    read = placement_answers(decision, served, promises, packed=False)
-    sent = placement_answers(decision, served, promises, packed=True) if packed else read
+    read = placement_answers(decision, served, promises, now_ms=now_ms, packed=False)
+    sent = read
+    if packed:
+        sent = placement_answers(decision, served, promises, now_ms=now_ms, packed=True)
     left_out: dict[PlacementName, tuple[ItemId, ...]] = {}
     for name, placed in read.items():
         html, missing = html_of(

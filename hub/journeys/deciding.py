@@ -59,6 +59,7 @@ class Decided(NamedTuple):
 
     outcome: Outcome
     bundle: Bundle
+    """As the live facts of the moment change it."""
     record: DecisionRecord
 
 
@@ -153,11 +154,12 @@ class Decider(Champions):
             explain=True,
             unpromised=self._codes.unpromised(offers, mail, now_ms) if self._codes and may_know else tuple(offers),
         )
+        facts = self._facts_of(bundle)
         outcome = decide(
             question,
             will.profile,
             bundle=bundle,
-            facts=self._facts_of(bundle),
+            facts=facts,
             score=lambda model, matrix: self._score(bundle, model, matrix),
             draw=draw_from(site.salt, question.decision_id),
             now_ms=now_ms,
@@ -173,7 +175,7 @@ class Decider(Champions):
             now_ms=now_ms,
             is_deferred=True,
         )
-        return Decided(outcome, bundle, record)
+        return Decided(outcome, bundle if facts is None else facts.at(now_ms), record)
 
     def cart(
         self, made: Decided, placement: PlacementName | None, items: Sequence[ItemId], now_ms: int
@@ -181,9 +183,7 @@ class Decider(Champions):
         """What of a cart can still be had, as a placement shows items; nothing without a placement."""
         if placement is None or not items:
             return []
-        facts = self._facts_of(made.bundle)
-        bundle = made.bundle if facts is None else facts.at(now_ms)
-        return to_be_had(bundle, placement, items, mute=made.record.mute, now_ms=now_ms)
+        return to_be_had(made.bundle, placement, items, mute=made.record.mute, now_ms=now_ms)
 
     def promises(self, made: Decided, person: SubjectId, mail: str, now_ms: int) -> Promises:
         """The codes that come with what was decided; each costs a place of its promotion's total, once a mail."""

@@ -31,13 +31,13 @@ from edgewise.bundle.policy import (
     Term,
 )
 from edgewise.errors import Problem
-from edgewise.events import DIMENSIONS
 from edgewise.formula import is_impersonal
 from edgewise.ids import CollectionName, ItemId, ModelName, PlacementName
 from hub.site.checking_complements import check_complements
 from hub.site.checking_contents import check_contents
 from hub.site.checking_experiments import check_experiments, check_placement_experiment
 from hub.site.checking_exploration import check_exploration
+from hub.site.checking_facts import check_facts
 from hub.site.checking_features import check_features
 from hub.site.checking_identity import check_identity
 from hub.site.checking_journeys import check_journeys
@@ -69,7 +69,6 @@ def check(files: Files, folder: Path) -> list[Problem]:
         candidates[collection_name] = [] if wrong and collection.items is None else members(catalogue, collection)
     return [
         *_items(files),
-        *_live_facts(files),
         *check_complements(files),
         *collections,
         *check_contents(
@@ -81,6 +80,7 @@ def check(files: Files, folder: Path) -> list[Problem]:
             },
         ),
         *check_experiments(files),
+        *check_facts(files),
         *(problem for name in files.placements for problem in _placement(files, name, candidates)),
         *check_features(files),
         *check_identity(files),
@@ -123,16 +123,6 @@ def _items(files: Files) -> Iterator[Problem]:
                 yield place.problem((*at, "name"), f"the variant {variant.name!r} is there twice; rename one")
         for name, known in item.representations.items():
             yield from _not_json(known.content, ("representations", name, "content"), place.problem)
-
-
-def _live_facts(files: Files) -> Iterator[Problem]:
-    say = files.site_place.problem
-    for name, fact in files.site.live_facts.items():
-        path = ("live_facts", name)
-        if name in DIMENSIONS:
-            yield say(path, f"{name!r} is a dimension of profiles, which is text; live facts are numbers")
-        if fact.min is not None and fact.max is not None and fact.min > fact.max:
-            yield say((*path, "min"), f"the least, {fact.min:g}, is above the most, {fact.max:g}; exchange them")
 
 
 def _not_json(value: Any, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:

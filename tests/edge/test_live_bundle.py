@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from edge_world import bundle_files, install, silent_log
-from world import FILMS, RANKER, feature_table, golden
+from world import FILMS, NOW_MS, RANKER, feature_table, golden
 
 from edge.node.bundles import BundleStore
 from edge.node.layout import NodePaths
@@ -88,8 +88,8 @@ def test_messagepack_contents_are_the_json_ones(tmp_path: Path) -> None:
     digest = install(paths, bundle_files())
     served = Served(load_bundle(*BundleStore(paths).read(digest)))
     for item in (*FILMS, ItemId("unknown")):
-        plain = msgspec.json.decode(bytes(served.content(item, packed=False)))
-        assert msgspec.msgpack.decode(bytes(served.content(item, packed=True))) == plain
+        plain = msgspec.json.decode(bytes(served.content(item, now_ms=NOW_MS, packed=False)))
+        assert msgspec.msgpack.decode(bytes(served.content(item, now_ms=NOW_MS, packed=True))) == plain
 
 
 def test_a_model_of_another_width_degrades_and_does_not_serve_wrong_scores(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 from edge_world import bundle_files, install, node, silent_log, spooled
-from world import HERO, NOW_MS
+from world import HERO, NOW_MS, catalogue, item, placement, policy
 
 from edge.node.bundles import BundleStore
 from edge.node.facts_file import FactsFile
@@ -15,8 +16,13 @@ from edge.node.layout import NodePaths
 from edge.node.status import AgentStatus, Nacked, write_status
 from edge.testing.fake_hub import eventually
 from edge.worker.live_bundle import LiveBundle
+from edgewise.bundle.catalogue import content_sha256, encode_catalogue
 from edgewise.bundle.facts import FactSheet
-from edgewise.ids import ItemId
+from edgewise.bundle.manifest import TEMPLATES
+from edgewise.bundle.policy import LiveFact
+from edgewise.bundle.templates import NumberVariable, Template, Templates, encode_templates, template_sha256
+from edgewise.clock import ManualClock
+from edgewise.ids import ItemId, TemplateName
 from edgewise.records import DecisionRecord
 
 DIGEST = "a" * 64
@@ -126,6 +132,37 @@ def test_status_and_records_name_what_was_decided_with(tmp_path: Path) -> None:
         assert (told["version"], told["halted"], told["items"]) == (0, True, 0)
         records = [record for record in spooled(desk) if isinstance(record, DecisionRecord)]
         assert [record.facts_version for record in records] == [3, 0]
+
+
+def test_the_price_that_was_decided_with_is_on_the_page(tmp_path: Path) -> None:
+    """In JSON, in MessagePack and in HTML alike; past the sheet's time it is the released one again."""
+    content = {"price": 5, "title": "Film 0"}
+    first = msgspec.structs.replace(item(0), content=content, approved_sha256=content_sha256(content))
+    card = Template(
+        {"html": {"": "<b>{{ price | number(2) }}</b>"}}, variables={"price": NumberVariable()}, formats=["card"]
+    )
+    card = msgspec.structs.replace(card, approved_sha256=template_sha256(card), approved_by="Ann")
+    prices = policy({HERO: placement(format="card")}, live_facts={"price": LiveFact(most_change=0.5, shown=True)})
+    films = encode_catalogue(catalogue([first, *map(item, range(1, 24))]))
+    files = bundle_files(prices, catalogue=films)
+    files[TEMPLATES] = encode_templates(Templates({TemplateName("card"): card}))
+    install(NodePaths(tmp_path), files)
+    facts = FactSheet(3, NOW_MS - 2_000, NOW_MS + 1_000, columns={"price": {ItemId("film-0"): 4.5}})
+    FactsFile(NodePaths(tmp_path)).keep(facts, DIGEST)
+    clock, body = ManualClock(NOW_MS), BODY | {"options": {"render": True}}
+    with node(tmp_path, bundle=False, clock=clock) as (client, _):
+
+        def shown(way: str) -> tuple[float, bool]:
+            coder = msgspec.json if way == "json" else msgspec.msgpack
+            headers = {"content-type": f"application/{way}"}
+            told = coder.decode(client.post("/v1/decide", content=coder.encode(body), headers=headers).content)
+            placed = told["placements"][HERO]
+            price = placed["items"][0]["content"]["price"]
+            return price, f"<b>{price:.2f}</b>" in placed["html"]
+
+        assert [shown(way) for way in ("json", "msgpack", "json")] == [(4.5, True)] * 3
+        clock.advance(1_000)
+        assert [shown(way) for way in ("json", "msgpack")] == [(5, True)] * 2
 
 
 def test_facts_that_nobody_renewed_make_the_node_stale_and_keep_what_is_sold_out(tmp_path: Path) -> None:

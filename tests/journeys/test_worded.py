@@ -15,7 +15,10 @@ import pytest
 from databases import empty_ledger
 from journeys_world import CART, JOURNEY, PRODUCTS, TREATMENTS, JourneyWorld, person, shop
 from mail_world import KEY
+from world import bundle
 
+from edgewise.bundle.catalogue import Catalogue, content_sha256
+from edgewise.bundle.policy import LiveFact
 from edgewise.bundle.templates import Template, Templates, TextVariable, UrlVariable, template_sha256
 from edgewise.decision import Decision
 from edgewise.errors import SiteError
@@ -98,6 +101,34 @@ def test_a_mail_in_the_sites_own_words(tmp_path: Path, *, fits: bool) -> None:
     assert f'<a href="{sealed.unsubscribe}">no more</a>' in sealed.html
     assert f"End: {sealed.unsubscribe} Why: {EDGE}/v1/mail/why/" in sealed.text
     assert sealed.text.startswith("Tea & Co to <b>Ann")
+
+
+def test_the_prices_in_a_mail_are_those_of_the_moment(tmp_path: Path) -> None:
+    """Of what lies in the cart and of what was decided beside it."""
+    sold = shop()
+    items = {one.id: one for one in sold.items.items}
+    for film, price in (("film-7", 8.0), ("film-0", 5.0)):
+        content = {"title": film, "price": price}
+        changes: dict[str, Any] = {"content": content, "approved_sha256": content_sha256(content)}
+        items[ItemId(film)] = msgspec.structs.replace(items[ItemId(film)], **changes)
+    site = msgspec.structs.replace(sold.policy.site, live_facts={"price": LiveFact(shown=True)})
+    priced = msgspec.structs.replace(sold.policy, site=site)
+    release = bundle(policy=priced, catalogue=Catalogue(list(items.values())))
+    listing = "{% for product in products %}{{ product.title }} {{ product.price }} {% endfor %}"
+    release.templates = ReadyTemplates(Templates({CARD: made(sources=SOURCES | {"text": {"": listing}})}))
+    journey = msgspec.structs.replace(JOURNEY, steps=[msgspec.structs.replace(JOURNEY.steps[0], template=CARD)])
+    with closing(empty_ledger(tmp_path)) as ledger:
+        world = JourneyWorld(ledger, {CART: journey}, release=release)
+        world.does(world.joins(person(1)), "Product Added", ago_minutes=90, touches=(Touch(ItemId("film-7")),))
+        assert world.watch().put == 1
+        now_ms = world.clock.now_ms()
+        lower = {"price": {ItemId("film-7"): 6.5, ItemId("film-0"): 4.25}}
+        ledger.change_facts(lower, who="Ann", now_ms=now_ms, life_ms=60_000)
+        decider = Decider(ledger, lambda: release, ScoringChild())
+        writer = JourneyWriter(ledger, lambda: world.journeys, decider, subject_key=KEY, voice=Voice(Links(EDGE)))
+        letters = [writer.write(world.rows()[0].due(), moment_ms) for moment_ms in (now_ms, now_ms + 60_000)]
+    told = [letter.text.split()[:4] for letter in letters if isinstance(letter, Letter)]
+    assert told == [["film-7", "6.5", "film-0", "4.25"], ["film-7", "8", "film-0", "5"]]
 
 
 @pytest.mark.parametrize("own_words", [True, False])

@@ -40,6 +40,7 @@ from edgewise.events import DIMENSIONS
 from edgewise.features.compile import CompiledFeatures
 from edgewise.features.table import FeatureTable, decode_features
 from edgewise.ids import BundleVersion, ItemId, ModelName, PlacementName
+from edgewise.live_contents import LiveContents
 from edgewise.promises import items_of_promotions
 from edgewise.representations import Representations
 from edgewise.scores import ScoreModel
@@ -127,6 +128,8 @@ class Bundle:
             for item, is_approved in zip(self.items.items, self.items.approved.tolist(), strict=False)
             if is_approved
         }
+        self.live_contents: LiveContents | None = None
+        """Where contents show numbers that facts have changed."""
 
     def under(
         self,
@@ -141,6 +144,8 @@ class Bundle:
         """
         made = copy(self)
         if live:
+            contents = LiveContents(self.items, live, self.policy.site.shown_facts)
+            made.live_contents = contents or None
             made.items = self.items.under(live)
             made.features = self.features.under(made.items, live)
         released = self.items.sold_out
@@ -168,8 +173,13 @@ class Bundle:
         """The approved content of an item as JSON: its own, that of a variant, or its representation of a format.
 
         An item without a representation of the format has its own content there. `null` for an item that is unknown
-        or not approved, and for a variant or representation that is neither.
+        or not approved, and for a variant or representation that is neither. Numbers that the site shows live are those
+        of the facts that this bundle is under.
         """
+        released = self._released_json(item_id, variant, format_name)
+        return released if self.live_contents is None else self.live_contents.of(item_id, released)
+
+    def _released_json(self, item_id: ItemId, variant: str, format_name: str) -> bytes:
         if format_name:
             represented = self.representations.content_json(item_id, format_name)
             if represented is not None:

@@ -3,7 +3,7 @@
 The resource is signed by the online role `facts`, apart from every release. It holds numbers only, and what a number
 may do is bounded by the release: a sheet can sell an item out, and it can move those numeric attributes that the
 site declares as live (`edgewise.bundle.policy.LiveFact`), as far as the site lets it. It approves nothing, adds no
-item and changes no content.
+item and changes no content but for numbers that the site shows live (`edgewise.live_contents`).
 """
 
 from __future__ import annotations

@@ -332,6 +332,9 @@ class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
     max: float | None = None
     most_change: Annotated[float, Meta(ge=0)] | None = None
     """At most this share away from the released number, 0.5 is half of it. An item without one keeps none."""
+    shown: bool = False
+    """Whether contents show it: where an item's content holds its released number of this name as a number, pages and
+    mails get the live one. Text stays as it was approved."""
 
 
 class Site(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -362,6 +365,11 @@ class Site(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of the holdout alone; empty: made of `salt`. Who is held out changes with it."""
     zones: dict[ZoneName, Zone] = {}
     """The clocks of the time zones that schedules name."""
+
+    @property
+    def shown_facts(self) -> list[FactName]:
+        """Live facts that contents show."""
+        return [name for name, fact in self.live_facts.items() if fact.shown]
 
 
 class Policy(msgspec.Struct, frozen=True):
