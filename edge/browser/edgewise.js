@@ -80,7 +80,11 @@ has said that they may be known again, for as long as dial and storage allow: el
     if (!answer.ok) throw answer.status;
     return answer.json();
   };
-  const state = () => isProven && stated && call("/v1/preferences", stated, { method: "PUT" }).catch(() => {});
+  // One after the other: what is said last has to be heard last.
+  let telling;
+  const state = () => telling = Promise.resolve(telling).then(() => isProven && stated && call("/v1/preferences", stated, {
+    method: "PUT", signal: AbortSignal.timeout(5e3),
+  })).catch(() => {});
 
   // --- events ---
   let queue = [];
@@ -167,6 +171,7 @@ has said that they may be known again, for as long as dial and storage allow: el
   // --- placements ---
   const ask = async (wanted, more) => {
     const sent = queue.splice(0);
+    const will = stated;
     try {
       const answer = await call("/v1/decide", {
         anonymousId: visitor, placements: wanted, events: sent, consent: allowed,
@@ -184,8 +189,9 @@ has said that they may be known again, for as long as dial and storage allow: el
         signal: AbortSignal.timeout(said.timeout || 1e3),
       });
       const known = answer.visitor || {};
-      // It is absent where the node does not know yet what this visitor has stated elsewhere.
-      if (known.personal != null) {
+      // It is absent where the node does not know yet what this visitor has stated elsewhere. What he has said since the
+      // question is newer than its answer.
+      if (known.personal != null && will == stated) {
         holds = known.dial;
         remember(known.personal);
       }

@@ -268,6 +268,46 @@ def test_an_id_is_kept_only_as_long_as_dial_and_consent_allow(node: LiveNode, ch
         assert wrong == []
 
 
+HOLDING = """
+window.told = [];
+const wanted = {}, held = {};
+window.hold = (key) => new Promise((isHeld) => wanted[key] = isHeld);
+window.release = (key) => held[key]();
+const original = window.fetch;
+window.fetch = async (url, init) => {
+  const said = init?.body ? JSON.parse(init.body) : {};
+  const key = init?.method == "PUT" ? "will " + said.dial : "question at " + said.options?.dial;
+  told.push(key);
+  const answer = await original(url, init);
+  if (wanted[key]) await new Promise((done) => { held[key] = done; wanted[key](); });
+  told.push("answer to " + key);
+  return answer;
+};
+"""
+"""`told` has what goes out and what comes back; an answer that the page is to `hold` waits for its `release`."""
+
+
+def test_what_a_visitor_wants_last_is_what_holds(node: LiveNode, chromium: Browser) -> None:
+    """Told one after the other, and whatever is answered late to what he wanted before."""
+    with opened(chromium, node, before=HOLDING) as (page, wrong):
+        decided(page)
+        page.evaluate("edgewise.refresh()")  # from now on he has a proof, so that what he wants is told
+        page.evaluate("() => { const isHeld = hold('will 1'); window.first = edgewise.dial(1); return isHeld; }")
+        page.evaluate("() => { window.second = edgewise.dial(2); }")
+        page.evaluate("() => { release('will 1'); return Promise.all([first, second]); }")
+        wills = [each for each in page.evaluate("told") if "will" in each]
+        assert wills == ["will 1", "answer to will 1", "will 2", "answer to will 2"]
+
+        page.evaluate("() => { const isHeld = hold('question at 0'); window.first = edgewise.dial(0); return isHeld; }")
+        page.evaluate("edgewise.dial(2)")
+        identity = page.evaluate("sessionStorage.edgewise_id")
+        assert identity
+        page.evaluate("() => { release('question at 0'); return first; }")
+        assert page.evaluate("told").pop() == "answer to question at 0"
+        assert page.evaluate("[edgewise.dial(), sessionStorage.edgewise_id]") == [2, identity]
+        assert wrong == []
+
+
 def test_without_consent_nothing_is_kept_and_nothing_tied_to_anybody(node: LiveNode, chromium: Browser) -> None:
     consent = 'data-consent="personalisation=denied, analytics=denied"'
     with opened(chromium, node, script=consent) as (page, wrong):
