@@ -115,6 +115,9 @@ class EdgeSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     connections_most: Annotated[int, Meta(ge=1, le=1_000_000)] = 20_000
     """Of each worker, as far as its limit of open files allows; who comes then is told 503."""
 
+    deadline_ms: Annotated[float, Meta(gt=0, le=10_000)] = 10.0
+    """How long a decision may take whose question says nothing of it (`options.deadlineMs`). What is not ready by then
+    is left out: ranking by models first."""
     queue_delay_target_ms: Annotated[float, Meta(ge=0.1, le=10_000)] = 5.0
     """How long requests may wait before anybody looks at them. When even the one that waited least waits longer, the
     `edgewise` server sheds, step by step: debug and explanations, ranking by models, all but default content, requests

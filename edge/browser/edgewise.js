@@ -70,6 +70,8 @@ has said that they may be known again, for as long as dial and storage allow: el
     kept("session", ID, may && holds < 3 && visitor);
   };
   const allowed = Object.fromEntries(new URLSearchParams(said.consent?.replace(/, */g, "&")));
+  // What an id depends on: the dial, and whether personalisation is neither denied nor pending.
+  const will = () => limit + /ni|pe/.exec(allowed.personalisation);
   let stated;
   let isProven;
 
@@ -80,11 +82,13 @@ has said that they may be known again, for as long as dial and storage allow: el
     if (!answer.ok) throw answer.status;
     return answer.json();
   };
-  // One after the other: what is said last has to be heard last.
-  let telling;
-  const state = () => telling = Promise.resolve(telling).then(() => isProven && stated && call("/v1/preferences", stated, {
-    method: "PUT", signal: AbortSignal.timeout(5e3),
-  })).catch(() => {});
+  // At once, for the page may be left; again where he has said something since, for nobody knows which one was heard last.
+  const state = async () => {
+    const mine = stated;
+    if (!isProven || !mine) return;
+    await call("/v1/preferences", mine, { method: "PUT" }).catch(() => {});
+    if (mine != stated) await state();
+  };
 
   // --- events ---
   let queue = [];
@@ -171,7 +175,7 @@ has said that they may be known again, for as long as dial and storage allow: el
   // --- placements ---
   const ask = async (wanted, more) => {
     const sent = queue.splice(0);
-    const will = stated;
+    const asked = will();
     try {
       const answer = await call("/v1/decide", {
         anonymousId: visitor, placements: wanted, events: sent, consent: allowed,
@@ -189,9 +193,9 @@ has said that they may be known again, for as long as dial and storage allow: el
         signal: AbortSignal.timeout(said.timeout || 1e3),
       });
       const known = answer.visitor || {};
-      // It is absent where the node does not know yet what this visitor has stated elsewhere. What he has said since the
-      // question is newer than its answer.
-      if (known.personal != null && will == stated) {
+      // It is absent where the node does not know yet what this visitor has stated elsewhere; and what he has said since
+      // the question is newer than its answer.
+      if (known.personal != null && asked == will()) {
         holds = known.dial;
         remember(known.personal);
       }
@@ -289,10 +293,7 @@ has said that they may be known again, for as long as dial and storage allow: el
     scan(!performance.getEntriesByType("paint")[0]);
     new MutationObserver(() => scan()).observe(doc, { childList: true, subtree: true });
   };
-  const restate = async () => {
-    await state();
-    return renew();
-  };
+  const restate = () => Promise.race([state(), new Promise((done) => setTimeout(done, 1e3))]).then(() => renew());
   const api = window.edgewise = {
     track: note, refresh: () => renew(), decide: ask, node: base, attributes: {}, options: {}, headers: {},
     push: ([method, ...given]) => api[method](...given),

@@ -16,8 +16,8 @@ from edge.browser.minify import minify
 CLIENT: Final = "edgewise.js"
 OVERLAY: Final = "edgewise-debug.js"
 SCRIPTS: Final = (CLIENT, OVERLAY)
-MOST_CLIENT_BYTES: Final = 2_950
-"""Of the packed client: below 3,000 by some air for proxies that pack less well."""
+MOST_CLIENT_BYTES: Final = 2_990
+"""Of the packed client: below 3,000 by a little air for proxies that pack less well."""
 _LEVEL: Final = 9
 _DIGEST_CHARACTERS: Final = 16
 

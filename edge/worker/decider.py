@@ -124,8 +124,11 @@ class Decider:
         if unpromised := unpromised_to(desk, visit, served, now_ms, request, is_able=is_able):
             question = msgspec.structs.replace(question, unpromised=unpromised)
 
+        said_ms = options.deadline_ms
+        deadline_ms = desk.settings.deadline_ms if isinstance(said_ms, msgspec.UnsetType) else said_ms
+
         def is_late() -> bool:
-            return desk.clock.monotonic_ms() - started_ms > options.deadline_ms
+            return desk.clock.monotonic_ms() - started_ms > deadline_ms
 
         outcome, applied = self._outcome(question, profile, served, now_ms, is_late)
         decision = fallback_decision(question) if outcome is None else outcome.decision

@@ -8,7 +8,6 @@ it goes is bounded as everywhere (`edgewise.live_facts.bounded`). Text is nobody
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import msgspec
 import numpy as np
@@ -16,9 +15,7 @@ from numpy.typing import NDArray
 
 from edgewise.bundle.items import ItemTable
 from edgewise.ids import ItemId
-
-EXACT: Final = 1 << 53
-"""Above, a float is no longer every whole number."""
+from edgewise.templates.variables import EXACT
 
 
 class LiveContents:

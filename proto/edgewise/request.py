@@ -87,7 +87,8 @@ class Options(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """
 
     explain: bool = False
-    deadline_ms: Annotated[float, Meta(gt=0, le=10_000)] = 10
+    deadline_ms: Annotated[float, Meta(gt=0, le=10_000)] | msgspec.UnsetType = msgspec.UNSET
+    """Where it is not said, the node's own `deadline_ms`: 10 unless an operator has set another."""
     defer_activation: bool = False
     force: dict[PlacementName, str | list[ItemId]] = {}
     dry_run: bool = False

@@ -421,6 +421,23 @@ def test_a_deadline_that_has_passed_is_answered_by_the_declared_fallback(tmp_pat
         assert decisions(desk)[-1].degradation == "DEADLINE_SCORING"
 
 
+def test_where_a_question_names_no_deadline_the_nodes_holds(tmp_path: Path) -> None:
+    install(NodePaths(tmp_path), bundle_files())
+    desk = open_desk(tmp_path, deadline_ms=2.0)
+    app = make_app(desk)
+
+    async def server(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope[WAITED_MS] = 3.0
+        await app(scope, receive, send)
+
+    with TestClient(server, base_url="http://127.0.0.1", client=LOCAL) as client:
+        client.auth = DEMO
+        assert ask(client)["placements"][HERO]["reason"] == "FALLBACK_DEADLINE"
+        in_time = ask(client, options={"deadlineMs": 10})
+        assert in_time["placements"][HERO]["reason"] in {"MODEL", "RULE"}
+
+
 def test_the_time_that_a_request_waited_counts(tmp_path: Path) -> None:
     install(NodePaths(tmp_path), bundle_files())
     desk = open_desk(tmp_path)

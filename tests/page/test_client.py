@@ -279,7 +279,9 @@ window.fetch = async (url, init) => {
   const key = init?.method == "PUT" ? "will " + said.dial : "question at " + said.options?.dial;
   told.push(key);
   const answer = await original(url, init);
-  if (wanted[key]) await new Promise((done) => { held[key] = done; wanted[key](); });
+  const tell = wanted[key];
+  delete wanted[key];
+  if (tell) await new Promise((done) => { held[key] = done; tell(); });
   told.push("answer to " + key);
   return answer;
 };
@@ -287,24 +289,63 @@ window.fetch = async (url, init) => {
 """`told` has what goes out and what comes back; an answer that the page is to `hold` waits for its `release`."""
 
 
-def test_what_a_visitor_wants_last_is_what_holds(node: LiveNode, chromium: Browser) -> None:
-    """Told one after the other, and whatever is answered late to what he wanted before."""
+def holding(page: Page, key: str, call: str) -> None:
+    """Call, and wait until the answer with this key is held; `window.first` is the call's promise."""
+    page.evaluate(f"() => {{ const isHeld = hold('{key}'); window.first = {call}; return isHeld; }}")
+
+
+def test_what_a_visitor_wants_last_is_told_at_once_and_last(node: LiveNode, chromium: Browser) -> None:
+    """Should the page be left, it is on its way; where something older was, it is said again after that."""
     with opened(chromium, node, before=HOLDING) as (page, wrong):
         decided(page)
         page.evaluate("edgewise.refresh()")  # from now on he has a proof, so that what he wants is told
-        page.evaluate("() => { const isHeld = hold('will 1'); window.first = edgewise.dial(1); return isHeld; }")
-        page.evaluate("() => { window.second = edgewise.dial(2); }")
-        page.evaluate("() => { release('will 1'); return Promise.all([first, second]); }")
-        wills = [each for each in page.evaluate("told") if "will" in each]
-        assert wills == ["will 1", "answer to will 1", "will 2", "answer to will 2"]
+        holding(page, "will 1", "edgewise.dial(1)")
+        page.evaluate("edgewise.dial(2)")
+        assert wills(page) == ["will 1", "will 2", "answer to will 2"]
+        page.evaluate("() => { release('will 1'); return first; }")
+        assert wills(page)[3:] == ["answer to will 1", "will 2", "answer to will 2"]
+        page.evaluate("edgewise.dial(1)")
+        assert wills(page)[6:] == ["will 1", "answer to will 1"], "once, where nothing else is under way"
+        assert wrong == []
 
-        page.evaluate("() => { const isHeld = hold('question at 0'); window.first = edgewise.dial(0); return isHeld; }")
+
+def wills(page: Page) -> list[str]:
+    return [each for each in page.evaluate("told") if "will" in each]
+
+
+def test_no_answer_to_what_he_wanted_before_undoes_what_he_wants_now(node: LiveNode, chromium: Browser) -> None:
+    with opened(chromium, node, before=HOLDING) as (page, wrong):
+        decided(page)
+        holding(page, "question at 0", "edgewise.dial(0)")
         page.evaluate("edgewise.dial(2)")
         identity = page.evaluate("sessionStorage.edgewise_id")
         assert identity
         page.evaluate("() => { release('question at 0'); return first; }")
-        assert page.evaluate("told").pop() == "answer to question at 0"
         assert page.evaluate("[edgewise.dial(), sessionStorage.edgewise_id]") == [2, identity]
+        # An answer from before he has stopped everything must not keep an id either.
+        holding(page, "question at 2", "edgewise.refresh()")
+        page.evaluate("edgewise.dial(0)")
+        page.evaluate("() => { release('question at 2'); return first; }")
+        assert page.evaluate("[edgewise.dial(), sessionStorage.edgewise_id]") == [0, None]
+        assert wrong == []
+
+
+def test_an_answer_that_fits_what_he_has_said_since_still_counts(node: LiveNode, chromium: Browser) -> None:
+    """A page that only asks by itself, and whose consent comes while its question is under way."""
+    with opened(chromium, node, "", script="data-manual", before=HOLDING) as (page, wrong):
+        holding(page, "question at 3", "edgewise.decide([{ name: 'home_hero' }])")
+        page.evaluate("edgewise.consent({ personalisation: 'granted', analytics: 'granted' })")
+        page.evaluate("() => { release('question at 3'); return first; }")
+        assert page.evaluate("localStorage.edgewise_id")
+        holding(page, "question at 3", "edgewise.decide([{ name: 'home_hero' }])")
+        page.evaluate("edgewise.consent({ personalisation: 'denied' })")
+        page.evaluate("() => { release('question at 3'); return first; }")
+        # What was kept stays until an answer says otherwise, and none was asked for; nothing is kept anew.
+        page.evaluate("localStorage.clear()")
+        holding(page, "question at 3", "edgewise.decide([{ name: 'home_hero' }])")
+        page.evaluate("edgewise.consent({ personalisation: 'pending' })")
+        page.evaluate("() => { release('question at 3'); return first; }")
+        assert not page.evaluate("localStorage.edgewise_id")
         assert wrong == []
 
 

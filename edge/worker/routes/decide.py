@@ -77,7 +77,8 @@ def _refuse_nan(request: DecideRequest) -> None:
 
 
 def _numbers(request: DecideRequest) -> Iterator[tuple[str, float]]:
-    yield "$.options.deadlineMs", request.options.deadline_ms
+    if isinstance(request.options.deadline_ms, float | int):
+        yield "$.options.deadlineMs", request.options.deadline_ms
     yield from _floats("$.context.attributes", request.context.attributes)
     for place, placement in enumerate(request.placements):
         for position, candidate in enumerate(placement.candidates or ()):
