@@ -70,7 +70,7 @@ class FaultProxy:
         """`cuts` happen to the first connections, one to each; later ones are well.
 
         A connection that ends by itself before its cut (a client on a busy machine gives an attempt up) leaves it to
-        the next one: every cut happens.
+        another one, also to one that is there already: every cut happens.
         """
         self.address = ""
         self.accepted_s: list[float] = []
@@ -164,7 +164,7 @@ class FaultProxy:
                     await asyncio.sleep(len(data) / self.bytes_per_s[way])
                 if connection.is_silent or way in self.silent:
                     continue
-                if limit == 0:
+                if limit is not None and limit <= 0:
                     assert connection.cut is not None
                     connection.is_cut = True
                     self.cuts_done += 1
@@ -187,8 +187,9 @@ class FaultProxy:
         at = every - 1 - passed_bytes % every
         return data[:at] + bytes([data[at] ^ 0x10]) + data[at + 1 :]
 
-    @staticmethod
-    def _left(connection: _Connection, way: Way) -> int | None:
+    def _left(self, connection: _Connection, way: Way) -> int | None:
         """How many bytes may pass before the cut; None: no cut is planned here."""
+        if connection.cut is None and self._cuts:
+            connection.cut = self._cuts.popleft()
         cut = connection.cut
         return None if cut is None or cut.way is not way else cut.after_bytes - connection.passed[way]

@@ -148,10 +148,32 @@ FLAWS = [
         TEAS,
         "content: {title: Rooibos, weight: 100,",
         28,
-        "a live weight follows the item's attribute 'weight', which is no number",
-        "add it",
+        "a live weight follows the item's attribute 'weight', which is missing",
+        "write it there as a number",
         "content: {title: Rooibos,",
         also=("site.yaml", SHOWS_PRICES.replace("price:", "weight:")),
+    ),
+    Flaw(
+        "live_shown_of_what_is_counted",
+        TEAS,
+        "content: {title: Peppermint, orders_24h: 40, text: Leaves}\n  attributes: {orders_24h: 40, ",
+        33,
+        "the hub counts orders_24h and says nothing of what is 0",
+        "write 0",
+        'content: {title: Peppermint, text: "Whole leaves, after dinner.", image: /images/peppermint.webp, '
+        "link: /tea/peppermint}\n  attributes: {",
+        also=("site.yaml", SHOWS_PRICES.replace("price:", "orders_24h:")),
+    ),
+    Flaw(
+        "live_shown_without_room",
+        TEAS,
+        "content: {title: Peppermint, discount: 0, text: Leaves}\n  attributes: {discount: 0, ",
+        33,
+        "0 has no share to be changed by",
+        "remove `most_change`",
+        'content: {title: Peppermint, text: "Whole leaves, after dinner.", image: /images/peppermint.webp, '
+        "link: /tea/peppermint}\n  attributes: {",
+        also=("site.yaml", SHOWS_PRICES.replace("price: {", "discount: {most_change: 0.5, ")),
     ),
     # --- scores, formulas, copies ---
     Flaw(

@@ -185,6 +185,8 @@ class LiveBundle:
             if self.served is not None:
                 try:
                     self.served = await asyncio.to_thread(self.served.under, sheet)
+                    if beyond := self.served.facts.beyond:
+                        self._log.warning("live facts go beyond their bounds", version=sheet.version, numbers=beyond)
                 except Exception:  # noqa: BLE001  # an error of ours here must not stop what serves
                     self._log.error("live facts cannot be taken over", version=sheet.version, exc_info=True)
 

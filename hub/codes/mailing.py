@@ -8,20 +8,16 @@ when its lease ends.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from edgewise.bundle.promotions import Promotion, PromotionName
 from edgewise.codes.code import day_end_ms, day_of, write_code
 from edgewise.errors import EdgewiseError
-from edgewise.ids import ItemId, NodeId, SubjectId
+from edgewise.ids import ItemId, SubjectId
 from edgewise.profile.state import DAY_MS
 from edgewise.promises import Promise
 from hub.codes.book import CodeBook
-from hub.ledger.code_leases import lease_of_mail
+from hub.ledger.code_leases import MAIL, lease_of_mail
 from hub.ledger.ledger import Ledger
-
-MAIL: Final = NodeId("hub-mail")
-"""By this name the hub leases from itself; no node is called so."""
 
 
 class MailCodes:

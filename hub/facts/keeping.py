@@ -9,9 +9,10 @@ from edgewise.clock import Clock
 from edgewise.ids import ItemId
 from edgewise.profile.scopes import Scopes, observe
 from edgewise.profile.state import DAY_MS
+from hub.counted_facts import NAMES, OF_A_DAY, OF_WEEKS
 from hub.facts import standing
 from hub.facts.board import BY_CLOCK, FactsBoard
-from hub.facts.trends import LONGEST_MS, NAMES, Trends
+from hub.facts.trends import LONGEST_MS, Trends
 from hub.ledger.ledger import Ledger
 
 HISTORY_MS: Final = 30 * DAY_MS
@@ -62,8 +63,8 @@ class FactsKeeper:
         if not names:
             return
         now_ms = self._clock.now_ms()
-        columns = self._counted_lately(names.intersection(NAMES), now_ms)
-        columns |= self._counted_for_weeks(names.intersection(standing.NAMES), now_ms)
+        columns = self._counted_lately(names.intersection(OF_A_DAY), now_ms)
+        columns |= self._counted_for_weeks(names.intersection(OF_WEEKS), now_ms)
         sheet = self._board.sheet()
         if sheet is not None and sheet.halted:
             return
@@ -105,4 +106,4 @@ class FactsKeeper:
     def counted_names(self) -> frozenset[str]:
         """Names that the live release declares and the hub counts."""
         live = self._board.live()
-        return frozenset() if live is None else live.declared.intersection((*NAMES, *standing.NAMES))
+        return frozenset() if live is None else live.declared & NAMES

@@ -14,31 +14,22 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from edgewise.events import Kind
 from edgewise.ids import ItemId
 from edgewise.profile.buckets import total_since
 from edgewise.profile.rates import Rate, rate_of
 from edgewise.profile.scopes import Scope, Scopes
 from edgewise.profile.state import DAY_MS
+from hub.counted_facts import OF_WEEKS, RATES, WINDOWS_DAYS
 
 PRIOR_TRIALS: Final = 20.0
-WINDOWS_DAYS: Final = {"7d": 7, "30d": 30}
 LONGEST_DAYS: Final = max(WINDOWS_DAYS.values())
-SUMS: Final = ("revenue", "units")
-RATES: Final = {
-    "click_rate": (Kind.CLICK, Kind.VIEW),
-    "add_rate": (Kind.ADD, Kind.VIEW),
-    "order_rate": (Kind.ORDER, Kind.VIEW),
-    "return_rate": (Kind.REFUND, Kind.ORDER),
-}
-NAMES: Final = tuple(f"{word}_{window}" for word in (*SUMS, *RATES) for window in WINDOWS_DAYS)
 DECIMALS: Final = 3
 """Of a rate: smaller changes are not worth a new version of the facts."""
 
 
 def columns(scopes: Scopes, names: Iterable[str], now_ms: int) -> dict[str, dict[ItemId, float]]:
     """The columns of those `names` that are counted here; zeros are left out."""
-    return {name: _column(scopes, *_meaning(name, scopes, now_ms)) for name in names if name in NAMES}
+    return {name: _column(scopes, *_meaning(name, scopes, now_ms)) for name in names if name in OF_WEEKS}
 
 
 def _column(scopes: Scopes, read: Callable[[Scope], float], digits: int) -> dict[ItemId, float]:

@@ -17,16 +17,13 @@ from typing import Final
 from edgewise.events import TOUCHING, Kind, affinity_weight, kind_of
 from edgewise.ids import ItemId
 from edgewise.records import EventRecord
+from hub.counted_facts import TIMES, TRENDING, WINDOWS_MS
 
-TRENDING: Final = "trending"
 TRENDING_HALF_LIFE_MS: Final = 2 * 3_600_000
 TRENDING_STEP: Final = 0.001
 """Shares are told in such steps; smaller ones are none."""
 BUCKET_MS: Final = 300_000
-COUNTED: Final = {"views": Kind.VIEW, "clicks": Kind.CLICK, "adds": Kind.ADD, "orders": Kind.ORDER}
-WINDOWS_MS: Final = {"1h": 3_600_000, "24h": 86_400_000}
 LONGEST_MS: Final = max(WINDOWS_MS.values())
-NAMES: Final = (TRENDING, *(f"{word}_{window}" for word in COUNTED for window in WINDOWS_MS))
 
 
 class Trends:
@@ -56,8 +53,8 @@ class Trends:
             word, _, window = name.partition("_")
             if name == TRENDING:
                 columns[name] = self._trending(now_ms)
-            elif word in COUNTED and window in WINDOWS_MS:
-                columns[name] = self._counted(COUNTED[word], (now_ms - WINDOWS_MS[window]) // BUCKET_MS)
+            elif word in TIMES and window in WINDOWS_MS:
+                columns[name] = self._counted(TIMES[word], (now_ms - WINDOWS_MS[window]) // BUCKET_MS)
         return columns
 
     def _bucket(self, number: int) -> Counter[tuple[ItemId, Kind]]:

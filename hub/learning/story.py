@@ -12,7 +12,7 @@ from edgewise.bundle.policy import LiveFact, Policy
 from edgewise.errors import EdgewiseError
 from edgewise.ids import BundleVersion, ModelName, PlacementName
 from edgewise.profile.state import DAY_MS
-from hub.facts import standing, trends
+from hub.counted_facts import NAMES, OF_WEEKS, TRENDING
 from hub.facts.board import BY_CLOCK, HALT, RESUME
 from hub.ledger.learning import Step, StepName, StepState, Switch, Turn
 from hub.ledger.ledger import Ledger
@@ -23,7 +23,7 @@ from hub.rewards.join import joined
 from hub.rewards.joined import Traffic
 
 LONGEST_DAYS: Final = 90
-_BOUNDED: Final = frozenset({trends.TRENDING, *(name for name in standing.NAMES if "_rate_" in name)})
+_BOUNDED: Final = frozenset({TRENDING, *(name for name in OF_WEEKS if "_rate_" in name)})
 """Names whose numbers are shares by the way in which they are counted."""
 
 
@@ -105,9 +105,8 @@ def fast_loop(ledger: Ledger, policy: Policy | None) -> FastLoop:
     """Which facts may change, how far, and whether they are halted."""
     newest = ledger.newest_facts()
     declared = {} if policy is None else policy.site.live_facts
-    counted = {*trends.NAMES, *standing.NAMES}
     return FastLoop(
-        facts=[FastFact(name, name in counted, bound_of(name, fact)) for name, fact in sorted(declared.items())],
+        facts=[FastFact(name, name in NAMES, bound_of(name, fact)) for name, fact in sorted(declared.items())],
         halted=newest is not None and newest.halted,
         version=None if newest is None else newest.version,
         numbers=0 if newest is None else newest.numbers,

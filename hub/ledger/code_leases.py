@@ -26,6 +26,10 @@ from hub.ledger import tables
 from hub.ledger.dialect import Storage, chunks, insert_new, upsert
 from hub.ledger.rows import typed
 
+MAIL: Final = NodeId("hub-mail")
+"""By this name the hub leases from itself, for its mails; no node is called so."""
+_IMPERSONAL: Final = "/"
+"""In the name of a lease that says nothing but promotion and number."""
 GRACE_MS: Final = 3 * DAY_MS
 """How long after its last day an order with a code is taken, if it was placed before: events come late."""
 LENT: Final = "lent"
@@ -81,19 +85,38 @@ class LeaseRow(msgspec.Struct, frozen=True):
 
 
 def lease_of_mail(mail: str, name: PromotionName) -> str:
-    """Of the code that a mail promises: a hash, because `mail`, its key in the outbox, names a person."""
+    """Of the code that a mail promises: a hash, because `mail`, its key in the outbox, leads to a person."""
     return hashlib.sha256(f"mail/{name}/{mail}".encode()).hexdigest()[:32]
 
 
 def unname_mails(connection: sa.Connection, mails: Sequence[str]) -> None:
     """From now on the leases of these mails are named by their numbers alone, which stay taken.
 
-    A hash of what can be guessed is a name: who knows a person's subject could look whether he was promised a code.
+    A hash of what can be found out is a name: who has the key of an erased mail could look what it promised.
     """
-    names = connection.execute(sa.select(tables.code_promotions.c.promotion)).scalars().all() if mails else []
+    names = _promotions(connection) if mails else ()
+    _unname(connection, [lease_of_mail(mail, name) for mail in mails for name in names])
+
+
+def unname_mails_gone(connection: sa.Connection) -> None:
+    """The same for all mails that are in the outbox no more: too old, or erased while they were being written."""
+    columns, names = tables.code_leases.c, _promotions(connection)
+    mine = sa.select(columns.lease).where(columns.node == MAIL, ~columns.lease.contains(_IMPERSONAL))
+    gone = set(connection.execute(mine).scalars())
+    if gone:
+        for mail in connection.execute(sa.select(tables.mail_outbox.c.key)).scalars():
+            gone.difference_update(lease_of_mail(mail, name) for name in names)
+    _unname(connection, sorted(gone))
+
+
+def _promotions(connection: sa.Connection) -> Sequence[PromotionName]:
+    return connection.execute(sa.select(tables.code_promotions.c.promotion)).scalars().all()
+
+
+def _unname(connection: sa.Connection, leases: Sequence[str]) -> None:
     columns = tables.code_leases.c
-    for some in chunks([lease_of_mail(mail, name) for mail in mails for name in names]):
-        impersonal = columns.promotion + sa.literal("/") + sa.cast(columns.first, sa.Text)
+    impersonal = columns.promotion + sa.literal(_IMPERSONAL) + sa.cast(columns.first, sa.Text)
+    for some in chunks(leases):
         renamed = sa.update(tables.code_leases).where(columns.lease.in_(some))
         connection.execute(renamed.values(lease=impersonal, incarnation=impersonal))
 

@@ -17,9 +17,10 @@ from edgewise.bundle.catalogue import content_sha256
 from edgewise.errors import InputError, Problem, SiteError
 from edgewise.ids import ItemId
 from hub.durable import replace_file
-from hub.site.checking import copies, did_you_mean_item, is_approved, waits
+from hub.site.checking import did_you_mean_item, is_approved, waits
+from hub.site.copies import copies
 from hub.site.documents import composed, values_of
-from hub.site.files import Copy, ItemFile
+from hub.site.files import Copy, ItemFile, RepresentationFile, VariantFile
 from hub.site.reading import Place, raise_if_any, read_files
 
 KEY: Final = "approved"
@@ -73,13 +74,10 @@ def approve_items(folder: Path, by: str, items: Collection[ItemId] = ()) -> list
 
 def _told(item: ItemFile, file: str) -> Iterator[Approved]:
     """What of an item nobody had approved: itself, then its variants, then its representations."""
-    names = [
-        ("", ""),
-        *((variant.name, "") for variant in item.variants),
-        *(("", name) for name in item.representations),
-    ]
-    for copy, (variant, representation) in zip(copies(item), names, strict=True):
+    for steps, copy in copies(item):
         if not is_approved(copy):
+            variant = copy.name if isinstance(copy, VariantFile) else ""
+            representation = str(steps[1]) if isinstance(copy, RepresentationFile) else ""
             yield Approved(item.id, content_sha256(copy.content), file, variant, representation)
 
 

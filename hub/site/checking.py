@@ -52,6 +52,7 @@ from hub.site.checking_sources import check_sources
 from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
+from hub.site.copies import copies
 from hub.site.documents import Say
 from hub.site.files import CollectionFile, Copy, ItemFile
 from hub.site.reading import Files, Place
@@ -102,12 +103,7 @@ def is_approved(item: Copy) -> bool:
 
 def waits(item: ItemFile) -> bool:
     """Whether some content of an item waits for an approval: its own, a variant's or a representation's."""
-    return not all(map(is_approved, copies(item)))
-
-
-def copies(item: ItemFile) -> list[Copy]:
-    """All contents of an item: its own, then those of its variants, then its representations."""
-    return [item, *item.variants, *item.representations.values()]
+    return not all(is_approved(copy) for _, copy in copies(item))
 
 
 def _items(files: Files) -> Iterator[Problem]:

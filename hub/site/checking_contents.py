@@ -15,6 +15,7 @@ from edgewise.bundle.policy import Placement
 from edgewise.errors import Problem
 from edgewise.ids import ItemId, PlacementName
 from hub.site.converting import did_you_mean
+from hub.site.copies import contents_in
 from hub.site.documents import Say, Steps
 from hub.site.files import ItemFile
 from hub.site.pictures import Picture, local_path, measure
@@ -34,7 +35,7 @@ def check_contents(files: Files, folder: Path, shown_in: Mapping[PlacementName, 
         yield from _limits(placement, items, place.problem)
         check = _Check(folder, name)
         for item in items:
-            for path, content in _shown(item, placement.format):
+            for path, content in contents_in(item, placement.format):
                 for field, limit in placement.limits.items():
                     for at, message in check.field(content, field, limit):
                         where = (*path, *at)
@@ -43,18 +44,8 @@ def check_contents(files: Files, folder: Path, shown_in: Mapping[PlacementName, 
                             yield files.items[item.id][1].problem(where, message)
 
 
-def _shown(item: ItemFile, format_name: str) -> Iterator[tuple[tuple[str | int, ...], dict[str, Any]]]:
-    represented = item.representations.get(format_name)
-    if represented is not None:
-        yield ("representations", format_name, "content"), represented.content
-        return
-    yield ("content",), item.content
-    for position, variant in enumerate(item.variants):
-        yield ("variants", position, "content"), variant.content
-
-
 def _limits(placement: Placement, items: list[ItemFile], say: Say) -> Iterator[Problem]:
-    known = {field for item in items for _, content in _shown(item, placement.format) for field in content}
+    known = {field for item in items for _, content in contents_in(item, placement.format) for field in content}
     for field in placement.limits:
         if items and field not in known:
             yield say(("limits", field), f"no content that is shown here has {field!r}; {did_you_mean(field, known)}")

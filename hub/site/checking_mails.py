@@ -12,9 +12,10 @@ from edgewise.bundle.policy import Placement
 from edgewise.errors import Problem
 from edgewise.ids import CollectionName, ItemId, PlacementName, TemplateName
 from edgewise.templates.mail_values import Around, Listed, mail_values
+from hub.site.copies import contents_in
 from hub.site.journey_file import StepFile
 from hub.site.reading import Files
-from hub.site.showing import WHY, Seen, Source, contents_of, promised_to, unshowable
+from hub.site.showing import WHY, Seen, Source, promised_to, unshowable
 
 _EDGE: Final = "https://edge.example/v1"
 _AROUND: Final = Around(
@@ -82,5 +83,5 @@ def _check_mail(
 def _contents_of(files: Files, item_id: ItemId, shown_format: str) -> Iterator[Mapping[str, Any]]:
     if item_id in files.items:
         item, _ = files.items[item_id]
-        for _, content in contents_of(item, shown_format):
+        for _, content in contents_in(item, shown_format):
             yield from ({**content, **promised} for promised in promised_to(files, item))

@@ -12,6 +12,7 @@ from edgewise.errors import Problem
 from edgewise.ids import ItemId, TemplateName
 from edgewise.templates.compiled import CompiledTemplate
 from edgewise.templates.flaws import Unrenderable
+from hub.site.copies import contents_in
 from hub.site.documents import Steps
 from hub.site.files import ItemFile
 from hub.site.reading import Files
@@ -53,7 +54,7 @@ def unshowable(files: Files, seen: Seen, items: list[ItemId]) -> Iterator[Proble
         if item_id not in files.items:
             continue
         item, place = files.items[item_id]
-        for path, content in contents_of(item, seen.format):
+        for path, content in contents_in(item, seen.format):
             shown = (_unrenderable(seen, item_id, {**content, **promised}) for promised in promised_to(files, item))
             wrong = next((flaw for flaw in shown if flaw is not None), None)
             if wrong is None:
@@ -66,17 +67,6 @@ def unshowable(files: Files, seen: Seen, items: list[ItemId]) -> Iterator[Proble
             where = f"{source.file}:{flaw.line}" if flaw.line else source.file
             message = f"{item_id!r} cannot be shown by {where}: {flaw.message}; mend it here, or the template"
             yield place.problem(_blamed(path, content, flaw), message)
-
-
-def contents_of(item: ItemFile, shown_format: str) -> Iterator[tuple[Steps, Mapping[str, Any]]]:
-    """Each content of an item that a placement of this format may show, and where it is written."""
-    represented = item.representations.get(shown_format) if shown_format else None
-    if represented is not None:
-        yield ("representations", shown_format, "content"), represented.content
-        return
-    yield ("content",), item.content
-    for position, variant in enumerate(item.variants):
-        yield ("variants", position, "content"), variant.content
 
 
 def promised_to(files: Files, item: ItemFile) -> Iterator[Mapping[str, str]]:

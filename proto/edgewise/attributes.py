@@ -10,12 +10,15 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from typing_extensions import TypeIs
+
 from edgewise.request import Context
 
 Attribute = str | int | float | bool | Sequence[str] | None
 """The value of an attribute of an item or a page; None is missing."""
 
 FLOAT32_MAX: Final = 3.4028234663852886e38
+_EXACT: Final = 1 << 53
 
 
 def number_of(value: Attribute) -> float:
@@ -26,6 +29,16 @@ def number_of(value: Attribute) -> float:
         return math.nan
     # The comparison is made before the conversion, because an int may be too large to become a float at all.
     return float(value) if -FLOAT32_MAX <= value <= FLOAT32_MAX else math.nan
+
+
+def is_number(value: object) -> TypeIs[int | float]:
+    """Whether the value is a number by itself: neither true nor false, nor text that reads as one."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def whole(number: float) -> int | float:
+    """A whole number as people write it: 3, not 3.0. Above 2^53 a float is no longer every whole number, and stays."""
+    return int(number) if not isinstance(number, int) and number.is_integer() and abs(number) < _EXACT else number
 
 
 def texts_of(value: Attribute) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from edgewise.attributes import whole
+
 Groups = Mapping[str, Sequence[Any]]
 """Saved groups: an id -> its members."""
 
@@ -156,9 +158,7 @@ def _text(value: Any) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return str(int(value))
-    return str(value) if isinstance(value, (int, float)) else None
+    return str(whole(value)) if isinstance(value, (int, float)) else None
 
 
 def _number(value: Any) -> float:

@@ -1,5 +1,6 @@
 """Live facts over a release: made once for every sheet, outside of all requests, so that a request pays nothing.
 
+But for contents that show one (`edgewise.live_contents`): the first request that asks for such a content writes it.
 Copy on write: the columns of numbers that are live are made anew, all else of the bundle is shared. What is sold out
 is taken from every placement's places, from what callers bring, from what is forced, and from the fallback.
 """
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewise.admission.load import Bundle
-from edgewise.bundle.facts import NO_FACTS, FactSheet
+from edgewise.bundle.facts import NO_FACTS, FactName, FactSheet
 from edgewise.bundle.items import ItemTable
 from edgewise.bundle.policy import LiveFact
 from edgewise.ids import ItemId
@@ -28,7 +29,7 @@ class LiveFacts:
     alone, so that a replay comes to the same.
     """
 
-    __slots__ = ("_after", "_before", "bundle", "expires_ms", "items", "sold_out", "version")
+    __slots__ = ("_after", "_before", "beyond", "bundle", "expires_ms", "items", "sold_out", "version")
 
     def __init__(self, bundle: Bundle, sheet: FactSheet | None) -> None:
         """`sheet` None or halted: no facts, version 0."""
@@ -39,12 +40,15 @@ class LiveFacts:
         self.sold_out: frozenset[ItemId] = frozenset()
         self.items = 0
         """Items of the bundle that these facts say anything of."""
+        self.beyond = 0
+        """Numbers that contents show, and that go farther than the site lets them: the released ones stay."""
         if sheet is None or sheet.halted:
             return
         self.version = sheet.version
         self.expires_ms = sheet.expires_ms
         self.sold_out = sheet.sold_out()
         live = live_columns(bundle, sheet)
+        self.beyond = sum(_left_out(bundle, sheet, name, live.get(name)) for name in bundle.policy.site.shown_facts)
         in_stock = sheet.in_stock()
         if self.sold_out:
             self._after = bundle.under({}, self.sold_out)
@@ -76,13 +80,20 @@ def live_columns(bundle: Bundle, sheet: FactSheet) -> dict[str, Numbers]:
     return columns
 
 
+def _left_out(bundle: Bundle, sheet: FactSheet, name: FactName, column: Numbers | None) -> int:
+    said = int(np.count_nonzero(bundle.items.codes(list(sheet.columns.get(name, ()))) >= 0))
+    return said - (0 if column is None else int(np.count_nonzero(~np.isnan(column))))
+
+
 def _column(items: ItemTable, name: str, said: dict[ItemId, float], fact: LiveFact) -> Numbers:
     codes = items.codes(list(said))
     is_known = codes >= 0
     codes = codes[is_known]
     values = np.fromiter(said.values(), np.float64, len(said))[is_known]
     column = np.full(len(items) + 1, np.nan)
-    column[codes] = bounded(values, items.numbers(name)[codes], fact)
+    within = bounded(values, items.numbers(name)[codes], fact)
+    # A limit does for a ranking, but is nobody's price: on a page the number that a person approved is better.
+    column[codes] = np.where(within == values, values, np.nan) if fact.shown else within
     column[~items.may_be_number(name)] = np.nan
     return column
 

@@ -16,12 +16,14 @@ from world import bundle, catalogue
 from edgewise.admission.load import Bundle
 from edgewise.codes.code import keys_of, verify
 from edgewise.ids import ItemId
+from edgewise.profile.state import DAY_MS
 from edgewise.promises import promised_content
 from edgewise.request import Context
 from hub.codes.mailing import MailCodes
 from hub.journeys.deciding import Decider
 from hub.ledger import tables
 from hub.ledger.code_leases import lease_of_mail
+from hub.mail.sending import KEPT_MS
 from hub.scoring_child import ScoringChild
 
 SHIPPING = ItemId("shipping")
@@ -85,13 +87,40 @@ def test_the_lease_of_an_erased_person_s_mail_names_nobody(book: Book, codes: Ma
     before = book.budget()
     assert book.ledger.is_code_lent(lease_of_mail("cart-1", SPRING))
     book.ledger.erase(ANN, book.clock.time_ms)
-    with book.ledger.storage.reading() as connection:
-        columns = tables.code_leases.c
-        named = connection.execute(sa.select(columns.lease, columns.incarnation).order_by(columns.first)).all()
-    assert named == [("spring/1", "spring/1"), (lease_of_mail("cart-2", SPRING),) * 2]
+    assert leases(book) == ["spring/1", lease_of_mail("cart-2", SPRING)]
     assert book.budget() == before
     assert book.book.redeem(promise.text, book.purchase("o-1"), [ANN]).is_new
     assert codes.promise({SHIPPING: SPRING}, BO, "cart-2", book.clock.time_ms)[SHIPPING] == others
+
+
+def test_so_are_leases_of_mails_that_were_written_while_he_was_erased_or_are_too_old(
+    book: Book, codes: MailCodes
+) -> None:
+    outbox = MailWorld(book.ledger)
+    outbox.put("cart-1", person=ANN)
+    book.ledger.erase(ANN, book.clock.time_ms)
+    outbox.put("cart-2", person=BO, in_ms=DAY_MS)
+    for key, person in (("cart-1", ANN), ("cart-2", BO)):
+        codes.promise({SHIPPING: SPRING}, person, key, book.clock.time_ms)
+    book.lend(2)
+    (_, living, lent) = leases(book)
+    assert living == lease_of_mail("cart-2", SPRING)
+    outbox.turn()
+    assert leases(book) == ["spring/1", living, lent], "what nodes have is theirs"
+    outbox.clock.advance(3 * DAY_MS)
+    outbox.turn()  # too late for the mail
+    assert leases(book) == ["spring/1", living, lent], "it can be looked at"
+    outbox.clock.advance(KEPT_MS + DAY_MS)
+    outbox.turn()
+    assert leases(book) == ["spring/1", "spring/2", lent]
+
+
+def leases(book: Book) -> list[str]:
+    with book.ledger.storage.reading() as connection:
+        columns = tables.code_leases.c
+        found = connection.execute(sa.select(columns.lease, columns.incarnation).order_by(columns.first)).all()
+    assert all(row.incarnation in {row.lease, "i1"} for row in found)
+    return [row.lease for row in found]
 
 
 def test_with_nodes_it_never_promises_more_than_the_total(book: Book, codes: MailCodes) -> None:

@@ -36,9 +36,13 @@ def shop(content: dict[str, Any], *, fact: LiveFact | None = None, **changes: An
     return world.bundle(policy=made, catalogue=world.catalogue([item, *map(world.item, range(1, 24))]))
 
 
-def under(made: Bundle, price: float, **changes: Any) -> Bundle:
+def facts(made: Bundle, price: float, **changes: Any) -> LiveFacts:
     known: dict[str, Any] = {"version": 5, "issued_ms": NOW_MS - 1, "expires_ms": LATER_MS}
-    return LiveFacts(made, FactSheet(**{**known, "columns": {"price": {FILM: price}}, **changes})).at(NOW_MS)
+    return LiveFacts(made, FactSheet(**{**known, "columns": {"price": {FILM: price}}, **changes}))
+
+
+def under(made: Bundle, price: float, **changes: Any) -> Bundle:
+    return facts(made, price, **changes).at(NOW_MS)
 
 
 def content(made: Bundle, *named: str) -> Any:
@@ -56,9 +60,14 @@ def test_the_price_on_the_page_is_the_one_that_was_decided_with() -> None:
     assert under(made, 18.0).content_json(FILM) == b'{"link":"/0","price":18,"title":"Film 0"}'
 
 
-@given(st.floats(-1e9, 1e9))
+@given(st.floats(-1e9, 1e9) | st.floats(9, 31) | st.sampled_from([10.0, 30.0]))
 def test_it_goes_no_farther_than_the_site_lets_it(price: float) -> None:
-    assert content(under(shop({"price": 20}), price))["price"] == min(max(price, 10.0), 30.0)
+    """And what is beyond is shown as nothing in between: half of a price is nobody's price."""
+    made = shop({"price": 20})
+    assert content(under(made, price))["price"] == (price if 10 <= price <= 30 else 20)
+    assert facts(made, price).beyond == (not 10 <= price <= 30)
+    two = {FILM: price, FILMS[1]: 1e6, ItemId("unknown"): 1e6}
+    assert facts(made, price, columns={"price": two}).beyond == 1 + (not 10 <= price <= 30)
 
 
 @pytest.mark.parametrize("said", ["20 €", "20", True, None, [20], 19.99, 0, {"amount": 20}])

@@ -325,7 +325,7 @@ Complements = Annotated[
 class LiveFact(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far the live value of a numeric item attribute may go; beyond, it is taken as the limit itself.
 
-    Without any limit every number is taken.
+    One that contents show is not taken at all then: the released number stays. Without any limit every one is taken.
     """
 
     min: float | None = None

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
+from edgewise.attributes import whole
 from edgewise.bundle.templates import (
     ChoiceVariable,
     FlagVariable,
@@ -31,8 +32,6 @@ MOST_ALT: Final = 500
 SIDES: Final = ("width", "height")
 _UNSEEN: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Control characters, and those that turn the direction of all that follows."""
-EXACT: Final = 1 << 53
-"""Above, a float is no longer every whole number."""
 _MOST_NUMBER: Final = sys.float_info.max
 _MOST_SHOWN: Final = 60
 
@@ -144,8 +143,7 @@ def _entry(variable: ListVariable, given: Any, path: str) -> dict[str, Value]:
 
 def written_number(number: float) -> str:
     """A number as people write it: 3, not 3.0."""
-    is_whole = float(number).is_integer() and abs(number) < EXACT
-    return str(int(number)) if is_whole else str(number)
+    return str(whole(number))
 
 
 def _said(given: Any) -> str:

@@ -12,8 +12,9 @@ from edgewise.ids import ItemId
 from edgewise.profile.scopes import Scopes, observe
 from edgewise.profile.state import DAY_MS
 from edgewise.records import EventRecord, Touch
+from hub.counted_facts import OF_WEEKS
 from hub.facts.keeping import FactsKeeper
-from hub.facts.standing import NAMES, PRIOR_TRIALS, columns
+from hub.facts.standing import PRIOR_TRIALS, columns
 from hub.ledger.batch import Batch
 
 
@@ -36,7 +37,7 @@ STORY = [
 def test_sums_are_of_their_window_and_less_what_came_back() -> None:
     scopes = Scopes()
     observe(scopes, STORY)
-    found = columns(scopes, NAMES, NOW_MS)
+    found = columns(scopes, OF_WEEKS, NOW_MS)
     assert found["revenue_7d"] == {"a": 1_000.0}
     assert found["units_7d"] == {"a": 2.0}
     assert found["revenue_30d"] == {"a": 1_000.0, "b": 200.0}

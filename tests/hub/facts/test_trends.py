@@ -13,16 +13,13 @@ from hypothesis import strategies as st
 from edgewise.events import KIND_OF, affinity_weight
 from edgewise.ids import ItemId
 from edgewise.records import EventRecord, Touch
+from hub.counted_facts import OF_A_DAY, TIMES, TRENDING, WINDOWS_MS
 from hub.facts.keeping import FactsKeeper
 from hub.facts.trends import (
     BUCKET_MS,
-    COUNTED,
     LONGEST_MS,
-    NAMES,
-    TRENDING,
     TRENDING_HALF_LIFE_MS,
     TRENDING_STEP,
-    WINDOWS_MS,
     Trends,
 )
 from hub.ledger.batch import Batch
@@ -50,7 +47,7 @@ def counted(story: list[EventRecord], name: str) -> dict[ItemId, float]:
     after = (NOW_MS - WINDOWS_MS[window]) // BUCKET_MS
     found: dict[ItemId, float] = {}
     for each in story:
-        if KIND_OF[each.name] is COUNTED[word] and each.time_ms // BUCKET_MS > after:
+        if KIND_OF[each.name] is TIMES[word] and each.time_ms // BUCKET_MS > after:
             item = each.touches[0].item
             found[item] = found.get(item, 0.0) + 1
     return found
@@ -63,8 +60,8 @@ def test_counts_are_those_of_a_naive_count_in_any_order(story: list[EventRecord]
     for order in (story, shuffled):
         trends = Trends()
         trends.add(order)
-        columns = trends.columns(NAMES, NOW_MS)
-        for name in set(NAMES) - {TRENDING}:
+        columns = trends.columns(OF_A_DAY, NOW_MS)
+        for name in set(OF_A_DAY) - {TRENDING}:
             assert columns[name] == counted(story, name)
 
 
