@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ from hub.ledger.tables import metadata
 DATABASES: Final = ("sqlite", "postgresql")
 _FAST: Final = ("fsync", "synchronous_commit", "full_page_writes", "autovacuum")
 """What a server that is thrown away need not do."""
+_to_end: Final = ExitStack()
 _MOST_CONNECTIONS: Final = 1_000
 """A module's tests may each leave a ledger open until it is through; a server's own 100 would be used up."""
 
@@ -62,6 +63,8 @@ def in_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
 def _everything_there(request: pytest.FixtureRequest) -> Iterator[None]:
     with _chosen(request.config.getoption("--database").replace("both", "sqlite")):
         yield
+    # Not left to the process's own end: there the one that starts the tests on several processes has no patience.
+    _to_end.close()
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +75,7 @@ def postgres() -> str:
 
 @lru_cache
 def server() -> str:
-    """Start PostgreSQL, once a process; it ends with it, and its files go."""
+    """Start PostgreSQL, once a process; it ends with the tests, and its files go."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it remarks on XDG_RUNTIME_DIR, which a root shell has not
@@ -83,13 +86,14 @@ def server() -> str:
     # not under pytest's folders: the server's own user must be able to enter it
     folder = tempfile.mkdtemp(prefix="edgewise-pg-")
     running = get_server(folder, cleanup_mode="delete")
+    _to_end.callback(running.cleanup)
     url = str(running.get_uri())
     with psycopg.connect(url, autocommit=True) as connection:
         for name in _FAST:
             connection.execute(f"ALTER SYSTEM SET {name} = off")
         connection.execute(f"ALTER SYSTEM SET max_connections = {_MOST_CONNECTIONS}")
     pg_ctl(["restart", "-w", "-m", "fast", "-l", str(running.log)], pgdata=running.pgdata, user=running.system_user)
-    running.ensure_postgres_running()  # it ends at exit what it knows, which was the process before
+    running.ensure_postgres_running()  # it ends what it knows, which was the process before
     return url
 
 
