@@ -293,7 +293,7 @@ has said that they may be known again, for as long as dial and storage allow: el
     scan(!performance.getEntriesByType("paint")[0]);
     new MutationObserver(() => scan()).observe(doc, { childList: true, subtree: true });
   };
-  const restate = () => Promise.race([state(), new Promise((done) => setTimeout(done, 1e3))]).then(() => renew());
+  const restate = () => Promise.race([state(), new Promise((done) => setTimeout(done, 3e3))]).then(() => renew());
   const api = window.edgewise = {
     track: note, refresh: () => renew(), decide: ask, node: base, attributes: {}, options: {}, headers: {},
     push: ([method, ...given]) => api[method](...given),

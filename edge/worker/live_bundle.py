@@ -138,6 +138,7 @@ class LiveBundle:
         self._store = store
         self._log = log
         self._generation: object = None
+        self._beyond = 0
 
     @property
     def digest(self) -> str | None:
@@ -185,8 +186,7 @@ class LiveBundle:
             if self.served is not None:
                 try:
                     self.served = await asyncio.to_thread(self.served.under, sheet)
-                    if beyond := self.served.facts.beyond:
-                        self._log.warning("live facts go beyond their bounds", version=sheet.version, numbers=beyond)
+                    self._look_at_bounds()
                 except Exception:  # noqa: BLE001  # an error of ours here must not stop what serves
                     self._log.error("live facts cannot be taken over", version=sheet.version, exc_info=True)
 
@@ -215,3 +215,12 @@ class LiveBundle:
             if digest != self.digest:
                 self._log.info("serves another bundle", digest=digest, before=self.digest)
             self.served = loaded
+            self._look_at_bounds()
+
+    def _look_at_bounds(self) -> None:
+        """Say how many shown numbers are not believed, whenever there are more of them or fewer."""
+        facts = None if self.served is None else self.served.facts
+        beyond = 0 if facts is None else facts.beyond
+        if facts is not None and beyond != self._beyond:
+            self._log.warning("live facts beyond their bounds are not shown", version=facts.version, numbers=beyond)
+        self._beyond = beyond

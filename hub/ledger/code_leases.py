@@ -94,23 +94,19 @@ def unname_mails(connection: sa.Connection, mails: Sequence[str]) -> None:
 
     A hash of what can be found out is a name: who has the key of an erased mail could look what it promised.
     """
-    names = _promotions(connection) if mails else ()
+    names = connection.execute(sa.select(tables.code_promotions.c.promotion)).scalars().all() if mails else ()
     _unname(connection, [lease_of_mail(mail, name) for mail in mails for name in names])
 
 
-def unname_mails_gone(connection: sa.Connection) -> None:
-    """The same for all mails that are in the outbox no more: too old, or erased while they were being written."""
-    columns, names = tables.code_leases.c, _promotions(connection)
-    mine = sa.select(columns.lease).where(columns.node == MAIL, ~columns.lease.contains(_IMPERSONAL))
-    gone = set(connection.execute(mine).scalars())
-    if gone:
-        for mail in connection.execute(sa.select(tables.mail_outbox.c.key)).scalars():
-            gone.difference_update(lease_of_mail(mail, name) for name in names)
-    _unname(connection, sorted(gone))
-
-
-def _promotions(connection: sa.Connection) -> Sequence[PromotionName]:
-    return connection.execute(sa.select(tables.code_promotions.c.promotion)).scalars().all()
+def _of_mails_gone(connection: sa.Connection) -> set[str]:
+    columns = tables.code_leases.c
+    mine = sa.select(columns.lease, columns.promotion).where(columns.node == MAIL, ~columns.lease.contains(_IMPERSONAL))
+    named = connection.execute(mine).all()
+    gone, names = {row.lease for row in named}, {row.promotion for row in named}
+    # After the leases: no mail has one before it lies in the outbox.
+    for mail in connection.execute(sa.select(tables.mail_outbox.c.key)).scalars() if gone else ():
+        gone.difference_update(lease_of_mail(mail, name) for name in names)
+    return gone
 
 
 def _unname(connection: sa.Connection, leases: Sequence[str]) -> None:
@@ -217,6 +213,17 @@ class CodeLeases:
                 state=SETTLED,
             )
             return _lend(connection, asked, promotion)
+
+    def unname_mails_gone(self) -> None:
+        """As `unname_mails`, of all mails that the outbox has no more: too old, or erased while they were written.
+
+        Every mail is looked at, outside of the writer's time.
+        """
+        with self.storage.reading() as connection:
+            gone = _of_mails_gone(connection)
+        if gone:
+            with self.storage.writing() as connection:
+                _unname(connection, sorted(gone))
 
     def forgotten_leases(self, held: Sequence[Held]) -> list[str]:
         """What a node says that it has, and nobody was ever lent by this ledger: it was set back, for rows stay."""

@@ -21,7 +21,6 @@ from edgewise.identifiers import EMAIL, normalised
 from edgewise.ids import SubjectId
 from edgewise.profile.state import DAY_MS
 from edgewise.subjects import subject_of
-from hub.ledger.code_leases import unname_mails_gone
 from hub.ledger.ledger import Ledger
 from hub.ledger.storing import append_decisions
 from hub.log import Log, Once
@@ -132,7 +131,6 @@ class Sender:
             expired = Outbox.expire(connection, now_ms=now_ms)
             if now_ms - self._forgot_ms >= DAY_MS:
                 Outbox.forget(connection, before_ms=now_ms - KEPT_MS)
-                unname_mails_gone(connection)
                 self._forgot_ms = now_ms
         outcomes.update({"uncertain": lost, "expired": expired})
         left = most

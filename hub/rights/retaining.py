@@ -77,6 +77,9 @@ def steps(
     letters_ms = now_ms - retention.site.dead_letters_days * DAY_MS
     retained.dead_letters = ledger.expire_dead_letters(letters_ms, dry_run=dry_run)
     yield
+    if not dry_run:
+        ledger.unname_mails_gone()
+        yield
     rejects_ms = now_ms - retention.site.rejects_days * DAY_MS
     retained.reject_files, retained.reject_rows = _old_rejects(data_dir, rejects_ms, dry_run=dry_run)
 

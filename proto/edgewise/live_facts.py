@@ -48,7 +48,11 @@ class LiveFacts:
         self.expires_ms = sheet.expires_ms
         self.sold_out = sheet.sold_out()
         live = live_columns(bundle, sheet)
-        self.beyond = sum(_left_out(bundle, sheet, name, live.get(name)) for name in bundle.policy.site.shown_facts)
+        facts = bundle.policy.site.live_facts
+        self.beyond = sum(
+            _beyond(bundle.items, name, sheet.columns.get(name, {}), facts[name])
+            for name in bundle.policy.site.shown_facts
+        )
         in_stock = sheet.in_stock()
         if self.sold_out:
             self._after = bundle.under({}, self.sold_out)
@@ -80,22 +84,36 @@ def live_columns(bundle: Bundle, sheet: FactSheet) -> dict[str, Numbers]:
     return columns
 
 
-def _left_out(bundle: Bundle, sheet: FactSheet, name: FactName, column: Numbers | None) -> int:
-    said = int(np.count_nonzero(bundle.items.codes(list(sheet.columns.get(name, ()))) >= 0))
-    return said - (0 if column is None else int(np.count_nonzero(~np.isnan(column))))
+def _beyond(items: ItemTable, name: FactName, said: dict[ItemId, float], fact: LiveFact) -> int:
+    """How many numbers lie beyond the bounds."""
+    codes, values = _known(items, said)
+    within = bounded(values, items.numbers(name)[codes], fact)
+    return int(np.count_nonzero(items.may_be_number(name)[codes] & ~np.isnan(within) & ~_same(within, values)))
 
 
-def _column(items: ItemTable, name: str, said: dict[ItemId, float], fact: LiveFact) -> Numbers:
-    codes = items.codes(list(said))
-    is_known = codes >= 0
-    codes = codes[is_known]
-    values = np.fromiter(said.values(), np.float64, len(said))[is_known]
+def _column(items: ItemTable, name: FactName, said: dict[ItemId, float], fact: LiveFact) -> Numbers:
+    codes, values = _known(items, said)
     column = np.full(len(items) + 1, np.nan)
     within = bounded(values, items.numbers(name)[codes], fact)
     # A limit does for a ranking, but is nobody's price: on a page the number that a person approved is better.
-    column[codes] = np.where(within == values, values, np.nan) if fact.shown else within
+    column[codes] = np.where(_same(within, values), values, np.nan) if fact.shown else within
     column[~items.may_be_number(name)] = np.nan
     return column
+
+
+def _known(items: ItemTable, said: dict[ItemId, float]) -> tuple[NDArray[np.intp], Numbers]:
+    """Codes of the items that the catalogue knows, and what is said of each."""
+    codes = items.codes(list(said))
+    is_known = codes >= 0
+    return codes[is_known], np.fromiter(said.values(), np.float64, len(said))[is_known]
+
+
+def _same(within: Numbers, values: Numbers) -> NDArray[np.bool_]:
+    """Where a limit has left a number as it was; False for NaN.
+
+    89.90 less 30 % is 62.93 for people, and 62.930000000000007 for floats: who is at the limit is not beyond it.
+    """
+    return np.isclose(within, values, rtol=_ROUNDING, atol=0)
 
 
 def bounded(live: Numbers, released: Numbers, fact: LiveFact) -> Numbers:
@@ -113,5 +131,6 @@ def bounded(live: Numbers, released: Numbers, fact: LiveFact) -> Numbers:
     return np.clip(values, low, high)
 
 
+_ROUNDING: Final = 1e-12
 _POSITIVE: Final = float("inf")
 _NEGATIVE: Final = -_POSITIVE

@@ -27,11 +27,13 @@ def approved(content: dict[str, Any]) -> dict[str, Any]:
     return {"content": content, "approved_sha256": content_sha256(content)}
 
 
-def shop(content: dict[str, Any], *, fact: LiveFact | None = None, **changes: Any) -> Bundle:
-    """One film costs `RELEASED`, and has this content."""
+def shop(
+    content: dict[str, Any], *, fact: LiveFact | None = None, released: float = RELEASED, **changes: Any
+) -> Bundle:
+    """One film costs what is `released`, and has this content."""
     made = world.policy(live_facts={"price": fact or LiveFact(most_change=0.5, shown=True)})
     first = world.item(0)
-    attributes = first.attributes | {"price": RELEASED}
+    attributes = first.attributes | {"price": released}
     item = msgspec.structs.replace(first, attributes=attributes, **approved(content), **changes)
     return world.bundle(policy=made, catalogue=world.catalogue([item, *map(world.item, range(1, 24))]))
 
@@ -68,6 +70,14 @@ def test_it_goes_no_farther_than_the_site_lets_it(price: float) -> None:
     assert facts(made, price).beyond == (not 10 <= price <= 30)
     two = {FILM: price, FILMS[1]: 1e6, ItemId("unknown"): 1e6}
     assert facts(made, price, columns={"price": two}).beyond == 1 + (not 10 <= price <= 30)
+
+
+def test_who_is_at_the_limit_is_not_beyond_it() -> None:
+    """As people reckon: 89.90 less 30 % is 62.93, which floats miss by a hair."""
+    made = shop({"price": 89.90}, fact=LiveFact(most_change=0.3, shown=True), released=89.90)
+    assert content(under(made, 62.93)) == {"price": 62.93}
+    assert facts(made, 62.93).beyond == 0
+    assert content(under(made, 62.92)) == {"price": 89.90}
 
 
 @pytest.mark.parametrize("said", ["20 €", "20", True, None, [20], 19.99, 0, {"amount": 20}])
