@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statistics_world import Arm, arm
+from statistics_world import Arm, arm, for_oracle
 
 from hub.statistics.compare import Kind, Method, compare
 from hub.statistics.sequential import sequential_p_value, sequential_width
@@ -51,11 +51,9 @@ def test_equal_to_tea_tasting(seed: int, kind: str) -> None:
 
 
 def _table(arms: list[Arm]) -> Any:
-    import pyarrow as pa
-
     columns = {name: np.concatenate([getattr(of, name) for of in arms]) for name in Arm._fields}
     variant = np.repeat([0, 1], [len(of.spend) for of in arms])
-    return pa.table({"variant": variant, "visits": columns["orders"] + 1, **columns})
+    return for_oracle({"variant": variant, "visits": columns["orders"] + 1, **columns})
 
 
 def _summary(of: Arm, kind: str) -> Summary:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statistics_world import for_oracle
 
 from edgewise.errors import InputError
 from hub.statistics.compare import Method, compare
@@ -67,11 +68,10 @@ def test_what_is_planned_is_found_as_often() -> None:
 @pytest.mark.slow  # for the import of the oracle
 @pytest.mark.parametrize(("lift", "wanted"), [(0.05, 0.8), (0.2, 0.9), (0.5, 0.8)])
 def test_equal_to_tea_tasting(lift: float, wanted: float) -> None:
-    import pyarrow as pa
     import tea_tasting as tea
 
     values = np.random.default_rng(0).normal(10.0, 20.0, 5_000)
-    rows = pa.table({"spend": values})
+    rows = for_oracle({"spend": values})
     baseline = Baseline(mean=float(values.mean()), stddev=float(values.std(ddof=1)))
     metric: Any = tea.Mean("spend", rel_effect_size=lift, power=wanted)
     (expected,) = metric.solve_power(rows, "n_obs")

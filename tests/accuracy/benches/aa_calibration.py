@@ -11,7 +11,7 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from statistics_world import arm
+from statistics_world import arm, for_oracle
 
 from accuracy.claim import Claim
 from accuracy.ground import Ground
@@ -175,7 +175,6 @@ def _paid(value: Floats, orders: Floats) -> Floats:
 
 
 def _oracle() -> Claim:
-    import pyarrow as pa
     import tea_tasting as tea
 
     rng = np.random.default_rng(SEED + 4)
@@ -184,7 +183,7 @@ def _oracle() -> Claim:
         sizes = rng.integers(50, 20_000, 2)
         arms = [arm(rng, int(n), lift=lift, rho=0.6) for n, lift in zip(sizes, (0.0, 0.02), strict=True)]
         columns = {name: np.concatenate([getattr(of, name) for of in arms]) for name in arms[0]._fields}
-        rows = pa.table({"variant": np.repeat([0, 1], sizes), **columns})
+        rows = for_oracle({"variant": np.repeat([0, 1], sizes), **columns})
         metrics = {
             "mean": tea.Mean("spend"),
             "binary": tea.Mean("converted"),
