@@ -43,8 +43,8 @@ class Cut(NamedTuple):
 
 
 class _Connection:
-    def __init__(self, cut: Cut | None, node: asyncio.StreamWriter, hub: asyncio.StreamWriter) -> None:
-        self.cut = cut
+    def __init__(self, node: asyncio.StreamWriter, hub: asyncio.StreamWriter) -> None:
+        self.cut: Cut | None = None
         self.node = node
         self.hub = hub
         self.passed = dict.fromkeys(Way, 0)
@@ -132,10 +132,10 @@ class FaultProxy:
             except OSError:
                 to_node.transport.abort()  # there is no hub: the node is to hear of it
                 return
+            connection = _Connection(to_node, to_hub)
             if self.is_refusing:
-                _Connection(None, to_node, to_hub).end(Ending.RESET)
+                connection.end(Ending.RESET)
                 return
-            connection = _Connection(self._cuts.popleft() if self._cuts else None, to_node, to_hub)
             self._connections.add(connection)
             try:
                 async with asyncio.TaskGroup() as both:

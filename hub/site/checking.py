@@ -52,8 +52,8 @@ from hub.site.checking_sources import check_sources
 from hub.site.checking_templates import check_templates
 from hub.site.collecting import check_collection, members
 from hub.site.converting import did_you_mean
-from hub.site.copies import copies
-from hub.site.documents import Say
+from hub.site.copies import contents, copies
+from hub.site.documents import Say, Steps
 from hub.site.files import CollectionFile, Copy, ItemFile
 from hub.site.reading import Files, Place
 
@@ -108,20 +108,18 @@ def waits(item: ItemFile) -> bool:
 
 def _items(files: Files) -> Iterator[Problem]:
     for item, place in files.items.values():
-        yield from _not_json(item.content, ("content",), place.problem)
+        for path, content in contents(item):
+            yield from _not_json(content, path, place.problem)
         if item.starts is not None and item.ends is not None and item.ends <= item.starts:
             yield place.problem(("ends",), f"ends {item.ends} before it starts ({item.starts}); exchange them")
         for position, variant in enumerate(item.variants):
             at = ("variants", position)
-            yield from _not_json(variant.content, (*at, "content"), place.problem)
             yield from check_rule(variant.when, files.models, (*at, "when"), place.problem)
             if variant.name in {earlier.name for earlier in item.variants[:position]}:
                 yield place.problem((*at, "name"), f"the variant {variant.name!r} is there twice; rename one")
-        for name, known in item.representations.items():
-            yield from _not_json(known.content, ("representations", name, "content"), place.problem)
 
 
-def _not_json(value: Any, path: tuple[str | int, ...], say: Say) -> Iterator[Problem]:
+def _not_json(value: Any, path: Steps, say: Say) -> Iterator[Problem]:
     if isinstance(value, dict):
         for key, part in value.items():
             yield from _not_json(part, (*path, key), say)

@@ -47,12 +47,7 @@ class LiveFacts:
         self.version = sheet.version
         self.expires_ms = sheet.expires_ms
         self.sold_out = sheet.sold_out()
-        live = live_columns(bundle, sheet)
-        facts = bundle.policy.site.live_facts
-        self.beyond = sum(
-            _beyond(bundle.items, name, sheet.columns.get(name, {}), facts[name])
-            for name in bundle.policy.site.shown_facts
-        )
+        live, self.beyond = live_columns(bundle, sheet)
         in_stock = sheet.in_stock()
         if self.sold_out:
             self._after = bundle.under({}, self.sold_out)
@@ -69,51 +64,38 @@ class LiveFacts:
         return self._after if is_over else self._before
 
 
-def live_columns(bundle: Bundle, sheet: FactSheet) -> dict[str, Numbers]:
+def live_columns(bundle: Bundle, sheet: FactSheet) -> tuple[dict[str, Numbers], int]:
     """Declared names -> live numbers, bounded; shape (items + 1,), NaN where the released attribute stays.
 
-    Items that the catalogue does not know are passed over: they are another release's.
+    And how many of those that contents show lie beyond their bounds. Items that the catalogue does not know are passed
+    over: they are another release's.
     """
-    columns = {}
+    columns, beyond = {}, 0
     for name, fact in bundle.policy.site.live_facts.items():
         said = sheet.columns.get(name)
         if said:
-            column = _column(bundle.items, name, said, fact)
+            column, unbelieved = _column(bundle.items, name, said, fact)
+            beyond += unbelieved
             if not np.isnan(column).all():
                 columns[name] = column
-    return columns
+    return columns, beyond
 
 
-def _beyond(items: ItemTable, name: FactName, said: dict[ItemId, float], fact: LiveFact) -> int:
-    """How many numbers lie beyond the bounds."""
-    codes, values = _known(items, said)
-    within = bounded(values, items.numbers(name)[codes], fact)
-    return int(np.count_nonzero(items.may_be_number(name)[codes] & ~np.isnan(within) & ~_same(within, values)))
-
-
-def _column(items: ItemTable, name: FactName, said: dict[ItemId, float], fact: LiveFact) -> Numbers:
-    codes, values = _known(items, said)
-    column = np.full(len(items) + 1, np.nan)
-    within = bounded(values, items.numbers(name)[codes], fact)
-    # A limit does for a ranking, but is nobody's price: on a page the number that a person approved is better.
-    column[codes] = np.where(_same(within, values), values, np.nan) if fact.shown else within
-    column[~items.may_be_number(name)] = np.nan
-    return column
-
-
-def _known(items: ItemTable, said: dict[ItemId, float]) -> tuple[NDArray[np.intp], Numbers]:
-    """Codes of the items that the catalogue knows, and what is said of each."""
+def _column(items: ItemTable, name: FactName, said: dict[ItemId, float], fact: LiveFact) -> tuple[Numbers, int]:
     codes = items.codes(list(said))
-    is_known = codes >= 0
-    return codes[is_known], np.fromiter(said.values(), np.float64, len(said))[is_known]
-
-
-def _same(within: Numbers, values: Numbers) -> NDArray[np.bool_]:
-    """Where a limit has left a number as it was; False for NaN.
-
-    89.90 less 30 % is 62.93 for people, and 62.930000000000007 for floats: who is at the limit is not beyond it.
-    """
-    return np.isclose(within, values, rtol=_ROUNDING, atol=0)
+    is_taken = (codes >= 0) & items.may_be_number(name)[codes]
+    codes = codes[is_taken]
+    values = np.fromiter(said.values(), np.float64, len(said))[is_taken]
+    within, beyond = bounded(values, items.numbers(name)[codes], fact), 0
+    if fact.shown:
+        # A limit does for a ranking, but is nobody's price: on a page the number that a person approved is better.
+        # 89.90 less 30 % is 62.93 for people, and 62.930000000000007 for floats: who is at the limit is not beyond it.
+        is_same = np.isclose(within, values, rtol=_ROUNDING, atol=0)
+        beyond = int(np.count_nonzero(~is_same & ~np.isnan(within)))
+        within = np.where(is_same, values, np.nan)
+    column = np.full(len(items) + 1, np.nan)
+    column[codes] = within
+    return column, beyond
 
 
 def bounded(live: Numbers, released: Numbers, fact: LiveFact) -> Numbers:

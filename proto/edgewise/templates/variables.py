@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from edgewise.attributes import whole
+from edgewise.attributes import is_number, whole
 from edgewise.bundle.templates import (
     ChoiceVariable,
     FlagVariable,
@@ -90,7 +90,7 @@ def _text(given: Any, most: int, path: str) -> str:
 
 def _number(given: Any, path: str) -> float:
     # Compared before any conversion: a whole number may be too large to become a float at all.
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not -_MOST_NUMBER <= given <= _MOST_NUMBER:
+    if not is_number(given) or not -_MOST_NUMBER <= given <= _MOST_NUMBER:
         _refuse(path, f"is {_said(given)}; expected a number")
     return given
 
